@@ -1,0 +1,91 @@
+/**
+ * What every protocol folder gives. The rest of Bulwark speaks of protocols in these words alone.
+ */
+import { BadInputError, BulwarkError } from '../core/errors.ts'
+import type { Address, Deployment } from './curie/deployments.ts'
+
+export type { Address, Deployment } from './curie/deployments.ts'
+export type Hex = `0x${string}`
+
+/** What a parameter's value belongs to. */
+export type Scope = 'PROTOCOL' | 'MARKET' | 'COLLATERAL' | 'ACCOUNT'
+
+/** How a raw value is read: the unit a person sees, and the decimals between the two. */
+export type ParameterUnit =
+  | { readonly kind: 'RATIO'; readonly decimals: 6 }
+  | { readonly kind: 'RATIO_PER_DAY'; readonly decimals: 6 }
+  | { readonly kind: 'SECONDS'; readonly decimals: 0 }
+  | { readonly kind: 'COUNT'; readonly decimals: 0 }
+  | { readonly kind: 'TICKS'; readonly decimals: 0 }
+  | { readonly kind: 'SETTLEMENT_TOKEN'; readonly decimals: number }
+  /** Decimals are those of the collateral that the value belongs to. */
+  | { readonly kind: 'COLLATERAL_TOKEN'; readonly decimals: null }
+  | { readonly kind: 'ADDRESS'; readonly decimals: 0 }
+  | { readonly kind: 'BOOLEAN'; readonly decimals: 0 }
+
+/** One governable (or only readable) parameter of a protocol. */
+export type ParameterSpec = {
+  /** Stable name, as in the index and in recommendations, e.g. `marketMaxPriceSpreadRatio`. */
+  readonly name: string
+  /** For people: `Price band`. */
+  readonly title: string
+  readonly description: string
+  readonly contract: string
+  readonly scope: Scope
+  readonly unit: ParameterUnit
+  /** What the contract accepts, inclusive raw values; `note` says what it fails to check. */
+  readonly bounds: { readonly min: bigint; readonly max: bigint; readonly note: string | null }
+  /** Solidity signature of the setter; null where the deployed protocol has none. */
+  readonly setter: string | null
+  /** Why a change is advisory; null where there is a setter. */
+  readonly advisoryReason: string | null
+  /** True where the chain has no way back. */
+  readonly irreversible: boolean
+}
+
+/** A parameter of one subject: the protocol, a market, a collateral or an account. */
+export type ParameterRef = { readonly name: string; readonly subject: Address }
+
+/** A call that a Safe can make. */
+export type Call = { readonly to: Address; readonly value: bigint; readonly data: Hex }
+
+/** A protocol's parameters: how to name, read, bound and change them. Pure: no network. */
+export type ParameterCatalog = {
+  readonly specs: readonly ParameterSpec[]
+  /** Throws UnknownParameterError. */
+  find(name: string): ParameterSpec
+  /** Calldata of the getter. Throws UnknownParameterError. */
+  encodeRead(deployment: Deployment, ref: ParameterRef): Call
+  /** Raw value out of the getter's answer. */
+  decodeRead(ref: ParameterRef, data: Hex): bigint
+  /** Calldata of the setter. Throws UnknownParameterError, NotSettableError, OutOfBoundsError, UnknownSubjectError. */
+  encodeChange(deployment: Deployment, ref: ParameterRef, value: bigint): Call
+  /** The change that a call makes; null where the call is none of ours. `decodeChange(encodeChange(x)) = x`. */
+  decodeChange(deployment: Deployment, call: Call): { ref: ParameterRef; value: bigint } | null
+  /** Every parameter × subject of the deployment, whose value can be read (ACCOUNT scope excluded). */
+  refs(deployment: Deployment): readonly ParameterRef[]
+}
+
+export class UnknownParameterError extends BadInputError {
+  constructor(facts: { found: string; allowed: readonly string[] }) {
+    super(`Found parameter "${facts.found}", allowed are ${facts.allowed.join(', ')}; take one of these`, facts)
+  }
+}
+
+export class UnknownSubjectError extends BadInputError {
+  constructor(facts: { parameter: string; found: string; allowed: readonly string[] }) {
+    super(`Found subject ${facts.found} for ${facts.parameter}, allowed are ${facts.allowed.join(', ')}; take one of these`, facts)
+  }
+}
+
+export class OutOfBoundsError extends BadInputError {
+  constructor(facts: { parameter: string; found: bigint; min: bigint; max: bigint }) {
+    super(`Found ${facts.found} for ${facts.parameter}, allowed is ${facts.min} to ${facts.max} (raw units); choose a value in that range`, facts)
+  }
+}
+
+export class NotSettableError extends BulwarkError {
+  constructor(facts: { parameter: string; reason: string }) {
+    super(`${facts.parameter} has no setter: ${facts.reason}; propose an upgrade instead`, { code: 'NOT_SETTABLE', facts })
+  }
+}
