@@ -1,0 +1,107 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdirSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { BadInputError, UnavailableError } from '../core/errors.ts'
+import { ACCOUNT_COUNT, DEVNET_CHAIN_ID, MNEMONIC } from './keys.ts'
+import { RpcClient } from './rpc.ts'
+
+const HOST = '127.0.0.1'
+
+/** Chain time of the genesis block: 2026-01-01T00:00:00Z. Fixed, so that every devnet is the same devnet. */
+export const GENESIS_TIMESTAMP_SEC = 1_767_225_600
+
+/**
+ * Everything that the block hashes depend on besides the transactions and their timestamps.
+ * Gas is free; blocks are mined only when the driver says so, in the order in which transactions came.
+ */
+export const CHAIN_FLAGS = [
+  '--chain-id', String(DEVNET_CHAIN_ID),
+  '--hardfork', 'cancun',
+  '--timestamp', String(GENESIS_TIMESTAMP_SEC),
+  '--mnemonic', MNEMONIC,
+  '--accounts', String(ACCOUNT_COUNT),
+  '--balance', '100000',
+  '--gas-limit', '300000000',
+  '--gas-price', '0',
+  '--base-fee', '0',
+  '--order', 'fifo',
+  '--no-mining',
+] as const
+
+export type Anvil = {
+  readonly url: string
+  readonly rpc: RpcClient
+  readonly process: ChildProcess
+  /** Ends the process; resolves when it is gone. */
+  stop(): Promise<void>
+  /** Resolves when the process has ended, with the reason in words. */
+  readonly ended: Promise<string>
+}
+
+/** Path of the anvil binary that npm installed. Throws where npm has none for this machine. */
+export function anvilBinary(): string {
+  const require = createRequire(import.meta.url)
+  const name = `@foundry-rs/anvil-${process.platform}-${process.arch === 'x64' ? 'amd64' : process.arch}`
+  try {
+    return join(require.resolve(`${name}/package.json`), '..', 'bin', 'anvil')
+  } catch (cause) {
+    throw new UnavailableError({ part: 'devnet', found: `npm installed no ${name}`, action: 'run npm ci on linux-x64, or set RPC_URL to a chain of your own' }, cause)
+  }
+}
+
+/** Starts anvil on a port of the loopback interface and waits until it answers. `stateDir` takes the states it puts on disk. */
+export async function startAnvil(options: { port: number; stateDir: string; flags?: readonly string[] }): Promise<Anvil> {
+  await refuseTakenPort(options.port)
+  mkdirSync(options.stateDir, { recursive: true })
+  const args = [...CHAIN_FLAGS, '--host', HOST, '--port', String(options.port), '--cache-path', join(options.stateDir, 'states'), '--quiet', ...(options.flags ?? [])]
+  const child = spawn(anvilBinary(), args, { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, RUST_BACKTRACE: '0' } })
+  let lastWords = ''
+  child.stderr.on('data', (chunk: Buffer) => (lastWords = (lastWords + chunk.toString('utf8')).slice(-500)))
+  const ended = new Promise<string>((resolve) => {
+    child.once('error', (error) => resolve(`anvil could not be started: ${error.message}`))
+    child.once('exit', (code, signal) => resolve(`anvil ended ${signal === null ? `with code ${code}` : `by ${signal}`}${lastWords === '' ? '' : `: ${lastWords.trim()}`}`))
+  })
+  const url = `http://${HOST}:${options.port}`
+  const rpc = new RpcClient(url)
+  const stop = async () => {
+    if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM')
+    const force = setTimeout(() => child.kill('SIGKILL'), 5_000)
+    await ended
+    clearTimeout(force)
+    rpc.close()
+  }
+  const early = ended.then((reason) => {
+    throw new UnavailableError({ part: 'devnet', found: reason, action: `look at port ${options.port} and at ${options.stateDir}` })
+  })
+  early.catch(() => undefined)
+  await Promise.race([untilAnswering(rpc), early])
+  return { url, rpc, process: child, stop, ended }
+}
+
+async function untilAnswering(rpc: RpcClient): Promise<void> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      await rpc.call('eth_chainId')
+      return
+    } catch (error) {
+      if (attempt === 200) throw error
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+  }
+}
+
+function refuseTakenPort(port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', (cause: NodeJS.ErrnoException) =>
+      reject(
+        cause.code === 'EADDRINUSE'
+          ? new BadInputError(`Found port ${port} taken by another process, the devnet needs it free; stop that process or choose another port for the chain`, { port })
+          : new BadInputError(`Found that port ${port} cannot be opened (${cause.code}), allowed are free ports from 1024 to 65535; choose another port for the chain`, { port }),
+      ),
+    )
+    server.listen(port, HOST, () => server.close(() => resolve()))
+  })
+}

@@ -1,0 +1,60 @@
+import { type Hex, keccak256, numberToHex, serializeTransaction } from 'viem'
+import { sign } from 'viem/accounts'
+import type { Address } from '../protocols/curie/deployments.ts'
+import { DEVNET_CHAIN_ID, type DevnetAccount } from './keys.ts'
+import type { RpcCall, RpcClient } from './rpc.ts'
+import { InvariantError } from '../core/errors.ts'
+
+/** A transaction before it has a nonce and a signature. `to` null creates a contract. */
+export type Draft = { readonly from: DevnetAccount; readonly to: Address | null; readonly data: Hex; readonly value?: bigint; readonly gas: bigint }
+
+/** A block as it is kept: what happened and when. Replaying the same blocks gives the same hashes. */
+export type RawBlock = { readonly timestampSec: number; readonly transactions: readonly Hex[] }
+
+/** Signs drafts with nonces counted here, so that no transaction costs a round trip. Gas is free on the devnet. */
+export class Signer {
+  readonly #nonces = new Map<Address, number>()
+
+  /** Where the accounts stand on a chain that is already running. */
+  setNonce(address: Address, nonce: number): void {
+    this.#nonces.set(address, nonce)
+  }
+
+  nonce(address: Address): number {
+    return this.#nonces.get(address) ?? 0
+  }
+
+  async sign(draft: Draft): Promise<Hex> {
+    const nonce = this.nonce(draft.from.address)
+    this.#nonces.set(draft.from.address, nonce + 1)
+    const unsigned = { type: 'legacy', chainId: DEVNET_CHAIN_ID, nonce, gasPrice: 0n, gas: draft.gas, to: draft.to, value: draft.value ?? 0n, data: draft.data } as const
+    const { r, s, v } = await sign({ hash: keccak256(serializeTransaction(unsigned)), privateKey: draft.from.privateKey })
+    return serializeTransaction(unsigned, { r, s, v: v ?? 27n })
+  }
+}
+
+/** The calls that mine one block with exactly these transactions, in this order, at this time. */
+export const blockCalls = (block: RawBlock): RpcCall[] => [
+  ...block.transactions.map((raw): RpcCall => ['eth_sendRawTransaction', [raw]]),
+  ['evm_setNextBlockTimestamp', [block.timestampSec]],
+  ['evm_mine'],
+]
+
+/** Mines one block and fails when the chain took other transactions than it was given. */
+export async function mineBlock(rpc: RpcClient, block: RawBlock): Promise<void> {
+  await rpc.batch(blockCalls(block))
+}
+
+export type Head = { readonly number: number; readonly hash: Hex; readonly timestampSec: number; readonly transactions: number }
+
+export async function readHead(rpc: RpcClient): Promise<Head> {
+  const block = await rpc.call<{ number: Hex; hash: Hex; timestamp: Hex; transactions: unknown[] }>('eth_getBlockByNumber', ['latest', false])
+  return { number: Number(block.number), hash: block.hash, timestampSec: Number(block.timestamp), transactions: block.transactions.length }
+}
+
+/** Transactions of a block that reverted, by index. */
+export async function failedTransactions(rpc: RpcClient, blockNumber: number): Promise<{ index: number; hash: Hex }[]> {
+  const receipts = await rpc.call<{ status: Hex; transactionHash: Hex }[] | null>('eth_getBlockReceipts', [numberToHex(blockNumber)])
+  if (receipts === null) throw new InvariantError(`the chain has no block ${blockNumber}`)
+  return receipts.flatMap((receipt, index) => (receipt.status === '0x1' ? [] : [{ index, hash: receipt.transactionHash }]))
+}
