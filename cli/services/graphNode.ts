@@ -1,0 +1,187 @@
+/**
+ * graph-node as a supervised process:
+ * `graphNode.ts --dir DIR --network NAME --rpc-url URL --subgraph BUILD_DIR --http-port N --admin-port N --index-port N --metrics-port N`,
+ * with the database's URL in GRAPH_DATABASE_URL.
+ *
+ * `gnd dev` indexes the manifests that it is given from the beginning at each start, so it is given an empty one, and ours is
+ * deployed through the admin port: graph-node knows that deployment by its path and goes on where it stood.
+ */
+import { spawn } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { createRequire } from 'node:module'
+import { dirname, join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import { BadInputError, UnavailableError } from '../../core/errors.ts'
+import { createLogger } from '../../core/log.ts'
+import { emit, onEnd } from './lifeline.ts'
+import { endOrphan, isRunning } from './orphans.ts'
+
+/** Name under which the subgraph is deployed, hence the path of its query endpoint. */
+export const SUBGRAPH_NAME = 'bulwark'
+
+/** Where graph-node answers queries for our subgraph. */
+export const subgraphUrl = (httpPort: number): string => `http://127.0.0.1:${httpPort}/subgraphs/name/${SUBGRAPH_NAME}`
+
+/** `gnd dev` wants a manifest of its own; this one indexes nothing. */
+function emptyManifest(dir: string, network: string): string {
+  const build = join(dir, 'empty', 'build')
+  mkdirSync(build, { recursive: true })
+  writeFileSync(join(build, 'schema.graphql'), 'type Nothing @entity(immutable: true) { id: ID! }\n')
+  // The smallest valid WebAssembly module: magic number and version.
+  writeFileSync(join(build, 'empty.wasm'), Buffer.from([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]))
+  writeFileSync(
+    join(build, 'abi.json'),
+    JSON.stringify([{ type: 'event', name: 'Never', inputs: [], anonymous: false }]),
+  )
+  const manifest = `specVersion: 1.2.0
+schema: { file: ./schema.graphql }
+dataSources:
+  - kind: ethereum
+    name: Nothing
+    network: ${network}
+    source: { address: '0x0000000000000000000000000000000000000001', abi: Nothing, startBlock: 0 }
+    mapping:
+      kind: ethereum/events
+      apiVersion: 0.0.9
+      language: wasm/assemblyscript
+      file: ./empty.wasm
+      entities: [Nothing]
+      abis: [{ name: Nothing, file: ./abi.json }]
+      eventHandlers: [{ event: Never(), handler: never }]
+`
+  // gnd wants the manifest beside the build folder as well as in it.
+  for (const folder of [join(dir, 'empty'), build]) writeFileSync(join(folder, 'subgraph.yaml'), manifest)
+  return `${join(dir, 'empty', 'subgraph.yaml')}:build`
+}
+
+/** gnd insists on an IPFS that answers; a subgraph without IPFS calls needs only its refusals. */
+function startIpfsStandIn(): Promise<{ url: string; close(): Promise<void> }> {
+  const server = createServer((request, response) => {
+    response.statusCode = request.url?.startsWith('/ipfs/') === true ? 412 : 200
+    response.end()
+  })
+  return new Promise((ready) => {
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo
+      ready({ url: `http://127.0.0.1:${port}`, close: () => new Promise((closed) => server.close(() => closed())) })
+    })
+  })
+}
+
+async function adminCall(port: number, method: string, params: object): Promise<unknown> {
+  const response = await fetch(`http://127.0.0.1:${port}/`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
+  })
+  const body = (await response.json()) as { result?: unknown; error?: { message: string } }
+  if (body.error !== undefined) throw new UnavailableError({ part: 'graph-node', found: `${method} answered "${body.error.message}"`, action: 'its log says more' })
+  return body.result
+}
+
+async function waitForPort(url: string, alive: () => boolean): Promise<void> {
+  for (;;) {
+    if (!alive()) throw new UnavailableError({ part: 'graph-node', found: 'it ended while starting', action: 'its log says why' })
+    try {
+      await fetch(url, { method: 'POST', body: '{}', headers: { 'content-type': 'application/json' } })
+      return
+    } catch {
+      await sleep(50)
+    }
+  }
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      dir: { type: 'string' },
+      network: { type: 'string' },
+      'rpc-url': { type: 'string' },
+      subgraph: { type: 'string' },
+      'http-port': { type: 'string' },
+      'admin-port': { type: 'string' },
+      'index-port': { type: 'string' },
+      'metrics-port': { type: 'string' },
+    },
+  })
+  const { dir, network, subgraph } = values
+  const rpcUrl = values['rpc-url']
+  const databaseUrl = process.env['GRAPH_DATABASE_URL']
+  const adminPort = Number(values['admin-port'])
+  if (dir === undefined || network === undefined || rpcUrl === undefined || subgraph === undefined || databaseUrl === undefined) {
+    throw new BadInputError('Found an incomplete command line, needed are --dir, --network, --rpc-url, --subgraph, four ports and GRAPH_DATABASE_URL; give them')
+  }
+  const log = createLogger('graph-node')
+  mkdirSync(dir, { recursive: true })
+  const pidFile = join(dir, 'gnd.pid')
+  if (existsSync(pidFile)) await endOrphan(Number(readFileSync(pidFile, 'utf8')), 'gnd')
+
+  const ipfs = await startIpfsStandIn()
+  const gnd = join(dirname(createRequire(import.meta.url).resolve('@graphprotocol/gnd-linux-x64/package.json')), 'bin', 'gnd')
+  const child = spawn(
+    gnd,
+    [
+      'dev',
+      ...['--manifests', emptyManifest(resolve(dir), network)],
+      ...['--postgres-url', databaseUrl],
+      ...['--ethereum-rpc', `${network}:${rpcUrl}`],
+      ...['--ipfs', ipfs.url],
+      ...['--http-port', values['http-port'] ?? ''],
+      ...['--admin-port', values['admin-port'] ?? ''],
+      ...['--index-node-port', values['index-port'] ?? ''],
+      ...['--metrics-port', values['metrics-port'] ?? ''],
+    ],
+    {
+      cwd: dir,
+      // A backtrace on graph-node's hot path makes indexing three times slower; the other two let it follow a live head at once.
+      env: {
+        ...process.env,
+        RUST_BACKTRACE: '0',
+        RUST_LIB_BACKTRACE: '0',
+        ETHEREUM_POLLING_INTERVAL: '100',
+        GRAPH_STORE_DISABLE_CHAIN_HEAD_PTR_CACHE: 'true',
+        GRAPH_SUBGRAPH_ERROR_RETRY_CEIL_SECS: '3',
+        GRAPH_LOG: process.env['GRAPH_LOG'] ?? 'info',
+      },
+      stdio: ['ignore', 2, 2],
+      detached: true,
+    },
+  )
+  if (child.pid !== undefined) writeFileSync(pidFile, String(child.pid))
+  let ended = false
+  let stopping = false
+  child.on('exit', (code, signal) => {
+    ended = true
+    if (!stopping) {
+      emit({ event: 'failed', reason: `gnd ended with ${signal ?? `code ${code}`}` })
+      process.exit(1)
+    }
+  })
+  onEnd(async () => {
+    stopping = true
+    child.kill('SIGINT')
+    const pid = child.pid
+    for (let waited = 0; waited < 100 && pid !== undefined && !ended && isRunning(pid); waited++) await sleep(50)
+    if (!ended) child.kill('SIGKILL')
+    await ipfs.close()
+  })
+
+  await waitForPort(`http://127.0.0.1:${adminPort}/`, () => !ended)
+  const deploymentPath = resolve(subgraph)
+  await adminCall(adminPort, 'subgraph_create', { name: SUBGRAPH_NAME }).catch((error: unknown) => {
+    if (!/exists/i.test(String(error))) throw error
+  })
+  await adminCall(adminPort, 'subgraph_deploy', { name: SUBGRAPH_NAME, ipfs_hash: deploymentPath, node_id: 'default' })
+  log.info({ deploymentPath }, 'subgraph deployed')
+  emit({ event: 'ready', queryUrl: subgraphUrl(Number(values['http-port'])) })
+}
+
+if (import.meta.filename === process.argv[1]) {
+  main().catch((error: unknown) => {
+    emit({ event: 'failed', reason: error instanceof Error ? error.message : String(error) })
+    process.exit(1)
+  })
+}
