@@ -1,0 +1,126 @@
+/** Changes → Safe transaction, derived twice: by our own few lines and by protocol-kit. They must agree to the byte. */
+import SafeModule, { calculateSafeTransactionHash } from '@safe-global/protocol-kit'
+import type { PublicClient } from 'viem'
+import { zeroAddress } from 'viem'
+import { UnavailableError } from '../core/errors.ts'
+import type { Call, Deployment, Hex } from '../protocols/adapter.ts'
+import type { SafeDeployment } from '../protocols/curie/deployments.ts'
+import { callsOf } from './draft.ts'
+import type { Change, Target } from './draft.ts'
+import { NoSafeError, SafeMismatchError, TamperedError } from './errors.ts'
+import { SAFE_ABI, SUPPORTED_SAFE_VERSIONS, hashesOf, lower, safeTxOf } from './safe.ts'
+import type { SafeTx, SafeTxHashes } from './safe.ts'
+
+/** The kit's default export is the class in one module system and the module in another. */
+const Safe = ((SafeModule as unknown as { default?: unknown }).default ?? SafeModule) as unknown as typeof SafeModule.default
+
+/** Everything that is derived from an intent and a nonce. */
+export type Built = { readonly calls: readonly [Call, ...Call[]]; readonly safeTx: SafeTx; readonly hashes: SafeTxHashes }
+
+/** The Safe as the chain has it. */
+export type SafeOnChain = { readonly version: string; readonly owners: readonly Hex[]; readonly threshold: number; readonly nonce: bigint }
+
+/** Throws NoSafeError where the network has none. */
+export function safeOf(deployment: Deployment): SafeDeployment {
+  if (deployment.safe === null) throw new NoSafeError({ network: deployment.network })
+  return deployment.safe
+}
+
+/** Intent → calls → Safe transaction → hashes, offline: the same function drafts, and checks what was drafted. */
+export function build(target: Target, changes: readonly [Change, ...Change[]], nonce: bigint): Built {
+  const safe = safeOf(target.deployment)
+  const calls = callsOf(target, changes)
+  const safeTx = safeTxOf(calls, { multiSendCallOnly: safe.multiSendCallOnly, nonce })
+  return { calls, safeTx, hashes: hashesOf({ chainId: target.deployment.chainId, safe: safe.address }, safeTx) }
+}
+
+/**
+ * Derives a stored proposal again from its changes and compares every byte that would be signed. Offline.
+ * Throws TamperedError at the first difference.
+ */
+export function verify(target: Target, stored: { changes: readonly [Change, ...Change[]]; calls: readonly Call[]; safeTx: SafeTx; hashes: SafeTxHashes; safe: string; chainId: number }): Built {
+  const safe = safeOf(target.deployment)
+  const built = build(target, stored.changes, stored.safeTx.nonce)
+  const compare = (what: string, found: string, expected: string): void => {
+    if (found.toLowerCase() !== expected.toLowerCase()) throw new TamperedError({ what, found, expected })
+  }
+  compare('Safe', stored.safe, safe.address)
+  compare('chain id', String(stored.chainId), String(target.deployment.chainId))
+  compare('calls', canonical(stored.calls), canonical(built.calls))
+  for (const key of Object.keys(built.safeTx) as (keyof SafeTx)[]) compare(`Safe transaction field ${key}`, String(stored.safeTx[key]), String(built.safeTx[key]))
+  for (const key of Object.keys(built.hashes) as (keyof SafeTxHashes)[]) compare(key, stored.hashes[key], built.hashes[key])
+  return built
+}
+
+/** Version, owners, threshold and nonce at the chain's head, or at a block. */
+export async function readSafe(client: PublicClient, deployment: Deployment, blockNumber?: bigint): Promise<SafeOnChain> {
+  const { address } = safeOf(deployment)
+  const at = blockNumber === undefined ? {} : { blockNumber }
+  try {
+    const [version, owners, threshold, nonce] = await Promise.all([
+      client.readContract({ address, abi: SAFE_ABI, functionName: 'VERSION', ...at }),
+      client.readContract({ address, abi: SAFE_ABI, functionName: 'getOwners', ...at }),
+      client.readContract({ address, abi: SAFE_ABI, functionName: 'getThreshold', ...at }),
+      client.readContract({ address, abi: SAFE_ABI, functionName: 'nonce', ...at }),
+    ])
+    return { version, owners: owners.map(lower), threshold: Number(threshold), nonce }
+  } catch (error) {
+    throw new UnavailableError({ part: 'chain', found: `the Safe ${lower(address)} did not answer at ${deployment.network}`, action: 'check that the chain runs and that the address is right for it' }, error)
+  }
+}
+
+/** Reads the Safe and holds it against the deployment's record. Throws SafeMismatchError. */
+export async function readRecordedSafe(client: PublicClient, deployment: Deployment): Promise<SafeOnChain> {
+  const recorded = safeOf(deployment)
+  const onChain = await readSafe(client, deployment)
+  const compare = (what: string, found: string, expected: string): void => {
+    if (found !== expected) throw new SafeMismatchError({ safe: lower(recorded.address), what, found, recorded: expected })
+  }
+  compare('version', onChain.version, recorded.version)
+  if (!(SUPPORTED_SAFE_VERSIONS as readonly string[]).includes(onChain.version)) {
+    throw new SafeMismatchError({ safe: lower(recorded.address), what: 'version', found: onChain.version, recorded: `one of ${SUPPORTED_SAFE_VERSIONS.join(', ')}` })
+  }
+  compare('threshold', String(onChain.threshold), String(recorded.threshold))
+  compare('owners', onChain.owners.toSorted().join(', '), recorded.owners.map(lower).toSorted().join(', '))
+  // Slot 0 of a Safe proxy is the contract that it runs.
+  const slot0 = await client.getStorageAt({ address: recorded.address, slot: '0x0' })
+  compare('singleton', `0x${(slot0 ?? '0x').slice(-40)}`, lower(recorded.singleton))
+  return onChain
+}
+
+/**
+ * Lets protocol-kit build the same transaction and hash it, offline and by the Safe's own getter.
+ * Throws TamperedError where a field or a hash differs from ours.
+ */
+export async function crossCheck(rpcUrl: string, deployment: Deployment, built: Built): Promise<void> {
+  const safe = safeOf(deployment)
+  const kit = await Safe.init({
+    provider: rpcUrl,
+    safeAddress: safe.address,
+    contractNetworks: {
+      [String(deployment.chainId)]: {
+        safeSingletonAddress: safe.singleton,
+        safeProxyFactoryAddress: safe.proxyFactory,
+        fallbackHandlerAddress: safe.fallbackHandler,
+        multiSendAddress: safe.multiSend,
+        multiSendCallOnlyAddress: safe.multiSendCallOnly,
+      },
+    },
+  })
+  const transaction = await kit.createTransaction({
+    transactions: built.calls.map((call) => ({ to: call.to, value: call.value.toString(), data: call.data, operation: 0 })),
+    onlyCalls: true,
+    options: { safeTxGas: '0', baseGas: '0', gasPrice: '0', gasToken: zeroAddress, refundReceiver: zeroAddress, nonce: Number(built.safeTx.nonce) },
+  })
+  for (const key of Object.keys(built.safeTx) as (keyof SafeTx)[]) {
+    const found = String(transaction.data[key]).toLowerCase()
+    if (found !== String(built.safeTx[key]).toLowerCase()) throw new TamperedError({ what: `Safe transaction field ${key} by protocol-kit`, found, expected: String(built.safeTx[key]) })
+  }
+  const offline = calculateSafeTransactionHash(safe.address, transaction.data, safe.version, BigInt(deployment.chainId))
+  const onChain = await kit.getTransactionHash(transaction)
+  for (const [what, found] of [['safeTxHash by protocol-kit', offline], ['safeTxHash by the Safe contract', onChain]] as const) {
+    if (found.toLowerCase() !== built.hashes.safeTxHash) throw new TamperedError({ what, found, expected: built.hashes.safeTxHash })
+  }
+}
+
+const canonical = (calls: readonly Call[]): string => calls.map((call) => `${call.to.toLowerCase()} ${call.value} ${call.data.toLowerCase()}`).join('; ')

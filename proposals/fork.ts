@@ -1,0 +1,79 @@
+/** A private copy of the chain at one block, for trying things out: anvil as a child on a loopback port, gone afterwards. */
+import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { mkdir } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { createTestClient, http, publicActions, walletActions } from 'viem'
+import type { PublicActions, TestClient, WalletActions } from 'viem'
+import { UnavailableError } from '../core/errors.ts'
+
+export type ForkClient = TestClient<'anvil'> & PublicActions & WalletActions
+export type Fork = { readonly client: ForkClient; readonly url: string; close(): Promise<void> }
+
+const START_TIMEOUT_MS = 20_000
+const require = createRequire(import.meta.url)
+const running = new Set<ChildProcess>()
+process.once('exit', () => running.forEach((child) => child.kill('SIGKILL')))
+
+/** anvil's own binary, as its npm package carries it. Throws UnavailableError where this platform has none. */
+export function anvilPath(): string {
+  const name = `@foundry-rs/anvil-${process.platform === 'win32' ? 'win32' : process.platform}-${process.arch === 'x64' ? 'amd64' : process.arch}`
+  try {
+    return require.resolve(`${name}/bin/anvil${process.platform === 'win32' ? '.exe' : ''}`)
+  } catch (error) {
+    throw new UnavailableError({ part: 'fork', found: `package ${name} is not installed`, action: 'run npm ci on a platform that anvil is built for' }, error)
+  }
+}
+
+/**
+ * Starts a fork of `rpcUrl` at `blockNumber`. The caller closes it.
+ * Nothing is cached between forks: a block number is not an identity while a chain can be reorganised or started anew.
+ * Throws UnavailableError where anvil does not answer in 20 s.
+ */
+export async function openFork(options: { rpcUrl: string; blockNumber: bigint; chainId: number; stateDir: string }): Promise<Fork> {
+  const cachePath = join(options.stateDir, 'cache', 'fork')
+  await mkdir(cachePath, { recursive: true })
+  const args = ['--fork-url', options.rpcUrl, '--fork-block-number', String(options.blockNumber), '--chain-id', String(options.chainId), '--host', '127.0.0.1', '--port', '0', '--no-storage-caching', '--no-rate-limit', '--cache-path', cachePath]
+  const child = spawn(anvilPath(), args, { stdio: ['ignore', 'pipe', 'pipe'] })
+  running.add(child)
+  child.once('exit', () => running.delete(child))
+  const close = async (): Promise<void> => {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    const gone = new Promise((resolve) => child.once('exit', resolve))
+    child.kill('SIGKILL')
+    await gone
+  }
+  try {
+    const url = await listening(child)
+    const client = createTestClient({ mode: 'anvil', transport: http(url, { retryCount: 0, timeout: 60_000 }), cacheTime: 0 }).extend(publicActions).extend(walletActions)
+    return { client, url, close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+/** The address that anvil prints once it listens: port 0 lets the system choose a free one. */
+function listening(child: ChildProcess): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let output = ''
+    const fail = (found: string): void => reject(new UnavailableError({ part: 'fork', found, action: 'check that the chain answers at that block, and simulate again' }))
+    const timer = setTimeout(() => fail(`anvil did not listen within ${START_TIMEOUT_MS / 1000} s`), START_TIMEOUT_MS)
+    const read = (chunk: Buffer): void => {
+      output += chunk.toString()
+      const found = /Listening on (127\.0\.0\.1:\d+)/.exec(output)
+      if (found !== null) {
+        clearTimeout(timer)
+        resolve(`http://${found[1]}`)
+      }
+    }
+    child.stdout?.on('data', read)
+    child.stderr?.on('data', read)
+    child.once('error', (error) => fail(`anvil did not start (${error.message})`))
+    child.once('exit', (code, signal) => {
+      clearTimeout(timer)
+      fail(`anvil ended with ${signal ?? `code ${code}`} (${output.trim().split('\n').at(-1) ?? 'no output'})`)
+    })
+  })
+}

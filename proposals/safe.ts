@@ -1,0 +1,121 @@
+/**
+ * The Safe's own formats, in our own few lines: transaction, hashes, MultiSend packing. Pure: no network.
+ * `build.ts` compares the results with protocol-kit's and the contract's.
+ */
+import { concatHex, encodeAbiParameters, encodeFunctionData, encodePacked, keccak256, parseAbi, size, zeroAddress } from 'viem'
+import type { Address, Call, Hex } from '../protocols/adapter.ts'
+
+export const SAFE_ABI = parseAbi([
+  'function VERSION() view returns (string)',
+  'function nonce() view returns (uint256)',
+  'function getThreshold() view returns (uint256)',
+  'function getOwners() view returns (address[])',
+  'function getTransactionHash(address to, uint256 value, bytes data, uint8 operation, uint256 safeTxGas, uint256 baseGas, uint256 gasPrice, address gasToken, address refundReceiver, uint256 nonce) view returns (bytes32)',
+  'function execTransaction(address to, uint256 value, bytes data, uint8 operation, uint256 safeTxGas, uint256 baseGas, uint256 gasPrice, address gasToken, address refundReceiver, bytes signatures) payable returns (bool)',
+  'error Error(string)',
+])
+const MULTI_SEND_ABI = parseAbi(['function multiSend(bytes transactions) payable'])
+
+/** keccak256 of `ExecutionSuccess(bytes32,uint256)` and `ExecutionFailure(bytes32,uint256)`; the hash is indexed from 1.4.1 on. */
+export const EXECUTION_SUCCESS_TOPIC: Hex = '0x442e715f626346e8c54381002da614f62bee8d27386535b2521ec8540898556e'
+export const EXECUTION_FAILURE_TOPIC: Hex = '0x23428b18acfb3ea64b08dc0c1d296ea9c09702c09083ca5272e64d115b687d23'
+
+/** The fields that an owner signs, in the order of the type. `operation`: 0 is a call, 1 a delegatecall. */
+export type SafeTx = {
+  readonly to: Address
+  readonly value: bigint
+  readonly data: Hex
+  readonly operation: 0 | 1
+  readonly safeTxGas: bigint
+  readonly baseGas: bigint
+  readonly gasPrice: bigint
+  readonly gasToken: Address
+  readonly refundReceiver: Address
+  readonly nonce: bigint
+}
+
+/** `safeTxHash` is what is signed; a hardware wallet shows `domainHash` and `messageHash`. */
+export type SafeTxHashes = { readonly domainHash: Hex; readonly messageHash: Hex; readonly safeTxHash: Hex }
+
+export const SAFE_TX_TYPES = {
+  SafeTx: [
+    { name: 'to', type: 'address' },
+    { name: 'value', type: 'uint256' },
+    { name: 'data', type: 'bytes' },
+    { name: 'operation', type: 'uint8' },
+    { name: 'safeTxGas', type: 'uint256' },
+    { name: 'baseGas', type: 'uint256' },
+    { name: 'gasPrice', type: 'uint256' },
+    { name: 'gasToken', type: 'address' },
+    { name: 'refundReceiver', type: 'address' },
+    { name: 'nonce', type: 'uint256' },
+  ],
+} as const
+
+const DOMAIN_TYPEHASH: Hex = '0x47e79534a245952e8b16893a336b85a3d9ea9fa8c573f3d803afb92a79469218'
+const SAFE_TX_TYPEHASH: Hex = '0xbb8310d486368db6bd6f849402fdd73ad53d316b5a4b2644ad6efe0f941286d8'
+
+/** Versions whose domain is (chainId, verifyingContract). Older ones leave the chain out: a signature could be replayed elsewhere. */
+export const SUPPORTED_SAFE_VERSIONS = ['1.3.0', '1.4.1', '1.5.0'] as const
+
+/** `multiSend(bytes)` calldata: each call packed as operation 0 ‖ to ‖ value ‖ data length ‖ data. */
+export function encodeMultiSend(calls: readonly Call[]): Hex {
+  const packed = concatHex(calls.map((call) => encodePacked(['uint8', 'address', 'uint256', 'uint256', 'bytes'], [0, call.to, call.value, BigInt(size(call.data)), call.data])))
+  return encodeFunctionData({ abi: MULTI_SEND_ABI, functionName: 'multiSend', args: [packed] })
+}
+
+/**
+ * One Safe transaction out of calls: one call goes directly, several go through MultiSendCallOnly, which alone is
+ * delegate-called and can itself make plain calls only. Every gas-refund field is zero.
+ */
+export function safeTxOf(calls: readonly [Call, ...Call[]], options: { multiSendCallOnly: Address; nonce: bigint }): SafeTx {
+  const [first, ...rest] = calls
+  const inner =
+    rest.length === 0
+      ? { to: lower(first.to), value: first.value, data: first.data, operation: 0 as const }
+      : { to: lower(options.multiSendCallOnly), value: 0n, data: encodeMultiSend(calls), operation: 1 as const }
+  return { ...inner, safeTxGas: 0n, baseGas: 0n, gasPrice: 0n, gasToken: zeroAddress, refundReceiver: zeroAddress, nonce: options.nonce }
+}
+
+/** EIP-712 hashes of a Safe ≥ 1.3.0: safeTxHash = keccak(0x1901 ‖ domainHash ‖ messageHash). */
+export function hashesOf(domain: { chainId: number; safe: Address }, tx: SafeTx): SafeTxHashes {
+  const domainHash = keccak256(encodeAbiParameters([{ type: 'bytes32' }, { type: 'uint256' }, { type: 'address' }], [DOMAIN_TYPEHASH, BigInt(domain.chainId), domain.safe]))
+  const messageHash = keccak256(
+    encodeAbiParameters(
+      [{ type: 'bytes32' }, ...SAFE_TX_TYPES.SafeTx.map(({ type }) => ({ type: type === 'bytes' ? 'bytes32' : type }))],
+      [SAFE_TX_TYPEHASH, tx.to, tx.value, keccak256(tx.data), tx.operation, tx.safeTxGas, tx.baseGas, tx.gasPrice, tx.gasToken, tx.refundReceiver, tx.nonce],
+    ),
+  )
+  return { domainHash, messageHash, safeTxHash: keccak256(concatHex(['0x1901', domainHash, messageHash])) }
+}
+
+/** Calldata of `execTransaction`. */
+export const encodeExecution = (tx: SafeTx, signatures: Hex): Hex =>
+  encodeFunctionData({
+    abi: SAFE_ABI,
+    functionName: 'execTransaction',
+    args: [tx.to, tx.value, tx.data, tx.operation, tx.safeTxGas, tx.baseGas, tx.gasPrice, tx.gasToken, tx.refundReceiver, signatures],
+  })
+
+export type SafeTxJson = { readonly [K in keyof SafeTx]: K extends 'operation' ? 0 | 1 : K extends 'to' | 'data' | 'gasToken' | 'refundReceiver' ? Hex : string }
+
+/** Decimal strings and hex: what is stored and shown. */
+export const safeTxToJson = (tx: SafeTx): SafeTxJson => ({
+  ...tx,
+  value: tx.value.toString(),
+  safeTxGas: tx.safeTxGas.toString(),
+  baseGas: tx.baseGas.toString(),
+  gasPrice: tx.gasPrice.toString(),
+  nonce: tx.nonce.toString(),
+})
+
+export const safeTxFromJson = (json: SafeTxJson): SafeTx => ({
+  ...json,
+  value: BigInt(json.value),
+  safeTxGas: BigInt(json.safeTxGas),
+  baseGas: BigInt(json.baseGas),
+  gasPrice: BigInt(json.gasPrice),
+  nonce: BigInt(json.nonce),
+})
+
+export const lower = (address: Address): Address => address.toLowerCase() as Address

@@ -1,0 +1,68 @@
+/** Owners' signatures of a Safe transaction: made, checked, put in the order that the Safe wants. Pure: no network. */
+import { concatHex, hashMessage, isHex, numberToHex, recoverAddress, size, slice } from 'viem'
+import { privateKeyToAccount } from 'viem/accounts'
+import type { Address, Hex } from '../protocols/adapter.ts'
+import { SignatureRefusedError } from './errors.ts'
+import { SAFE_TX_TYPES, lower } from './safe.ts'
+import type { SafeTx } from './safe.ts'
+
+export type OwnerSignature = { readonly signer: Address; readonly signature: Hex }
+
+/** What a wallet's `eth_signTypedData_v4` takes, with decimal strings for JSON. */
+export function typedDataOf(domain: { chainId: number; safe: Address }, tx: SafeTx) {
+  return { domain: { chainId: domain.chainId, verifyingContract: domain.safe }, types: SAFE_TX_TYPES, primaryType: 'SafeTx' as const, message: tx }
+}
+
+/** Signs with a key that the caller holds; nothing here keeps or prints it. Returns the signer, lower case, and 65 bytes r ‖ s ‖ v with v 27 or 28. */
+export async function signWithKey(privateKey: Hex, domain: { chainId: number; safe: Address }, tx: SafeTx): Promise<OwnerSignature> {
+  const account = privateKeyToAccount(privateKey)
+  return { signer: lower(account.address), signature: await account.signTypedData(typedDataOf(domain, tx)) }
+}
+
+/**
+ * The signature as the Safe takes it, once it is proved to be the owner's own over exactly `safeTxHash`.
+ * Typed-data signatures have v 27 or 28 (0 or 1 from some hardware wallets); `eth_sign` ones 31 or 32.
+ * Throws SignatureRefusedError: not 65 bytes, not an owner, signed before, or other bytes than these.
+ */
+export async function checkSignature(facts: {
+  safeTxHash: Hex
+  owners: readonly Address[]
+  signed: readonly Address[]
+  signer: Address
+  signature: Hex
+}): Promise<OwnerSignature> {
+  const signer = lower(facts.signer)
+  const owners = facts.owners.map(lower)
+  if (!owners.includes(signer)) {
+    throw new SignatureRefusedError(`Found signer ${signer}, allowed are the Safe's owners ${owners.join(', ')}; sign with one of them`, { signer, owners })
+  }
+  if (facts.signed.map(lower).includes(signer)) {
+    throw new SignatureRefusedError(`Found a second signature by ${signer}, allowed is one per owner; another owner has to sign`, { signer })
+  }
+  if (!isHex(facts.signature) || size(facts.signature) !== 65) {
+    throw new SignatureRefusedError(`Found a signature of ${isHex(facts.signature) ? `${size(facts.signature)} bytes` : 'something that is not hex'}, allowed are 65 bytes (r, s, v); sign the Safe transaction as EIP-712 typed data`, { signer })
+  }
+  const v = Number.parseInt(slice(facts.signature, 64), 16)
+  const prefixed = v === 31 || v === 32
+  const ecdsaV = v < 2 ? v + 27 : prefixed ? v - 4 : v
+  const ecdsa = concatHex([slice(facts.signature, 0, 64), numberToHex(ecdsaV, { size: 1 })])
+  const hash = prefixed ? hashMessage({ raw: facts.safeTxHash }) : facts.safeTxHash
+  const recovered = ecdsaV === 27 || ecdsaV === 28 ? await recoverAddress({ hash, signature: ecdsa }).catch(() => null) : null
+  if (recovered === null || lower(recovered) !== signer) {
+    throw new SignatureRefusedError(`Found a signature that is not ${signer}'s over ${facts.safeTxHash}, allowed is a signature of exactly that Safe transaction; compare the hashes on the signing device and sign again`, {
+      signer,
+      recovered: recovered === null ? null : lower(recovered),
+      safeTxHash: facts.safeTxHash,
+    })
+  }
+  return { signer, signature: prefixed ? facts.signature : ecdsa }
+}
+
+/** `threshold` signatures joined by ascending signer, as `checkNSignatures` walks them; more would only cost gas. */
+export function joinSignatures(signatures: readonly OwnerSignature[], threshold: number): Hex {
+  const sorted = signatures.toSorted((a, b) => (BigInt(a.signer) < BigInt(b.signer) ? -1 : 1))
+  return concatHex(sorted.slice(0, threshold).map(({ signature }) => signature))
+}
+
+/** Stands for the sender's own consent: padded owner ‖ 32 zero bytes ‖ 01. */
+export const preValidatedSignature = (owner: Address): Hex => concatHex([numberToHex(BigInt(owner), { size: 32 }), numberToHex(0n, { size: 32 }), '0x01'])
