@@ -66,6 +66,22 @@ export type ParameterCatalog = {
   refs(deployment: Deployment): readonly ParameterRef[]
 }
 
+/** What the rest of Bulwark takes from a protocol's folder. */
+export type Protocol = {
+  /** Name of the folder, and of the protocol in the index. */
+  readonly name: string
+  readonly title: string
+  /** By network name. */
+  readonly deployments: Readonly<Record<string, Deployment>>
+  readonly catalog: ParameterCatalog
+}
+
+export class UnknownProtocolError extends BadInputError {
+  constructor(facts: { found: string; allowed: readonly string[] }) {
+    super(`Found protocol "${facts.found}", allowed are ${facts.allowed.join(', ')}; take one of these`, facts)
+  }
+}
+
 export class UnknownParameterError extends BadInputError {
   constructor(facts: { found: string; allowed: readonly string[] }) {
     super(`Found parameter "${facts.found}", allowed are ${facts.allowed.join(', ')}; take one of these`, facts)
@@ -87,5 +103,16 @@ export class OutOfBoundsError extends BadInputError {
 export class NotSettableError extends BulwarkError {
   constructor(facts: { parameter: string; reason: string }) {
     super(`${facts.parameter} has no setter: ${facts.reason}; propose an upgrade instead`, { code: 'NOT_SETTABLE', facts })
+  }
+}
+
+/** A contract answered what its getter cannot answer: it is not the contract that the deployment says, or the call reverted. */
+export class UnreadableAnswerError extends BulwarkError {
+  constructor(facts: { what: string; call: string; found: string }, cause?: unknown) {
+    super(`Found "${facts.found.slice(0, 74)}" as the answer to ${facts.call} for ${facts.what}, allowed is its encoded result; check the network and the block`, {
+      code: 'UNREADABLE_ANSWER',
+      facts,
+      cause,
+    })
   }
 }
