@@ -1,0 +1,13 @@
+/** Risk models: pure functions without clock, I/O, environment or database. */
+export * from './breaker.ts'
+export * from './controller.ts'
+export * from './errors.ts'
+export * from './fund.ts'
+export * from './haircut.ts'
+export * from './liquidity.ts'
+export * from './margin.ts'
+export * from './penalty.ts'
+export * from './series.ts'
+export * from './stress.ts'
+export * from './tail.ts'
+export * from './volatility.ts'
