@@ -1,0 +1,93 @@
+/**
+ * How large a query may be. Three limits: tokens (in the parser), depth, and cost.
+ * The cost of a field is 1 plus, for a list, its page size times the cost of what is asked of each node.
+ */
+import type { ApolloServerPlugin } from '@apollo/server'
+import { GraphQLError, Kind, getNamedType, isListType, isNonNullType, isObjectType, isInterfaceType } from 'graphql'
+import type { ArgumentNode, DocumentNode, FragmentDefinitionNode, GraphQLNamedType, GraphQLOutputType, GraphQLSchema, OperationDefinitionNode, SelectionSetNode } from 'graphql'
+
+export type Limits = {
+  readonly maxTokens: number
+  readonly maxDepth: number
+  readonly maxCost: number
+  /** Nodes counted for a list that has no page size. */
+  readonly listSize: number
+}
+
+export const LIMITS: Limits = { maxTokens: 4000, maxDepth: 12, maxCost: 50_000, listSize: 10 }
+
+type Size = { readonly depth: number; readonly cost: number }
+
+/** Depth and cost of an operation. Introspection counts 1: graphql-js bounds it by a rule of its own. */
+export function measure(schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode, variables: Record<string, unknown>, listSize = LIMITS.listSize): Size {
+  const fragments = new Map(document.definitions.filter((d): d is FragmentDefinitionNode => d.kind === Kind.FRAGMENT_DEFINITION).map((d) => [d.name.value, d]))
+  const defaults = new Map((operation.variableDefinitions ?? []).map((d) => [d.variable.name.value, d.defaultValue?.kind === Kind.INT ? Number(d.defaultValue.value) : undefined]))
+  // A fragment's size depends on the fragment alone, so each is measured once: nested spreads cannot make this exponential.
+  const measured = new Map<string, Size>()
+
+  const pageSize = (args: readonly ArgumentNode[], fieldDefault: number): number => {
+    const arg = args.find((a) => a.name.value === 'first' || a.name.value === 'last')
+    const value =
+      arg?.value.kind === Kind.INT ? Number(arg.value.value)
+      : arg?.value.kind === Kind.VARIABLE ? (variables[arg.value.name.value] ?? defaults.get(arg.value.name.value))
+      : undefined
+    return typeof value === 'number' && Number.isFinite(value) ? Math.max(1, value) : fieldDefault
+  }
+
+  const selection = (type: GraphQLNamedType | undefined, set: SelectionSetNode): Size => {
+    let depth = 0
+    let cost = 0
+    for (const node of set.selections) {
+      let size: Size
+      if (node.kind === Kind.FIELD) size = field(type, node.name.value, node.arguments ?? [], node.selectionSet)
+      else if (node.kind === Kind.INLINE_FRAGMENT) size = selection(node.typeCondition ? schema.getType(node.typeCondition.name.value) : type, node.selectionSet)
+      else size = fragment(node.name.value)
+      depth = Math.max(depth, size.depth)
+      cost += size.cost
+    }
+    return { depth, cost }
+  }
+
+  const fragment = (name: string): Size => {
+    const known = measured.get(name)
+    if (known) return known
+    const definition = fragments.get(name)
+    const size = definition ? selection(schema.getType(definition.typeCondition.name.value), definition.selectionSet) : { depth: 0, cost: 0 }
+    measured.set(name, size)
+    return size
+  }
+
+  const field = (parent: GraphQLNamedType | undefined, name: string, args: readonly ArgumentNode[], set: SelectionSetNode | undefined): Size => {
+    if (name.startsWith('__')) return { depth: 1, cost: 1 }
+    const definition = parent && (isObjectType(parent) || isInterfaceType(parent)) ? parent.getFields()[name] : undefined
+    const inner = set && definition ? selection(getNamedType(definition.type), set) : { depth: 0, cost: 0 }
+    const pageArg = definition?.args.find((a) => a.name === 'first' || a.name === 'last')
+    const nodes =
+      pageArg ? pageSize(args, typeof pageArg.defaultValue === 'number' ? pageArg.defaultValue : listSize)
+      : definition && name !== 'nodes' && isList(definition.type) ? listSize
+      : 1
+    return { depth: 1 + inner.depth, cost: 1 + nodes * inner.cost }
+  }
+
+  return selection(schema.getRootType(operation.operation) ?? undefined, operation.selectionSet)
+}
+
+const isList = (type: GraphQLOutputType): boolean => isListType(isNonNullType(type) ? type.ofType : type)
+
+/** Refuses operations over the limits, before anything is resolved. */
+export function limitsPlugin<Context extends object>(limits: Limits = LIMITS): ApolloServerPlugin<Context> {
+  return {
+    requestDidStart: async () => ({
+      didResolveOperation: async ({ schema, document, operation, request }) => {
+        if (!operation) return
+        const size = measure(schema, document, operation, request.variables ?? {}, limits.listSize)
+        if (size.depth > limits.maxDepth) {
+          throw new GraphQLError(`Found a query ${size.depth} levels deep, allowed is ${limits.maxDepth}; ask for the inner part in a query of its own`, { extensions: { code: 'QUERY_TOO_DEEP', facts: { depth: size.depth, max: limits.maxDepth } } })
+        }
+        if (size.cost > limits.maxCost) {
+          throw new GraphQLError(`Found a query of cost ${size.cost}, allowed is ${limits.maxCost}; ask for fewer nodes with \`first\`, or for fewer fields of each`, { extensions: { code: 'QUERY_TOO_LARGE', facts: { cost: size.cost, max: limits.maxCost } } })
+        }
+      },
+    }),
+  }
+}

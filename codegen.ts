@@ -1,0 +1,59 @@
+import type { CodegenConfig } from '@graphql-codegen/cli'
+
+/** Types out of schema.graphql: the API's resolvers, and the console's queries. Nothing generated exists at run time. */
+const config: CodegenConfig = {
+  schema: 'schema.graphql',
+  silent: true,
+  generates: {
+    'api/graphql/generated/resolvers.ts': {
+      plugins: ['typescript', 'typescript-resolvers'],
+      config: {
+        useTypeImports: true,
+        importExtension: '.ts',
+        emitLegacyCommonJSImports: false,
+        strictScalars: true,
+        enumsAsTypes: true,
+        skipTypename: true,
+        avoidOptionals: { field: true, inputValue: false, object: false, defaultValue: false },
+        contextType: '../context.ts#Context',
+        scalars: {
+          BigInt: 'bigint',
+          Address: 'string',
+          Hex: 'string',
+          JSON: 'unknown',
+        },
+        mappers: {
+          Amount: '../model.ts#AmountNode',
+          Protocol: '../model.ts#ProtocolNode',
+          Market: '../model.ts#MarketNode',
+          CollateralAsset: '../model.ts#CollateralAssetNode',
+          Account: '../model.ts#AccountNode',
+          CollateralBalance: '../model.ts#CollateralBalanceNode',
+          Position: '../model.ts#PositionNode',
+          LiquidityRange: '../model.ts#LiquidityRangeNode',
+          Liquidation: '../model.ts#LiquidationNode',
+          CollateralLiquidation: '../model.ts#CollateralLiquidationNode',
+          InsuranceFund: '../model.ts#InsuranceFundNode',
+          InsuranceFundFlow: '../model.ts#InsuranceFundFlowNode',
+          Parameter: '../model.ts#ParameterNode',
+          ParameterChange: '../model.ts#ParameterChangeNode',
+          Recommendation: '../model.ts#RecommendationNode',
+          Proposal: '../model.ts#ProposalNode',
+        },
+      },
+    },
+    'console/generated/page.ts': {
+      documents: 'console/*.graphql',
+      plugins: ['typescript-operations'],
+      config: {
+        useTypeImports: true,
+        enumsAsTypes: true,
+        skipTypename: true,
+        strictScalars: true,
+        scalars: { BigInt: 'string', Address: 'string', Hex: 'string', JSON: 'unknown' },
+      },
+    },
+  },
+}
+
+export default config

@@ -1,0 +1,45 @@
+/** Figures for people. Amounts arrive as exact decimal text and are rounded here, on the text, never through a float. */
+
+/** `1234.5678` with 2 places is `1,234.57`: rounded half away from zero, grouped by thousands. */
+export function decimal(value: string, places: number): string {
+  const match = /^(-?)(\d+)(?:\.(\d+))?$/.exec(value)
+  if (!match) return value
+  const [, sign = '', whole = '0', fraction = ''] = match
+  const digits = `${whole}${fraction.slice(0, places).padEnd(places, '0')}`
+  const up = (fraction[places] ?? '0') >= '5' ? 1n : 0n
+  const rounded = (BigInt(digits) + up).toString().padStart(places + 1, '0')
+  const head = rounded.slice(0, rounded.length - places)
+  const tail = places > 0 ? `.${rounded.slice(rounded.length - places)}` : ''
+  const zero = /^0*$/.test(rounded)
+  return `${sign && !zero ? '−' : ''}${head.replace(/\B(?=(\d{3})+$)/g, ',')}${tail}`
+}
+
+/** Places that keep about five figures of a price. */
+export function price(value: string): string {
+  const size = Math.abs(Number(value))
+  return decimal(value, size >= 10_000 ? 1 : size >= 10 ? 2 : size >= 1 ? 4 : 6)
+}
+
+export const usd = (value: string): string => decimal(value, Math.abs(Number(value)) >= 100_000 ? 0 : 2)
+export const size = (value: string): string => decimal(value, Math.abs(Number(value)) >= 1000 ? 1 : Math.abs(Number(value)) >= 1 ? 3 : 5)
+export const whole = (value: number | string): string => decimal(String(value), 0)
+
+/** 0.0625 is `6.25 %`. Beyond 10,000 % the figure says no more than that. */
+export const percent = (ratio: number, places = 2): string => (ratio > 100 ? '> 10,000 %' : `${(ratio * 100).toFixed(places).replace('-', '−')} %`)
+
+export const signedPercent = (ratio: number): string => `${ratio > 0 ? '+' : ''}${percent(ratio)}`
+
+/** 95 s, 12 min, 3 h, 4 d: one unit, rounded down. */
+export function age(seconds: number): string {
+  const s = Math.max(0, Math.floor(seconds))
+  return s < 120 ? `${s} s` : s < 7200 ? `${Math.floor(s / 60)} min` : s < 172_800 ? `${Math.floor(s / 3600)} h` : `${Math.floor(s / 86_400)} d`
+}
+
+/** Unix seconds as `2026-11-23 02:03:04 UTC`. */
+export const time = (unixSec: string | number): string => `${new Date(Number(unixSec) * 1000).toISOString().slice(0, 19).replace('T', ' ')} UTC`
+
+/** `0x12ab34…cd56ef`: six digits at each end, since look-alike addresses are made to match four. */
+export const short = (hex: string): string => (hex.length > 18 ? `${hex.slice(0, 8)}…${hex.slice(-6)}` : hex)
+
+/** `AWAITING_SIGNATURES` is `awaiting signatures`. */
+export const words = (constant: string): string => constant.toLowerCase().replaceAll('_', ' ')

@@ -1,0 +1,18 @@
+import { fileURLToPath } from 'node:url'
+import react from '@vitejs/plugin-react'
+import { defineConfig } from 'vite'
+
+/** The console: two static pages that ask only the API that serves them. */
+export default defineConfig({
+  root: fileURLToPath(new URL('./console', import.meta.url)),
+  base: '/',
+  plugins: [react()],
+  build: {
+    outDir: 'dist',
+    emptyOutDir: true,
+    target: 'es2022',
+    // Inlined files would need `data:` in the content security policy.
+    assetsInlineLimit: 0,
+    rollupOptions: { input: { index: fileURLToPath(new URL('./console/index.html', import.meta.url)), sandbox: fileURLToPath(new URL('./console/sandbox.html', import.meta.url)) } },
+  },
+})
