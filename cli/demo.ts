@@ -1,0 +1,229 @@
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createPublicClient, http } from 'viem'
+import { privateKeyToAccount } from 'viem/accounts'
+import { BulwarkError } from '../core/errors.ts'
+import { createLogger } from '../core/log.ts'
+import { devnetAccounts } from '../devnet/keys.ts'
+import { createPrisma } from '../prisma/client.ts'
+import { createProposals, safeTxFromJson, signWithKey, verify, type SafeTxJson } from '../proposals/index.ts'
+import { catalog } from '../protocols/curie/parameters.ts'
+import type { Address, Hex } from '../protocols/adapter.ts'
+import { queryApi } from './graphql.ts'
+import { parseRunOptions, PROJECT } from './options.ts'
+import { createProgress } from './progress.ts'
+import { assertNotRunning, startStack, type Stack } from './stack.ts'
+
+/** Longest wait for something that the chain, the index or the models owe us. */
+const PATIENCE_MS = 90_000
+
+type Recommendation = {
+  id: string
+  parameter: string
+  title: string
+  scope: string
+  subject: Address
+  subjectLabel: string
+  currentRaw: string
+  currentDisplay: string
+  recommendedRaw: string
+  recommendedDisplay: string
+  urgency: number
+  reason: string
+  direction: string
+}
+
+type ProposalView = {
+  id: string
+  state: string
+  stateReason: string | null
+  safeTxHash: Hex
+  domainHash: Hex
+  messageHash: Hex
+  nonce: number
+  safe: Address
+  calls: { to: Address; value: string; data: Hex }[]
+  safeTx: SafeTxJson
+  changes: { parameter: string; scope: string; subject: Address; subjectLabel: string; fromRaw: string; toRaw: string }[]
+  executionTxHash: Hex | null
+  executedAtBlock: string | null
+  appliedAtBlock: string | null
+  simulation: { success: boolean; failure: string | null; gasUsed: string | null } | null
+}
+
+const PROPOSAL_FIELDS = `id state stateReason safe nonce safeTx safeTxHash domainHash messageHash executionTxHash executedAtBlock appliedAtBlock
+  calls { to value data } changes { parameter scope subject subjectLabel fromRaw toRaw } simulation { success failure gasUsed }`
+
+/** What the demo prints with `--json`, as its last line. */
+export type DemoResult = {
+  network: string
+  block: number
+  markets: number
+  accounts: number
+  positions: number
+  liquidations: number
+  insuranceFundFlows: number
+  parameters: number
+  recommendations: number
+  proposal: { id: string; safeTxHash: Hex; state: string }
+  parameter: { name: string; scope: string; subject: string; before: string; recommended: string; onChain: string }
+  seconds: number
+}
+
+class DemoStuckError extends BulwarkError {
+  constructor(facts: { waitedFor: string; last: string; logs: string }) {
+    super(`Waited ${PATIENCE_MS / 1000} s for ${facts.waitedFor}, found ${facts.last}; the logs in ${facts.logs} say why`, { code: 'DEMO_STUCK', facts })
+  }
+}
+
+/** Asks until the answer is complete. Throws DemoStuckError with the last answer when patience ends. */
+async function waitFor<T>(what: string, stack: Stack, ask: () => Promise<T>, isThere: (answer: T) => boolean, describe: (answer: T) => string): Promise<T> {
+  const until = performance.now() + PATIENCE_MS
+  for (;;) {
+    const answer = await ask()
+    if (isThere(answer)) return answer
+    if (performance.now() > until) throw new DemoStuckError({ waitedFor: what, last: describe(answer), logs: join(stack.stateDir, 'logs') })
+    await sleep(250)
+  }
+}
+
+/** `npm run demo`: from nothing to a parameter changed on chain. Exit code 0 only when it is applied and equals the recommendation. */
+export async function demo(args: readonly string[]): Promise<void> {
+  const startedAt = performance.now()
+  const options = await parseRunOptions(args, { stateDir: join(PROJECT, '.bulwark', 'demo'), ephemeral: true })
+  assertNotRunning(options.stateDir)
+  rmSync(options.stateDir, { recursive: true, force: true })
+  const progress = createProgress()
+  const starting = startStack(options, progress)
+  const interrupted = new Promise<never>((_, reject) => {
+    const interrupt = (): void => reject(new BulwarkError('The demo was interrupted; run it again whenever you like', { code: 'INTERRUPTED' }))
+    process.once('SIGINT', interrupt)
+    process.once('SIGTERM', interrupt)
+  })
+  try {
+    const stack = await Promise.race([starting, interrupted])
+    const result = await Promise.race([steward(stack, progress, startedAt), interrupted])
+    if (result.proposal.state !== 'APPLIED' || result.parameter.onChain !== result.parameter.recommended) process.exitCode = 1
+    if (options.json) process.stdout.write(`${JSON.stringify(result)}\n`)
+  } finally {
+    await (await starting.catch(() => null))?.stop()
+  }
+}
+
+/** The steward's, the signers' and the executor's work against a running console. */
+async function steward(stack: Stack, progress: (step: string, detail: string) => void, startedAt: number): Promise<DemoResult> {
+  const { apiUrl, deployment } = stack
+  const ask = <T>(query: string, variables: Record<string, unknown> = {}): Promise<T> => queryApi<T>(apiUrl, query, variables)
+
+  const { recommendations } = await waitFor(
+    'a settable recommendation that changes something',
+    stack,
+    () => ask<{ recommendations: Recommendation[] }>('{ recommendations(settableOnly: true) { id parameter title scope subject subjectLabel currentRaw currentDisplay recommendedRaw recommendedDisplay urgency reason direction } }'),
+    (answer) => answer.recommendations.some(isChange),
+    (answer) => `${answer.recommendations.length} recommendations, none of which changes anything`,
+  )
+  const chosen = recommendations.find(isChange)!
+  progress('steward', `${chosen.title} of ${chosen.subjectLabel}: ${chosen.currentDisplay} → ${chosen.recommendedDisplay} (urgency ${chosen.urgency})`)
+  progress('steward', chosen.reason)
+
+  const { draftProposal } = await ask<{ draftProposal: ProposalView }>(`mutation ($input: DraftProposalInput!) { draftProposal(input: $input) { ${PROPOSAL_FIELDS} } }`, {
+    input: { title: `${chosen.title} of ${chosen.subjectLabel} to ${chosen.recommendedDisplay}`, recommendationIds: [chosen.id] },
+  })
+  const { id } = draftProposal
+  progress('steward', `drafted ${id}, safeTxHash ${draftProposal.safeTxHash}`)
+  const { simulateProposal } = await ask<{ simulateProposal: ProposalView }>(`mutation ($id: ID!) { simulateProposal(id: $id) { ${PROPOSAL_FIELDS} } }`, { id })
+  progress('steward', `simulated: ${simulateProposal.simulation?.success === true ? `succeeds with ${simulateProposal.simulation.gasUsed} gas` : `fails, ${simulateProposal.simulation?.failure}`}`)
+  const { requestSignatures } = await ask<{ requestSignatures: ProposalView }>(`mutation ($id: ID!) { requestSignatures(id: $id) { ${PROPOSAL_FIELDS} } }`, { id })
+
+  // Each signer derives the bytes again from the intent and signs only what comes out equal.
+  const safeTx = safeTxFromJson(requestSignatures.safeTx)
+  const domain = { chainId: deployment.chainId, safe: requestSignatures.safe }
+  const changes = requestSignatures.changes.map((change) => ({ ...change, from: BigInt(change.fromRaw), to: BigInt(change.toRaw) }))
+  verify({ catalog, deployment }, {
+    changes: changes as unknown as Parameters<typeof verify>[1]['changes'],
+    calls: requestSignatures.calls.map((call) => ({ ...call, value: BigInt(call.value) })),
+    safeTx,
+    hashes: { domainHash: requestSignatures.domainHash, messageHash: requestSignatures.messageHash, safeTxHash: requestSignatures.safeTxHash },
+    safe: requestSignatures.safe,
+    chainId: deployment.chainId,
+  })
+  for (const owner of devnetAccounts('safeOwner', deployment.chainId).slice(0, 2)) {
+    const { signer, signature } = await signWithKey(owner.privateKey, domain, safeTx)
+    await ask('mutation ($id: ID!, $signer: Address!, $signature: Hex!) { addSignature(id: $id, signer: $signer, signature: $signature) { state } }', { id, signer, signature })
+    progress('signer', `${signer} verified and signed`)
+  }
+
+  const prisma = createPrisma(stack.databaseUrl)
+  try {
+    const executor = devnetAccounts('spare', deployment.chainId)[0]!
+    const proposals = createProposals({ prisma, deployment, rpcUrl: stack.rpcUrl, stateDir: stack.stateDir, log: createLogger('demo', 'warn') })
+    await proposals.execute(id, privateKeyToAccount(executor.privateKey))
+  } finally {
+    await prisma.$disconnect()
+  }
+  progress('executor', 'the Safe executed it; waiting for the index')
+  const { proposal } = await waitFor(
+    'the proposal to be APPLIED',
+    stack,
+    () => ask<{ proposal: ProposalView }>(`query ($id: ID!) { proposal(id: $id) { ${PROPOSAL_FIELDS} } }`, { id }),
+    (answer) => !['READY', 'EXECUTED'].includes(answer.proposal.state),
+    (answer) => `state ${answer.proposal.state}`,
+  )
+  progress('index', `${proposal.state}${proposal.stateReason === null ? '' : `: ${proposal.stateReason}`}`)
+
+  const ref = { name: chosen.parameter, subject: chosen.subject }
+  const client = createPublicClient({ transport: http(stack.rpcUrl) })
+  const { data } = await client.call(catalog.encodeRead(deployment, ref))
+  const onChain = data === undefined ? 'unknown' : catalog.decodeRead(ref, data).toString()
+
+  const counts = await ask<{
+    status: { network: string; indexed: { number: string } }
+    markets: unknown[]
+    accounts: { totalCount: number }
+    positions: { totalCount: number }
+    liquidations: { totalCount: number }
+    insuranceFund: { flows: { totalCount: number } }
+    parameters: unknown[]
+    recommendations: unknown[]
+  }>('{ status { network indexed { number } } markets { id } accounts(first: 1) { totalCount } positions(first: 1) { totalCount } liquidations(first: 1) { totalCount } insuranceFund { flows(first: 1) { totalCount } } parameters { id } recommendations { id } }')
+  const result: DemoResult = {
+    network: counts.status.network,
+    block: Number(counts.status.indexed.number),
+    markets: counts.markets.length,
+    accounts: counts.accounts.totalCount,
+    positions: counts.positions.totalCount,
+    liquidations: counts.liquidations.totalCount,
+    insuranceFundFlows: counts.insuranceFund.flows.totalCount,
+    parameters: counts.parameters.length,
+    recommendations: counts.recommendations.length,
+    proposal: { id, safeTxHash: proposal.safeTxHash, state: proposal.state },
+    parameter: { name: chosen.parameter, scope: chosen.scope, subject: chosen.subjectLabel, before: chosen.currentRaw, recommended: chosen.recommendedRaw, onChain },
+    seconds: Number(((performance.now() - startedAt) / 1000).toFixed(1)),
+  }
+  printTable([
+    ['Network', result.network],
+    ['Indexed block', String(result.block)],
+    ['Markets, accounts, open positions', `${result.markets}, ${result.accounts}, ${result.positions}`],
+    ['Liquidations, insurance fund flows', `${result.liquidations}, ${result.insuranceFundFlows}`],
+    ['Parameters, recommendations', `${result.parameters}, ${result.recommendations}`],
+    ['Chosen', `${chosen.title} of ${chosen.subjectLabel} (${chosen.direction}, urgency ${chosen.urgency})`],
+    ['Why', chosen.reason],
+    ['Before', `${chosen.currentDisplay} (raw ${result.parameter.before})`],
+    ['Recommended', `${chosen.recommendedDisplay} (raw ${result.parameter.recommended})`],
+    ['On chain now', `raw ${onChain}`],
+    ['Safe transaction', proposal.safeTxHash],
+    ['Executed in', `${proposal.executionTxHash} (block ${proposal.executedAtBlock})`],
+    ['Seen by the index', `block ${proposal.appliedAtBlock}`],
+    ['State', proposal.state],
+    ['Time', `${result.seconds} s`],
+  ])
+  return result
+}
+
+const isChange = (recommendation: Recommendation): boolean => recommendation.currentRaw !== recommendation.recommendedRaw && recommendation.direction !== 'HOLD'
+
+function printTable(rows: readonly (readonly [string, string])[]): void {
+  const width = Math.max(...rows.map(([label]) => label.length))
+  process.stdout.write(`\n${rows.map(([label, value]) => `${label.padEnd(width)}  ${value}`).join('\n')}\n\n`)
+}

@@ -1,0 +1,35 @@
+/** The `bulwark` command. */
+import { BadInputError, BulwarkError } from '../core/errors.ts'
+
+const COMMANDS: Readonly<Record<string, { readonly about: string; readonly run: (args: readonly string[]) => Promise<void> }>> = {
+  start: { about: 'run the console until Ctrl-C', run: async (args) => (await import('./start.ts')).start(args) },
+  demo: { about: 'from nothing to a parameter changed on chain, then stop', run: async (args) => (await import('./demo.ts')).demo(args) },
+  reset: { about: 'empty the state folder', run: async (args) => (await import('./reset.ts')).reset(args) },
+}
+
+const USAGE = `Usage: npm run bulwark -- COMMAND [OPTIONS]
+
+${Object.entries(COMMANDS)
+  .map(([name, { about }]) => `  ${name.padEnd(8)} ${about}`)
+  .join('\n')}
+`
+
+async function main(): Promise<void> {
+  const [name, ...args] = process.argv.slice(2)
+  if (name === undefined || name === 'help' || name === '--help') {
+    process.stdout.write(USAGE)
+    return
+  }
+  const command = COMMANDS[name]
+  if (command === undefined) throw new BadInputError(`Found command "${name}", allowed are ${Object.keys(COMMANDS).join(', ')}; take one of these`)
+  await command.run(args)
+}
+
+main().then(
+  () => process.exit(process.exitCode ?? 0),
+  (error: unknown) => {
+    if (error instanceof BulwarkError) process.stderr.write(`${error.message}\n`)
+    else process.stderr.write(`Found an error that nobody foresaw: ${String(error)}\n${process.env['BULWARK_LOG_LEVEL'] === 'debug' && error instanceof Error ? `${error.stack ?? ''}\n` : 'Run again with BULWARK_LOG_LEVEL=debug for where it arose.\n'}`)
+    process.exit(error instanceof BadInputError ? 2 : 1)
+  },
+)
