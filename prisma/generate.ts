@@ -45,9 +45,9 @@ export function generateClient(): boolean {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   try {
-    console.log(generateClient() ? 'Prisma client generated' : 'Prisma client is current')
+    process.stdout.write(generateClient() ? 'Prisma client generated\n' : 'Prisma client is current\n')
   } catch (error) {
-    console.error((error as Error).message)
+    process.stderr.write(`${(error as Error).message}\n`)
     process.exitCode = 1
   }
 }

@@ -14,6 +14,7 @@ import { fileURLToPath } from 'node:url'
 import { PrismaPg } from '@prisma/adapter-pg'
 import { bindMigrationAwareSqlAdapterFactory, ColumnTypeEnum } from '@prisma/driver-adapter-utils'
 import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
+import type * as EngineModule from '@prisma/schema-engine-wasm/schema_engine_bg'
 import type { MigrationList, SchemaEngine, SchemasContainer } from '@prisma/schema-engine-wasm/schema_engine_bg'
 import pg from 'pg'
 import { BadInputError, BulwarkError, UnavailableError } from '../core/errors.ts'
@@ -23,20 +24,23 @@ const migrationsDir = join(here, 'migrations')
 const schemaDir = join(here, 'schema')
 const noFilter = { externalTables: [], externalEnums: [] }
 
-type Engine = typeof import('@prisma/schema-engine-wasm/schema_engine_bg')
-
 let panicMessage: string | undefined
-let engineModule: Promise<Engine> | undefined
+let engineModule: Promise<typeof EngineModule> | undefined
 
 /** The package's own entry imports `.wasm` as a module, which Node does not do without a flag: instantiated by hand. */
-function loadEngine(): Promise<Engine> {
+function loadEngine(): Promise<typeof EngineModule> {
   engineModule ??= (async () => {
     // The engine leaves the words of a panic here before it traps.
     Object.assign(globalThis, { PRISMA_WASM_PANIC_REGISTRY: { set_message: (message: string) => { panicMessage = message } } })
     const engine = await import('@prisma/schema-engine-wasm/schema_engine_bg')
     const require = createRequire(import.meta.url)
     const bytes = readFileSync(join(dirname(require.resolve('@prisma/schema-engine-wasm/schema_engine_bg')), 'schema_engine_bg.wasm'))
-    const { instance } = await WebAssembly.instantiate(bytes, { './schema_engine_bg.js': engine as unknown as WebAssembly.ModuleImports })
+    const imports: WebAssembly.ModuleImports = { ...(engine as unknown as WebAssembly.ModuleImports) }
+    // Its time limit on the advisory lock outlives the migration by 10 s and must not keep a process alive.
+    for (const name of Object.keys(imports).filter((key) => key.startsWith('__wbg_setTimeout_'))) {
+      imports[name] = (run: () => void, delayMs: number) => setTimeout(run, delayMs).unref()
+    }
+    const { instance } = await WebAssembly.instantiate(bytes, { './schema_engine_bg.js': imports })
     engine.__wbg_set_wasm(instance.exports)
     ;(instance.exports['__wbindgen_start'] as () => void)()
     return engine
@@ -194,17 +198,19 @@ async function createMigration(name: string): Promise<string | undefined> {
   }
 }
 
+const say = (line: string): boolean => process.stdout.write(`${line}\n`)
+
 async function main([command, name]: string[]): Promise<void> {
   if (command === 'create') {
     const folder = await createMigration(name ?? '')
-    console.log(folder === undefined ? 'The migrations already lead to prisma/schema; nothing to create' : `Created prisma/migrations/${folder}/migration.sql`)
+    say(folder === undefined ? 'The migrations already lead to prisma/schema; nothing to create' : `Created prisma/migrations/${folder}/migration.sql`)
   } else if (command === 'check') {
     const { startScratchPostgres } = await import('./scratch.ts')
     const scratch = await startScratchPostgres()
     try {
       const sql = await pendingDiff(scratch.url('postgres'))
       if (sql !== '') throw new BadInputError(`The migrations lack what prisma/schema has, they must agree; run npx tsx prisma/migrate.ts create NAME:\n${sql}`)
-      console.log('The migrations lead to prisma/schema')
+      say('The migrations lead to prisma/schema')
     } finally {
       await scratch.stop()
     }
@@ -212,7 +218,7 @@ async function main([command, name]: string[]): Promise<void> {
     const url = process.env['DATABASE_URL']
     if (url === undefined) throw new BadInputError('DATABASE_URL is not set, a postgresql:// URL is needed; set it to the database to migrate')
     const { applied } = await migrate(url)
-    console.log(applied.length === 0 ? 'Nothing to apply' : `Applied ${applied.join(', ')}`)
+    say(applied.length === 0 ? 'Nothing to apply' : `Applied ${applied.join(', ')}`)
   } else {
     throw new BadInputError(`Found '${command}', allowed are no command, create NAME and check; see prisma/README.md`)
   }
@@ -220,7 +226,7 @@ async function main([command, name]: string[]): Promise<void> {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   main(process.argv.slice(2)).catch((error: unknown) => {
-    console.error(error instanceof BulwarkError ? error.message : error)
+    process.stderr.write(`${error instanceof BulwarkError ? error.message : String(error)}\n`)
     process.exitCode = 1
   })
 }
