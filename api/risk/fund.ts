@@ -1,17 +1,22 @@
 import { BadInputError } from '../../core/errors.ts'
 import { SampleTooSmallError } from './errors.ts'
+import { rangeAmounts, type Range } from './liquidity.ts'
 
 /** An exposure that moves with one price. `value` is signed quote (size × price), `asset` names the price. */
 export type Exposure = { readonly asset: string; readonly value: number }
 
+/** Liquidity that a maker placed, with what it owes for it; whole tokens. `price` is today's quote per base. */
+export type RangeExposure = { readonly asset: string; readonly price: number; readonly range: Range; readonly baseDebt: number; readonly quoteDebt: number }
+
 /** A margin account as a scenario sees it; amounts in quote (USD). */
 export type StressAccount = {
   readonly id: string
-  /** Collateral and PnL that no price of the scenario moves: settlement balance plus position value at today's prices minus what `positions` revalue. */
-  readonly equity: number
-  /** Σ size·price per market at today's prices; its change is the PnL. */
+  /** What no price moves: settlement balance, owed PnL, and the quote side of its positions (negative for a long). */
+  readonly cash: number
+  /** Σ size·price per market at today's prices. */
   readonly positions: readonly Exposure[]
-  /** Other collateral at today's value, already times what a liquidation recovers (1 − discount). Not part of `equity`. */
+  readonly ranges: readonly RangeExposure[]
+  /** Other collateral at today's value, times what a liquidation recovers of it (1 − discount). */
   readonly collateral: readonly Exposure[]
   /** Maintenance margin ratio, fraction of gross notional. */
   readonly maintenanceMargin: number
@@ -20,33 +25,40 @@ export type StressAccount = {
 /** Prices and costs of one scenario. */
 export type Shock = {
   readonly id: string
-  /** Relative change of an asset's price. */
+  /** Relative change of an asset's price, above −1. */
   readonly changeOf: (asset: string) => number
   /** Cost of closing a notional in an asset, fraction of it. */
   readonly impactOf: (asset: string, notional: number) => number
 }
 
 /**
- * Loss that an account leaves behind under a shock: L = max(0, −(equity + ΔPnL + collateral after the shock − cost of closing)).
+ * Loss that an account leaves behind under a shock: L = max(0, −(cash + positions + ranges + collateral − cost of closing)), all at the shocked prices.
  *
- * The cost of closing counts only where the shock makes the account liquidatable (equity + ΔPnL + collateral < mm·gross after the shock):
- * an account that stays above is not closed. A cost that its own equity can pay is no loss to anyone else.
- * Homogeneous of degree 1 in the account while impact is 0. Quote units, ≥ 0.
+ * The cost of closing counts only where the shock makes the account liquidatable (value < mm·gross): an account that stays above is not
+ * closed, and a cost that its own equity can pay is no loss to anyone else. A range is revalued with the inventory it holds at the shocked
+ * price, as if the market followed the index. Homogeneous of degree 1 in the account while impact is 0. Quote units, ≥ 0.
  */
 export function accountShortfall(account: StressAccount, shock: Shock): number {
-  let value = account.equity
+  let value = account.cash
+  const net = new Map<string, number>()
+  const add = (asset: string, notional: number): void => void net.set(asset, (net.get(asset) ?? 0) + notional)
+  for (const position of account.positions) add(position.asset, position.value * (1 + shock.changeOf(position.asset)))
+  for (const { asset, price, range, baseDebt, quoteDebt } of account.ranges) {
+    const after = price * (1 + shock.changeOf(asset))
+    const held = rangeAmounts(range, Math.sqrt(after))
+    value += held.quote - quoteDebt
+    add(asset, (held.base - baseDebt) * after)
+  }
   let gross = 0
   let cost = 0
-  for (const { asset, value: notional } of account.positions) {
-    const change = shock.changeOf(asset)
-    value += notional * change
-    const after = Math.abs(notional) * (1 + change)
-    gross += after
-    cost += after * shock.impactOf(asset, after)
+  for (const [asset, notional] of net) {
+    value += notional
+    gross += Math.abs(notional)
+    cost += Math.abs(notional) * shock.impactOf(asset, Math.abs(notional))
   }
   for (const { asset, value: held } of account.collateral) value += held * (1 + shock.changeOf(asset))
-  if (gross === 0 || value >= account.maintenanceMargin * gross) return Math.max(0, -value)
-  return Math.max(0, -(value - cost))
+  const closed = gross > 0 && value < account.maintenanceMargin * gross
+  return Math.max(0, closed ? cost - value : -value)
 }
 
 /** What a set of accounts leaves behind under one shock. */

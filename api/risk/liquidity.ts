@@ -76,6 +76,18 @@ export function depthWithin(ranges: readonly Range[], sqrtPrice: number, ticks: 
 }
 
 /**
+ * Tokens in one range at a price: base = L(1/√P − 1/√P_u), quote = L(√P − √P_l), with P held between the range's ends.
+ *
+ * `sqrtPrice` = √(quote per base) > 0. Source: Uniswap v3 Core, §6.2.1, eq. 6.29 and 6.30.
+ */
+export function rangeAmounts({ lowerTick, upperTick, liquidity }: Range, sqrtPrice: number): { base: number; quote: number } {
+  const lower = sqrtPriceAt(lowerTick)
+  const upper = sqrtPriceAt(upperTick)
+  const at = Math.min(upper, Math.max(lower, sqrtPrice))
+  return { base: liquidity * (1 / at - 1 / upper), quote: liquidity * (at - lower) }
+}
+
+/**
  * Average slippage of trading `base` units against the ranges, as a fraction of the price before; null when they hold less than that.
  *
  * side `up`: buying (a short is closed), `down`: selling (a long is closed). base ≥ 0. Without swap fees.

@@ -148,7 +148,7 @@ describe('stress', () => {
 
 describe('insurance fund', () => {
   const flat = (change: number, impact = 0) => ({ id: 'x', changeOf: () => change, impactOf: () => impact })
-  const long: StressAccount = { id: 'a', equity: 10, positions: [{ asset: 'ETH', value: 100 }], collateral: [], maintenanceMargin: 0.0625 }
+  const long: StressAccount = { id: 'a', cash: -90, positions: [{ asset: 'ETH', value: 100 }], ranges: [], collateral: [], maintenanceMargin: 0.0625 }
 
   test('behavior: a 10× long loses what a 15 % fall takes beyond its equity, plus the cost of closing', () => {
     expect(accountShortfall(long, flat(-0.15))).toBeCloseTo(5, 12)
@@ -161,13 +161,18 @@ describe('insurance fund', () => {
     expect(accountShortfall(long, flat(-0.05, 0.01))).toBe(0)
   })
   test('behavior: other collateral falls with the market and then pays', () => {
-    expect(accountShortfall({ ...long, equity: 0, collateral: [{ asset: 'ETH', value: 10 }] }, flat(-0.2))).toBeCloseTo(12, 12)
+    expect(accountShortfall({ ...long, cash: -100, collateral: [{ asset: 'ETH', value: 10 }] }, flat(-0.2))).toBeCloseTo(12, 12)
+  })
+  test('behavior: a maker loses what its range gives up, by the constant-product formula', () => {
+    // Full range x·y = 1000² at price 1 holds 1000 and 1000. At price 0.64 it holds 1250 base and 800 quote: 1600 against debts of 640 + 1000.
+    const maker: StressAccount = { id: 'm', cash: 10, positions: [], ranges: [{ asset: 'ETH', price: 1, range: { lowerTick: -400_000, upperTick: 400_000, liquidity: 1000 }, baseDebt: 1000, quoteDebt: 1000 }], collateral: [], maintenanceMargin: 0.0625 }
+    expect(accountShortfall(maker, flat(-0.36))).toBeCloseTo(30, 4)
   })
   test('property: homogeneous without impact, mirrored for shorts, and the worst of two sets is the worse of the two', () => {
     const n = fc.double({ min: -1000, max: 1000, noNaN: true })
     fc.assert(
       fc.property(n, n, n, fc.double({ min: 0.1, max: 10, noNaN: true }), fc.double({ min: -0.9, max: 0.9, noNaN: true }), (equity, eth, btc, k, change) => {
-        const account = (f: number, sign = 1): StressAccount => ({ id: 'a', equity: equity * f, positions: [{ asset: 'ETH', value: sign * eth * f }, { asset: 'BTC', value: sign * btc * f }], collateral: [], maintenanceMargin: 0 })
+        const account = (f: number, sign = 1): StressAccount => ({ id: 'a', cash: (equity - sign * (eth + btc)) * f, positions: [{ asset: 'ETH', value: sign * eth * f }, { asset: 'BTC', value: sign * btc * f }], ranges: [], collateral: [], maintenanceMargin: 0 })
         expect(accountShortfall(account(k), flat(change))).toBeCloseTo(k * accountShortfall(account(1), flat(change)), 6)
         expect(accountShortfall(account(1, -1), flat(-change))).toBeCloseTo(accountShortfall(account(1), flat(change)), 9)
         const a = scenarioShortfall([account(1)], flat(change))
