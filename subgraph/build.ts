@@ -178,5 +178,12 @@ async function graph(step: 'codegen' | 'build', dir: string): Promise<void> {
     child.on('error', fail)
     child.on('close', (code) => done(code ?? 1))
   })
-  if (exitCode !== 0) throw new SubgraphBuildError({ step, exitCode, output: output.trim().slice(-2000) })
+  if (exitCode !== 0) throw new SubgraphBuildError({ step, exitCode, output: compilerErrorsIn(output) })
+}
+
+/** What the AssemblyScript compiler refused, without the tool's progress and its own stack; everything where it refused nothing. */
+function compilerErrorsIn(output: string): string {
+  const start = output.search(/^ERROR /m)
+  const end = output.indexOf('✖', start)
+  return (start < 0 ? output : output.slice(start, end < 0 ? undefined : end)).trim().slice(0, 4000)
 }

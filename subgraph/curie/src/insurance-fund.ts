@@ -111,7 +111,8 @@ function repay(event: Repaid): void {
  */
 function distribute(event: FeeDistributed): void {
   const beneficiary = Parameter.load(parameterId('surplusBeneficiary', CLEARING_HOUSE))
-  const counterparty = beneficiary === null ? null : intToAddress(beneficiary.value)
+  let counterparty: Bytes | null = null
+  if (beneficiary !== null) counterparty = intToAddress(beneficiary.value)
   recordFlow(event, loadFund(), 'DISTRIBUTED', settlementToE18(event.params.surplus).neg(), counterparty, null)
 }
 
