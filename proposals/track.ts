@@ -10,7 +10,7 @@ import type { Target } from './draft.ts'
 import { executionLogs } from './execute.ts'
 import type { ExecutionLog } from './execute.ts'
 import { EXECUTION_FAILURE_TOPIC, EXECUTION_SUCCESS_TOPIC } from './safe.ts'
-import { ABANDONED_STATES, OPEN_STATES, isOpen } from './state.ts'
+import { ABANDONED_STATES, OPEN_STATES, TRANSITIONS, isOpen } from './state.ts'
 import type { ProposalState } from './state.ts'
 import { find, move, readAnnounced, readIndexed, readValues } from './store.ts'
 import type { IndexedBlock, IndexedValue, ProposalRecord, Step } from './store.ts'
@@ -37,6 +37,7 @@ export type Tracked = { readonly id: string; readonly from: ProposalState; reado
 
 /** The next step of one proposal, null where nothing happened. Pure. */
 export function nextStep(proposal: ProposalRecord, facts: Facts): Step {
+  if (TRANSITIONS[proposal.state].length === 0) return null
   if (proposal.state === 'EXECUTED') return afterExecution(proposal, facts)
   const open = isOpen(proposal.state)
   if (facts.safe.nonce > BigInt(proposal.nonce)) {

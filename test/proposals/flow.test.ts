@@ -1,0 +1,230 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { existsSync } from 'node:fs'
+import { createLogger } from '../../core/log.ts'
+import { createPrisma } from '../../prisma/client.ts'
+import type { PrismaClient } from '../../prisma/client.ts'
+import { createProposals, signWithKey } from '../../proposals/index.ts'
+import type { Intent, ProposalRecord, Proposals } from '../../proposals/index.ts'
+import { SAFE_ABI, encodeExecution, lower } from '../../proposals/safe.ts'
+import { joinSignatures } from '../../proposals/sign.ts'
+import { readParameter } from '../../proposals/simulate.ts'
+import { catalog } from '../../protocols/curie/parameters.ts'
+import { startTestPostgres } from '../support/postgres.ts'
+import type { TestPostgres } from '../support/postgres.ts'
+import { executor, mirrorChain, owners, startTestChain } from './chain.ts'
+import type { TestChain } from './chain.ts'
+
+let chain: TestChain
+let postgres: TestPostgres
+let prisma: PrismaClient
+let proposals: Proposals
+let snapshot: string
+
+beforeAll(async () => {
+  ;[chain, postgres] = await Promise.all([startTestChain(20400), startTestPostgres()])
+}, 60_000)
+
+afterAll(async () => {
+  await prisma?.$disconnect()
+  await postgres?.stop()
+  await chain?.stop()
+}, 30_000)
+
+beforeEach(async () => {
+  if (snapshot !== undefined) await chain.rpc.call('evm_revert', [snapshot])
+  snapshot = (await chain.rpc.call('evm_snapshot')) as string
+  await prisma?.$disconnect()
+  prisma = createPrisma(await postgres.freshDatabase())
+  await mirrorChain(prisma, chain)
+  proposals = createProposals({ prisma, catalog, deployment: chain.deployment, rpcUrl: chain.url, stateDir: chain.stateDir, log: createLogger('test', 'silent') })
+}, 20_000)
+
+const market = () => chain.deployment.markets[0]!
+const band = (toE6: bigint, symbol = market().symbol) => ({ parameter: 'marketMaxPriceSpreadRatio', subject: symbol, to: toE6 })
+const onChain = (parameter: string, subject = market().baseToken) => readParameter({ catalog, deployment: chain.deployment }, chain.client, { parameter, subject })
+const states = (proposal: ProposalRecord) => proposal.events.map((event) => event.toState)
+
+async function signBy(proposal: ProposalRecord, ...indices: number[]): Promise<ProposalRecord> {
+  let record = proposal
+  for (const i of indices) {
+    const { signer, signature } = await signWithKey(owners[i]!.privateKey, { chainId: chain.deployment.chainId, safe: chain.deployment.safe!.address }, proposal.safeTx)
+    record = await proposals.addSignature(proposal.id, signer, signature)
+  }
+  return record
+}
+
+async function ready(changes: readonly Intent[] = [band(70_000n)]): Promise<ProposalRecord> {
+  const { id } = await proposals.draft({ title: 'Tighten', changes })
+  await proposals.simulate(id)
+  return signBy(await proposals.requestSignatures(id), 0, 2)
+}
+
+describe('the way forward, on the real protocol and Safe', () => {
+  test('behavior: a drafted price band reaches the chain and is APPLIED once the index shows it', async () => {
+    const before = await onChain('marketMaxPriceSpreadRatio')
+    const to = before === 70_000n ? 80_000n : 70_000n
+    const drafted = await proposals.draft({ title: 'Tighten the band', changes: [band(to)] })
+    expect(drafted).toMatchObject({ state: 'DRAFT', threshold: 2, changes: [{ parameter: 'marketMaxPriceSpreadRatio', subject: lower(market().baseToken), from: before, to }] })
+    expect(drafted.safeTx).toMatchObject({ operation: 0, to: lower(chain.deployment.contracts.marketRegistry), gasPrice: 0n, baseGas: 0n, safeTxGas: 0n })
+
+    const simulated = await proposals.simulate(drafted.id)
+    expect(simulated.state).toBe('SIMULATED')
+    expect(simulated.simulation).toMatchObject({ success: true, failure: null, parameters: [{ before: String(before), after: String(to) }] })
+    expect(await onChain('marketMaxPriceSpreadRatio')).toBe(before)
+
+    await proposals.requestSignatures(drafted.id)
+    expect((await signBy(drafted, 1)).state).toBe('AWAITING_SIGNATURES')
+    expect((await signBy(drafted, 0)).state).toBe('READY')
+    const executed = await proposals.execute(drafted.id, executor)
+    expect(executed.state).toBe('EXECUTED')
+    expect(await onChain('marketMaxPriceSpreadRatio')).toBe(to)
+
+    expect(await proposals.track()).toEqual([])
+    await mirrorChain(prisma, chain)
+    expect(await proposals.track()).toMatchObject([{ id: drafted.id, from: 'EXECUTED', to: 'APPLIED' }])
+    expect(states(await proposals.get(drafted.id))).toEqual(['DRAFT', 'SIMULATED', 'AWAITING_SIGNATURES', 'AWAITING_SIGNATURES', 'READY', 'EXECUTED', 'APPLIED'])
+  }, 30_000)
+
+  test('behavior: several changes go as one MultiSendCallOnly batch, and the Safe itself gives the same hash', async () => {
+    const proposal = await ready([band(70_000n), { parameter: 'maxTickCrossedWithinBlock', subject: market().symbol, to: 321n }, { parameter: 'liquidationPenaltyRatio', to: 31_000n }])
+    const tx = proposal.safeTx
+    expect(tx).toMatchObject({ operation: 1, to: lower(chain.deployment.safe!.multiSendCallOnly) })
+    const hash = await chain.client.readContract({
+      address: chain.deployment.safe!.address,
+      abi: SAFE_ABI,
+      functionName: 'getTransactionHash',
+      args: [tx.to, tx.value, tx.data, tx.operation, tx.safeTxGas, tx.baseGas, tx.gasPrice, tx.gasToken, tx.refundReceiver, tx.nonce],
+    })
+    expect(hash).toBe(proposal.safeTxHash)
+    expect(proposal.simulation!.results.map((result) => result.success)).toEqual([true, true, true])
+    await proposals.execute(proposal.id, executor)
+    expect([await onChain('marketMaxPriceSpreadRatio'), await onChain('maxTickCrossedWithinBlock'), await onChain('liquidationPenaltyRatio', chain.deployment.contracts.clearingHouse)]).toEqual([70_000n, 321n, 31_000n])
+  }, 30_000)
+
+  test('behavior: proposals drafted after one another take one nonce each and are executed in that order', async () => {
+    const first = await ready([band(70_000n)])
+    const second = await ready([band(71_000n, chain.deployment.markets[1]!.symbol)])
+    expect(second.nonce).toBe(first.nonce + 1)
+    await expect(proposals.execute(second.id, executor)).rejects.toThrow('execute what is queued before it')
+    await proposals.execute(first.id, executor)
+    expect((await proposals.execute(second.id, executor)).state).toBe('EXECUTED')
+  }, 30_000)
+})
+
+describe('faults', () => {
+  test('error: a batch that fails on the fork stays DRAFT with the failing call and the reason', async () => {
+    // The deployed Exchange refuses nothing below 1000 ticks, but CollateralManager refuses a feed that is no contract (CM_PFNC).
+    const collateral = chain.deployment.collaterals[0]!
+    const { id } = await proposals.draft({ title: 'Broken feed', changes: [band(70_000n), { parameter: 'collateralPriceFeed', subject: collateral.symbol, to: BigInt(executor.address) }] })
+    const simulated = await proposals.simulate(id)
+    expect(simulated.state).toBe('DRAFT')
+    expect(simulated.stateReason).toMatch(/^Call 2 \(collateralPriceFeed of \w+\) fails: reverted with ".+"$/)
+    expect(simulated.simulation).toMatchObject({ success: false, gasUsed: null, results: [{ success: true }, { success: false }] })
+    await expect(proposals.requestSignatures(id)).rejects.toThrow(/in state DRAFT, to ask for signatures allowed is SIMULATED/)
+  }, 30_000)
+
+  test('error: refuses a parameter that an open proposal changes already', async () => {
+    const { id } = await proposals.draft({ title: 'One', changes: [band(70_000n)] })
+    await expect(proposals.draft({ title: 'Two', changes: [band(71_000n)] })).rejects.toThrow(`in open proposal ${id} already`)
+    await proposals.cancel(id)
+    expect(await proposals.draft({ title: 'Two', changes: [band(70_000n)] })).toMatchObject({ id: `${id}-2`, state: 'DRAFT' })
+  })
+
+  test('error: refuses to execute below the threshold, and after a value has moved', async () => {
+    const { id } = await proposals.draft({ title: 'Band', changes: [band(70_000n)] })
+    await proposals.simulate(id)
+    const proposal = await proposals.requestSignatures(id)
+    await signBy(proposal, 0)
+    await expect(proposals.execute(id, executor)).rejects.toMatchObject({ code: 'WRONG_STATE' })
+    await signBy(proposal, 1)
+    // Somebody else changes the same value on chain: impersonating the owner of the registry is that somebody.
+    const call = catalog.encodeChange(chain.deployment, { name: 'marketMaxPriceSpreadRatio', subject: market().baseToken }, 99_000n)
+    await chain.rpc.call('anvil_impersonateAccount', [chain.deployment.safe!.address])
+    await chain.rpc.call('eth_sendTransaction', [{ from: chain.deployment.safe!.address, to: call.to, data: call.data, gas: '0x100000', gasPrice: '0x0' }])
+    await expect(proposals.execute(id, executor)).rejects.toThrow('marketMaxPriceSpreadRatio of vETH at 99000')
+    await mirrorChain(prisma, chain)
+    expect(await proposals.track()).toMatchObject([{ from: 'READY', to: 'STALE' }])
+  }, 20_000)
+
+  test('error: refuses signatures of strangers, twice, of other bytes and of the wrong length, and counts none of them', async () => {
+    const { id } = await proposals.draft({ title: 'Band', changes: [band(70_000n)] })
+    await proposals.simulate(id)
+    const proposal = await proposals.requestSignatures(id)
+    const domain = { chainId: 31337, safe: chain.deployment.safe!.address }
+    const good = await signWithKey(owners[0]!.privateKey, domain, proposal.safeTx)
+    const other = await signWithKey(owners[1]!.privateKey, domain, { ...proposal.safeTx, nonce: proposal.safeTx.nonce + 1n })
+    await expect(proposals.addSignature(id, executor.address, good.signature)).rejects.toThrow("allowed are the Safe's owners")
+    await expect(proposals.addSignature(id, other.signer, other.signature)).rejects.toThrow('allowed is a signature of exactly that Safe transaction')
+    await expect(proposals.addSignature(id, other.signer, '0x1234')).rejects.toThrow('Found a signature of 2 bytes, allowed are 65')
+    await proposals.addSignature(id, good.signer, good.signature)
+    await expect(proposals.addSignature(id, good.signer, good.signature)).rejects.toThrow('Found a second signature')
+    expect((await proposals.get(id)).signatures).toHaveLength(1)
+  }, 20_000)
+
+  test('error: stored bytes that were changed are found before anyone signs', async () => {
+    const { id, safeTx } = await proposals.draft({ title: 'Band', changes: [band(70_000n)] })
+    await proposals.simulate(id)
+    const row = await prisma.proposal.findUniqueOrThrow({ where: { id } })
+    await prisma.proposal.update({ where: { id }, data: { safeTx: { ...(row.safeTx as object), operation: 1 } } })
+    await expect(proposals.requestSignatures(id)).rejects.toMatchObject({ code: 'TAMPERED', facts: { found: '1', expected: String(safeTx.operation) } })
+  }, 20_000)
+
+  test('error: names a Safe that is not the recorded one', async () => {
+    const safe = { ...chain.deployment.safe!, threshold: 3 }
+    const elsewhere = createProposals({ prisma, catalog, deployment: { ...chain.deployment, safe }, rpcUrl: chain.url, stateDir: chain.stateDir, log: createLogger('test', 'silent') })
+    await expect(elsewhere.draft({ title: 'Band', changes: [band(70_000n)] })).rejects.toThrow(/Found threshold 2 at Safe 0x[0-9a-f]{40}, recorded is 3/)
+  })
+
+  test('behavior: two drafts at once take two nonces', async () => {
+    const drafts = await Promise.all([band(70_000n), band(71_000n, chain.deployment.markets[1]!.symbol)].map((change) => proposals.draft({ title: 'At once', changes: [change] })))
+    expect(new Set(drafts.map((draft) => draft.nonce)).size).toBe(2)
+  })
+
+  test('behavior: the fork leaves no process behind', async () => {
+    const { id } = await proposals.draft({ title: 'Band', changes: [band(70_000n)] })
+    await proposals.simulate(id)
+    const children = (await import('node:child_process')).spawnSync('pgrep', ['-P', String(process.pid), '-f', 'fork-url'], { encoding: 'utf8' })
+    expect(children.stdout.trim()).toBe('')
+    expect(existsSync(chain.stateDir)).toBe(true)
+  }, 20_000)
+})
+
+describe('tracking', () => {
+  test('behavior: an execution by others is found by the Safe log, also of a cancelled proposal', async () => {
+    const proposal = await ready()
+    await proposals.cancel(proposal.id)
+    const data = encodeExecution(proposal.safeTx, joinSignatures(proposal.signatures, 2))
+    await chain.rpc.call('eth_sendTransaction', [{ from: executor.address, to: proposal.safe, data, gas: '0x100000', gasPrice: '0x0' }])
+    expect(await proposals.track()).toMatchObject([{ from: 'CANCELLED', to: 'EXECUTED' }])
+    await mirrorChain(prisma, chain)
+    expect(await proposals.track()).toMatchObject([{ from: 'EXECUTED', to: 'APPLIED' }])
+  }, 20_000)
+
+  test('behavior: a nonce used by another transaction makes it REPLACED', async () => {
+    const proposal = await ready()
+    await proposals.cancel(proposal.id)
+    const other = await ready([band(81_000n)])
+    expect(other.nonce).toBe(proposal.nonce)
+    await proposals.execute(other.id, executor)
+    const third = await prisma.proposal.update({ where: { id: proposal.id }, data: { state: 'READY' } })
+    expect(await proposals.track()).toMatchObject([{ id: third.id, from: 'READY', to: 'REPLACED' }])
+  }, 30_000)
+
+  test('behavior: chain time past its deadline makes it EXPIRED', async () => {
+    const { id, validUntil } = await proposals.draft({ title: 'Short', changes: [band(70_000n)], validForSec: 60 })
+    expect(await proposals.track()).toEqual([])
+    await chain.rpc.call('evm_setNextBlockTimestamp', [Number(validUntil) + 1])
+    await chain.rpc.call('evm_mine')
+    expect(await proposals.track()).toMatchObject([{ id, from: 'DRAFT', to: 'EXPIRED' }])
+  })
+
+  test('behavior: a reorganisation that takes the execution away makes it READY again', async () => {
+    const proposal = await ready()
+    const before = await chain.rpc.call('evm_snapshot')
+    await proposals.execute(proposal.id, executor)
+    await chain.rpc.call('evm_revert', [before])
+    await chain.rpc.call('evm_mine')
+    expect(await proposals.track()).toMatchObject([{ from: 'EXECUTED', to: 'READY' }])
+    expect((await proposals.execute(proposal.id, executor)).state).toBe('EXECUTED')
+  }, 20_000)
+})
