@@ -105,7 +105,7 @@ export async function startStack(options: RunOptions, progress: (step: string, d
       name: 'graph-node',
       entry: 'cli/services/graphNode.ts',
       args: [
-        ...['--dir', join(stateDir, 'graph-node'), '--network', network, '--rpc-url', rpcUrl, '--subgraph', built.dir],
+        ...['--dir', join(stateDir, 'graph-node'), '--network', network, '--rpc-url', rpcUrl, '--subgraph', built.manifest],
         ...['--http-port', String(ports.graphHttp), '--admin-port', String(ports.graphAdmin)],
         ...['--index-port', String(ports.graphIndex), '--metrics-port', String(ports.graphMetrics)],
       ],
@@ -114,7 +114,7 @@ export async function startStack(options: RunOptions, progress: (step: string, d
     })
     await graphNode.ready()
     writeFileSync(join(stateDir, 'graph-node', 'indexed'), '')
-    progress('graph-node', `indexing ${built.dir}`)
+    progress('graph-node', `indexing ${built.manifest}`)
 
     const graphNodeUrl = subgraphUrl(ports.graphHttp)
     const env = {

@@ -1,6 +1,6 @@
 /**
  * graph-node as a supervised process:
- * `graphNode.ts --dir DIR --network NAME --rpc-url URL --subgraph BUILD_DIR --http-port N --admin-port N --index-port N --metrics-port N`,
+ * `graphNode.ts --dir DIR --network NAME --rpc-url URL --subgraph MANIFEST --http-port N --admin-port N --index-port N --metrics-port N`,
  * with the database's URL in GRAPH_DATABASE_URL.
  *
  * `gnd dev` indexes the manifests that it is given from the beginning at each start, so it is given an empty one, and ours is
@@ -170,12 +170,12 @@ async function main(): Promise<void> {
   })
 
   await waitForPort(`http://127.0.0.1:${adminPort}/`, () => !ended)
-  const deploymentPath = resolve(subgraph)
+  const deployment = resolve(subgraph)
   await adminCall(adminPort, 'subgraph_create', { name: SUBGRAPH_NAME }).catch((error: unknown) => {
     if (!/exists/i.test(String(error))) throw error
   })
-  await adminCall(adminPort, 'subgraph_deploy', { name: SUBGRAPH_NAME, ipfs_hash: deploymentPath, node_id: 'default' })
-  log.info({ deploymentPath }, 'subgraph deployed')
+  await adminCall(adminPort, 'subgraph_deploy', { name: SUBGRAPH_NAME, ipfs_hash: deployment, node_id: 'default' })
+  log.info({ deployment }, 'subgraph deployed')
   emit({ event: 'ready', queryUrl: subgraphUrl(Number(values['http-port'])) })
 }
 
