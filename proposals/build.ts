@@ -64,8 +64,9 @@ export async function readSafe(client: PublicClient, deployment: Deployment, blo
       client.readContract({ address, abi: SAFE_ABI, functionName: 'nonce', ...at }),
     ])
     return { version, owners: owners.map(lower), threshold: Number(threshold), nonce }
-  } catch (error) {
-    throw new UnavailableError({ part: 'chain', found: `the Safe ${lower(address)} did not answer at ${deployment.network}`, action: 'check that the chain runs and that the address is right for it' }, error)
+  } catch {
+    // Without the cause: its text names the RPC's URL, which may carry a key.
+    throw new UnavailableError({ part: 'chain', found: `the Safe ${lower(address)} did not answer at ${deployment.network}`, action: 'check that the chain runs and that the address is right for it' })
   }
 }
 

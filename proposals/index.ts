@@ -5,16 +5,16 @@
  *
  * Clocks are chain clocks: the indexed block's timestamp, or the chain head's where execution is concerned.
  */
-import { createPublicClient, http } from 'viem'
+import { BaseError, createPublicClient, http } from 'viem'
 import type { Account, PublicClient } from 'viem'
 import type { Prisma, PrismaClient } from '../prisma/client.ts'
 import type { Logger } from '../core/log.ts'
-import { BadInputError } from '../core/errors.ts'
+import { BadInputError, UnavailableError } from '../core/errors.ts'
 import type { Address, Deployment, Hex, ParameterCatalog } from '../protocols/adapter.ts'
 import { build, crossCheck, readRecordedSafe, readSafe, safeOf, verify } from './build.ts'
 import { changeToJson, draftChanges, keyOf, refsOf } from './draft.ts'
 import type { Intent } from './draft.ts'
-import { DraftRefusedError, WrongStateError } from './errors.ts'
+import { DraftRefusedError, StaleProposalError, WrongStateError } from './errors.ts'
 import { execute } from './execute.ts'
 import { batchFile } from './export.ts'
 import type { BatchFile } from './export.ts'
@@ -25,7 +25,7 @@ import { OPEN_STATES, canGo } from './state.ts'
 import type { ProposalState } from './state.ts'
 import { appendEvent, find, load, move, readIndexed, readValues, toDate } from './store.ts'
 import type { ProposalRecord } from './store.ts'
-import { track } from './track.ts'
+import { outdated, track } from './track.ts'
 import type { Tracked } from './track.ts'
 
 export type { Change, Intent, Target } from './draft.ts'
@@ -179,11 +179,19 @@ export function createProposals({ prisma, catalog, deployment, rpcUrl, stateDir,
     return record
   }
 
+  /** Holds the guardrails again when signatures are asked for and given. Throws StaleProposalError. */
+  async function assertCurrent(tx: Prisma.TransactionClient, proposal: ProposalRecord, nowSec: bigint): Promise<void> {
+    const values = await readValues(tx, proposal.changes.map((change) => ({ name: change.parameter, subject: change.subject })))
+    const gone = outdated(proposal, nowSec, values)
+    if (gone !== null) throw new StaleProposalError(`${gone.reason}; draft it again`, { id: proposal.id, becomes: gone.to })
+  }
+
   async function requestSignatures(id: string): Promise<ProposalRecord> {
     const { timestamp } = await readIndexed(prisma)
-    return move(prisma, id, timestamp, (now) => {
+    return move(prisma, id, timestamp, async (now, tx) => {
       if (now.state !== 'SIMULATED') throw new WrongStateError({ id, found: now.state, allowed: ['SIMULATED'], action: 'ask for signatures' })
       verify(target, now)
+      await assertCurrent(tx, now, timestamp)
       return { to: 'AWAITING_SIGNATURES', note: `Opened for signatures of ${now.safeTxHash}` }
     })
   }
@@ -193,6 +201,7 @@ export function createProposals({ prisma, catalog, deployment, rpcUrl, stateDir,
     return move(prisma, id, timestamp, async (now, tx) => {
       if (now.state !== 'AWAITING_SIGNATURES' && now.state !== 'READY') throw new WrongStateError({ id, found: now.state, allowed: ['AWAITING_SIGNATURES', 'READY'], action: 'add a signature' })
       const { hashes } = verify(target, now)
+      await assertCurrent(tx, now, timestamp)
       const checked = await checkSignature({ safeTxHash: hashes.safeTxHash, owners: onChain.owners, signed: now.signatures.map((each) => each.signer), signer, signature })
       await tx.proposalSignature.create({ data: { proposalId: id, ...checked, addedAt: toDate(timestamp) } })
       const count = now.signatures.filter((each) => onChain.owners.includes(each.signer)).length + 1
@@ -223,17 +232,29 @@ export function createProposals({ prisma, catalog, deployment, rpcUrl, stateDir,
     })
   }
 
+  /** A chain that does not answer is said in one sentence; without the cause, whose text names the RPC's URL and its key. */
+  const asking =
+    <A extends readonly unknown[], R>(work: (...args: A) => Promise<R>) =>
+    async (...args: A): Promise<R> => {
+      try {
+        return await work(...args)
+      } catch (error) {
+        if (error instanceof BaseError) throw new UnavailableError({ part: 'chain', found: error.shortMessage, action: 'check that the chain runs and try again' })
+        throw error
+      }
+    }
+
   return {
-    draft,
-    simulate: simulateProposal,
-    requestSignatures,
-    addSignature,
-    execute: executeProposal,
-    track: async () => {
+    draft: asking(draft),
+    simulate: asking(simulateProposal),
+    requestSignatures: asking(requestSignatures),
+    addSignature: asking(addSignature),
+    execute: asking(executeProposal),
+    track: asking(async () => {
       const moved = await track(prisma, client, target)
       for (const { id, from, to, note } of moved) log.info({ proposal: id, from, to, note }, 'proposal moved')
       return moved
-    },
+    }),
     cancel,
     get: (id) => load(prisma, id),
     list: (filter) => find(prisma, { chainId: deployment.chainId, ...(filter?.state === undefined ? {} : { state: filter.state }) }),

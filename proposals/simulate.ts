@@ -1,5 +1,5 @@
 /** A batch tried out on a fork, through the Safe itself, with every parameter read before and after. */
-import { createPublicClient, decodeErrorResult, http, numberToHex, parseAbi, parseEther, RpcRequestError, BaseError } from 'viem'
+import { createPublicClient, decodeErrorResult, http, numberToHex, parseAbi, parseEther, RpcRequestError, BaseError, BlockNotFoundError } from 'viem'
 import { UnavailableError } from '../core/errors.ts'
 import type { Address, Call, Hex } from '../protocols/adapter.ts'
 import { safeOf } from './build.ts'
@@ -54,7 +54,8 @@ export async function simulate(target: Target, changes: readonly Change[], built
   if (owner === undefined) throw new UnavailableError({ part: 'fork', found: `the Safe ${safe.address} is recorded without owners`, action: "correct the deployment's record" })
   const upstream = createPublicClient({ transport: http(options.rpcUrl) })
   const pinned = await upstream.getBlock({ blockNumber: options.block.number }).catch((error: unknown) => {
-    throw new UnavailableError({ part: 'chain', found: `block ${options.block.number} is not there`, action: 'wait for the index to follow the chain, and simulate again' }, error)
+    if (!(error instanceof BlockNotFoundError)) throw error
+    throw new UnavailableError({ part: 'chain', found: `block ${options.block.number} is not there`, action: 'wait for the index to follow the chain, and simulate again' })
   })
   const fork = await openFork({ rpcUrl: options.rpcUrl, blockNumber: options.block.number, chainId: deployment.chainId, stateDir: options.stateDir })
   try {
@@ -96,7 +97,7 @@ export async function simulate(target: Target, changes: readonly Change[], built
     const failure = failureOf(changes, before, after, results, executed)
     return { block: pinned.number.toString(), blockHash: pinned.hash, success: failure === null, failure, gasUsed: executed ? receipt.gasUsed.toString() : null, results, parameters }
   } catch (error) {
-    if (error instanceof BaseError) throw new UnavailableError({ part: 'fork', found: error.shortMessage, action: 'check that the chain answers at that block, and simulate again' }, error)
+    if (error instanceof BaseError) throw new UnavailableError({ part: 'fork', found: error.shortMessage, action: 'check that the chain answers at that block, and simulate again' })
     throw error
   } finally {
     await fork.close()

@@ -57,20 +57,21 @@ export function nextStep(proposal: ProposalRecord, facts: Facts): Step {
     return { to: 'REPLACED', note: reason, data: { ...data, stateReason: reason } }
   }
   if (!open) return null
-  if (facts.head.timestamp > proposal.validUntil) {
-    const reason = `Chain time ${facts.head.timestamp} is past ${proposal.validUntil}, until when it was valid`
-    return { to: 'EXPIRED', note: reason, data: { stateReason: reason } }
-  }
-  const moved = proposal.changes.find((change) => {
-    const now = facts.values.get(keyOf(change))
-    return now !== undefined && now.value !== change.from
-  })
-  if (moved !== undefined) {
-    const now = facts.values.get(keyOf(moved))!
-    const reason = `${moved.parameter} of ${moved.subjectLabel} was ${moved.from} when drafted and is ${now.value} since block ${now.updatedAtBlock}`
-    return { to: 'STALE', note: reason, data: { stateReason: reason } }
-  }
+  const gone = outdated(proposal, facts.head.timestamp, facts.values)
+  if (gone !== null) return { to: gone.to, note: gone.reason, data: { stateReason: gone.reason } }
   return bySignatures(proposal, facts)
+}
+
+/** Why an open proposal must not go on: past its deadline, or a value moved since the draft. null while neither. */
+export function outdated(proposal: ProposalRecord, nowSec: bigint, values: ReadonlyMap<string, IndexedValue>): { readonly to: 'EXPIRED' | 'STALE'; readonly reason: string } | null {
+  if (nowSec > proposal.validUntil) return { to: 'EXPIRED', reason: `Chain time ${nowSec} is past ${proposal.validUntil}, until when it was valid` }
+  for (const change of proposal.changes) {
+    const now = values.get(keyOf(change))
+    if (now !== undefined && now.value !== change.from) {
+      return { to: 'STALE', reason: `${change.parameter} of ${change.subjectLabel} was ${change.from} when drafted and is ${now.value} since block ${now.updatedAtBlock}` }
+    }
+  }
+  return null
 }
 
 function afterExecution(proposal: ProposalRecord, facts: Facts): Step {
