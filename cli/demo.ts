@@ -7,7 +7,7 @@ import { BulwarkError } from '../core/errors.ts'
 import { createLogger } from '../core/log.ts'
 import { devnetAccounts } from '../devnet/keys.ts'
 import { createPrisma } from '../prisma/client.ts'
-import { createProposals, safeTxFromJson, signWithKey, verify, type SafeTxJson } from '../proposals/index.ts'
+import { createProposals, safeTxFromJson, signWithKey, verify } from '../proposals/index.ts'
 import { catalog } from '../protocols/curie/parameters.ts'
 import type { Address, Hex } from '../protocols/adapter.ts'
 import { queryApi } from './graphql.ts'
@@ -44,7 +44,7 @@ type ProposalView = {
   nonce: number
   safe: Address
   calls: { to: Address; value: string; data: Hex }[]
-  safeTx: SafeTxJson
+  safeTx: Parameters<typeof safeTxFromJson>[0]
   changes: { parameter: string; scope: string; subject: Address; subjectLabel: string; fromRaw: string; toRaw: string }[]
   executionTxHash: Hex | null
   executedAtBlock: string | null
@@ -157,7 +157,7 @@ async function steward(stack: Stack, progress: (step: string, detail: string) =>
   const prisma = createPrisma(stack.databaseUrl)
   try {
     const executor = devnetAccounts('spare', deployment.chainId)[0]!
-    const proposals = createProposals({ prisma, deployment, rpcUrl: stack.rpcUrl, stateDir: stack.stateDir, log: createLogger('demo', 'warn') })
+    const proposals = createProposals({ prisma, catalog, deployment, rpcUrl: stack.rpcUrl, stateDir: stack.stateDir, log: createLogger('demo', 'warn') })
     await proposals.execute(id, privateKeyToAccount(executor.privateKey))
   } finally {
     await prisma.$disconnect()

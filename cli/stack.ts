@@ -9,7 +9,7 @@ import { assertPortsFree, PROJECT, type RunOptions } from './options.ts'
 import { isRunning } from './services/orphans.ts'
 import { subgraphUrl } from './services/graphNode.ts'
 import { postgresUrl } from './services/postgres.ts'
-import { Part, type PartEvent, type PartSpec } from './supervisor.ts'
+import { endLeftParts, Part, type PartEvent, type PartSpec } from './supervisor.ts'
 
 /** A running console with everything below it. */
 export type Stack = {
@@ -51,6 +51,7 @@ export async function startStack(options: RunOptions, progress: (step: string, d
   const { stateDir, cacheDir, network, ports } = options
   mkdirSync(stateDir, { recursive: true })
   assertNotRunning(stateDir)
+  await endLeftParts(stateDir)
   await assertPortsFree(ports)
   writeFileSync(join(stateDir, 'supervisor.pid'), String(process.pid))
 
@@ -67,7 +68,7 @@ export async function startStack(options: RunOptions, progress: (step: string, d
     }
   }
   const start = (spec: PartSpec): Part => {
-    const part = new Part({ ...spec, entry: join(PROJECT, spec.entry) }, { logDir: join(stateDir, 'logs'), onEvent })
+    const part = new Part({ ...spec, entry: join(PROJECT, spec.entry) }, { stateDir, onEvent })
     parts.push(part)
     return part.start()
   }

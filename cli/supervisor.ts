@@ -1,9 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { createWriteStream, mkdirSync } from 'node:fs'
+import { createWriteStream, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BulwarkError } from '../core/errors.ts'
+import { endOrphan, isRunning } from './services/orphans.ts'
 
 /** A JSON line that a part writes to its stdout. */
 export type PartEvent = { readonly event: string } & Readonly<Record<string, unknown>>
@@ -36,6 +37,7 @@ const STOP_MS = 15_000
 export class Part {
   readonly name: string
   readonly logFile: string
+  readonly #pidFile: string
   readonly #spec: PartSpec
   readonly #onEvent: (part: string, event: PartEvent) => void
   readonly #events: PartEvent[] = []
@@ -45,12 +47,15 @@ export class Part {
   #restarts = 0
   #failure: PartFailedError | null = null
 
-  constructor(spec: PartSpec, options: { logDir: string; onEvent: (part: string, event: PartEvent) => void }) {
+  constructor(spec: PartSpec, options: { stateDir: string; onEvent: (part: string, event: PartEvent) => void }) {
     this.name = spec.name
     this.#spec = spec
     this.#onEvent = options.onEvent
-    mkdirSync(options.logDir, { recursive: true })
-    this.logFile = join(options.logDir, `${spec.name}.log`)
+    const logs = join(options.stateDir, 'logs')
+    mkdirSync(logs, { recursive: true })
+    mkdirSync(pidDir(options.stateDir), { recursive: true })
+    this.logFile = join(logs, `${spec.name}.log`)
+    this.#pidFile = join(pidDir(options.stateDir), spec.name)
   }
 
   get pid(): number | undefined {
@@ -66,6 +71,7 @@ export class Part {
       detached: true,
     })
     this.#child = child
+    if (child.pid !== undefined) writeFileSync(this.#pidFile, String(child.pid))
     const log = createWriteStream(this.logFile, { flags: 'a' })
     child.stderr.pipe(log)
     let reason: string | null = null
@@ -80,6 +86,7 @@ export class Part {
     })
     child.on('exit', (code, signal) => {
       this.#child = null
+      rmSync(this.#pidFile, { force: true })
       if (this.#stopping) return
       const failure = new PartFailedError({ part: this.name, reason: reason ?? `it ended with ${signal ?? `code ${code}`}`, log: this.logFile })
       this.#restarts = Date.now() - startedAt > STABLE_MS ? 1 : this.#restarts + 1
@@ -132,6 +139,20 @@ export class Part {
       return false
     })
     this.#onEvent(this.name, event)
+  }
+}
+
+const pidDir = (stateDir: string): string => join(stateDir, 'pids')
+
+/** Parts that outlived their supervisor: they end by themselves when their stdin closes, and are helped after 10 s. */
+export async function endLeftParts(stateDir: string): Promise<void> {
+  const dir = pidDir(stateDir)
+  if (!existsSync(dir)) return
+  for (const name of readdirSync(dir)) {
+    const pid = Number(readFileSync(join(dir, name), 'utf8'))
+    for (let waited = 0; waited < 100 && isRunning(pid); waited++) await sleep(100)
+    if (isRunning(pid)) await endOrphan(pid, 'tsx')
+    rmSync(join(dir, name), { force: true })
   }
 }
 

@@ -1,0 +1,170 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { spawn, type ChildProcess } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { queryApi } from '../../cli/graphql.ts'
+import { PORTS, PROJECT, type PortName } from '../../cli/options.ts'
+import { freePort } from '../../cli/services/ports.ts'
+import { isRunning } from '../../cli/services/orphans.ts'
+
+const MINUTE = 60_000
+let stateDir: string
+let ports: Record<PortName, number>
+let running: ChildProcess | null = null
+
+type Status = {
+  status: { network: string; chainId: number; health: string; indexed: { number: string; hash: string; timestamp: string }; ageSec: number; parts: { name: string; health: string; detail: string }[] }
+  markets: { symbol: string; oracleAgeSec: number; oracleFreezeReason: number }[]
+  liquidations: { totalCount: number }
+  parameterChanges: { totalCount: number }
+}
+const STATUS = '{ status { network chainId health ageSec indexed { number hash timestamp } parts { name health detail } } markets { symbol oracleAgeSec oracleFreezeReason } liquidations(first: 1) { totalCount } parameterChanges(first: 1) { totalCount } }'
+
+/** `npm start` as a user has it; resolves with its output when it names its addresses, rejects when it ends before. */
+function start(): Promise<{ child: ChildProcess; output: string[] }> {
+  const flags = (Object.keys(PORTS) as PortName[]).flatMap((name) => [PORTS[name].option, String(ports[name])])
+  const child = spawn(process.execPath, ['--import', 'tsx', 'cli/main.ts', 'start', '--state-dir', stateDir, ...flags], { cwd: PROJECT, env: { ...process.env, NODE_OPTIONS: '' }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const output: string[] = []
+  return new Promise((resolve, reject) => {
+    const collect = (line: string): void => {
+      output.push(line)
+      if (!line.includes('Ctrl-C stops everything')) return
+      running = child
+      resolve({ child, output })
+    }
+    createInterface({ input: child.stdout }).on('line', collect)
+    createInterface({ input: child.stderr }).on('line', collect)
+    child.once('exit', (code) => reject(new Error(`npm start ended with ${code}:\n${output.join('\n')}`)))
+  })
+}
+
+function ended(child: ChildProcess): Promise<number | null> {
+  return child.exitCode !== null || child.signalCode !== null ? Promise.resolve(child.exitCode) : new Promise((resolve) => child.once('exit', resolve))
+}
+
+/** Processes on this machine whose command line names the state folder or one of its ports' databases. */
+function processesOf(folder: string): string[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid && isRunning(Number(name)))
+    .map((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')
+      } catch {
+        return ''
+      }
+    })
+    .filter((commandLine) => commandLine.includes(folder))
+}
+
+async function rpc<T>(method: string, params: unknown[]): Promise<T> {
+  const response = await fetch(`http://127.0.0.1:${ports.rpc}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }) })
+  return ((await response.json()) as { result: T }).result
+}
+
+/** graph-node's id of the deployment that answers under our name. */
+async function deploymentId(): Promise<string> {
+  const response = await fetch(`http://127.0.0.1:${ports.graphHttp}/subgraphs/name/bulwark`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ query: '{ _meta { deployment } }' }) })
+  return ((await response.json()) as { data: { _meta: { deployment: string } } }).data._meta.deployment
+}
+
+const apiUrl = (): string => `http://127.0.0.1:${ports.api}`
+
+beforeAll(async () => {
+  stateDir = mkdtempSync(join(tmpdir(), 'bulwark-start-'))
+  ports = Object.fromEntries(await Promise.all((Object.keys(PORTS) as PortName[]).map(async (name) => [name, await freePort()]))) as Record<PortName, number>
+})
+
+afterAll(async () => {
+  if (running !== null && running.exitCode === null) {
+    running.kill('SIGINT')
+    await ended(running)
+  }
+  rmSync(stateDir, { recursive: true, force: true })
+})
+
+describe('npm start', () => {
+  let first: Status
+  let firstDeployment: string
+  let firstHead: { number: string; hash: string }
+
+  test('behavior: ends with the addresses to open, and everything behind them is up', async () => {
+    const { output } = await start()
+    expect(output.join('\n')).toContain(apiUrl())
+    first = await queryApi<Status>(apiUrl(), STATUS)
+    expect(first.status).toMatchObject({ network: 'devnet', chainId: 31337, health: 'UP' })
+    expect(first.status.parts.filter((part) => part.health !== 'UP')).toEqual([])
+    expect(first.markets.map((market) => market.symbol).toSorted()).toHaveLength(3)
+    expect((await fetch(`${apiUrl()}/`)).headers.get('content-type')).toContain('text/html')
+    firstDeployment = await deploymentId()
+    firstHead = { number: first.status.indexed.number, hash: first.status.indexed.hash }
+  }, 6 * MINUTE)
+
+  test('error: a second one on the same state folder names the first', async () => {
+    await expect(start()).rejects.toThrow(/Found process \d+ running on .*, allowed is one at a time/)
+  }, MINUTE)
+
+  test('behavior: Ctrl-C stops everything that it started', async () => {
+    const child = spawnedStart()
+    child.kill('SIGINT')
+    expect(await ended(child)).toBe(0)
+    expect(processesOf(stateDir)).toEqual([])
+  }, MINUTE)
+
+  test('behavior: comes back on the same chain and deployment, with nothing indexed twice and no feed fallen stale', async () => {
+    await start()
+    const second = await queryApi<Status>(apiUrl(), STATUS)
+    const block = await rpc<{ hash: string }>('eth_getBlockByNumber', [`0x${BigInt(firstHead.number).toString(16)}`, false])
+    expect(block.hash).toBe(firstHead.hash)
+    expect(await deploymentId()).toBe(firstDeployment)
+    expect(Number(second.status.indexed.number)).toBeGreaterThanOrEqual(Number(firstHead.number))
+    // Chain time goes on by two seconds a block, whatever the wall clock did meanwhile.
+    const blocks = Number(second.status.indexed.number) - Number(firstHead.number)
+    expect(Number(second.status.indexed.timestamp) - Number(first.status.indexed.timestamp)).toBe(2 * blocks)
+    expect(second.parameterChanges).toEqual(first.parameterChanges)
+    for (const market of second.markets) expect(market).toMatchObject({ oracleFreezeReason: 0 })
+    for (const market of second.markets) expect(market.oracleAgeSec).toBeLessThan(3600)
+  }, 4 * MINUTE)
+
+  test('behavior: a part that is killed is named and started again, and the API serves meanwhile', async () => {
+    const child = spawnedStart()
+    const restarted = new Promise<string>((resolve) => {
+      createInterface({ input: child.stderr! }).on('line', (line) => {
+        if (line.includes('starting it again')) resolve(line)
+      })
+    })
+    const mirror = readdirSync('/proc').find((pid) => {
+      if (!/^\d+$/.test(pid)) return false
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('api/mirror/main.ts') && readFileSync(`/proc/${pid}/environ`, 'utf8').includes(stateDir)
+      } catch {
+        return false
+      }
+    })
+    const before = await queryApi<Status>(apiUrl(), STATUS)
+    process.kill(Number(mirror), 'SIGKILL')
+    expect(await restarted).toContain('mirror failed: it ended with SIGKILL')
+    const during = await queryApi<Status>(apiUrl(), STATUS)
+    expect(Number(during.status.indexed.number)).toBeGreaterThanOrEqual(Number(before.status.indexed.number))
+    // The mirror announces each block that it stores: wait until it has passed the block it died at.
+    const target = Number(during.status.indexed.number) + 2
+    for (let now = during; Number(now.status.indexed.number) < target; now = await queryApi<Status>(apiUrl(), STATUS)) await new Promise((resolve) => setTimeout(resolve, 200))
+  }, MINUTE)
+
+  test('behavior: a supervisor that is killed takes its parts with it, and the next start finds a sound state', async () => {
+    const child = spawnedStart()
+    child.kill('SIGKILL')
+    await ended(child)
+    const { output } = await start()
+    expect(output.join('\n')).toContain('Bulwark runs on devnet')
+    expect(await deploymentId()).toBe(firstDeployment)
+    expect((await queryApi<Status>(apiUrl(), STATUS)).parameterChanges).toEqual(first.parameterChanges)
+  }, 4 * MINUTE)
+})
+
+/** The one that runs now. */
+function spawnedStart(): ChildProcess {
+  expect(running).not.toBeNull()
+  return running!
+}
