@@ -1,0 +1,116 @@
+import { UnavailableError } from '../../core/errors.ts'
+import type { Entity } from './entities.ts'
+
+export type Head = { readonly number: bigint; readonly hash: string }
+
+export type Meta = {
+  readonly head: Head
+  /** Chain time of the head, s; null where graph-node does not say. */
+  readonly timestamp: bigint | null
+  readonly deployment: string
+  readonly hasIndexingErrors: boolean
+}
+
+/** A row as it is stored: column name → text, number, boolean or null. */
+export type Row = Readonly<Record<string, unknown>>
+
+export type Page = {
+  /** What graph-node stood on while it answered. */
+  readonly head: Head
+  readonly rows: ReadonlyMap<Entity, readonly Row[]>
+}
+
+/** What to ask an entity for: the rows that changed from `fromBlock` on (null: all), as they are at a block. */
+export type PageRequest = { readonly entity: Entity; readonly afterId: string | null }
+
+/** graph-node's first block lies above the one asked for. */
+export class BlockTooEarlyError extends Error {
+  readonly earliest: bigint
+
+  constructor(earliest: bigint) {
+    super(`graph-node's data starts at block ${earliest}`)
+    this.earliest = earliest
+  }
+}
+
+export type GraphNode = {
+  /** Throws UnavailableError. */
+  meta(): Promise<Meta>
+  /** Up to PAGE_ROWS rows of each entity asked for, in the order of their ids. Throws UnavailableError, BlockTooEarlyError. */
+  page(requests: readonly PageRequest[], at: bigint, fromBlock: bigint | null): Promise<Page>
+}
+
+/** graph-node's own limit on `first`. */
+export const PAGE_ROWS = 1000
+
+const TIMEOUT_MS = 60_000
+
+type GraphQLAnswer = { data?: Record<string, unknown> | null; errors?: readonly { message: string }[] }
+
+/** The GraphQL endpoint of one subgraph of a graph-node. */
+export function createGraphNode(url: string): GraphNode {
+  const fail = (found: string, action: string, cause?: unknown): UnavailableError => new UnavailableError({ part: 'graph-node', found, action }, cause)
+
+  async function ask(query: string): Promise<GraphQLAnswer> {
+    try {
+      const response = await fetch(url, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ query }),
+        signal: AbortSignal.timeout(TIMEOUT_MS),
+      })
+      if (!response.ok) throw fail(`it answered HTTP ${response.status}`, 'check GRAPH_NODE_URL and that the subgraph is deployed')
+      return (await response.json()) as GraphQLAnswer
+    } catch (cause) {
+      throw cause instanceof UnavailableError ? cause : fail('it did not answer', 'check GRAPH_NODE_URL and that graph-node runs; the mirror goes on by itself', cause)
+    }
+  }
+
+  function refusal(errors: GraphQLAnswer['errors']): Error {
+    const words = (errors ?? []).map((error) => error.message).join(' ')
+    const earliest = /only has data starting at block number (\d+)/.exec(words)?.[1]
+    if (earliest !== undefined) return new BlockTooEarlyError(BigInt(earliest))
+    if (/has no field|Cannot query field|unknown field/i.test(words)) {
+      return fail(`the deployed subgraph lacks an entity or a field (${words.slice(0, 200)})`, 'deploy the subgraph of this version')
+    }
+    return fail(`it refused a query (${words.slice(0, 200) || 'no reason given'})`, 'see its log; the mirror tries again by itself')
+  }
+
+  return {
+    meta: async () => {
+      const { data, errors } = await ask('{ _meta { block { number hash timestamp } deployment hasIndexingErrors } }')
+      const meta = data?.['_meta'] as { block: { number: number; hash: string | null; timestamp: number | null }; deployment: string; hasIndexingErrors: boolean } | null | undefined
+      if (meta === null || meta === undefined) throw refusal(errors)
+      if (meta.block.hash === null) throw fail('it gave its head without a hash', 'see its log; the mirror tries again by itself')
+      return {
+        head: { number: BigInt(meta.block.number), hash: meta.block.hash.toLowerCase() },
+        timestamp: meta.block.timestamp === null ? null : BigInt(meta.block.timestamp),
+        deployment: meta.deployment,
+        hasIndexingErrors: meta.hasIndexingErrors,
+      }
+    },
+
+    page: async (requests, at, fromBlock) => {
+      const lists = requests.map(({ entity, afterId }) => {
+        const filters = [...(afterId === null ? [] : [`id_gt: ${JSON.stringify(afterId)}`]), ...(fromBlock === null ? [] : [`_change_block: { number_gte: ${fromBlock} }`])]
+        const where = filters.length === 0 ? '' : `, where: { ${filters.join(', ')} }`
+        const selection = entity.columns.map(({ field, reference }) => (reference ? `${field} { id }` : field)).join(' ')
+        return `${entity.queryField}(first: ${PAGE_ROWS}, orderBy: id, orderDirection: asc, block: { number: ${at} }${where}) { ${selection} }`
+      })
+      const { data, errors } = await ask(`{ _meta { block { number hash } } ${lists.join(' ')} }`)
+      if (data === null || data === undefined || (errors?.length ?? 0) > 0) throw refusal(errors)
+      const { block } = data['_meta'] as { block: { number: number; hash: string } }
+      const rows = requests.map(({ entity }) => [entity, (data[entity.queryField] as Record<string, unknown>[]).map((row) => flatten(entity, row))] as const)
+      return { head: { number: BigInt(block.number), hash: block.hash.toLowerCase() }, rows: new Map(rows) }
+    },
+  }
+}
+
+function flatten(entity: Entity, row: Record<string, unknown>): Row {
+  const flat: Record<string, unknown> = {}
+  for (const { field, column, reference } of entity.columns) {
+    const value = row[field] ?? null
+    flat[column] = reference && value !== null ? (value as { id: string }).id : value
+  }
+  return flat
+}

@@ -1,0 +1,33 @@
+/**
+ * The mirror as a process of its own. Environment: DATABASE_URL, GRAPH_NODE_URL, RPC_URL.
+ * Standard output carries JSON lines for whoever started it: {"event":"ready"} once the follower runs,
+ * {"event":"block","number","hash","lagBlocks"} per stored step, {"event":"reorg","from","to"} per rewind.
+ */
+import { loadConfig } from '../../core/config.ts'
+import { BulwarkError } from '../../core/errors.ts'
+import { createLogger } from '../../core/log.ts'
+import { createMirror } from './mirror.ts'
+
+async function main(): Promise<void> {
+  const config = loadConfig(['DATABASE_URL', 'GRAPH_NODE_URL', 'RPC_URL'])
+  const emit = (event: Readonly<Record<string, unknown>>): boolean => process.stdout.write(`${JSON.stringify(event)}\n`)
+  const mirror = createMirror({ databaseUrl: config.DATABASE_URL, graphNodeUrl: config.GRAPH_NODE_URL, rpcUrl: config.RPC_URL, log: createLogger('mirror') })
+
+  const stop = new AbortController()
+  process.once('SIGINT', () => stop.abort())
+  process.once('SIGTERM', () => stop.abort())
+
+  emit({ event: 'ready' })
+  await mirror.run(stop.signal, (step) => {
+    if (step.kind === 'stored') emit({ event: 'block', number: Number(step.block.number), hash: step.block.hash, lagBlocks: Number(step.lagBlocks) })
+    else if (step.kind === 'rewound') emit({ event: 'reorg', from: Number(step.from.number), to: Number(step.to.number) })
+  })
+  await mirror.close()
+}
+
+try {
+  await main()
+} catch (error) {
+  createLogger('mirror').fatal(error instanceof BulwarkError ? error.message : error)
+  process.exitCode = 1
+}

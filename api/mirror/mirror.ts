@@ -1,0 +1,336 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { BulwarkError, UnavailableError } from '../../core/errors.ts'
+import type { Logger } from '../../core/log.ts'
+import { createChain, type Block, type Chain } from './chain.ts'
+import { readEntities, type Entity } from './entities.ts'
+import { BlockTooEarlyError, createGraphNode, PAGE_ROWS, type GraphNode, type Head, type Meta, type PageRequest } from './graphNode.ts'
+import { createStore, UNDO_DEPTH, type MirrorState, type StatusPatch, type Store } from './store.ts'
+
+export type MirrorOptions = {
+  readonly databaseUrl: string
+  /** GraphQL endpoint of the subgraph. */
+  readonly graphNodeUrl: string
+  /** JSON-RPC of the chain that graph-node indexes: it decides what is canonical. */
+  readonly rpcUrl: string
+  readonly log: Logger
+  /** Pause between two looks at graph-node while nothing is new. */
+  readonly pollIntervalMs?: number
+}
+
+/** What one `step()` did. */
+export type Step =
+  /** Rows up to `block` are stored. */
+  | { readonly kind: 'stored'; readonly block: Block; readonly rows: number; readonly lagBlocks: bigint; readonly rebuilt: boolean; readonly durationMs: number }
+  /** The chain left `from`; the mirror stands on `to` again. */
+  | { readonly kind: 'rewound'; readonly from: Block; readonly to: Block; readonly rows: number }
+  /** Nothing new. */
+  | { readonly kind: 'current'; readonly block: Block | null; readonly lagBlocks: bigint }
+  /** graph-node and the chain do not agree yet, or moved while they were read: to be tried again. */
+  | { readonly kind: 'unsettled'; readonly error: UnavailableError }
+  /** Another follower leads this database. */
+  | { readonly kind: 'standby' }
+
+export type Status = { readonly state: MirrorState; readonly standby: boolean; readonly indexed: Block | null; readonly error: string | null }
+
+export type Mirror = {
+  /** One look and at most one transaction. Throws UnavailableError where a part is out of reach; what is stored stays whole. */
+  step(): Promise<Step>
+  /** Steps until `signal` aborts; never throws for a part that is out of reach. `onStep` sees every stored or rewound step. */
+  run(signal: AbortSignal, onStep?: (step: Step) => void): Promise<void>
+  /** How this process's follower is doing. Other processes read the table MirrorStatus. */
+  status(): Status
+  /** Ends the connection and gives up the lead. */
+  close(): Promise<void>
+}
+
+/** A mirror this close to the chain's head is following, one farther off is catching up. */
+const NEAR_BLOCKS = 10n
+/** A first sync takes this many blocks a step, then as many as give about ROWS_PER_STEP rows: a killed step costs little. */
+const FIRST_SPAN = 50_000n
+const ROWS_PER_STEP = 50_000
+/** How long graph-node and the chain may disagree before it is called a fault: graph-node follows a reorg within seconds. */
+const UNSETTLED_GRACE_MS = 10_000
+/** How long graph-node may stand still while the chain moves on. */
+const STUCK_AFTER_MS = 30_000
+const FIRST_BACKOFF_MS = 250
+const LAST_BACKOFF_MS = 10_000
+/** graph-node indexes while we read: during a first sync fewer and larger steps take less from it. */
+const CATCHING_UP_PAUSE_MS = 1_000
+/** Pause between two status writes while nothing happens. */
+const HEARTBEAT_MS = 2_000
+
+type Plan = { readonly target: Block; readonly fromBlock: bigint | null; readonly undoBlock: bigint | null; readonly clear: boolean }
+
+export function createMirror(options: MirrorOptions): Mirror {
+  const entities = readEntities()
+  return mirrorOf(createStore(options.databaseUrl, entities), createGraphNode(options.graphNodeUrl), createChain(options.rpcUrl), entities, options.log, options.pollIntervalMs ?? 200)
+}
+
+function mirrorOf(store: Store, graphNode: GraphNode, chain: Chain, entities: readonly Entity[], log: Logger, pollIntervalMs: number): Mirror {
+  let current: Status = { state: 'STARTING', standby: false, indexed: null, error: null }
+  let span = FIRST_SPAN
+  /** graph-node's first block, once it has said so. */
+  let earliest = 0n
+  let lastHead: { readonly number: bigint; readonly sinceMs: number } | undefined
+  let lastHeartbeatMs = 0
+  let errorSince: Date | undefined
+
+  async function step(): Promise<Step> {
+    const startedMs = performance.now()
+    if (!(await store.lead())) return { kind: 'standby' }
+    const checkpoint = await store.latestCheckpoint()
+    current = { ...current, standby: false, indexed: checkpoint }
+
+    const latest = await chain.block('latest')
+    if (latest === null) throw new UnavailableError({ part: 'chain', found: 'the node has no block yet', action: 'wait until the chain has started' })
+
+    let clear = false
+    if (checkpoint !== null) {
+      const common = await lastCommonCheckpoint(checkpoint, latest)
+      if (common === undefined) {
+        log.warn({ block: checkpoint.number.toString(), hash: checkpoint.hash }, 'No stored block is on the chain any more; the mirror is built again from the index')
+        clear = true
+      } else if (common.number !== checkpoint.number) {
+        return await rewind(checkpoint, common)
+      }
+    }
+
+    const meta = await graphNode.meta()
+    watchForStandstill(meta, latest)
+    if (meta.hasIndexingErrors) {
+      throw new UnavailableError({ part: 'index', found: `the subgraph failed at block ${meta.head.number}`, action: "read its error at graph-node's status endpoint and deploy a corrected build; what was stored before stays" })
+    }
+
+    const deployment = await store.deployment()
+    if (checkpoint !== null && deployment !== null && deployment !== meta.deployment) {
+      if (meta.head.number < checkpoint.number) {
+        throw new UnavailableError({ part: 'graph-node', found: `it serves deployment ${meta.deployment} at block ${meta.head.number}, stored is ${deployment} at block ${checkpoint.number}`, action: 'wait until the new deployment has caught up; the mirror is then built again from it' })
+      }
+      log.warn({ stored: deployment, served: meta.deployment }, 'graph-node serves another deployment; the mirror is built again from it')
+      clear = true
+    }
+    const known = clear ? null : checkpoint
+    const lagBlocks = latest.number > meta.head.number ? latest.number - meta.head.number : 0n
+
+    if (known !== null && meta.head.number <= known.number) {
+      if (meta.head.number < known.number) return unsettled(`it stands at block ${meta.head.number}, below the mirror's ${known.number}`, 'wait until it has caught up')
+      await heartbeat(meta, latest, lagBlocks)
+      return { kind: 'current', block: known, lagBlocks }
+    }
+
+    const headBlock = await chain.block(meta.head.number)
+    if (headBlock?.hash !== meta.head.hash) {
+      return unsettled(`its block ${meta.head.number} (${meta.head.hash}) is not the chain's (${headBlock?.hash ?? 'none yet'})`, 'wait until it has followed the reorg; where that lasts, check that GRAPH_NODE_URL and RPC_URL name the same chain')
+    }
+
+    const target = await targetBlock(known, headBlock, latest)
+    if (target === null) return unsettled(`the chain lost a block below ${meta.head.number} while it was read`, 'the mirror tries again by itself')
+    const plan: Plan = {
+      target,
+      fromBlock: known === null ? null : known.number + 1n,
+      undoBlock: known !== null && target.number > latest.number - UNDO_DEPTH ? target.number : null,
+      clear,
+    }
+    let rows: number | null
+    try {
+      rows = await storeStep(plan, meta, latest, lagBlocks)
+    } catch (error) {
+      if (!(error instanceof BlockTooEarlyError) || error.earliest <= earliest) throw error
+      earliest = error.earliest
+      return unsettled(`its data starts at block ${earliest}`, 'the mirror tries again by itself')
+    }
+    if (rows === null) return unsettled('the chain was reorganised while it was read', 'the mirror tries again by itself')
+    if (plan.undoBlock === null) span = rows > ROWS_PER_STEP ? span / 2n + 1n : span * 2n
+    current = { ...current, indexed: target }
+    return { kind: 'stored', block: target, rows, lagBlocks: latest.number > target.number ? latest.number - target.number : 0n, rebuilt: clear, durationMs: performance.now() - startedMs }
+  }
+
+  /** The newest checkpoint that is on the chain; undefined where none is. Checkpoints above the chain's head prove nothing: a node may lag. */
+  async function lastCommonCheckpoint(newest: Block, latest: Block): Promise<Block | undefined> {
+    if (newest.number <= latest.number && (await chain.block(newest.number))?.hash === newest.hash) return newest
+    const comparable = (await store.checkpoints()).filter(({ number }) => number <= latest.number)
+    // A block is canonical only if all below it are: search for the first canonical one, newest first, by halves.
+    let low = 0
+    let high = comparable.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      const candidate = comparable[middle]
+      if (candidate !== undefined && (await chain.block(candidate.number))?.hash === candidate.hash) high = middle
+      else low = middle + 1
+    }
+    if (newest.number > latest.number && low === 0) {
+      throw new UnavailableError({ part: 'chain', found: `the node's head is block ${latest.number}, the mirror stands on ${newest.number}`, action: 'wait until the node has caught up, or name the right one in RPC_URL' })
+    }
+    return comparable[low]
+  }
+
+  async function rewind(from: Block, to: Block): Promise<Step> {
+    const rows = await store.transaction(async () => {
+      const changed = await store.rewind(to.number)
+      await store.countReorg()
+      await store.status({ indexedBlock: to.number, indexedHash: to.hash, indexedTimestamp: to.timestamp, lastReorgDepth: from.number - to.number, lastReorgAt: new Date() })
+      await store.announce(to.number)
+      return changed
+    })
+    current = { ...current, indexed: to }
+    return { kind: 'rewound', from, to, rows }
+  }
+
+  /**
+   * The block that the next step ends on. More than UNDO_DEPTH below the chain's head no reorg is expected: large steps
+   * without an undo log up to there, then graph-node's head. Null where the chain has no such block.
+   */
+  async function targetBlock(known: Block | null, head: Block, latest: Block): Promise<Block | null> {
+    const settled = latest.number - UNDO_DEPTH
+    const start = known?.number ?? (earliest === 0n ? 0n : earliest - 1n)
+    if (start >= settled) return head
+    let number = settled < start + span ? settled : start + span
+    if (number < earliest) number = earliest
+    return number >= head.number ? head : await chain.block(number)
+  }
+
+  /** One transaction; null where the chain moved under the pages, and nothing was stored. */
+  async function storeStep(plan: Plan, meta: Meta, latest: Block, lagBlocks: bigint): Promise<number | null> {
+    const { target, fromBlock, undoBlock, clear } = plan
+    const heads = new Map<bigint, string>()
+    let agree = true
+    const note = (head: Head): void => {
+      if ((heads.get(head.number) ?? head.hash) !== head.hash || head.number < target.number) agree = false
+      heads.set(head.number, head.hash)
+    }
+    let requests: PageRequest[] = entities.map((entity) => ({ entity, afterId: null }))
+    // A rejection is met where the page is awaited; until then it must not count as unhandled.
+    const ask = (): ReturnType<GraphNode['page']> => {
+      const page = graphNode.page(requests, target.number, fromBlock)
+      page.catch(() => undefined)
+      return page
+    }
+    let pending = ask()
+    const moved = Symbol('moved')
+    try {
+      return await store.transaction(async () => {
+        if (clear) await store.clear()
+        let rowCount = 0
+        while (requests.length > 0) {
+          const page = await pending
+          note(page.head)
+          requests = [...page.rows].filter(([, rows]) => rows.length === PAGE_ROWS).map(([entity, rows]) => ({ entity, afterId: String(rows.at(-1)?.['id']) }))
+          // graph-node composes the next page while PostgreSQL takes this one.
+          if (requests.length > 0) pending = ask()
+          for (const [entity, rows] of page.rows) {
+            await store.write(entity, rows, undoBlock)
+            rowCount += rows.length
+          }
+        }
+        // Pages answer for the chain that graph-node stood on. Where all of those heads are canonical, and the target is
+        // asked for last, the target's rows are the canonical ones.
+        for (const [number, hash] of heads) if ((await chain.block(number))?.hash !== hash) agree = false
+        if (!agree || (await chain.block(target.number))?.hash !== target.hash) throw moved
+
+        await store.checkpoint(target, rowCount, undoBlock !== null)
+        await store.status({
+          ...health(lagBlocks, target, meta),
+          deployment: meta.deployment,
+          indexedBlock: target.number,
+          indexedHash: target.hash,
+          indexedTimestamp: target.timestamp,
+          graphNodeBlock: meta.head.number,
+          chainBlock: latest.number,
+          chainTimestamp: latest.timestamp,
+          lastStepAt: new Date(),
+        })
+        await store.announce(target.number)
+        return rowCount
+      })
+    } catch (error) {
+      await pending.catch(() => undefined)
+      if (error === moved) return null
+      throw error
+    }
+  }
+
+  function health(lagBlocks: bigint, stored: Block, meta: Meta): StatusPatch {
+    const state = lagBlocks + (meta.head.number - stored.number) <= NEAR_BLOCKS ? 'FOLLOWING' : 'CATCHING_UP'
+    current = { ...current, state, error: null }
+    errorSince = undefined
+    return { state, error: null, errorPart: null, errorSince: null }
+  }
+
+  async function heartbeat(meta: Meta, latest: Block, lagBlocks: bigint): Promise<void> {
+    if (current.error === null && performance.now() - lastHeartbeatMs < HEARTBEAT_MS) return
+    lastHeartbeatMs = performance.now()
+    const stored = current.indexed ?? latest
+    await store.status({ ...health(lagBlocks, stored, meta), graphNodeBlock: meta.head.number, chainBlock: latest.number, chainTimestamp: latest.timestamp })
+  }
+
+  /** graph-node can stay `healthy` for ever while it asks for a block that the chain has forgotten. */
+  function watchForStandstill(meta: Meta, latest: Block): void {
+    const nowMs = performance.now()
+    if (lastHead === undefined || lastHead.number !== meta.head.number || latest.number <= meta.head.number) lastHead = { number: meta.head.number, sinceMs: nowMs }
+    const stillMs = nowMs - lastHead.sinceMs
+    if (stillMs > STUCK_AFTER_MS && current.indexed?.number === meta.head.number) {
+      throw new UnavailableError({ part: 'graph-node', found: `it has stood at block ${meta.head.number} for ${Math.round(stillMs / 1000)} s while the chain is at ${latest.number}`, action: 'restart it, and where that does not help deploy the subgraph under a new path' })
+    }
+  }
+
+  const unsettled = (found: string, action: string): Step => ({ kind: 'unsettled', error: new UnavailableError({ part: 'graph-node', found, action }) })
+
+  /** Shows a fault to readers; where the database itself is the fault, the log alone has it. */
+  async function report(error: BulwarkError): Promise<void> {
+    const first = current.error !== error.message
+    errorSince ??= new Date()
+    current = { ...current, state: 'WAITING', error: error.message }
+    if (first) log.warn({ code: error.code, facts: error.facts }, error.message)
+    const part = error.facts['part']
+    await store
+      .status({ state: 'WAITING', error: error.message, errorPart: typeof part === 'string' ? part : 'index', errorSince, lastError: error.message, lastErrorAt: new Date() })
+      .catch(() => undefined)
+  }
+
+  async function run(signal: AbortSignal, onStep?: (step: Step) => void): Promise<void> {
+    let backoffMs = FIRST_BACKOFF_MS
+    let unsettledSinceMs: number | undefined
+    const pause = (ms: number): Promise<unknown> => sleep(ms, undefined, { signal }).catch(() => undefined)
+    while (!signal.aborted) {
+      try {
+        const result = await step()
+        backoffMs = FIRST_BACKOFF_MS
+        if (result.kind !== 'unsettled') unsettledSinceMs = undefined
+        switch (result.kind) {
+          case 'stored':
+            log.debug({ block: result.block.number.toString(), rows: result.rows, durationMs: Math.round(result.durationMs) }, 'Stored a step')
+            onStep?.(result)
+            if (result.lagBlocks > UNDO_DEPTH) await pause(CATCHING_UP_PAUSE_MS)
+            break
+          case 'rewound':
+            log.warn({ from: result.from.number.toString(), to: result.to.number.toString(), rows: result.rows }, 'The chain was reorganised; went back to the last common block')
+            onStep?.(result)
+            break
+          case 'unsettled':
+            unsettledSinceMs ??= performance.now()
+            if (performance.now() - unsettledSinceMs > UNSETTLED_GRACE_MS) await report(result.error)
+            await pause(pollIntervalMs)
+            break
+          case 'standby':
+            if (!current.standby) log.info('Another follower leads this database; this one stands by')
+            current = { ...current, standby: true }
+            await pause(CATCHING_UP_PAUSE_MS)
+            break
+          case 'current':
+            await pause(pollIntervalMs)
+        }
+      } catch (error) {
+        if (!(error instanceof UnavailableError)) {
+          await report(new BulwarkError(`index: a step failed (${error instanceof Error ? error.message : String(error)}); report it, the mirror tries again by itself`, { code: 'MIRROR_STEP', cause: error }))
+          log.error({ err: error }, 'A step failed')
+        } else {
+          await report(error)
+        }
+        await pause(backoffMs)
+        backoffMs = Math.min(backoffMs * 2, LAST_BACKOFF_MS)
+      }
+    }
+  }
+
+  return { step, run, status: () => current, close: () => store.close() }
+}

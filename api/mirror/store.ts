@@ -1,0 +1,233 @@
+import pg from 'pg'
+import { UnavailableError } from '../../core/errors.ts'
+import type { Block } from './chain.ts'
+import type { Entity } from './entities.ts'
+import type { Row } from './graphNode.ts'
+
+/** PostgreSQL channel on which every stored step is announced; the payload is the block number. */
+export const STEP_CHANNEL = 'mirror_step'
+
+/**
+ * Blocks below the head of which checkpoints and undo rows are kept. Optimism's sequencer and Ethereum before finality
+ * (two epochs, 64 slots) reorganise less; graph-node was tried with 200.
+ */
+export const UNDO_DEPTH = 300n
+
+/** Session lock of the one follower that writes: 'BULW' and the mirror's number. */
+const LOCK = [0x42_55_4c_57, 1] as const
+
+export type MirrorState = 'STARTING' | 'FOLLOWING' | 'CATCHING_UP' | 'WAITING'
+
+/** Columns of MirrorStatus that a writer sets; what is left out keeps its value. */
+export type StatusPatch = Partial<{
+  state: MirrorState
+  deployment: string
+  indexedBlock: bigint
+  indexedHash: string
+  indexedTimestamp: bigint
+  graphNodeBlock: bigint
+  chainBlock: bigint
+  chainTimestamp: bigint
+  lastStepAt: Date
+  lastReorgDepth: bigint
+  lastReorgAt: Date
+  error: string | null
+  errorPart: string | null
+  errorSince: Date | null
+  lastError: string
+  lastErrorAt: Date
+}>
+
+export type Store = {
+  /** Opens the connection where there is none and takes the lock; false while another follower holds it. Throws UnavailableError. */
+  lead(): Promise<boolean>
+  deployment(): Promise<string | null>
+  latestCheckpoint(): Promise<Block | null>
+  /** Numbers and hashes of all checkpoints, newest first. */
+  checkpoints(): Promise<readonly Block[]>
+  /** Runs `work` in one transaction: all of it is stored, or none. */
+  transaction<T>(work: () => Promise<T>): Promise<T>
+  /** Inserts or replaces rows; keeps what they replaced for the step that ends at `undoBlock`, where one is given. */
+  write(entity: Entity, rows: readonly Row[], undoBlock: bigint | null): Promise<void>
+  /** Adds the step's checkpoint and forgets what lies deeper than UNDO_DEPTH. Without `undoable` every earlier checkpoint is forgotten: there is no way back to it. */
+  checkpoint(block: Block, rowCount: number, undoable: boolean): Promise<void>
+  /** Back to what was stored at the checkpoint `blockNumber`. Returns how many rows were put back or taken out. */
+  rewind(blockNumber: bigint): Promise<number>
+  /** Takes out every row of the index, every checkpoint and the undo log. */
+  clear(): Promise<void>
+  status(patch: StatusPatch): Promise<void>
+  countReorg(): Promise<void>
+  /** Tells listeners of STEP_CHANNEL when the transaction commits. */
+  announce(blockNumber: bigint): Promise<void>
+  close(): Promise<void>
+}
+
+const quote = (name: string): string => `"${name}"`
+
+/** The statements of one entity, composed once: names come from the schema file, values are always parameters. */
+function statementsOf(entity: Entity) {
+  const table = quote(entity.name)
+  const columns = entity.columns.map(({ column }) => quote(column)).join(', ')
+  const record = entity.columns.map(({ column, sqlType }) => `${quote(column)} ${sqlType}`).join(', ')
+  const update = entity.columns.filter(({ column }) => column !== 'id').map(({ column }) => `${quote(column)} = EXCLUDED.${quote(column)}`).join(', ')
+  const upsert = (from: string): string => `INSERT INTO ${table} (${columns}) SELECT ${columns} FROM ${from} ON CONFLICT ("id") DO UPDATE SET ${update}`
+  return {
+    write: upsert(`json_to_recordset($1::json) AS incoming(${record})`),
+    // All parts of one statement see the table as it was before it: `previous` is the row that the insert replaces.
+    writeWithUndo: `WITH incoming AS MATERIALIZED (SELECT * FROM json_to_recordset($1::json) AS r(${record})),
+      undo AS (
+        INSERT INTO "UndoLog" ("blockNumber", "entity", "rowId", "previous")
+        SELECT $2::int8, '${entity.name}', incoming."id", to_jsonb(previous)
+        FROM incoming LEFT JOIN ${table} AS previous ON previous."id" = incoming."id"
+      ) ${upsert('incoming')}`,
+    // A row that several steps changed goes back to what the first of them found.
+    rewind: `WITH oldest AS MATERIALIZED (
+        SELECT DISTINCT ON ("rowId") "rowId", "previous" FROM "UndoLog"
+        WHERE "entity" = '${entity.name}' AND "blockNumber" > $1::int8 ORDER BY "rowId", "blockNumber"
+      ), removed AS (
+        DELETE FROM ${table} USING oldest WHERE ${table}."id" = oldest."rowId" AND oldest."previous" IS NULL RETURNING 1
+      ), restored AS (
+        ${upsert(`(SELECT was.* FROM oldest, jsonb_populate_record(NULL::${table}, oldest."previous") AS was WHERE oldest."previous" IS NOT NULL) AS restoring`)} RETURNING 1
+      ) SELECT (SELECT count(*) FROM removed) + (SELECT count(*) FROM restored) AS rows`,
+  }
+}
+
+type BlockRow = { blockNumber: string; blockHash: string; blockTimestamp: string }
+const blockOf = (row: BlockRow): Block => ({ number: BigInt(row.blockNumber), hash: row.blockHash, timestamp: BigInt(row.blockTimestamp) })
+
+/** The mirror's tables over one connection, which also holds the lock: where it breaks, the step and the lead are both gone. */
+export function createStore(databaseUrl: string, entities: readonly Entity[]): Store {
+  const statements = new Map(entities.map((entity) => [entity, statementsOf(entity)]))
+  let client: pg.Client | undefined
+  let leading = false
+
+  const unavailable = (found: string, cause?: unknown): UnavailableError =>
+    new UnavailableError({ part: 'database', found, action: 'check DATABASE_URL and that PostgreSQL runs and is migrated; the mirror goes on by itself' }, cause)
+
+  function drop(): void {
+    const broken = client
+    client = undefined
+    leading = false
+    void broken?.end().catch(() => undefined)
+  }
+
+  async function sql<R extends pg.QueryResultRow>(text: string, values: readonly unknown[] = []): Promise<R[]> {
+    if (client === undefined) throw unavailable('there is no connection')
+    const current = client
+    try {
+      return (await current.query<R>(text, [...values])).rows
+    } catch (cause) {
+      // A refused statement leaves the connection usable; anything without an SQLSTATE, or of class 57 or 08, ends it.
+      const code = (cause as { code?: string }).code ?? ''
+      const broken = !/^[0-9A-Z]{5}$/.test(code) || code.startsWith('57') || code.startsWith('08')
+      if (broken && client === current) drop()
+      throw unavailable(broken ? 'the connection broke' : `PostgreSQL refused a statement (${code}: ${(cause as Error).message})`, cause)
+    }
+  }
+
+  return {
+    lead: async () => {
+      if (client === undefined) {
+        const fresh = new pg.Client({ connectionString: databaseUrl, application_name: 'bulwark mirror', connectionTimeoutMillis: 5_000, keepAlive: true })
+        fresh.on('error', () => {
+          if (client === fresh) drop()
+        })
+        try {
+          await fresh.connect()
+        } catch (cause) {
+          void fresh.end().catch(() => undefined)
+          throw unavailable('PostgreSQL did not accept a connection', cause)
+        }
+        client = fresh
+      }
+      if (!leading) {
+        const [row] = await sql<{ locked: boolean }>('SELECT pg_try_advisory_lock($1::int4, $2::int4) AS locked', LOCK)
+        leading = row?.locked === true
+        if (leading) await sql('INSERT INTO "MirrorStatus" ("id") VALUES (1) ON CONFLICT DO NOTHING')
+      }
+      return leading
+    },
+
+    deployment: async () => (await sql<{ deployment: string | null }>('SELECT "deployment" FROM "MirrorStatus" WHERE "id" = 1'))[0]?.deployment ?? null,
+
+    latestCheckpoint: async () => {
+      const [row] = await sql<BlockRow>('SELECT "blockNumber", "blockHash", "blockTimestamp" FROM "Checkpoint" ORDER BY "blockNumber" DESC LIMIT 1')
+      return row === undefined ? null : blockOf(row)
+    },
+
+    checkpoints: async () => (await sql<BlockRow>('SELECT "blockNumber", "blockHash", "blockTimestamp" FROM "Checkpoint" ORDER BY "blockNumber" DESC')).map(blockOf),
+
+    transaction: async (work) => {
+      await sql('BEGIN')
+      try {
+        const result = await work()
+        await sql('COMMIT')
+        return result
+      } catch (error) {
+        if (client !== undefined) await sql('ROLLBACK').catch(() => undefined)
+        throw error
+      }
+    },
+
+    write: async (entity, rows, undoBlock) => {
+      const statement = statements.get(entity)
+      if (statement === undefined || rows.length === 0) return
+      if (undoBlock === null) await sql(statement.write, [JSON.stringify(rows)])
+      else await sql(statement.writeWithUndo, [JSON.stringify(rows), undoBlock])
+    },
+
+    checkpoint: async (block, rowCount, undoable) => {
+      if (!undoable) {
+        await sql('DELETE FROM "Checkpoint"')
+        await sql('DELETE FROM "UndoLog"')
+      }
+      await sql('INSERT INTO "Checkpoint" ("blockNumber", "blockHash", "blockTimestamp", "rowCount") VALUES ($1, $2, $3, $4)', [block.number, block.hash, block.timestamp, rowCount])
+      // The deepest checkpoint kept is the newest one at or below the depth; undo rows lead back to it, not beyond.
+      const deepest = await sql<{ number: string | null }>('SELECT max("blockNumber") AS number FROM "Checkpoint" WHERE "blockNumber" <= $1', [block.number - UNDO_DEPTH])
+      const keepFrom = deepest[0]?.number ?? null
+      if (keepFrom !== null) {
+        await sql('DELETE FROM "Checkpoint" WHERE "blockNumber" < $1', [keepFrom])
+        await sql('DELETE FROM "UndoLog" WHERE "blockNumber" <= $1', [keepFrom])
+      }
+    },
+
+    rewind: async (blockNumber) => {
+      let rows = 0
+      for (const statement of statements.values()) {
+        const [result] = await sql<{ rows: string }>(statement.rewind, [blockNumber])
+        rows += Number(result?.rows ?? 0)
+      }
+      await sql('DELETE FROM "UndoLog" WHERE "blockNumber" > $1', [blockNumber])
+      await sql('DELETE FROM "Checkpoint" WHERE "blockNumber" > $1', [blockNumber])
+      return rows
+    },
+
+    clear: async () => {
+      // DELETE, not TRUNCATE: readers keep what they see until the new rows are committed.
+      for (const { name } of entities) await sql(`DELETE FROM ${quote(name)}`)
+      await sql('DELETE FROM "UndoLog"')
+      await sql('DELETE FROM "Checkpoint"')
+    },
+
+    status: async (patch) => {
+      const names = Object.keys(patch)
+      const assignments = names.map((name, i) => `${quote(name)} = $${i + 1}${name === 'state' ? '::"MirrorState"' : ''}`)
+      await sql(`UPDATE "MirrorStatus" SET ${[...assignments, '"updatedAt" = now()'].join(', ')} WHERE "id" = 1`, Object.values(patch))
+    },
+
+    countReorg: async () => {
+      await sql('UPDATE "MirrorStatus" SET "reorgCount" = "reorgCount" + 1 WHERE "id" = 1')
+    },
+
+    announce: async (blockNumber) => {
+      await sql('SELECT pg_notify($1, $2)', [STEP_CHANNEL, blockNumber.toString()])
+    },
+
+    close: async () => {
+      const open = client
+      client = undefined
+      leading = false
+      await open?.end().catch(() => undefined)
+    },
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * The environment, parsed once per process. Every fault is shown together; values never are, since a URL may carry a
+ * password or a key.
+ */
+import { z } from 'zod'
+import { BulwarkError } from './errors.ts'
+
+const url = (protocols: readonly string[]) =>
+  z.string().refine(
+    (value) => URL.canParse(value) && protocols.includes(new URL(value).protocol),
+    { message: `is not a URL, allowed is one that begins with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}` },
+  )
+
+const port = z
+  .string()
+  .regex(/^\d{1,5}$/, 'is not a port, allowed are the integers 1 to 65535')
+  .transform(Number)
+  .refine((value) => value >= 1 && value <= 65_535, { message: 'is not a port, allowed are the integers 1 to 65535' })
+
+/** Every key, its rule and what it is for. `.env.example` is held against this. */
+export const CONFIG_SCHEMA = {
+  DATABASE_URL: url(['postgresql:', 'postgres:']).describe('PostgreSQL database of the console'),
+  GRAPH_NODE_URL: url(['http:', 'https:']).describe("graph-node's GraphQL endpoint of the subgraph"),
+  GRAPH_NODE_STATUS_URL: url(['http:', 'https:']).describe("graph-node's index-node endpoint (indexingStatuses)"),
+  RPC_URL: url(['http:', 'https:']).describe("JSON-RPC endpoint of the chain that graph-node indexes"),
+  NETWORK: z.enum(['devnet', 'optimism'], { errorMap: () => ({ message: 'is not a network, allowed are devnet and optimism' }) }).default('devnet').describe('network of networks.json'),
+  API_HOST: z.string().min(1).default('127.0.0.1').describe('address that the API listens on'),
+  API_PORT: port.default('4000').describe('port that the API listens on'),
+  STATE_DIR: z.string().min(1).default('.bulwark').describe('folder of everything that a run keeps'),
+} as const
+
+type Schema = typeof CONFIG_SCHEMA
+export type ConfigKey = keyof Schema
+export type Config = { readonly [K in ConfigKey]: z.output<Schema[K]> }
+
+/** The environment is incomplete or wrong. `faults` holds one sentence per key. */
+export class ConfigError extends BulwarkError {
+  constructor(faults: readonly string[]) {
+    super(`The environment has ${faults.length === 1 ? 'a fault' : `${faults.length} faults`}: ${faults.join('; ')}; correct it in .env or in the shell`, { code: 'CONFIG', facts: { faults } })
+  }
+}
+
+/**
+ * The named keys of the environment, parsed. An empty value counts as none. Throws ConfigError with all faults.
+ * @example loadConfig(['DATABASE_URL', 'RPC_URL']).RPC_URL // 'http://127.0.0.1:8545'
+ */
+export function loadConfig<K extends ConfigKey>(keys: readonly K[], env: Readonly<Record<string, string | undefined>> = process.env): Pick<Config, K> {
+  const faults: string[] = []
+  const config: Partial<Record<ConfigKey, unknown>> = {}
+  for (const key of keys) {
+    const value = env[key] === '' ? undefined : env[key]
+    const parsed = CONFIG_SCHEMA[key].safeParse(value)
+    if (parsed.success) config[key] = parsed.data
+    else faults.push(value === undefined ? `${key} is not set, needed is the ${CONFIG_SCHEMA[key].description}` : `${key} ${parsed.error.issues[0]?.message ?? 'is not valid'}`)
+  }
+  if (faults.length > 0) throw new ConfigError(faults)
+  return config as Pick<Config, K>
+}
