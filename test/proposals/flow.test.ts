@@ -102,6 +102,25 @@ describe('the way forward, on the real protocol and Safe', () => {
     expect([await onChain('marketMaxPriceSpreadRatio'), await onChain('maxTickCrossedWithinBlock'), await onChain('liquidationPenaltyRatio', chain.deployment.contracts.clearingHouse)]).toEqual([70_000n, 321n, 31_000n])
   }, 30_000)
 
+  test('behavior: recommendations are drafted by id; advisory and unknown ones are refused together', async () => {
+    const at = { blockNumber: 1n, blockHash: '0x', blockTimestamp: 1n, inputsDigest: '', codeVersion: '', inputs: {} }
+    await prisma.recommendationRun.create({ data: { id: 'run', ...at } })
+    const row = (id: string, parameter: string, subject: string, recommended: number, advisory: string | null) => ({
+      id, runId: 'run', parameter, scope: 'MARKET', subject, subjectLabel: 'x', current: 0, recommended, modelValue: 0, direction: 'TIGHTEN', urgency: 1, confidence: 1, reason: '',
+      evidence: [], adjustments: [], model: '', modelVersion: '', inputsDigest: '', inputs: {}, settable: advisory === null, advisory,
+    })
+    await prisma.recommendation.createMany({ data: [row('a', 'marketMaxPriceSpreadRatio', lower(market().baseToken), 65_432, null), row('b', 'imRatio', lower(chain.deployment.contracts.clearingHouse), 1, 'advisory: needs an upgrade')] })
+    const drafted = await proposals.draft({ title: 'From a recommendation', recommendationIds: ['a'], changes: [{ parameter: 'liquidationPenaltyRatio', to: 31_000n }] })
+    expect(drafted).toMatchObject({ recommendationIds: ['a'], changes: [{ parameter: 'marketMaxPriceSpreadRatio', to: 65_432n }, { parameter: 'liquidationPenaltyRatio', to: 31_000n }] })
+    await expect(proposals.draft({ title: 'Both', recommendationIds: ['b', 'c'] })).rejects.toThrow(/^Found 2 faults in the draft: \(1\) Found recommendation b for imRatio .+ \(2\) Found no recommendation c, /)
+    await expect(proposals.draft({ title: ' ', recommendationIds: ['a'] })).rejects.toThrow(/^Found a title of 0 characters, allowed are 1 to 200; /)
+    await expect(proposals.draft({ title: 'Long', recommendationIds: ['a'], validForSec: 1.5 })).rejects.toThrow(/^Found validForSec 1.5, allowed are whole seconds from 60 to 7776000; /)
+    await expect(proposals.get('nope')).rejects.toThrow('There is no proposal nope; list the proposals to see their ids')
+    const file = await proposals.exportBatch(drafted.id)
+    expect(file.transactions).toHaveLength(2)
+    expect(file.meta.description).toContain(drafted.safeTxHash)
+  }, 20_000)
+
   test('behavior: proposals drafted after one another take one nonce each and are executed in that order', async () => {
     const first = await ready([band(70_000n)])
     const second = await ready([band(71_000n, chain.deployment.markets[1]!.symbol)])
@@ -183,8 +202,8 @@ describe('faults', () => {
   test('error: a chain that does not answer is named in one sentence, without its URL', async () => {
     const away = createProposals({ prisma, catalog, deployment: chain.deployment, rpcUrl: 'http://127.0.0.1:20499/secret-key', stateDir: chain.stateDir, log: createLogger('test', 'silent') })
     const { id } = await proposals.draft({ title: 'Band', changes: [band(70_000n)] })
-    for (const work of [away.draft({ title: 'Band', changes: [band(71_000n)] }), away.simulate(id), away.track()]) {
-      const error = await work.then(() => null, (each: unknown) => each)
+    for (const work of [() => away.draft({ title: 'Band', changes: [band(71_000n)] }), () => away.simulate(id), () => away.track()]) {
+      const error = await work().then(() => null, (each: unknown) => each)
       expect(error).toMatchObject({ code: 'UNAVAILABLE' })
       expect(inspect(error)).not.toContain('secret-key')
     }
