@@ -1,8 +1,14 @@
 import { BulwarkError } from '../../core/errors.ts'
 
+/** Which statistic lacks how much. */
+export type Shortage = { readonly statistic: string; readonly found: number; readonly needed: number }
+
 /** Too few observations for a statistic to mean anything. The answer is then "unknown", never a guess. */
 export class SampleTooSmallError extends BulwarkError {
-  constructor(facts: { statistic: string; found: number; needed: number }) {
+  readonly shortage: Shortage
+
+  constructor(facts: Shortage) {
     super(`${facts.statistic}: found ${facts.found} observations, needed are at least ${facts.needed}; wait for more history`, { code: 'SAMPLE_TOO_SMALL', facts })
+    this.shortage = facts
   }
 }

@@ -1,0 +1,294 @@
+/** A run's inputs in the form that models take: statistics per feed, float64 amounts, alarms. Pure; computed once per run. */
+import { InvariantError } from '../../core/errors.ts'
+import { toFloat } from '../../core/units.ts'
+import {
+  breakerLevel, dailyVolatility, poolImpact, priceBand, quantile, SampleTooSmallError, scaleVolatility, scenarioShortfall, shockOf, squareRootImpact, stressScenarios,
+  type BreakerLevel, type Range, type ScenarioShortfall, type Shock, type StressAccount, type StressAsset, type StressScenario,
+} from '../risk/index.ts'
+import type { CollateralInput, MarketInput, OracleInput, ParameterInput, RunInputs } from './inputs.ts'
+import type { Policy } from './policy.ts'
+import { feedStatistics, known, type FeedStatistics, type Known, type TailStatistics, type VolatilityStatistics } from './statistics.ts'
+
+const FIVE_MINUTES_SEC = 300
+const DAY_SEC = 86_400
+
+export type Alarm = { readonly level: BreakerLevel; readonly reasons: readonly string[] }
+
+/** What a band and a tick cap are computed from. */
+export type BandData = {
+  readonly sigma5Min: number
+  readonly sigma5MinNow: number
+  readonly sigma5MinLongRun: number
+  readonly barCount: number
+  readonly observations: number
+  readonly gapBars: number
+  readonly dropped: number
+  /** Spread that 95 % of the window's trades stayed within; null where there were too few. */
+  readonly spread: number | null
+  readonly trades: number
+  readonly k: number
+  readonly floor: number
+  readonly spreadFactor: number
+  readonly spreadQuantile: number
+  readonly confidence: number
+}
+
+export type MarketFacts = {
+  readonly input: MarketInput
+  readonly asset: StressAsset
+  /** Quote per base; null while the oracle has none. */
+  readonly indexPrice: number | null
+  readonly ranges: readonly Range[]
+  readonly dailyVolume: number
+  readonly feesPerDay: number
+  /** |size|·price of each open position. */
+  readonly notionals: readonly number[]
+  readonly openInterest: number
+  readonly statistics: FeedStatistics | null
+  readonly alarm: Alarm
+}
+
+export type RunContext = {
+  readonly inputs: RunInputs
+  readonly policy: Policy
+  readonly markets: readonly MarketFacts[]
+  market(id: string): MarketFacts
+  collateral(id: string): CollateralInput
+  parameter(name: string, subject: string): ParameterInput | null
+  /** The value of a ratio parameter as a fraction. Throws SampleTooSmallError where it is not indexed. */
+  ratio(name: string, subject: string): number
+  volatility(feed: string | null, what: string): VolatilityStatistics
+  tail(feed: string | null, what: string): TailStatistics
+  /** 0 to 1, from the sample's size, the backtest and the feed's alarms. */
+  confidence(feed: string | null, alarm: Alarm): number
+  band(market: string): BandData
+  beta(market: MarketFacts): number
+  /** Cost of closing a notional in a market: from the pool's ranges, else by the square-root law; null where neither is known. */
+  closingCost(market: MarketFacts, notional: number): { cost: number; method: string } | null
+  alarmOf(scope: ParameterInput['scope'], subject: string): Alarm
+  readonly openInterest: number
+  readonly fundCapacity: number | null
+  /** Shortfall of all accounts per scenario, at index prices. */
+  shortfalls(): Known<readonly ScenarioShortfall[]>
+}
+
+/** Historical asset that stands for a token: by the name inside its symbol. */
+export function stressAssetOf(symbol: string): StressAsset {
+  if (/BTC/i.test(symbol)) return 'BTC'
+  return /ETH/i.test(symbol) ? 'ETH' : 'OTHER'
+}
+
+const e18 = (text: string): number => toFloat(BigInt(text), 18)
+
+export function createContext(inputs: RunInputs): RunContext {
+  const { policy } = inputs
+  const statistics = new Map(inputs.series.map((series) => [series.feed, feedStatistics(series, policy)]))
+  const statisticsOf = (feed: string | null): FeedStatistics | null => (feed === null ? null : (statistics.get(feed) ?? null))
+  const parameters = new Map(inputs.parameters.map((p) => [`${p.name}:${p.subject}`, p]))
+
+  const volatility = (feed: string | null, what: string): VolatilityStatistics => {
+    const found = statisticsOf(feed)?.volatility
+    if (found === undefined) throw new SampleTooSmallError({ statistic: `prices of ${what}`, found: 0, needed: 1 })
+    if (found.value === null) throw shortageOf(found.unknown, what)
+    return found.value
+  }
+  const tail = (feed: string | null, what: string): TailStatistics => {
+    const found = statisticsOf(feed)?.tail
+    if (found === undefined) throw new SampleTooSmallError({ statistic: `prices of ${what}`, found: 0, needed: 1 })
+    if (found.value === null) throw shortageOf(found.unknown, what)
+    return found.value
+  }
+
+  const alarmFor = (oracle: OracleInput | null, deviation: number | null, deviationLimit: number | null): Alarm =>
+    breakerLevel({
+      oracleAgeSec: oracle === null ? null : Math.max(0, inputs.asOfSec - oracle.priceTimestampSec),
+      heartbeatSec: policy.heartbeatSec,
+      deviation,
+      deviationLimit,
+      oracleImpaired: oracle !== null && (oracle.freezeReason !== 0 || oracle.fallback),
+    })
+
+  const bandOf = (input: MarketInput): Known<Omit<BandData, 'confidence'>> =>
+    known(() => {
+      const found = volatility(input.oracle?.feed ?? null, input.symbol)
+      const at5Min = (sigma: number): number => scaleVolatility(sigma, policy.barSec, FIVE_MINUTES_SEC)
+      const trades = input.spreadsE6.length
+      return {
+        sigma5Min: at5Min(Math.max(found.now, found.longRun)),
+        sigma5MinNow: at5Min(found.now),
+        sigma5MinLongRun: at5Min(found.longRun),
+        barCount: found.barCount,
+        observations: found.observations,
+        gapBars: found.gapBars,
+        dropped: found.dropped,
+        spread: trades < policy.band.minTrades ? null : quantile(input.spreadsE6, policy.band.spreadQuantile) / 1e6,
+        trades,
+        k: policy.band.k,
+        floor: policy.band.floor,
+        spreadFactor: policy.band.spreadFactor,
+        spreadQuantile: policy.band.spreadQuantile,
+      }
+    })
+
+  const markets = inputs.markets.map((input): MarketFacts => {
+    const indexPrice = input.oracle === null ? null : e18(input.oracle.priceE18)
+    const root = input.sqrtPriceX96 === null ? null : Number(BigInt(input.sqrtPriceX96)) / 2 ** 96
+    const deviation = root === null || indexPrice === null ? null : Math.abs((root * root) / indexPrice - 1)
+    const band = bandOf(input).value
+    const notionals: number[] = []
+    if (indexPrice !== null) {
+      for (const account of inputs.accounts) {
+        for (const position of account.positions) if (position.market === input.id) notionals.push(Math.abs(e18(position.sizeE18)) * indexPrice)
+      }
+    }
+    const days = Math.max(1, input.observedSec / DAY_SEC)
+    return {
+      input,
+      asset: stressAssetOf(input.symbol),
+      indexPrice,
+      ranges: input.ranges.map((r) => ({ lowerTick: r.lowerTick, upperTick: r.upperTick, liquidity: e18(r.liquidity) })),
+      dailyVolume: e18(input.volumeE18) / days,
+      feesPerDay: e18(input.feesE18) / days,
+      notionals,
+      openInterest: indexPrice === null ? 0 : Math.max(e18(input.openInterestLongE18), e18(input.openInterestShortE18)) * indexPrice,
+      statistics: statisticsOf(input.oracle?.feed ?? null),
+      alarm: alarmFor(input.oracle, deviation, band === null ? null : bandFrom(band).band),
+    }
+  })
+
+  const marketById = new Map(markets.map((m) => [m.input.id, m]))
+  const collateralById = new Map(inputs.collaterals.map((c) => [c.id, c]))
+  const market = (id: string): MarketFacts => {
+    const found = marketById.get(id)
+    if (found === undefined) throw new InvariantError(`Found no market ${id} in the inputs, allowed are those that a parameter names; gather them together`)
+    return found
+  }
+
+  const confidence = (feed: string | null, alarm: Alarm): number => {
+    const found = statisticsOf(feed)
+    const observations = found?.volatility.value?.observations ?? 0
+    let value = 0.95 * Math.min(1, observations / 1000)
+    if (found === null || found.backtest.value === null) value *= 0.85
+    else if (found.backtest.value.rejected) value *= 0.7
+    if (alarm.level !== 'NORMAL') value *= 0.6
+    return Math.round(value * 100) / 100
+  }
+
+  const ethVolatility = markets.find((m) => m.asset === 'ETH')?.statistics?.volatility.value?.longRun ?? null
+  const beta = (facts: MarketFacts): number => {
+    const own = facts.statistics?.volatility.value?.longRun
+    return own === undefined || ethVolatility === null || ethVolatility === 0 ? 1 : Math.max(1, own / ethVolatility)
+  }
+
+  const closingCost = (facts: MarketFacts, notional: number): { cost: number; method: string } | null => {
+    if (facts.indexPrice === null) return null
+    if (facts.ranges.length > 0) {
+      const root = Math.sqrt(facts.indexPrice)
+      const costs = (['up', 'down'] as const).map((side) => poolImpact(facts.ranges, root, notional / (facts.indexPrice as number), side))
+      if (costs.every((cost) => cost !== null)) return { cost: Math.max(...costs), method: 'makers’ ranges around the index price' }
+    }
+    const sigma = facts.statistics?.volatility.value
+    if (sigma === null || sigma === undefined || facts.dailyVolume <= 0) return null
+    return { cost: squareRootImpact({ dailyVolatility: dailyVolatility(Math.max(sigma.now, sigma.longRun), policy.barSec), quantity: notional, dailyVolume: facts.dailyVolume }), method: 'square-root law over the market’s daily volume' }
+  }
+
+  const worst = (alarms: readonly Alarm[]): Alarm => {
+    const reasons = alarms.flatMap((alarm) => alarm.reasons)
+    return { level: reasons.length === 0 ? 'NORMAL' : 'WATCH', reasons }
+  }
+  const named = (facts: MarketFacts): Alarm => ({ level: facts.alarm.level, reasons: facts.alarm.reasons.map((r) => `${facts.input.symbol}: ${r}`) })
+
+  let shortfallsCache: Known<readonly ScenarioShortfall[]> | undefined
+  const context: RunContext = {
+    inputs,
+    policy,
+    markets,
+    market,
+    collateral: (id) => {
+      const found = collateralById.get(id)
+      if (found === undefined) throw new InvariantError(`Found no collateral ${id} in the inputs, allowed are those that a parameter names; gather them together`)
+      return found
+    },
+    parameter: (name, subject) => parameters.get(`${name}:${subject}`) ?? null,
+    ratio: (name, subject) => {
+      const found = parameters.get(`${name}:${subject}`)
+      if (found === undefined) throw new SampleTooSmallError({ statistic: `current value of ${name}`, found: 0, needed: 1 })
+      return toFloat(BigInt(found.current), found.decimals)
+    },
+    volatility,
+    tail,
+    confidence,
+    band: (id) => {
+      const facts = market(id)
+      const data = bandOf(facts.input)
+      if (data.value === null) throw shortageOf(data.unknown, facts.input.symbol)
+      return { ...data.value, confidence: confidence(facts.input.oracle?.feed ?? null, facts.alarm) }
+    },
+    beta,
+    closingCost,
+    alarmOf: (scope, subject) => {
+      if (scope === 'MARKET') return named(market(subject))
+      if (scope === 'COLLATERAL') return alarmFor(collateralById.get(subject)?.oracle ?? null, null, null)
+      return worst(markets.map(named))
+    },
+    openInterest: markets.reduce((sum, m) => sum + m.openInterest, 0),
+    fundCapacity: inputs.fund === null ? null : toFloat(BigInt(inputs.fund.walletBalance), inputs.settlement.decimals) + e18(inputs.fund.vaultBalanceE18),
+    shortfalls: () => (shortfallsCache ??= known(() => allShortfalls(context))),
+  }
+  return context
+}
+
+/** A band from its data; the tick cap and the alarm limit take the same one. */
+export const bandFrom = (data: Omit<BandData, 'confidence'>): ReturnType<typeof priceBand> =>
+  priceBand({ sigma5Min: data.sigma5Min, k: data.k, floor: data.floor, usualSpread: data.spread === null ? 0 : data.spread * data.spreadFactor })
+
+/** A shortage that was kept, named for one subject. */
+const shortageOf = ({ shortage }: SampleTooSmallError, what: string): SampleTooSmallError => new SampleTooSmallError({ ...shortage, statistic: `${shortage.statistic} of ${what}` })
+
+function allShortfalls(context: RunContext): readonly ScenarioShortfall[] {
+  const { inputs, policy } = context
+  const maintenanceMargin = context.ratio('mmRatio', inputs.parameters.find((p) => p.name === 'mmRatio')?.subject ?? '')
+  const collateralPrices = new Map(
+    inputs.collaterals.map((c) => {
+      const discount = context.ratio('discountRatio', c.id)
+      return [c.id, { price: c.oracle === null ? 0 : e18(c.oracle.priceE18), decimals: c.decimals, recovered: 1 - discount }]
+    }),
+  )
+  const accounts = inputs.accounts.map((account): StressAccount => {
+    const open = account.positions.filter((p) => context.market(p.market).indexPrice !== null)
+    return {
+      id: account.id,
+      cash: toFloat(BigInt(account.settlementBalance), inputs.settlement.decimals) + e18(account.owedRealizedPnlE18) + open.reduce((sum, p) => sum + e18(p.openNotionalE18), 0),
+      positions: open.map((p) => ({ asset: p.market, value: e18(p.sizeE18) * (context.market(p.market).indexPrice as number) })),
+      ranges: context.markets.flatMap((m) =>
+        m.indexPrice === null
+          ? []
+          : m.input.ranges
+              .filter((r) => r.account === account.id)
+              .map((r) => ({ asset: m.input.id, price: m.indexPrice as number, range: { lowerTick: r.lowerTick, upperTick: r.upperTick, liquidity: e18(r.liquidity) }, baseDebt: e18(r.baseDebtE18), quoteDebt: e18(r.quoteDebtE18) })),
+      ),
+      collateral: account.collaterals.map((c) => {
+        const token = collateralPrices.get(c.asset)
+        return { asset: c.asset, value: token === undefined ? 0 : toFloat(BigInt(c.amount), token.decimals) * token.price * token.recovered }
+      }),
+      maintenanceMargin,
+    }
+  })
+  return stressScenarios('severe').map((scenario) => scenarioShortfall(accounts, shockFrom(context, scenario, policy)))
+}
+
+function shockFrom(context: RunContext, scenario: StressScenario, policy: Policy): Shock {
+  const changes = new Map<string, number>()
+  const costs = new Map<string, (notional: number) => number>()
+  for (const facts of context.markets) {
+    changes.set(facts.input.id, shockOf(scenario, facts.asset, context.beta(facts)))
+    const sigma = facts.statistics?.volatility.value
+    costs.set(facts.input.id, (notional) =>
+      sigma === null || sigma === undefined || facts.dailyVolume <= 0
+        ? policy.fund.maxImpact
+        : Math.min(policy.fund.maxImpact, squareRootImpact({ dailyVolatility: dailyVolatility(Math.max(sigma.now, sigma.longRun), policy.barSec), quantity: notional, dailyVolume: facts.dailyVolume * scenario.volumeFactor })),
+    )
+  }
+  for (const token of context.inputs.collaterals) changes.set(token.id, shockOf(scenario, stressAssetOf(token.symbol)))
+  return { id: scenario.id, changeOf: (asset) => changes.get(asset) ?? 0, impactOf: (asset, notional) => costs.get(asset)?.(notional) ?? 0 }
+}

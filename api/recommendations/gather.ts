@@ -1,0 +1,201 @@
+/** Reads a run's inputs from the mirror: one snapshot, one block, everything in a defined order. */
+import { InvariantError } from '../../core/errors.ts'
+import { abs } from '../../core/units.ts'
+import type { Prisma } from '../../prisma/client.ts'
+import type { Address, Deployment, ParameterRef, ParameterSpec, Protocol } from '../../protocols/adapter.ts'
+import type { MirroredBlock } from '../mirror/read.ts'
+import type { AccountInput, CollateralInput, MarketInput, OracleInput, ParameterInput, RangeInput, RunInputs, SeriesInput } from './inputs.ts'
+import { models } from './model.ts'
+import './parameters/index.ts'
+import type { Policy } from './policy.ts'
+
+/** Parameters that models read beside those that they speak of. */
+const NEEDED = ['discountRatio', 'feeRatio', 'mmRatio', 'liquidationPenaltyRatio']
+
+/** Reads a parameter from the chain at the run's block; asked only for what the index does not hold. */
+export type ChainReads = (ref: ParameterRef, block: MirroredBlock) => Promise<bigint>
+
+export type GatherOptions = { readonly protocol: Protocol; readonly deployment: Deployment; readonly policy: Policy; readonly chainReads?: ChainReads }
+
+type Tx = Prisma.TransactionClient
+const lower = (text: string): string => text.toLowerCase()
+
+/** All inputs at a block. `tx` must be one snapshot that stands on it (readAtCheckpoint). */
+export async function gather(tx: Tx, block: MirroredBlock, options: GatherOptions): Promise<RunInputs> {
+  const { protocol, deployment, policy } = options
+  const asOfSec = Math.floor(Number(block.timestamp) / policy.barSec) * policy.barSec
+  const fromSec = asOfSec - policy.windowSec
+  const protocolId = lower(deployment.contracts.clearingHouse)
+
+  const markets = await tx.market.findMany({ where: { protocolId }, include: { feed: true }, orderBy: { id: 'asc' } })
+  const collaterals = await tx.collateralAsset.findMany({ where: { protocolId }, include: { feed: true }, orderBy: { id: 'asc' } })
+  const feeds = [...new Set([...markets, ...collaterals].flatMap((m) => (m.feedId === null ? [] : [m.feedId])))].toSorted()
+
+  const updates = await tx.$queryRaw<{ feedId: string; priceE18: string; priceTimestamp: bigint; blockNumber: bigint; logIndex: number }[]>`
+    SELECT "feedId", "priceE18"::text AS "priceE18", "priceTimestamp", "blockNumber", "logIndex" FROM "PriceUpdate"
+    WHERE "feedId" = ANY(${feeds}) AND "freezeReason" = 0 AND "priceE18" > 0 AND "timestamp" >= ${BigInt(fromSec)} AND "blockNumber" <= ${block.number}
+    ORDER BY "feedId", "blockNumber", "logIndex"`
+  const byFeed = groupBy(updates, (u) => u.feedId)
+
+  const trades = await tx.$queryRaw<{ marketId: string; sqrtPriceAfterX96: string | null; notional: string; fee: string; blockNumber: bigint; logIndex: number }[]>`
+    SELECT "marketId", "sqrtPriceAfterX96"::text AS "sqrtPriceAfterX96", abs("notionalDeltaE18")::text AS "notional", "feeE18"::text AS "fee", "blockNumber", "logIndex" FROM "PositionChange"
+    WHERE "marketId" = ANY(${markets.map((m) => m.id)}) AND "timestamp" >= ${BigInt(fromSec)} AND "timestamp" < ${BigInt(asOfSec)}
+    ORDER BY "marketId", "blockNumber", "logIndex"`
+  const tradesByMarket = groupBy(trades, (t) => t.marketId)
+
+  const ranges = await tx.$queryRaw<(RangeInput & { marketId: string })[]>`
+    SELECT "marketId", "accountId" AS "account", "lowerTick", "upperTick", "liquidity"::text AS "liquidity", "baseDebtE18"::text AS "baseDebtE18", "quoteDebtE18"::text AS "quoteDebtE18"
+    FROM "LiquidityRange" WHERE "marketId" = ANY(${markets.map((m) => m.id)}) AND "liquidity" > 0 ORDER BY "marketId", "id"`
+  const rangesByMarket = groupBy(ranges, (r) => r.marketId)
+
+  const fund = await tx.insuranceFund.findFirst({ where: { protocolId }, orderBy: { id: 'asc' } })
+  return {
+    version: '1',
+    protocol: protocol.name,
+    network: deployment.network,
+    settlement: { symbol: deployment.settlementToken.symbol, decimals: deployment.settlementToken.decimals },
+    asOfSec,
+    policy,
+    series: feeds.map((feed) => seriesOf(feed, byFeed.get(feed) ?? [], fromSec, asOfSec, policy.barSec)),
+    markets: markets.map((m): MarketInput => {
+      const own = tradesByMarket.get(m.id) ?? []
+      return {
+        id: m.id,
+        symbol: m.symbol,
+        open: m.state === 'OPEN',
+        oracle: oracleOf(m.feed),
+        sqrtPriceX96: m.sqrtPriceX96?.toFixed(0) ?? null,
+        openInterestLongE18: m.openInterestLongE18.toFixed(0),
+        openInterestShortE18: m.openInterestShortE18.toFixed(0),
+        volumeE18: own.reduce((sum, t) => sum + BigInt(t.notional), 0n).toString(),
+        feesE18: own.reduce((sum, t) => sum + BigInt(t.fee), 0n).toString(),
+        observedSec: Math.max(0, asOfSec - Math.max(fromSec, Number(m.createdAtTimestamp))),
+        spreadsE6: m.feedId === null ? [] : spreadsOf(own, byFeed.get(m.feedId) ?? []),
+        ranges: (rangesByMarket.get(m.id) ?? []).map(({ account, lowerTick, upperTick, liquidity, baseDebtE18, quoteDebtE18 }) => ({ account, lowerTick, upperTick, liquidity, baseDebtE18, quoteDebtE18 })),
+      }
+    }),
+    collaterals: collaterals.map((c): CollateralInput => ({ id: c.id, symbol: c.symbol, decimals: c.decimals, oracle: oracleOf(c.feed), totalBalance: c.totalBalance.toFixed(0) })),
+    accounts: await accountsOf(tx, protocolId, fund?.id ?? ''),
+    fund: fund === null ? null : { walletBalance: fund.walletBalance.toFixed(0), vaultBalanceE18: fund.vaultBalanceE18.toFixed(0) },
+    parameters: await parametersOf(tx, block, options, new Map([...markets, ...collaterals].map((s) => [s.id, s.symbol]))),
+  }
+}
+
+function groupBy<T>(rows: readonly T[], keyOf: (row: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>()
+  for (const row of rows) {
+    const group = groups.get(keyOf(row))
+    if (group === undefined) groups.set(keyOf(row), [row])
+    else group.push(row)
+  }
+  return groups
+}
+
+type FeedRow = { id: string; priceE18: { toFixed(places: number): string } | null; priceTimestamp: bigint | null; freezeReason: number; fallback: boolean } | null
+
+function oracleOf(feed: FeedRow): OracleInput | null {
+  if (feed === null || feed.priceE18 === null || feed.priceTimestamp === null) return null
+  return { feed: feed.id, priceE18: feed.priceE18.toFixed(0), priceTimestampSec: Number(feed.priceTimestamp), freezeReason: feed.freezeReason, fallback: feed.fallback }
+}
+
+/** Updates → the last price of each bar, by the oracle's own time; from the first price on, where the feed is younger than the window. */
+export function seriesOf(feed: string, updates: readonly { priceE18: string; priceTimestamp: bigint }[], fromSec: number, asOfSec: number, barSec: number): SeriesInput {
+  // Stable sort: among equal oracle times the later log wins.
+  const ordered = updates.map((u) => ({ at: Number(u.priceTimestamp), priceE18: u.priceE18 })).sort((a, b) => a.at - b.at)
+  const first = ordered.find((u) => u.at >= fromSec)
+  const startSec = first === undefined ? asOfSec : Math.min(asOfSec, Math.floor(first.at / barSec) * barSec)
+  const bars: [number, string][] = []
+  for (const { at, priceE18 } of ordered) {
+    if (at < startSec || at >= asOfSec) continue
+    const index = Math.floor((at - startSec) / barSec)
+    const last = bars.at(-1)
+    if (last !== undefined && last[0] === index) last[1] = priceE18
+    else bars.push([index, priceE18])
+  }
+  return { feed, startSec, endSec: asOfSec, bars }
+}
+
+/** |market − index| / index in 1e6 after each trade, with the index price that stood before it in the chain's order. */
+export function spreadsOf(
+  trades: readonly { sqrtPriceAfterX96: string | null; blockNumber: bigint; logIndex: number }[],
+  updates: readonly { priceE18: string; blockNumber: bigint; logIndex: number }[],
+): number[] {
+  const spreads: number[] = []
+  let next = 0
+  let indexE18: bigint | null = null
+  for (const trade of trades) {
+    for (let u = updates[next]; u !== undefined && (u.blockNumber < trade.blockNumber || (u.blockNumber === trade.blockNumber && u.logIndex < trade.logIndex)); u = updates[++next]) indexE18 = BigInt(u.priceE18)
+    if (trade.sqrtPriceAfterX96 === null || indexE18 === null) continue
+    const root = BigInt(trade.sqrtPriceAfterX96)
+    const marketE18 = (root * root * 10n ** 18n) >> 192n
+    spreads.push(Number((abs(marketE18 - indexE18) * 1_000_000n) / indexE18))
+  }
+  return spreads
+}
+
+/** Accounts that a price can hurt: with a position, a range, other collateral, or a debt. The fund's own account is no trader. */
+async function accountsOf(tx: Tx, protocolId: string, fundId: string): Promise<AccountInput[]> {
+  const positions = await tx.$queryRaw<{ account: string; market: string; sizeE18: string; openNotionalE18: string }[]>`
+    SELECT p."accountId" AS "account", p."marketId" AS "market", p."sizeE18"::text AS "sizeE18", p."openNotionalE18"::text AS "openNotionalE18"
+    FROM "Position" p JOIN "Market" m ON m."id" = p."marketId" WHERE m."protocolId" = ${protocolId} AND (p."sizeE18" <> 0 OR p."openNotionalE18" <> 0) ORDER BY p."id"`
+  const collaterals = await tx.$queryRaw<{ account: string; asset: string; amount: string }[]>`
+    SELECT b."accountId" AS "account", b."assetId" AS "asset", b."amount"::text AS "amount"
+    FROM "CollateralBalance" b JOIN "CollateralAsset" a ON a."id" = b."assetId" WHERE a."protocolId" = ${protocolId} AND b."amount" <> 0 ORDER BY b."id"`
+  const accounts = await tx.$queryRaw<{ id: string; settlementBalance: string; owedRealizedPnlE18: string; openRangeCount: number; inDebt: boolean }[]>`
+    SELECT "id", "settlementBalance"::text AS "settlementBalance", "owedRealizedPnlE18"::text AS "owedRealizedPnlE18", "openRangeCount", ("settlementBalance" < 0 OR "owedRealizedPnlE18" < 0) AS "inDebt"
+    FROM "Account" WHERE "protocolId" = ${protocolId} AND "id" <> ${fundId} ORDER BY "id"`
+  const positionsOf = groupBy(positions, (p) => p.account)
+  const collateralsOf = groupBy(collaterals, (c) => c.account)
+  return accounts
+    .filter((a) => a.openRangeCount > 0 || a.inDebt || positionsOf.has(a.id) || collateralsOf.has(a.id))
+    .map((a) => ({
+      id: a.id,
+      settlementBalance: a.settlementBalance,
+      owedRealizedPnlE18: a.owedRealizedPnlE18,
+      positions: (positionsOf.get(a.id) ?? []).map(({ market, sizeE18, openNotionalE18 }) => ({ market, sizeE18, openNotionalE18 })),
+      collaterals: (collateralsOf.get(a.id) ?? []).map(({ asset, amount }) => ({ asset, amount })),
+    }))
+}
+
+async function parametersOf(tx: Tx, block: MirroredBlock, { protocol, deployment, chainReads }: GatherOptions, symbols: ReadonlyMap<string, string>): Promise<ParameterInput[]> {
+  const names = new Set([...models().map((m) => m.parameter), ...NEEDED])
+  const refs = protocol.catalog.refs(deployment).filter((ref) => names.has(ref.name))
+  const rows = await tx.parameter.findMany({ where: { name: { in: [...names] } } })
+  const rowOf = new Map(rows.map((row) => [`${row.name}:${row.subject}`, row]))
+  const out: ParameterInput[] = []
+  for (const ref of refs) {
+    const subject = lower(ref.subject)
+    const spec = protocol.catalog.find(ref.name)
+    const row = rowOf.get(`${ref.name}:${subject}`)
+    const current = row === undefined ? await chainReads?.(ref, block) : BigInt(row.value.toFixed(0))
+    // Neither indexed nor readable: models that need it say "unknown".
+    if (current === undefined) continue
+    out.push({
+      name: ref.name,
+      subject,
+      subjectLabel: spec.scope === 'PROTOCOL' ? 'protocol' : (symbols.get(subject) ?? labelIn(deployment, subject)),
+      scope: spec.scope,
+      unit: spec.unit.kind,
+      decimals: decimalsOf(spec, deployment, subject),
+      min: spec.bounds.min.toString(),
+      max: spec.bounds.max.toString(),
+      settable: spec.setter !== null,
+      advisory: spec.advisoryReason,
+      current: current.toString(),
+      changedAtSec: row === undefined || row.changeCount === 0 ? null : Number(row.updatedAtTimestamp),
+    })
+  }
+  return out.toSorted((a, b) => (a.name === b.name ? (a.subject < b.subject ? -1 : 1) : a.name < b.name ? -1 : 1))
+}
+
+function labelIn(deployment: Deployment, subject: string): string {
+  const is = (address: Address): boolean => lower(address) === subject
+  return deployment.markets.find((m) => is(m.baseToken))?.symbol ?? deployment.collaterals.find((c) => is(c.token))?.symbol ?? subject
+}
+
+function decimalsOf(spec: ParameterSpec, deployment: Deployment, subject: string): number {
+  if (spec.unit.decimals !== null) return spec.unit.decimals
+  const token = deployment.collaterals.find((c) => lower(c.token) === subject)
+  if (token === undefined) throw new InvariantError(`Found ${spec.name} of ${subject} in units of a collateral, allowed are the deployment's collaterals; correct its records`)
+  return token.decimals
+}

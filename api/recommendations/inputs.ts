@@ -1,0 +1,77 @@
+import type { Scope } from '../../protocols/adapter.ts'
+import type { Policy } from './policy.ts'
+
+/** Prices of one feed on the policy's grid: the last of each bar, `[bar index, price E18]`; indexes that are missing are gaps. */
+export type SeriesInput = { readonly feed: string; readonly startSec: number; readonly endSec: number; readonly bars: readonly (readonly [number, string])[] }
+
+export type OracleInput = {
+  readonly feed: string
+  readonly priceE18: string
+  readonly priceTimestampSec: number
+  readonly freezeReason: number
+  readonly fallback: boolean
+}
+
+export type RangeInput = { readonly account: string; readonly lowerTick: number; readonly upperTick: number; readonly liquidity: string; readonly baseDebtE18: string; readonly quoteDebtE18: string }
+
+export type MarketInput = {
+  readonly id: string
+  readonly symbol: string
+  readonly open: boolean
+  readonly oracle: OracleInput | null
+  readonly sqrtPriceX96: string | null
+  readonly openInterestLongE18: string
+  readonly openInterestShortE18: string
+  /** In the window: quote exchanged and trading fees paid, E18, and the seconds of the window that the market existed. */
+  readonly volumeE18: string
+  readonly feesE18: string
+  readonly observedSec: number
+  /** |market − index| / index after each trade of the window, 1e6 = 100 %, in order. */
+  readonly spreadsE6: readonly number[]
+  readonly ranges: readonly RangeInput[]
+}
+
+export type CollateralInput = { readonly id: string; readonly symbol: string; readonly decimals: number; readonly oracle: OracleInput | null; readonly totalBalance: string }
+
+export type AccountInput = {
+  readonly id: string
+  readonly settlementBalance: string
+  readonly owedRealizedPnlE18: string
+  readonly positions: readonly { readonly market: string; readonly sizeE18: string; readonly openNotionalE18: string }[]
+  readonly collaterals: readonly { readonly asset: string; readonly amount: string }[]
+}
+
+export type ParameterInput = {
+  readonly name: string
+  readonly subject: string
+  readonly subjectLabel: string
+  readonly scope: Scope
+  readonly unit: string
+  readonly decimals: number
+  /** Inclusive raw values that the contract accepts. */
+  readonly min: string
+  readonly max: string
+  readonly settable: boolean
+  readonly advisory: string | null
+  readonly current: string
+  /** Chain time of the last change that an event announced, s; null where there was none. */
+  readonly changedAtSec: number | null
+}
+
+/** Everything that a run computes from. Raw amounts are decimal strings. Arrays are in a defined order. */
+export type RunInputs = {
+  readonly version: '1'
+  readonly protocol: string
+  readonly network: string
+  readonly settlement: { readonly symbol: string; readonly decimals: number }
+  /** Chain time, s, cut to whole bars: nothing in here is newer than the block, and a quiet block changes nothing. */
+  readonly asOfSec: number
+  readonly policy: Policy
+  readonly series: readonly SeriesInput[]
+  readonly markets: readonly MarketInput[]
+  readonly collaterals: readonly CollateralInput[]
+  readonly accounts: readonly AccountInput[]
+  readonly fund: { readonly walletBalance: string; readonly vaultBalanceE18: string } | null
+  /** Current values of the parameters that models speak of, and of those that they need. */
+  readonly parameters: readonly ParameterInput[]
+}

@@ -1,0 +1,60 @@
+import { fromFloat } from '../../../core/units.ts'
+import { fundTarget, type ScenarioShortfall } from '../../risk/index.ts'
+import type { RunContext } from '../context.ts'
+import { count, money, percent } from '../format.ts'
+import { register } from '../model.ts'
+
+export type FundData = {
+  readonly shortfalls: readonly ScenarioShortfall[]
+  readonly openInterest: number
+  readonly kappa: number
+  readonly capacity: number | null
+  readonly accounts: number
+  readonly confidence: number
+}
+
+/** What the fund's target is computed from. Throws SampleTooSmallError where a scenario cannot be priced. */
+export function fundData(context: RunContext): FundData {
+  const shortfalls = context.shortfalls()
+  if (shortfalls.value === null) throw shortfalls.unknown
+  const confidences = context.markets.filter((m) => m.openInterest > 0).map((m) => context.confidence(m.input.oracle?.feed ?? null, m.alarm))
+  return {
+    shortfalls: shortfalls.value.map((s) => ({ ...s })),
+    openInterest: context.openInterest,
+    kappa: context.policy.fund.kappa,
+    capacity: context.fundCapacity,
+    accounts: context.inputs.accounts.length,
+    // Scenarios carry no probabilities, and funding not yet settled and fees not yet collected are left out.
+    confidence: Math.round(Math.min(...confidences, 0.9) * 80) / 100,
+  }
+}
+
+register<FundData>({
+  parameter: 'distributionThreshold',
+  model: 'fund-target',
+  version: '1',
+  tightWay: 'up',
+  prepare: (context) => fundData(context),
+  evaluate: (data, parameter, symbol) => {
+    const result = fundTarget(data.shortfalls, data.openInterest, data.kappa)
+    return {
+      raw: fromFloat(result.target, parameter.decimals, 'ceil'),
+      value: result.target,
+      because:
+        result.binding === 'share of open interest'
+          ? `${percent(data.kappa)} of ${money(data.openInterest, symbol)} open interest asks for a fund of ${money(result.target, symbol)}`
+          : `${count(data.shortfalls.length)} stress scenarios leave up to ${money(result.worst.total, symbol)} unpaid (${result.worst.id}, ${count(result.worst.accountsInLoss)} of ${count(data.accounts)} accounts), which asks for a fund of ${money(result.target, symbol)}`,
+      evidence: [
+        { label: 'Shortfall in the worst scenario', value: money(result.worst.total, symbol), unit: symbol, source: `${result.worst.id}, all accounts at once at index prices` },
+        { label: 'Cover-1', value: money(result.cover1, symbol), unit: symbol, source: 'largest single loss over the scenarios' },
+        { label: 'Cover-2', value: money(result.cover2, symbol), unit: symbol, source: 'two largest losses of one scenario' },
+        { label: 'Expected shortfall', value: money(result.expectedShortfall, symbol), unit: symbol, source: 'mean of the worst quarter of the scenarios' },
+        { label: `${percent(data.kappa)} of open interest`, value: money(result.openInterestTerm, symbol), unit: symbol, source: 'policy, larger side of each market at the index price' },
+        { label: 'Fund now', value: data.capacity === null ? 'unknown' : money(data.capacity, symbol), unit: symbol, source: 'wallet and vault balance' },
+        { label: 'Decided by', value: result.binding, unit: '', source: 'the largest of the three' },
+        { label: 'Approximated', value: 'index price for mark price; no liquidation during the shock', unit: '', source: 'unsettled funding and uncollected maker fees are left out' },
+      ],
+      confidence: data.confidence,
+    }
+  },
+})

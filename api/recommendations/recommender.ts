@@ -1,0 +1,148 @@
+/** Runs the models over the mirror and stores what they say. */
+import type { Logger } from '../../core/log.ts'
+import { UnavailableError } from '../../core/errors.ts'
+import type { Prisma, PrismaClient } from '../../prisma/client.ts'
+import type { Deployment, Protocol } from '../../protocols/adapter.ts'
+import { readAtCheckpoint, type MirroredBlock } from '../mirror/read.ts'
+import { canonicalJson, digestOf } from './canonical.ts'
+import { gather, type ChainReads } from './gather.ts'
+import type { RunInputs } from './inputs.ts'
+import { DEFAULT_POLICY, type Policy } from './policy.ts'
+import { recomputeRun, type RecommendationContent, type RecommendationInputs } from './run.ts'
+
+/** Raised with any change that lets the same inputs give another answer. */
+export const CODE_VERSION = '1'
+
+/** Runs that stay stored beside those that a proposal names. */
+const KEEP_RUNS = 20
+
+/** One run. `stored` is false where the newest run already came from these very inputs; its id and block are then that run's. */
+export type Run = {
+  readonly id: string
+  readonly block: MirroredBlock
+  readonly inputsDigest: string
+  readonly recommendations: readonly (RecommendationContent & { readonly id: string })[]
+  readonly stored: boolean
+}
+
+export type RunOptions = {
+  readonly prisma: PrismaClient
+  readonly protocol: Protocol
+  readonly deployment: Deployment
+  /** The block that is asked for; the mirror must stand on it. Left out: the one it stands on. */
+  readonly block?: { readonly number: bigint }
+  readonly chainReads?: ChainReads
+  readonly policy?: Policy
+}
+
+/**
+ * Gathers the inputs at the mirror's block, runs every model, and stores the run unless the newest one has the same inputs.
+ * Throws UnavailableError before the first mirrored block, and where the mirror stands on another block than the one asked for.
+ */
+export async function runRecommendations(options: RunOptions): Promise<Run> {
+  const { prisma, protocol, deployment, chainReads, policy = DEFAULT_POLICY } = options
+  const { block, inputs } = await readAtCheckpoint(prisma, async (tx, standing) => {
+    if (standing === null) throw new UnavailableError({ part: 'mirror', found: 'no block is stored yet', action: 'wait for its first step' })
+    if (options.block !== undefined && options.block.number !== standing.number) {
+      throw new UnavailableError({ part: 'mirror', found: `block ${standing.number} is stored, ${options.block.number} was asked for`, action: 'run again after its next step' })
+    }
+    return { block: standing, inputs: await gather(tx, standing, { protocol, deployment, policy, ...(chainReads === undefined ? {} : { chainReads }) }) }
+  })
+  const inputsDigest = digestOf(inputs)
+  const newest = await prisma.recommendationRun.findFirst({ orderBy: [{ blockNumber: 'desc' }, { id: 'desc' }], select: { id: true, inputsDigest: true, codeVersion: true, blockNumber: true, blockHash: true, blockTimestamp: true } })
+  const withIds = (runId: string) => recomputeRun(inputs).map((content) => ({ ...content, id: `${runId}:${content.parameter}:${content.subject}` }))
+  if (newest !== null && newest.inputsDigest === inputsDigest && newest.codeVersion === CODE_VERSION && newest.blockNumber <= block.number) {
+    return { id: newest.id, block: { number: newest.blockNumber, hash: newest.blockHash, timestamp: newest.blockTimestamp }, inputsDigest, recommendations: withIds(newest.id), stored: false }
+  }
+  const id = `${block.number}-${inputsDigest.slice(0, 16)}`
+  const recommendations = withIds(id)
+  await store(prisma, { id, block, inputs, inputsDigest, recommendations })
+  return { id, block, inputsDigest, recommendations, stored: true }
+}
+
+const asJson = (value: unknown): Prisma.InputJsonValue => JSON.parse(canonicalJson(value)) as Prisma.InputJsonValue
+
+async function store(prisma: PrismaClient, run: { id: string; block: MirroredBlock; inputs: RunInputs; inputsDigest: string; recommendations: Run['recommendations'] }): Promise<void> {
+  const { id, block, inputs, inputsDigest, recommendations } = run
+  const kept = await keptRuns(prisma, id)
+  await prisma.$transaction([
+    // A run above this block stands on blocks that a reorg took back; one with this id is the same run.
+    prisma.recommendation.deleteMany({ where: { runId: { notIn: kept } } }),
+    prisma.recommendationRun.deleteMany({ where: { id: { notIn: kept } } }),
+    prisma.recommendationRun.create({ data: { id, blockNumber: block.number, blockHash: block.hash, blockTimestamp: block.timestamp, inputsDigest, codeVersion: CODE_VERSION, inputs: asJson(inputs) } }),
+    prisma.recommendation.createMany({
+      data: recommendations.map((r) => ({
+        id: r.id,
+        runId: id,
+        parameter: r.parameter,
+        scope: r.scope,
+        subject: r.subject,
+        subjectLabel: r.subjectLabel,
+        current: r.current.toString(),
+        recommended: r.recommended.toString(),
+        modelValue: r.modelValue,
+        direction: r.direction,
+        urgency: r.urgency,
+        confidence: r.confidence,
+        reason: r.reason,
+        evidence: asJson(r.evidence),
+        adjustments: asJson(r.adjustments),
+        model: r.model,
+        modelVersion: r.modelVersion,
+        inputsDigest: r.inputsDigest,
+        inputs: asJson(r.inputs),
+        settable: r.settable,
+        advisory: r.advisory,
+      })),
+    }),
+  ])
+}
+
+/** Ids of the runs that stay: the newest ones that the mirror still stands on, and every run that a proposal names. */
+async function keptRuns(prisma: PrismaClient, next: string): Promise<string[]> {
+  const block = await prisma.checkpoint.findFirst({ orderBy: { blockNumber: 'desc' }, select: { blockNumber: true } })
+  const recent = await prisma.recommendationRun.findMany({ where: { blockNumber: { lte: block?.blockNumber ?? 0n } }, orderBy: [{ blockNumber: 'desc' }, { id: 'desc' }], take: KEEP_RUNS - 1, select: { id: true } })
+  const proposals = await prisma.proposal.findMany({ select: { recommendationIds: true } })
+  const named = proposals.flatMap((p) => p.recommendationIds.map((id) => id.split(':')[0] ?? id))
+  return [...new Set([...recent.map((r) => r.id), ...named])].filter((id) => id !== next)
+}
+
+/** Stored inputs of a recommendation, as `recompute` takes them. */
+export const inputsOf = (row: { inputs: Prisma.JsonValue }): RecommendationInputs => row.inputs as unknown as RecommendationInputs
+
+/** Stored inputs of a run, as `recomputeRun` takes them. */
+export const runInputsOf = (row: { inputs: Prisma.JsonValue }): RunInputs => row.inputs as unknown as RunInputs
+
+/** Runs the models when told that the mirror has moved; a call during a run shares the one that follows it. */
+export function createRecommender(options: Omit<RunOptions, 'block'> & { readonly log: Logger }): { runOnce(): Promise<Run> } {
+  const { log, ...rest } = options
+  let running: Promise<Run> | null = null
+  let following: Promise<Run> | null = null
+
+  async function run(): Promise<Run> {
+    const started = performance.now()
+    const result = await runRecommendations(rest)
+    const changes = result.recommendations.filter((r) => r.direction !== 'HOLD').length
+    log.debug({ run: result.id, stored: result.stored, changes, ms: Math.round(performance.now() - started) }, 'recommendations')
+    return result
+  }
+  const start = (): Promise<Run> => {
+    running = run().finally(() => {
+      running = null
+    })
+    return running
+  }
+  return {
+    runOnce: () => {
+      if (running === null) return start()
+      following ??= running.then(
+        () => void 0,
+        () => void 0,
+      ).then(() => {
+        following = null
+        return start()
+      })
+      return following
+    },
+  }
+}
