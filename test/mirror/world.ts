@@ -1,0 +1,154 @@
+/**
+ * A chain and a graph-node at the far end of HTTP: the two protocols that the mirror speaks, over blocks that a test
+ * writes. The GraphQL is executed by graphql-js over the index's own schema, so a query that is not valid GraphQL for
+ * that schema fails here too. The end-to-end tests meet the real ones.
+ */
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { buildSchema, getNamedType, graphql, isEnumType, isNonNullType, isObjectType } from 'graphql'
+
+export type Change = { readonly entity: string; readonly row: Readonly<Record<string, unknown>> & { readonly id: string } }
+export type WorldBlock = { readonly number: number; readonly hash: string; readonly timestamp: number; readonly changes: readonly Change[] }
+
+const sdl = readFileSync(new URL('../../subgraph/schema.graphql', import.meta.url), 'utf8')
+const names = [...sdl.matchAll(/type (\w+) @entity/g)].map(([, name = '']) => name)
+const queryField = (name: string): string => `${name.charAt(0).toLowerCase()}${name.slice(1)}s`
+
+const schema = buildSchema(`
+  directive @entity(immutable: Boolean, timeseries: Boolean) on OBJECT
+  directive @derivedFrom(field: String!) on FIELD_DEFINITION
+  scalar Bytes
+  scalar BigInt
+  ${sdl}
+  enum Order { asc }
+  enum OrderBy { id }
+  input ChangeBlock { number_gte: Int! }
+  input Where { id_gt: String, _change_block: ChangeBlock }
+  input At { number: Int! }
+  type MetaBlock { number: Int!, hash: String, timestamp: Int }
+  type Meta { block: MetaBlock!, deployment: String!, hasIndexingErrors: Boolean! }
+  type Query {
+    _meta: Meta
+    ${names.map((name) => `${queryField(name)}(first: Int!, orderBy: OrderBy!, orderDirection: Order!, block: At!, where: Where): [${name}!]!`).join('\n')}
+  }
+`)
+
+export class World {
+  /** What the node holds to be canonical. */
+  chain: WorldBlock[] = []
+  /** What graph-node has indexed; `catchUp()` brings it to the chain. */
+  indexed: WorldBlock[] = []
+  deployment = 'QmFirst'
+  hasIndexingErrors = false
+  /** Called before each page is answered, with its count since the start. */
+  beforePage: (count: number) => void | Promise<void> = () => undefined
+  /** `_change_block` of each page asked for; null where it had none. */
+  readonly asked: (number | null)[] = []
+  graphDown = false
+  chainDown = false
+  #server: Server | undefined
+  #forks = 0
+
+  /** Adds blocks on top; `changes` go into the last of them. */
+  mine(count = 1, changes: readonly Change[] = []): void {
+    for (let i = 0; i < count; i++) {
+      const number = this.chain.length
+      const hash = `0x${createHash('sha256').update(`${this.#forks}:${number}:${this.chain.at(-1)?.hash ?? ''}`).digest('hex')}`
+      this.chain.push({ number, hash, timestamp: 1_700_000_000 + 2 * number, changes: i === count - 1 ? changes : [] })
+    }
+  }
+
+  /** Takes the last `depth` blocks off the chain; graph-node keeps them until it catches up. */
+  drop(depth: number): void {
+    this.chain.splice(this.chain.length - depth)
+    this.#forks++
+  }
+
+  catchUp(): void {
+    this.indexed = [...this.chain]
+  }
+
+  /** Rows of an entity as of a block, by replaying what graph-node has indexed. */
+  rowsAt(entity: string, block: number): Map<string, { row: Change['row']; changedAt: number }> {
+    const rows = new Map<string, { row: Change['row']; changedAt: number }>()
+    for (const { number, changes } of this.indexed) {
+      if (number > block) break
+      for (const change of changes) if (change.entity === entity) rows.set(change.row.id, { row: change.row, changedAt: number })
+    }
+    return rows
+  }
+
+  async #graph(query: string): Promise<unknown> {
+    if (query.includes('first:')) {
+      await this.beforePage(this.asked.length)
+      this.asked.push(/number_gte: (\d+)/.exec(query)?.[1] === undefined ? null : Number(/number_gte: (\d+)/.exec(query)?.[1]))
+    }
+    const head = this.indexed.at(-1)
+    const root: Record<string, unknown> = {
+      _meta: { block: { number: head?.number, hash: head?.hash, timestamp: head?.timestamp }, deployment: this.deployment, hasIndexingErrors: this.hasIndexingErrors },
+    }
+    for (const name of names) {
+      root[queryField(name)] = ({ first, block, where }: { first: number; block: { number: number }; where?: { id_gt?: string; _change_block?: { number_gte: number } } }) =>
+        [...this.rowsAt(name, block.number).values()]
+          .filter(({ row, changedAt }) => row.id > (where?.id_gt ?? '') && changedAt >= (where?._change_block?.number_gte ?? 0))
+          .map(({ row }) => row)
+          .toSorted((a, b) => (a.id < b.id ? -1 : 1))
+          .slice(0, first)
+    }
+    return await graphql({ schema, source: query, rootValue: root })
+  }
+
+  #rpc(params: [string, boolean]): unknown {
+    const block = params[0] === 'latest' ? this.chain.at(-1) : this.chain[Number(params[0])]
+    return { jsonrpc: '2.0', id: 1, result: block === undefined ? null : { number: `0x${block.number.toString(16)}`, hash: block.hash, timestamp: `0x${block.timestamp.toString(16)}` } }
+  }
+
+  async start(): Promise<{ graphNodeUrl: string; rpcUrl: string }> {
+    const server = createServer((request, response) => {
+      const chunks: Buffer[] = []
+      request.on('data', (chunk: Buffer) => chunks.push(chunk))
+      request.on('end', () => {
+        const body = JSON.parse(Buffer.concat(chunks).toString()) as { query: string; params: [string, boolean] }
+        const graph = request.url === '/graph'
+        if (graph ? this.graphDown : this.chainDown) return response.destroy()
+        void (async () => {
+          response.setHeader('content-type', 'application/json')
+          response.end(JSON.stringify(graph ? await this.#graph(body.query) : this.#rpc(body.params)))
+        })()
+      })
+    })
+    this.#server = server
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const { port } = server.address() as AddressInfo
+    return { graphNodeUrl: `http://127.0.0.1:${port}/graph`, rpcUrl: `http://127.0.0.1:${port}/rpc` }
+  }
+
+  async stop(): Promise<void> {
+    this.#server?.closeAllConnections()
+    await new Promise<void>((resolve) => (this.#server === undefined ? resolve() : this.#server.close(() => resolve())))
+  }
+}
+
+export const hex = (n: number, bytes: number): string => `0x${n.toString(16).padStart(2 * bytes, '0')}`
+
+/** A row with all that the index requires, and what the test says. */
+export function change(entity: string, id: string, values: Readonly<Record<string, unknown>> = {}): Change {
+  const row: Record<string, unknown> & { id: string } = { id }
+  const type = schema.getType(entity)
+  if (!isObjectType(type)) throw new TypeError(`no entity ${entity}`)
+  for (const { name, type: field } of Object.values(type.getFields())) {
+    if (name === 'id') continue
+    const named = getNamedType(field)
+    if (!isNonNullType(field)) row[name] = null
+    else if (isEnumType(named)) row[name] = named.getValues()[0]?.value
+    else if (isObjectType(named)) row[name] = { id: hex(1, 20) }
+    else row[name] = { Int: 0, Boolean: false, BigInt: '0', Bytes: '0x', String: '' }[named.name]
+  }
+  return { entity, row: { ...row, ...values } }
+}
+
+export const account = (n: number, owedE18: bigint): Change => change('Account', hex(n, 20), { owedRealizedPnlE18: owedE18.toString() })
+export const feed = (n: number, priceE18: bigint | null): Change => change('OracleFeed', hex(n, 20), { priceE18: priceE18?.toString() ?? null })
+export const priceUpdate = (n: number, priceE18: bigint): Change => change('PriceUpdate', hex(n, 36), { priceE18: priceE18.toString() })
