@@ -82,10 +82,10 @@ export function limitsPlugin<Context extends object>(limits: Limits = LIMITS): A
         if (!operation) return
         const size = measure(schema, document, operation, request.variables ?? {}, limits.listSize)
         if (size.depth > limits.maxDepth) {
-          throw new GraphQLError(`Found a query ${size.depth} levels deep, allowed is ${limits.maxDepth}; ask for the inner part in a query of its own`, { extensions: { code: 'QUERY_TOO_DEEP', facts: { depth: size.depth, max: limits.maxDepth } } })
+          throw new GraphQLError(`Found a query ${size.depth} levels deep, allowed is ${limits.maxDepth}; ask for the inner part in a query of its own`, { extensions: { http: { status: 400 }, code: 'QUERY_TOO_DEEP', facts: { depth: size.depth, max: limits.maxDepth } } })
         }
         if (size.cost > limits.maxCost) {
-          throw new GraphQLError(`Found a query of cost ${size.cost}, allowed is ${limits.maxCost}; ask for fewer nodes with \`first\`, or for fewer fields of each`, { extensions: { code: 'QUERY_TOO_LARGE', facts: { cost: size.cost, max: limits.maxCost } } })
+          throw new GraphQLError(`Found a query of cost ${size.cost}, allowed is ${limits.maxCost}; ask for fewer nodes with \`first\`, or for fewer fields of each`, { extensions: { http: { status: 400 }, code: 'QUERY_TOO_LARGE', facts: { cost: size.cost, max: limits.maxCost } } })
         }
       },
     }),

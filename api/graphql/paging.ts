@@ -7,7 +7,7 @@ import { BadInputError } from '../../core/errors.ts'
 export const MAX_FIRST = 200
 
 export type Connection<Node> = {
-  nodes: readonly Node[]
+  nodes: Node[]
   pageInfo: { hasNextPage: boolean; endCursor: string | null }
   totalCount: number
 }

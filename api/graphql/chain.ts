@@ -1,0 +1,45 @@
+/** The chain as the API asks it: the head, and read-only calls at one block. */
+import { RpcRequestError, createPublicClient, http } from 'viem'
+import type { PublicClient } from 'viem'
+import { UnavailableError } from '../../core/errors.ts'
+import type { Call, Hex } from '../../protocols/adapter.ts'
+
+export type Chain = {
+  readonly client: PublicClient
+  head(): Promise<{ number: bigint; hash: Hex; timestamp: bigint }>
+  /** Answers in the order of `calls`, as of the block with this hash; null for a call that reverted. Throws UnavailableError where the chain does not have the block or does not answer. */
+  callAll(calls: readonly Call[], blockHash: string): Promise<(Hex | null)[]>
+}
+
+const TIMEOUT_MS = 10_000
+
+export function createChain(rpcUrl: string): Chain {
+  const client = createPublicClient({ transport: http(rpcUrl, { batch: { batchSize: 100 }, timeout: TIMEOUT_MS, retryCount: 1 }), cacheTime: 0 })
+  const call = async ({ to, data }: Call, blockHash: string): Promise<Hex | null> => {
+    try {
+      return await client.request({ method: 'eth_call', params: [{ to, data }, { blockHash }] } as never)
+    } catch (error) {
+      if (isRevert(error)) return null
+      throw new UnavailableError({ part: 'chain', found: `a call at block ${blockHash} was refused (${firstLine(error)})`, action: 'check that the RPC keeps the state of recent blocks' }, error)
+    }
+  }
+  return {
+    client,
+    head: async () => {
+      const { number, hash, timestamp } = await client.getBlock()
+      return { number, hash, timestamp }
+    },
+    callAll: (calls, blockHash) => Promise.all(calls.map((one) => call(one, blockHash))),
+  }
+}
+
+/** True for an answer of the contract; false for a node that could not run the call. */
+function isRevert(error: unknown): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (cause instanceof RpcRequestError) return cause.code === 3 || /revert|invalid opcode|out of gas/i.test(cause.details || cause.message)
+  }
+  return false
+}
+
+/** What went wrong in a few words, without the URL and the request that viem adds. */
+export const firstLine = (error: unknown): string => ((error as { details?: string }).details ?? (error instanceof Error ? error.message : String(error))).split('\n')[0]!.slice(0, 160)

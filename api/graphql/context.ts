@@ -1,0 +1,123 @@
+/** What one request works with: a snapshot of the database, and loaders over it. */
+import DataLoader from 'dataloader'
+import type { PrismaClient } from '../../prisma/client.ts'
+import type { Deployment, Protocol } from '../../protocols/adapter.ts'
+import type { AccountBook, Health, MarginService } from './margins.ts'
+import { groupBy } from './model.ts'
+import type { AccountNode, CollateralAssetNode, Db, MarketNode } from './model.ts'
+import type { Proposals } from '../../proposals/index.ts'
+import type { StatusService } from './status.ts'
+
+export type IndexedBlock = { readonly number: bigint; readonly hash: string; readonly timestamp: bigint }
+
+/** What lives as long as the server. */
+export type Services = {
+  readonly prisma: PrismaClient
+  readonly protocol: Protocol
+  readonly deployment: Deployment
+  readonly margins: MarginService
+  readonly proposals: Proposals
+  readonly status: StatusService
+}
+
+export type Context = Services & {
+  /** The database as it stood when this request first asked: all its figures are of one block. */
+  db(): Promise<Db>
+  close(): Promise<void>
+  /** The block that the snapshot stands on; null before the first step. */
+  indexed(): Promise<IndexedBlock | null>
+  /** Margins at that block; null before the first step. */
+  book(): Promise<AccountBook | null>
+  /** An account's margin at that block; null where it is unknown. */
+  healthOf(account: AccountNode): Promise<Health | null>
+  markets(): Promise<ReadonlyMap<string, MarketNode>>
+  collaterals(): Promise<ReadonlyMap<string, CollateralAssetNode>>
+  parameters(): Promise<readonly ParameterRow[]>
+  readonly accounts: DataLoader<string, AccountRow | null>
+  readonly positionsOf: DataLoader<string, PositionRow[]>
+  readonly balancesOf: DataLoader<string, BalanceRow[]>
+  readonly rangesOf: DataLoader<string, RangeRow[]>
+}
+
+type Row<Model extends 'account' | 'position' | 'collateralBalance' | 'liquidityRange' | 'parameter'> = Awaited<ReturnType<PrismaClient[Model]['findFirstOrThrow']>>
+type AccountRow = Row<'account'>
+type PositionRow = Row<'position'>
+type BalanceRow = Row<'collateralBalance'>
+type RangeRow = Row<'liquidityRange'>
+type ParameterRow = Row<'parameter'>
+
+/** How long a request may hold its snapshot, ms. */
+const SNAPSHOT_TIMEOUT_MS = 20_000
+
+export function createContext(services: Services): Context {
+  const { prisma } = services
+  const snapshot = openSnapshot(prisma)
+  const db = snapshot.db
+  const once = <T>(load: () => Promise<T>): (() => Promise<T>) => {
+    let loaded: Promise<T> | undefined
+    return () => (loaded ??= load())
+  }
+  const grouped = <R extends { accountId: string }>(load: (db: Db, ids: string[]) => Promise<R[]>) =>
+    new DataLoader<string, R[]>(async (ids) => {
+      const rows = groupBy(await load(await db(), [...ids]), (row) => row.accountId)
+      return ids.map((id) => rows.get(id) ?? [])
+    })
+  const indexed = once(async () => {
+    const last = await (await db()).checkpoint.findFirst({ orderBy: { blockNumber: 'desc' } })
+    return last && { number: last.blockNumber, hash: last.blockHash, timestamp: last.blockTimestamp }
+  })
+  const book = once(async () => {
+    const block = await indexed()
+    return block && (await services.margins.at(block, await db()))
+  })
+  const balancesOf = grouped((tx, ids) => tx.collateralBalance.findMany({ where: { accountId: { in: ids }, amount: { not: 0 } }, orderBy: { id: 'asc' } }))
+  return {
+    ...services,
+    db,
+    close: snapshot.close,
+    indexed,
+    book,
+    healthOf: async (account) => {
+      const made = await book()
+      if (made === null) return null
+      const health = made.exposed(account.id)
+      return health === undefined ? made.unexposed(account, await balancesOf.load(account.id)) : health
+    },
+    markets: once(async () => byId(await (await db()).market.findMany({ include: { feed: true }, orderBy: [{ createdAtBlock: 'asc' }, { id: 'asc' }] }))),
+    collaterals: once(async () => byId(await (await db()).collateralAsset.findMany({ include: { feed: true }, orderBy: { id: 'asc' } }))),
+    parameters: once(async () => (await db()).parameter.findMany({ orderBy: [{ scope: 'asc' }, { subject: 'asc' }, { name: 'asc' }] })),
+    accounts: new DataLoader(async (ids) => {
+      const rows = byId(await (await db()).account.findMany({ where: { id: { in: [...ids] } } }))
+      return ids.map((id) => rows.get(id) ?? null)
+    }),
+    positionsOf: grouped((tx, ids) => tx.position.findMany({ where: { accountId: { in: ids }, sizeE18: { not: 0 } }, orderBy: { id: 'asc' } })),
+    balancesOf,
+    rangesOf: grouped((tx, ids) => tx.liquidityRange.findMany({ where: { accountId: { in: ids }, liquidity: { not: 0 } }, orderBy: { id: 'asc' } })),
+  }
+}
+
+const byId = <R extends { id: string }>(rows: readonly R[]): ReadonlyMap<string, R> => new Map(rows.map((row) => [row.id, row]))
+
+/** A repeatable-read transaction that opens at the first `db()` and ends with `close()`: the mirror's steps do not show within it. */
+function openSnapshot(prisma: PrismaClient): { db: () => Promise<Db>; close: () => Promise<void> } {
+  let opened: Promise<Db> | undefined
+  let transaction: Promise<unknown> = Promise.resolve()
+  let release = (): void => {}
+  return {
+    db: () => {
+      opened ??= new Promise<Db>((resolve, reject) => {
+        const hold = async (tx: Db) => {
+          const released = new Promise<void>((end) => (release = end))
+          resolve(tx)
+          await released
+        }
+        transaction = prisma.$transaction(hold, { isolationLevel: 'RepeatableRead', maxWait: 5000, timeout: SNAPSHOT_TIMEOUT_MS }).catch(reject)
+      })
+      return opened
+    },
+    close: async () => {
+      release()
+      await transaction
+    },
+  }
+}

@@ -1,0 +1,82 @@
+/** A parameter's raw value for people. */
+import { formatPercentE6, formatUnits } from '../../core/units.ts'
+import type { Deployment, ParameterCatalog, ParameterSpec, Scope } from '../../protocols/adapter.ts'
+import { UnknownParameterError } from '../../protocols/adapter.ts'
+
+/** A contract's way to say "no limit". */
+const NO_LIMIT = 2n ** 255n
+
+/** `6.25 %`, `900 s`, `10000 USDC`, `no limit`, an address, `yes`. `subject` decides the decimals of a collateral's amount. */
+export function displayValue(spec: ParameterSpec, raw: bigint, subject: string, deployment: Deployment): string {
+  const { unit } = spec
+  switch (unit.kind) {
+    case 'RATIO':
+      return formatPercentE6(raw)
+    case 'RATIO_PER_DAY':
+      return `${formatPercentE6(raw)} per day`
+    case 'ADDRESS':
+      return `0x${raw.toString(16).padStart(40, '0')}`
+    case 'BOOLEAN':
+      return raw === 0n ? 'no' : 'yes'
+    case 'SETTLEMENT_TOKEN':
+    case 'COLLATERAL_TOKEN':
+      if (raw >= NO_LIMIT) return 'no limit'
+      return `${formatUnits(raw, unit.decimals ?? collateralOf(deployment, subject)?.decimals ?? 0)} ${displayUnit(spec, subject, deployment)}`
+    default:
+      return `${raw} ${displayUnit(spec, subject, deployment)}`.trimEnd()
+  }
+}
+
+/** The unit alone: `%`, `s`, `USDC`. */
+export function displayUnit(spec: ParameterSpec, subject: string, deployment: Deployment): string {
+  switch (spec.unit.kind) {
+    case 'RATIO':
+      return '%'
+    case 'RATIO_PER_DAY':
+      return '% per day'
+    case 'SECONDS':
+      return 's'
+    case 'TICKS':
+      return 'ticks'
+    case 'SETTLEMENT_TOKEN':
+      return deployment.settlementToken.symbol
+    case 'COLLATERAL_TOKEN':
+      return collateralOf(deployment, subject)?.symbol ?? 'raw units'
+    case 'ADDRESS':
+      return 'address'
+    case 'BOOLEAN':
+      return 'yes or no'
+    case 'COUNT':
+      return ''
+  }
+}
+
+/** `vETH`, `WETH`, `protocol`, or the address where the deployment has no name for it. */
+export function subjectLabel(scope: Scope, subject: string, deployment: Deployment): string {
+  const is = (address: string) => address.toLowerCase() === subject.toLowerCase()
+  if (scope === 'PROTOCOL') return 'protocol'
+  return deployment.markets.find((market) => is(market.baseToken))?.symbol ?? collateralOf(deployment, subject)?.symbol ?? subject
+}
+
+/** The catalog's entry; for a name that the index has and the catalog does not, one that claims nothing. */
+export function specOf(catalog: ParameterCatalog, name: string, scope: Scope): ParameterSpec {
+  try {
+    return catalog.find(name)
+  } catch (error) {
+    if (!(error instanceof UnknownParameterError)) throw error
+    return {
+      name,
+      title: name,
+      description: 'Indexed, but not in the catalog of this version: the value is raw.',
+      contract: '',
+      scope,
+      unit: { kind: 'COUNT', decimals: 0 },
+      bounds: { min: 0n, max: 2n ** 256n - 1n, note: 'The bounds are not known.' },
+      setter: null,
+      advisoryReason: 'advisory: this version of the catalog does not know the parameter',
+      irreversible: false,
+    }
+  }
+}
+
+const collateralOf = (deployment: Deployment, subject: string) => deployment.collaterals.find((collateral) => collateral.token.toLowerCase() === subject.toLowerCase())

@@ -1,0 +1,99 @@
+/** Work that follows the mirror's steps in this process: it never overlaps itself, and a failure shows in the status alone. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
+import { BulwarkError } from '../../core/errors.ts'
+import type { Logger } from '../../core/log.ts'
+import type { PartHealth } from './generated/resolvers.ts'
+
+export type Job = {
+  readonly name: string
+  /** Asks for a run; asked while one is under way, another follows. */
+  trigger(): void
+  health(): { readonly health: PartHealth; readonly detail: string }
+  /** No further runs; resolves when the one under way has ended. */
+  stop(): Promise<void>
+}
+
+/**
+ * `run` says in a few words what it did, or null where there was nothing to do yet.
+ * `gapMs` lies between the end of one run and the start of the next: steps come every second or two.
+ */
+export function createJob({ name, gapMs, log, run }: { name: string; gapMs: number; log: Logger; run: () => Promise<string | null> }): Job {
+  const stop = new AbortController()
+  let wanted = false
+  let running: Promise<void> | null = null
+  let done: { at: Date; detail: string } | null = null
+  let failed: { since: Date; sentence: string } | null = null
+
+  const once = async (): Promise<void> => {
+    try {
+      const detail = await run()
+      if (failed) log.info({ job: name }, 'a job works again')
+      failed = null
+      if (detail !== null) done = { at: new Date(), detail }
+    } catch (error) {
+      const sentence = error instanceof BulwarkError ? error.message : 'it failed for a reason that the log names'
+      if (failed?.sentence !== sentence) log.error({ job: name, err: error }, 'a job failed; it is tried again')
+      failed = { since: failed?.since ?? new Date(), sentence }
+    }
+  }
+  const loop = async (): Promise<void> => {
+    while (wanted && !stop.signal.aborted) {
+      wanted = false
+      await once()
+      if (failed) wanted = true
+      await sleep(gapMs, undefined, { signal: stop.signal, ref: false }).catch(() => {})
+    }
+    running = null
+  }
+  return {
+    name,
+    trigger: () => {
+      wanted = true
+      running ??= loop()
+    },
+    health: () => {
+      if (failed) return { health: 'DEGRADED', detail: `Since ${failed.since.toISOString()}: ${failed.sentence}. It is tried again every few seconds.` }
+      if (done) return { health: 'UP', detail: `${done.detail} (${done.at.toISOString()}).` }
+      return { health: 'UP', detail: 'Nothing to do yet; it starts with the first indexed block.' }
+    },
+    stop: async () => {
+      stop.abort()
+      await running
+    },
+  }
+}
+
+/** Calls `heard` for each notification of a PostgreSQL channel, and once after each (re)connection, until stopped. */
+export function listen(databaseUrl: string, channel: string, heard: () => void, log: Logger): { stop(): Promise<void> } {
+  const stop = new AbortController()
+  const session = async (): Promise<void> => {
+    const client = new pg.Client({ connectionString: databaseUrl, keepAlive: true })
+    const ended = new Promise<void>((resolve) => {
+      client.once('error', () => resolve())
+      client.once('end', resolve)
+      stop.signal.addEventListener('abort', () => resolve(), { once: true })
+    })
+    try {
+      await client.connect()
+      client.on('notification', heard)
+      await client.query(`LISTEN ${client.escapeIdentifier(channel)}`)
+      heard()
+      await ended
+    } finally {
+      await client.end().catch(() => {})
+    }
+  }
+  const loop = (async () => {
+    while (!stop.signal.aborted) {
+      await session().catch((error: unknown) => log.debug({ err: error, channel }, 'not listening'))
+      await sleep(1000, undefined, { signal: stop.signal, ref: false }).catch(() => {})
+    }
+  })()
+  return {
+    stop: async () => {
+      stop.abort()
+      await loop
+    },
+  }
+}

@@ -1,0 +1,90 @@
+/**
+ * The API as a process of its own. Environment: DATABASE_URL, RPC_URL, NETWORK, API_HOST, API_PORT, STATE_DIR.
+ * Standard output carries JSON lines for whoever started it: {"event":"ready","url"} once it listens,
+ * {"event":"recommendations","run"} per run. SIGTERM and SIGINT end it cleanly.
+ */
+import { loadConfig } from '../../core/config.ts'
+import { BadInputError, BulwarkError } from '../../core/errors.ts'
+import { createLogger } from '../../core/log.ts'
+import { createPrisma } from '../../prisma/client.ts'
+import { createProposals } from '../../proposals/index.ts'
+import { curie } from '../../protocols/curie/index.ts'
+import { STEP_CHANNEL } from '../mirror/read.ts'
+import { createRecommender } from '../recommendations/index.ts'
+import { createChain } from './chain.ts'
+import { createJob, listen } from './jobs.ts'
+import { createMargins } from './margins.ts'
+import { startServer } from './server.ts'
+import { createStatus } from './status.ts'
+
+/** A run of all models costs about a second of one core; steps come every two. */
+const RECOMMEND_EVERY_MS = 15_000
+const TRACK_EVERY_MS = 1000
+/** Proposals also expire and are replaced while nothing is indexed. */
+const TRACK_IDLE_MS = 15_000
+
+async function main(): Promise<void> {
+  const config = loadConfig(['DATABASE_URL', 'RPC_URL', 'NETWORK', 'API_HOST', 'API_PORT', 'STATE_DIR'])
+  const log = createLogger('api')
+  const emit = (event: Readonly<Record<string, unknown>>): boolean => process.stdout.write(`${JSON.stringify(event)}\n`)
+  const protocol = curie
+  const deployment = protocol.deployments[config.NETWORK]
+  if (deployment === undefined) throw new BadInputError(`Found NETWORK ${config.NETWORK}, allowed are ${Object.keys(protocol.deployments).join(', ')} for ${protocol.title}; set one of these`)
+  const prisma = createPrisma(config.DATABASE_URL)
+  const chain = createChain(config.RPC_URL)
+  const margins = createMargins({ chain, deployment, catalog: protocol.catalog, log })
+  const proposals = createProposals({ prisma, catalog: protocol.catalog, deployment, rpcUrl: config.RPC_URL, stateDir: config.STATE_DIR, log: createLogger('proposals') })
+  const recommender = createRecommender({ prisma, protocol, deployment, log: createLogger('recommendations') })
+
+  const indexed = async (): Promise<boolean> => (await prisma.mirrorStatus.findUnique({ where: { id: 1 } }))?.state === 'FOLLOWING'
+  const recommend = createJob({
+    name: 'recommendations',
+    gapMs: RECOMMEND_EVERY_MS,
+    log,
+    run: async () => {
+      // While the index catches up, every step would be a run over a past that is about to be overtaken.
+      if (!(await indexed())) return null
+      const run = await recommender.runOnce()
+      emit({ event: 'recommendations', run: run?.id ?? null })
+      return run === null ? null : `The last run stands on block ${run.blockNumber}`
+    },
+  })
+  const track = createJob({
+    name: 'proposals',
+    gapMs: TRACK_EVERY_MS,
+    log,
+    run: async () => {
+      if (deployment.safe === null || (await prisma.checkpoint.count()) === 0) return null
+      await proposals.track()
+      return 'Their states are those of the chain and the index'
+    },
+  })
+  const jobs = [recommend, track]
+  const status = createStatus({ prisma, chain, deployment, margins, jobs })
+  const server = await startServer({ prisma, protocol, deployment, margins, proposals, status, log, host: config.API_HOST, port: config.API_PORT })
+
+  const listener = listen(config.DATABASE_URL, STEP_CHANNEL, () => jobs.forEach((job) => job.trigger()), log)
+  const idle = setInterval(() => track.trigger(), TRACK_IDLE_MS)
+
+  let stopping: Promise<void> | undefined
+  const stop = (): void => {
+    stopping ??= (async () => {
+      clearInterval(idle)
+      await server.close()
+      await Promise.all([listener.stop(), ...jobs.map((job) => job.stop())])
+      await prisma.$disconnect()
+    })()
+  }
+  process.once('SIGINT', stop)
+  process.once('SIGTERM', stop)
+  emit({ event: 'ready', url: server.url })
+}
+
+try {
+  await main()
+} catch (error) {
+  createLogger('api').fatal(error instanceof BulwarkError ? error.message : error)
+  process.exitCode = 1
+  // What was opened before the fault would keep the process alive.
+  setImmediate(() => process.exit())
+}

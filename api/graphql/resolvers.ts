@@ -1,0 +1,326 @@
+/** Resolvers translate and call; what they know of the protocol stands in the catalog and in the margin book. */
+import { BadInputError } from '../../core/errors.ts'
+import { formatUnits, toFloat } from '../../core/units.ts'
+import type { Address, Hex } from '../../protocols/adapter.ts'
+import type { Change, SimulationResult } from '../../proposals/index.ts'
+import type { Context } from './context.ts'
+import { displayUnit, displayValue, specOf, subjectLabel } from './display.ts'
+import type { Direction, Adjustment, Evidence, Resolvers } from './generated/resolvers.ts'
+import { PROPOSAL_PARTS, accounts, facts, openPositions, proposals } from './lists.ts'
+import { e18, fundCapacityE18, integer, priceOfSqrtX96 } from './model.ts'
+import type { AmountNode, CollateralAssetNode, MarketNode, ParameterNode, ProposalNode } from './model.ts'
+import { checkFirst, page } from './paging.ts'
+import { scalars } from './scalars.ts'
+
+/** A change as it is stored: raw values as decimal text. */
+type ChangeJson = Omit<Change, 'from' | 'to'> & { readonly from: string; readonly to: string }
+
+const amount = (raw: { toFixed(places: number): string }, decimals = 18): AmountNode => ({ raw: integer(raw), decimals })
+
+/** Truncated E18 ratio as a float, for display and order alone. */
+const ratio = (valueE18: bigint | null): number | null => (valueE18 === null ? null : toFloat(valueE18, 18))
+
+const sameText = (a: string, b: string): boolean => a.toLowerCase() === b.toLowerCase()
+
+async function findMarket(context: Context, id: string): Promise<MarketNode | null> {
+  const markets = await context.markets()
+  return markets.get(id.toLowerCase()) ?? [...markets.values()].find((market) => sameText(market.symbol, id)) ?? null
+}
+
+/** Id of the market that an argument names; null where it names none. Throws BadInputError for an unknown one. */
+async function marketId(context: Context, id: string | null | undefined): Promise<string | null> {
+  if (id == null) return null
+  const market = await findMarket(context, id)
+  if (market) return market.id
+  const known = [...(await context.markets()).values()].map((one) => one.symbol)
+  throw new BadInputError(`Found market "${id.slice(0, 60)}", allowed are ${known.length ? known.join(', ') : 'none yet'} and their base token addresses; take one of these`, { found: id, allowed: known })
+}
+
+function address(what: string, id: string): string {
+  if (!/^0x[0-9a-f]{40}$/i.test(id)) throw new BadInputError(`Found "${id.slice(0, 60)}" for ${what}, allowed is 0x and 40 hexadecimal digits; check that it was copied whole`, { found: id })
+  return id.toLowerCase()
+}
+
+/** Address of the subject that an argument names: an address, a symbol, or `protocol`. */
+async function subject(context: Context, id: string): Promise<string> {
+  const { catalog } = context.protocol
+  if (sameText(id, 'protocol')) return catalog.refs(context.deployment).find((ref) => catalog.find(ref.name).scope === 'PROTOCOL')?.subject.toLowerCase() ?? ''
+  const market = await findMarket(context, id)
+  const collateral = [...(await context.collaterals()).values()].find((one) => sameText(one.symbol, id))
+  return market?.id ?? collateral?.id ?? address('a subject (a symbol, `protocol` or an address)', id)
+}
+
+async function found<T>(row: Promise<T | null | undefined>, what: string): Promise<T> {
+  const value = await row
+  if (value == null) throw new BadInputError(`Found a row that refers to a ${what} the index does not hold, allowed is one that it holds; ask again after the next block`)
+  return value
+}
+
+const market = (context: Context, id: string): Promise<MarketNode> => found(context.markets().then((all) => all.get(id)), 'market')
+const collateral = (context: Context, id: string): Promise<CollateralAssetNode> => found(context.collaterals().then((all) => all.get(id)), 'collateral')
+
+const parametersOf = async (context: Context, subjectId: string): Promise<ParameterNode[]> => (await context.parameters()).filter((row) => row.subject === subjectId)
+
+const indexPrice = (row: { feed: MarketNode['feed'] }): AmountNode | null => (row.feed?.priceE18 == null ? null : amount(row.feed.priceE18))
+
+/** A proposal as it stands now: mutations answer what they wrote, not what the request's snapshot saw. */
+const proposalNow = (context: Context, id: string): Promise<ProposalNode> => context.prisma.proposal.findUniqueOrThrow({ where: { id }, include: PROPOSAL_PARTS })
+
+export const resolvers: Resolvers<Context> = {
+  ...scalars,
+
+  Query: {
+    status: (_, __, { status }) => status.read(),
+    protocol: async (_, __, context) => (await context.db()).protocol.findFirst(),
+    markets: async (_, __, context) => [...(await context.markets()).values()],
+    market: (_, { id }, context) => findMarket(context, id),
+    accounts: (_, args, context) => page(accounts(context, args.orderBy ?? 'MARGIN_RATIO'), args),
+    account: (_, { id }, context) => context.accounts.load(address('an account', id)),
+    positions: async (_, args, context) => page(openPositions(context, await marketId(context, args.market)), args),
+    liquidations: async (_, args, context) => {
+      const inMarket = await marketId(context, args.market)
+      const where = { ...(inMarket === null ? {} : { marketId: inMarket }), ...(args.account == null ? {} : { accountId: address('an account', args.account) }) }
+      return page(facts(context, 'liquidation', where), args)
+    },
+    collateralLiquidations: (_, args, context) => page(facts(context, 'collateralLiquidation', {}), args),
+    insuranceFund: async (_, __, context) => (await context.db()).insuranceFund.findFirst(),
+    collaterals: async (_, __, context) => [...(await context.collaterals()).values()],
+    parameters: async (_, args, context) => {
+      const subjectId = args.subject == null ? null : await subject(context, args.subject)
+      return (await context.parameters()).filter((row) => (args.scope == null || row.scope === args.scope) && (subjectId === null || row.subject === subjectId))
+    },
+    parameter: async (_, args, context) => {
+      const { scope } = context.protocol.catalog.find(args.name)
+      const subjectId = args.subject == null ? null : await subject(context, args.subject)
+      if (subjectId === null && scope !== 'PROTOCOL') throw new BadInputError(`Found no subject for ${args.name}, which every ${scope.toLowerCase()} has; name one with \`subject\``)
+      return (await context.parameters()).find((row) => row.name === args.name && (subjectId === null || row.subject === subjectId)) ?? null
+    },
+    parameterChanges: async (_, args, context) => {
+      const where = { ...(args.name == null ? {} : { name: context.protocol.catalog.find(args.name).name }), ...(args.subject == null ? {} : { subject: await subject(context, args.subject) }) }
+      return page(facts(context, 'parameterChange', where), args)
+    },
+    recommendations: async (_, args, context) => {
+      const block = await context.indexed()
+      if (block === null) return []
+      const db = await context.db()
+      const run = await db.recommendationRun.findFirst({ where: { blockNumber: { lte: block.number } }, orderBy: [{ blockNumber: 'desc' }, { id: 'desc' }], omit: { inputs: true } })
+      if (run === null) return []
+      const rows = await db.recommendation.findMany({ where: { runId: run.id, ...(args.settableOnly ? { settable: true } : {}) }, orderBy: [{ urgency: 'desc' }, { confidence: 'desc' }, { id: 'asc' }], omit: { inputs: true } })
+      return rows.map((row) => ({ ...row, run }))
+    },
+    recommendation: async (_, { id }, context) => (await context.db()).recommendation.findUnique({ where: { id }, omit: { inputs: true }, include: { run: { omit: { inputs: true } } } }),
+    proposals: (_, args, context) => page(proposals(context, { chainId: context.deployment.chainId, ...(args.state == null ? {} : { state: args.state }) }), args),
+    proposal: async (_, { id }, context) => (await context.db()).proposal.findUnique({ where: { id }, include: PROPOSAL_PARTS }),
+  },
+
+  Mutation: {
+    draftProposal: async (_, { input }, context) => {
+      const changes = (input.changes ?? []).map((change) => ({ parameter: change.parameter, subject: change.subject ?? null, to: change.toRaw }))
+      const { id } = await context.proposals.draft({ title: input.title, recommendationIds: [...new Set(input.recommendationIds ?? [])], changes, validForSec: input.validForSec ?? null })
+      return proposalNow(context, id)
+    },
+    simulateProposal: async (_, { id }, context) => proposalNow(context, (await context.proposals.simulate(id)).id),
+    requestSignatures: async (_, { id }, context) => proposalNow(context, (await context.proposals.requestSignatures(id)).id),
+    addSignature: async (_, { id, signer, signature }, context) => proposalNow(context, (await context.proposals.addSignature(id, signer as Address, signature as Hex)).id),
+    cancelProposal: async (_, { id }, context) => proposalNow(context, (await context.proposals.cancel(id)).id),
+  },
+
+  Amount: { value: ({ raw, decimals }) => formatUnits(raw, decimals) },
+
+  Protocol: {
+    contracts: (_, __, { deployment }) => deployment.contracts,
+    safe: (_, __, { deployment }) => deployment.safe && { ...deployment.safe, owners: [...deployment.safe.owners] },
+  },
+
+  Market: {
+    indexPrice,
+    marketPrice: ({ sqrtPriceX96 }) => (sqrtPriceX96 === null ? null : e18(priceOfSqrtX96(integer(sqrtPriceX96)))),
+    markPrice: async ({ id }, _, context) => {
+      const price = (await context.book())?.markPricesE18.get(id)
+      return price === undefined ? null : e18(price)
+    },
+    premium: ({ sqrtPriceX96, feed }) => {
+      if (sqrtPriceX96 === null || feed?.priceE18 == null || feed.priceE18.isZero()) return null
+      return toFloat(priceOfSqrtX96(integer(sqrtPriceX96)), 18) / toFloat(integer(feed.priceE18), 18) - 1
+    },
+    oracleAgeSec: async ({ feed }, _, context) => {
+      const block = await context.indexed()
+      return block === null || feed?.priceTimestamp == null ? null : Number(block.timestamp - feed.priceTimestamp)
+    },
+    oracleFreezeReason: ({ feed }) => feed?.freezeReason ?? null,
+    oracleFallback: ({ feed }) => feed?.fallback ?? null,
+    openInterestLong: (row) => amount(row.openInterestLongE18),
+    openInterestShort: (row) => amount(row.openInterestShortE18),
+    volume: (row) => amount(row.volumeE18),
+    liquidatedNotional: (row) => amount(row.liquidatedNotionalE18),
+    parameters: ({ id }, _, context) => parametersOf(context, id),
+    prices: async ({ feedId }, { last }, context) => {
+      const take = checkFirst(last, 'last', 2000)
+      if (feedId === null) return []
+      const rows = await (await context.db()).priceUpdate.findMany({ where: { feedId }, orderBy: [{ blockNumber: 'desc' }, { logIndex: 'desc' }], take })
+      return rows.toReversed().map((row) => ({ timestamp: row.priceTimestamp, price: amount(row.priceE18), freezeReason: row.freezeReason }))
+    },
+  },
+
+  CollateralAsset: {
+    totalBalance: (row) => amount(row.totalBalance, row.decimals),
+    price: indexPrice,
+    parameters: ({ id }, _, context) => parametersOf(context, id),
+  },
+
+  Account: {
+    margin: async (row, _, context) => {
+      const health = await context.healthOf(row)
+      if (!health) return null
+      return {
+        accountValue: e18(health.accountValueE18),
+        collateralValue: e18(health.totalCollateralValueE18),
+        unrealizedPnl: e18(health.unrealizedPnlE18),
+        positionValue: e18(health.totalAbsPositionValueE18),
+        initialMargin: e18(health.initialMarginE18),
+        maintenanceMargin: e18(health.marginRequirementE18),
+        freeCollateral: e18(health.freeCollateralImE18),
+        marginRatio: ratio(health.marginRatioE18),
+        distanceToLiquidation: ratio(health.distanceE18),
+        liquidatable: health.liquidatable,
+        exactness: health.exactness,
+        missing: [...health.missing],
+      }
+    },
+    settlementBalance: (row, _, { deployment }) => amount(row.settlementBalance, deployment.settlementToken.decimals),
+    owedRealizedPnl: (row) => amount(row.owedRealizedPnlE18),
+    badDebt: (row) => amount(row.badDebtE18),
+    collaterals: ({ id }, _, context) => context.balancesOf.load(id),
+    positions: ({ id }, _, context) => context.positionsOf.load(id),
+    ranges: ({ id }, _, context) => context.rangesOf.load(id),
+  },
+
+  CollateralBalance: {
+    asset: ({ assetId }, _, context) => collateral(context, assetId),
+    amount: async (row, _, context) => amount(row.amount, (await collateral(context, row.assetId)).decimals),
+  },
+
+  Position: {
+    account: ({ accountId }) => accountId,
+    market: ({ marketId: id }, _, context) => market(context, id),
+    size: (row) => amount(row.sizeE18),
+    openNotional: (row) => amount(row.openNotionalE18),
+    entryPrice: (row) => {
+      const size = integer(row.sizeE18)
+      return size === 0n ? null : e18((-integer(row.openNotionalE18) * 10n ** 18n) / size)
+    },
+    unrealizedPnl: async (row, _, context) => {
+      const mark = (await context.book())?.markPricesE18.get(row.marketId)
+      return mark === undefined ? null : e18((integer(row.sizeE18) * mark) / 10n ** 18n + integer(row.openNotionalE18))
+    },
+    liquidationPrice: async (row, _, context) => priceOrNull((await positionHealth(context, row))?.liquidationPriceE18),
+    bankruptcyPrice: async (row, _, context) => priceOrNull((await positionHealth(context, row))?.bankruptcyPriceE18),
+    realizedPnl: (row) => amount(row.realizedPnlE18),
+    fundingPaid: (row) => amount(row.fundingPaidE18),
+  },
+
+  LiquidityRange: {
+    market: ({ marketId: id }, _, context) => market(context, id),
+    liquidity: (row) => integer(row.liquidity),
+  },
+
+  Liquidation: {
+    account: ({ accountId }) => accountId,
+    market: ({ marketId: id }, _, context) => market(context, id),
+    size: (row) => amount(row.sizeE18),
+    notional: (row) => amount(row.notionalE18),
+    penalty: (row) => amount(row.penaltyE18),
+    liquidatorFee: (row) => amount(row.liquidatorFeeE18),
+    block: ({ blockNumber }) => blockNumber,
+  },
+
+  CollateralLiquidation: {
+    account: ({ accountId }) => accountId,
+    asset: ({ token }, _, context) => collateral(context, token),
+    amount: async (row, _, context) => amount(row.amount, (await collateral(context, row.token)).decimals),
+    repaid: (row, _, { deployment }) => amount(row.repaid, deployment.settlementToken.decimals),
+    insuranceFundFee: (row, _, { deployment }) => amount(row.insuranceFundFee, deployment.settlementToken.decimals),
+    block: ({ blockNumber }) => blockNumber,
+  },
+
+  InsuranceFund: {
+    capacity: (row, _, { deployment }) => e18(fundCapacityE18(row, deployment.settlementToken.decimals)),
+    wallet: (row, _, { deployment }) => amount(row.walletBalance, deployment.settlementToken.decimals),
+    vault: (row) => amount(row.vaultBalanceE18),
+    inflow: (row) => amount(row.inflowE18),
+    outflow: (row) => amount(row.outflowE18),
+    badDebt: (row) => amount(row.badDebtE18),
+    flows: ({ id }, args, context) => page(facts(context, 'insuranceFundFlow', { fundId: id }), args),
+  },
+
+  InsuranceFundFlow: {
+    amount: (row) => amount(row.amountE18),
+    balanceAfter: (row) => amount(row.balanceAfterE18),
+    block: ({ blockNumber }) => blockNumber,
+  },
+
+  Parameter: {
+    title: (row, _, { protocol }) => specOf(protocol.catalog, row.name, row.scope).title,
+    description: (row, _, { protocol }) => specOf(protocol.catalog, row.name, row.scope).description,
+    subjectLabel: (row, _, { deployment }) => subjectLabel(row.scope, row.subject, deployment),
+    raw: (row) => integer(row.value),
+    display: (row, _, { protocol, deployment }) => displayValue(specOf(protocol.catalog, row.name, row.scope), integer(row.value), row.subject, deployment),
+    unit: (row, _, { protocol, deployment }) => displayUnit(specOf(protocol.catalog, row.name, row.scope), row.subject, deployment),
+    bounds: (row, _, { protocol }) => specOf(protocol.catalog, row.name, row.scope).bounds,
+    settable: (row, _, { protocol }) => specOf(protocol.catalog, row.name, row.scope).setter !== null,
+    advisory: (row, _, { protocol }) => specOf(protocol.catalog, row.name, row.scope).advisoryReason,
+    irreversible: (row, _, { protocol }) => specOf(protocol.catalog, row.name, row.scope).irreversible,
+    history: ({ id }, args, context) => page(facts(context, 'parameterChange', { parameterId: id }), args),
+  },
+
+  ParameterChange: {
+    subjectLabel: (row, _, { deployment }) => subjectLabel(row.scope, row.subject, deployment),
+    oldRaw: (row) => (row.oldValue === null ? null : integer(row.oldValue)),
+    newRaw: (row) => integer(row.newValue),
+    oldDisplay: (row, _, { protocol, deployment }) => (row.oldValue === null ? null : displayValue(specOf(protocol.catalog, row.name, row.scope), integer(row.oldValue), row.subject, deployment)),
+    newDisplay: (row, _, { protocol, deployment }) => displayValue(specOf(protocol.catalog, row.name, row.scope), integer(row.newValue), row.subject, deployment),
+    block: ({ blockNumber }) => blockNumber,
+  },
+
+  Recommendation: {
+    scope: (row) => row.scope as ParameterNode['scope'],
+    title: (row, _, { protocol }) => specOf(protocol.catalog, row.parameter, row.scope as ParameterNode['scope']).title,
+    currentRaw: (row) => integer(row.current),
+    currentDisplay: (row, _, { protocol, deployment }) => displayValue(specOf(protocol.catalog, row.parameter, row.scope as ParameterNode['scope']), integer(row.current), row.subject, deployment),
+    recommendedRaw: (row) => integer(row.recommended),
+    recommendedDisplay: (row, _, { protocol, deployment }) => displayValue(specOf(protocol.catalog, row.parameter, row.scope as ParameterNode['scope']), integer(row.recommended), row.subject, deployment),
+    direction: (row) => row.direction as Direction,
+    evidence: (row) => (row.evidence as unknown as Evidence[]).map(({ label, value, unit, source }) => ({ label, value: String(value), unit, source })),
+    adjustments: (row) => (row.adjustments as unknown as Adjustment[]).map(({ step, from, to, why }) => ({ step, from: String(from), to: String(to), why })),
+    block: ({ run }) => ({ number: run.blockNumber, hash: run.blockHash, timestamp: run.blockTimestamp }),
+  },
+
+  Proposal: {
+    changes: (row, _, { protocol, deployment }) =>
+      (row.changes as unknown as ChangeJson[]).map((change) => {
+        const spec = specOf(protocol.catalog, change.parameter, change.scope)
+        const [from, to] = [BigInt(change.from), BigInt(change.to)]
+        return { ...change, title: spec.title, fromRaw: from, toRaw: to, fromDisplay: displayValue(spec, from, change.subject, deployment), toDisplay: displayValue(spec, to, change.subject, deployment) }
+      }),
+    calls: (row) => (row.calls as unknown as { to: string; value: string; data: string }[]).map((call) => ({ ...call, value: BigInt(call.value) })),
+    draftedAt: (row) => ({ number: row.draftedAtBlock, hash: row.draftedAtBlockHash, timestamp: row.draftedAtTimestamp }),
+    simulation: (row) => {
+      const simulation = row.simulation as unknown as SimulationResult | null
+      return simulation && {
+        block: BigInt(simulation.block),
+        success: simulation.success,
+        gasUsed: simulation.gasUsed == null ? null : BigInt(simulation.gasUsed),
+        failure: simulation.failure,
+        parameters: simulation.parameters.map(({ name, subject: of, before, after }) => ({ name, subject: of, beforeRaw: BigInt(before), afterRaw: BigInt(after) })),
+      }
+    },
+    events: (row) => row.events.map((event) => ({ at: event.at.toISOString(), fromState: event.fromState, toState: event.toState, note: event.note })),
+  },
+}
+
+const priceOrNull = (priceE18: bigint | null | undefined): AmountNode | null => (priceE18 == null ? null : e18(priceE18))
+
+async function positionHealth(context: Context, row: { accountId: string; marketId: string }) {
+  const health = (await context.book())?.exposed(row.accountId)
+  return health?.positions.find((position) => position.market.toLowerCase() === row.marketId)
+}

@@ -1,0 +1,130 @@
+/** The API's server: GraphQL, the console's pages, and a health check, on one port. */
+import { existsSync, readFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import { ApolloServer } from '@apollo/server'
+import { ApolloServerPluginDrainHttpServer } from '@apollo/server/plugin/drainHttpServer'
+import { ApolloServerPluginLandingPageDisabled } from '@apollo/server/plugin/disabled'
+import { expressMiddleware } from '@as-integrations/express5'
+import express from 'express'
+import type { NextFunction, Request, Response } from 'express'
+import { BadInputError } from '../../core/errors.ts'
+import type { BulwarkError } from '../../core/errors.ts'
+import type { Logger } from '../../core/log.ts'
+import { createContext } from './context.ts'
+import type { Context, Services } from './context.ts'
+import { errorFormatter } from './errors.ts'
+import { LIMITS, limitsPlugin } from './limits.ts'
+import type { Limits } from './limits.ts'
+import { resolvers } from './resolvers.ts'
+
+export type ServerOptions = Services & {
+  readonly log: Logger
+  readonly host: string
+  /** 0 takes a free one. */
+  readonly port: number
+  readonly limits?: Limits
+}
+
+export type ApiServer = { readonly url: string; readonly port: number; close(): Promise<void> }
+
+const schemaFile = new URL('../../schema.graphql', import.meta.url)
+const pagesDir = fileURLToPath(new URL('../../console/dist', import.meta.url))
+
+/** Nothing but what this server itself gives may load, and no other page may frame it. */
+const CONTENT_SECURITY_POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+/** Listens once the returned promise is there. Throws BadInputError where the port is taken. */
+export async function startServer(options: ServerOptions): Promise<ApiServer> {
+  const { log, host, port, limits = LIMITS } = options
+  const app = express()
+  const http = createServer(app)
+  const apollo = new ApolloServer<Context>({
+    typeDefs: readFileSync(schemaFile, 'utf8'),
+    resolvers,
+    introspection: true,
+    includeStacktraceInErrorResponses: false,
+    stopOnTerminationSignals: false,
+    parseOptions: { maxTokens: limits.maxTokens },
+    formatError: errorFormatter(log),
+    logger: { debug: () => {}, info: (message) => log.info(message), warn: (message) => log.warn(message), error: (message) => log.error(message) },
+    plugins: [
+      limitsPlugin<Context>(limits),
+      closeSnapshots,
+      ApolloServerPluginLandingPageDisabled(),
+      ApolloServerPluginDrainHttpServer({ httpServer: http, stopGracePeriodMillis: 2000 }),
+    ],
+  })
+  await apollo.start()
+
+  app.disable('x-powered-by')
+  app.use(refuseForeignHosts(new Set([host.toLowerCase(), 'localhost'])))
+  app.use((_request, response, next) => {
+    response.set({ 'Content-Security-Policy': CONTENT_SECURITY_POLICY, 'X-Content-Type-Options': 'nosniff', 'Referrer-Policy': 'no-referrer' })
+    next()
+  })
+  app.get('/healthz', async (_request, response) => {
+    const { health, parts } = await options.status.read()
+    response.status(parts.some((part) => part.name === 'database' && part.health === 'DOWN') ? 503 : 200).json({ health, parts: Object.fromEntries(parts.map((part) => [part.name, part.health])) })
+  })
+  // A browser that opens the address gets the query page; a GET with a query is GraphQL's own.
+  app.get('/graphql', (request, response, next) => {
+    if (request.query['query'] === undefined && request.accepts(['json', 'html']) === 'html') sendPage('sandbox.html', response)
+    else next()
+  })
+  app.use('/graphql', express.json({ limit: '256kb' }), expressMiddleware(apollo, { context: async () => createContext(options) }))
+  app.get('/', (_request, response) => sendPage('index.html', response))
+  app.use('/assets', express.static(`${pagesDir}/assets`, { immutable: true, maxAge: '1y', fallthrough: true }))
+  app.use((request, response) => {
+    response.status(404).json(answer('NOT_FOUND', `Found no page ${request.path.slice(0, 100)}, allowed are / for the console and /graphql for queries; open one of these`))
+  })
+  app.use((error: unknown, _request: Request, response: Response, _next: NextFunction) => {
+    const { status, type } = error as { status?: number; type?: string }
+    if (type === 'entity.too.large') response.status(413).json(answer('BAD_INPUT', 'Found a request above 256 kB, allowed is less; ask for less in one request'))
+    else if (typeof status === 'number' && status < 500) response.status(status).json(answer('BAD_INPUT', 'Found a body that is no JSON object, allowed is {"query": "…", "variables": {…}}; correct it'))
+    else {
+      log.error({ err: error }, 'a request failed before GraphQL')
+      response.status(500).json(answer('INTERNAL', 'Internal error; see the server’s log'))
+    }
+  })
+
+  await new Promise<void>((resolve, reject) => {
+    http.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, host, port)))
+    http.listen(port, host, resolve)
+  })
+  const bound = (http.address() as AddressInfo).port
+  const name = host.includes(':') ? `[${host}]` : host === '0.0.0.0' ? '127.0.0.1' : host
+  return { url: `http://${name}:${bound}`, port: bound, close: () => apollo.stop() }
+}
+
+/** The snapshot of a request ends when its answer goes out. */
+const closeSnapshots = {
+  requestDidStart: async () => ({ willSendResponse: async ({ contextValue }: { contextValue: Context }) => contextValue.close() }),
+}
+
+const answer = (code: string, message: string) => ({ errors: [{ message, extensions: { code } }] })
+
+function sendPage(file: string, response: Response): void {
+  const path = `${pagesDir}/${file}`
+  if (existsSync(path)) response.set('Cache-Control', 'no-cache').sendFile(path)
+  else response.status(503).type('text/plain').send('The pages are not built yet: run npm run build, and reload.\nThe API itself answers POST /graphql.\n')
+}
+
+/**
+ * Until there is sign-in, whoever reaches the port may draft proposals. A browser on this machine reaches it for any web
+ * page whose name is made to resolve to 127.0.0.1, so only names of ours, and plain addresses, are served.
+ */
+function refuseForeignHosts(names: ReadonlySet<string>) {
+  return (request: Request, response: Response, next: NextFunction): void => {
+    const name = (request.headers.host ?? '').replace(/:\d+$/, '').toLowerCase()
+    if (names.has(name) || /^\d{1,3}(\.\d{1,3}){3}$/.test(name) || /^\[[0-9a-f:.]+\]$/.test(name)) next()
+    else response.status(403).json(answer('FORBIDDEN_HOST', `Found a request for host "${name.slice(0, 100)}", allowed are ${[...names].join(', ')} and IP addresses; open one of these, or set API_HOST to the name`))
+  }
+}
+
+function listenError(error: NodeJS.ErrnoException, host: string, port: number): BulwarkError {
+  if (error.code === 'EADDRINUSE') return new BadInputError(`Found port ${port} of ${host} taken, allowed is a free one; stop what listens there or set API_PORT`, { port })
+  if (error.code === 'EACCES') return new BadInputError(`Found no right to listen on port ${port}, allowed is 1024 or above; set API_PORT`, { port })
+  return new BadInputError(`Found no way to listen on ${host}:${port} (${error.code ?? error.message}), allowed is an address of this machine; set API_HOST and API_PORT`, { port })
+}

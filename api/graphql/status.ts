@@ -1,0 +1,140 @@
+/** How every part is doing. It answers whatever is down, and keeps the last block that it saw. */
+import type { PrismaClient } from '../../prisma/client.ts'
+import type { MirrorStatus } from '../../prisma/generated/client.ts'
+import type { Deployment } from '../../protocols/adapter.ts'
+import type { Chain } from './chain.ts'
+import { firstLine } from './chain.ts'
+import type { IndexedBlock } from './context.ts'
+import type { PartHealth, PartStatus, Status } from './generated/resolvers.ts'
+import type { MarginService } from './margins.ts'
+
+export type StatusService = { read(): Promise<Status> }
+
+/** A job that runs in this process says how its last run went. */
+export type Job = { readonly name: string; health(): { readonly health: PartHealth; readonly detail: string } }
+
+const ASK_MS = 2500
+/** Answers are shared by the requests of this long, ms. */
+const SHARED_MS = 1000
+/** A mirror that has written nothing for this long is gone, ms. */
+const MIRROR_SILENT_MS = 30_000
+/** Behind the chain by more than this, the index is late, blocks. */
+const LATE_BLOCKS = 30n
+
+export function createStatus(options: { prisma: PrismaClient; chain: Chain; deployment: Deployment; margins: MarginService; jobs: readonly Job[]; now?: () => number }): StatusService {
+  const { prisma, chain, deployment, margins, jobs, now = Date.now } = options
+  let lastIndexed: IndexedBlock | null = null
+  let shared: { answer: Promise<Status>; until: number } | null = null
+
+  const look = async (): Promise<Status> => {
+    const [database, head] = await Promise.all([
+      attempt(async () => {
+        const [mirror, checkpoint] = await Promise.all([prisma.mirrorStatus.findUnique({ where: { id: 1 } }), prisma.checkpoint.findFirst({ orderBy: { blockNumber: 'desc' } })])
+        return { mirror, checkpoint }
+      }),
+      attempt(async () => {
+        const [block, chainId] = await Promise.all([chain.head(), chain.client.getChainId()])
+        return { ...block, chainId }
+      }),
+    ])
+    if ('value' in database) {
+      const { checkpoint } = database.value
+      lastIndexed = checkpoint && { number: checkpoint.blockNumber, hash: checkpoint.blockHash, timestamp: checkpoint.blockTimestamp }
+    }
+    const mirror = 'value' in database ? database.value.mirror : null
+    const block = 'value' in head ? head.value : null
+    const parts: PartStatus[] = [
+      chainPart(head, deployment),
+      graphNodePart(database, now()),
+      mirrorPart(database, now()),
+      'value' in database ? up('database', 'It answers.') : down('database', `It does not answer (${database.error}); start it or check DATABASE_URL, figures come back by themselves.`),
+      marginPart(margins),
+      ...jobs.map((job) => ({ name: job.name, ...job.health() })),
+      up('api', 'It answers.'),
+    ]
+    // Where the chain itself is away, the mirror's last sight of its head is the best there is; its age is then unknown.
+    const lag = block && lastIndexed ? block.number - lastIndexed.number : mirror?.chainBlock != null && lastIndexed ? mirror.chainBlock - lastIndexed.number : null
+    return {
+      network: deployment.network,
+      chainId: deployment.chainId,
+      indexed: lastIndexed,
+      ageSec: block && lastIndexed ? Math.max(0, Number(block.timestamp - lastIndexed.timestamp)) : null,
+      lagBlocks: block && lag !== null ? Math.max(0, Number(lag)) : null,
+      health: parts.some((part) => part.health === 'DOWN') ? 'DOWN' : parts.some((part) => part.health === 'DEGRADED') ? 'DEGRADED' : 'UP',
+      parts,
+    }
+  }
+
+  return {
+    read: () => {
+      if (shared === null || now() > shared.until) shared = { answer: look(), until: now() + SHARED_MS }
+      return shared.answer
+    },
+  }
+}
+
+type Attempt<T> = { readonly value: T } | { readonly error: string }
+
+/** Never throws, and never takes longer than `ASK_MS`. */
+async function attempt<T>(ask: () => Promise<T>): Promise<Attempt<T>> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<Attempt<T>>((resolve) => (timer = setTimeout(() => resolve({ error: `no answer within ${ASK_MS / 1000} s` }), ASK_MS)))
+  try {
+    return await Promise.race([late, ask().then((value) => ({ value }), (error: unknown) => ({ error: reason(error) }))])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** A driver's reason without its invocation, address or credentials. */
+function reason(error: unknown): string {
+  const texts: string[] = []
+  for (let cause = error; cause instanceof Error && texts.length < 5; cause = cause.cause) texts.push(`${(cause as { code?: string }).code ?? ''} ${cause.message}`)
+  const known = /ECONNREFUSED|ECONNRESET|ENOTFOUND|ETIMEDOUT|does not exist|authentication failed|P1001|fetch failed|Can't reach/i.exec(texts.join(' '))?.[0]
+  return known === undefined ? firstLine(error).trim() || 'no reason given' : /ECONNREFUSED|P1001|Can't reach|fetch failed/i.test(known) ? 'connection refused' : known
+}
+
+const up = (name: string, detail: string): PartStatus => ({ name, health: 'UP', detail })
+const degraded = (name: string, detail: string): PartStatus => ({ name, health: 'DEGRADED', detail })
+const down = (name: string, detail: string): PartStatus => ({ name, health: 'DOWN', detail })
+
+function chainPart(head: Attempt<{ number: bigint; chainId: number }>, deployment: Deployment): PartStatus {
+  if ('error' in head) return down('chain', `It does not answer (${head.error}); start it or check RPC_URL. The last indexed block is served meanwhile.`)
+  if (head.value.chainId !== deployment.chainId) return down('chain', `Found chain id ${head.value.chainId}, ${deployment.network} has ${deployment.chainId}; point RPC_URL at ${deployment.network}.`)
+  return up('chain', `Its head is block ${head.value.number}.`)
+}
+
+type Stored = Attempt<{ mirror: MirrorStatus | null }>
+const UNKNOWN = 'Not known while the database does not answer.'
+
+const silentFor = (mirror: MirrorStatus, now: number): number => now - mirror.updatedAt.getTime()
+
+function graphNodePart(database: Stored, now: number): PartStatus {
+  if ('error' in database) return degraded('graph-node', UNKNOWN)
+  const { mirror } = database.value
+  if (mirror === null) return degraded('graph-node', 'Not known before the mirror has asked it.')
+  if (silentFor(mirror, now) > MIRROR_SILENT_MS) return degraded('graph-node', 'Not known while the mirror is silent.')
+  if (mirror.errorPart === 'graph-node' || mirror.errorPart === 'index') return down('graph-node', mirror.error ?? 'The mirror cannot follow it.')
+  if (mirror.graphNodeBlock === null) return degraded('graph-node', 'It has indexed no block yet.')
+  const behind = mirror.chainBlock === null ? 0n : mirror.chainBlock - mirror.graphNodeBlock
+  if (behind > LATE_BLOCKS) return degraded('graph-node', `It stands at block ${mirror.graphNodeBlock}, ${behind} blocks behind the chain; wait while it catches up.`)
+  return up('graph-node', `It stands at block ${mirror.graphNodeBlock}.`)
+}
+
+function mirrorPart(database: Stored, now: number): PartStatus {
+  if ('error' in database) return degraded('mirror', UNKNOWN)
+  const { mirror } = database.value
+  if (mirror === null) return degraded('mirror', 'It has not started yet; wait for its first step.')
+  const silent = silentFor(mirror, now)
+  if (silent > MIRROR_SILENT_MS) return down('mirror', `It has said nothing for ${Math.round(silent / 1000)} s; see its log and start it again.`)
+  if (mirror.error !== null) return degraded('mirror', mirror.error)
+  if (mirror.state === 'FOLLOWING') return up('mirror', `It follows at block ${mirror.indexedBlock ?? 0n}${mirror.reorgCount > 0 ? `, after ${mirror.reorgCount} reorganisations` : ''}.`)
+  return degraded('mirror', mirror.state === 'CATCHING_UP' ? `It is catching up at block ${mirror.indexedBlock ?? 0n}; wait until it is near the chain's head.` : 'It is starting; wait for its first step.')
+}
+
+function marginPart(margins: MarginService): PartStatus {
+  const last = margins.last()
+  if (last === null) return up('margin', 'Not asked for yet.')
+  if (last.gaps.length === 0) return up('margin', `Margins of ${last.accounts} accounts with positions are known.`)
+  return degraded('margin', `Unknown in part: ${last.gaps.join('; ')}. It is tried again with the next request.`)
+}

@@ -1,0 +1,142 @@
+/** A small book of rows: three markets, seven accounts, flows and changes, with amounts that a float cannot hold. */
+import type { Chain } from '../../api/graphql/chain.ts'
+import { createMargins } from '../../api/graphql/margins.ts'
+import type { Services } from '../../api/graphql/context.ts'
+import { createStatus } from '../../api/graphql/status.ts'
+import type { Job } from '../../api/graphql/status.ts'
+import { UnavailableError } from '../../core/errors.ts'
+import { createLogger } from '../../core/log.ts'
+import type { PrismaClient } from '../../prisma/client.ts'
+import type { Proposals } from '../../proposals/index.ts'
+import type { Deployment, Hex } from '../../protocols/adapter.ts'
+import { curie } from '../../protocols/curie/index.ts'
+
+export const log = createLogger('test', 'silent')
+export const deployment: Deployment = curie.deployments['devnet']!
+export const BLOCK = { number: 1000n, hash: `0x${'ab'.repeat(32)}`, timestamp: 1_700_000_000n }
+/** 1e27 + 1: beyond 2^53, and beyond the 17 figures of a float64. */
+export const LARGE = '1000000000000000000000000001'
+
+export const addressOf = (n: number): string => `0x${n.toString(16).padStart(40, '0')}`
+const hashOf = (n: number): string => `0x${n.toString(16).padStart(64, '0')}`
+const lower = (text: string): string => text.toLowerCase()
+
+/** A chain that nobody answers for. */
+export const noChain: Chain = {
+  client: { getChainId: () => Promise.reject(new Error('connect ECONNREFUSED 127.0.0.1:1')) } as unknown as Chain['client'],
+  head: () => Promise.reject(new Error('connect ECONNREFUSED 127.0.0.1:1')),
+  callAll: () => Promise.reject(new UnavailableError({ part: 'chain', found: 'it does not answer', action: 'start it' })),
+}
+
+/** A chain that answers `head` and gives the same bytes for every call. */
+export const chainAt = (number: bigint, timestamp: bigint, answers: (to: string, data: string) => Hex | null): Chain => ({
+  client: { getChainId: async () => deployment.chainId } as unknown as Chain['client'],
+  head: async () => ({ number, hash: BLOCK.hash as Hex, timestamp }),
+  callAll: async (calls) => calls.map(({ to, data }) => answers(to, data)),
+})
+
+export function services(prisma: PrismaClient, chain: Chain, options: { jobs?: readonly Job[]; proposals?: Partial<Proposals>; now?: () => number } = {}): Services {
+  const margins = createMargins({ chain, deployment, catalog: curie.catalog, log })
+  const status = createStatus({ prisma, chain, deployment, margins, jobs: options.jobs ?? [], ...(options.now ? { now: options.now } : {}) })
+  return { prisma, protocol: curie, deployment, margins, status, proposals: (options.proposals ?? {}) as Proposals }
+}
+
+/** Accounts 1–5 hold positions (1: 2 vETH long, 2: 1 vETH short, 3: vBTC long, 4 and 5: vETH long), 6 and 7 hold none. */
+export async function seed(prisma: PrismaClient): Promise<void> {
+  const at = { createdAtBlock: 10n, createdAtTimestamp: 1_699_000_000n, updatedAtBlock: 900n, updatedAtTimestamp: 1_699_999_000n }
+  const updated = { updatedAtBlock: 900n, updatedAtTimestamp: 1_699_999_000n }
+  const protocolId = lower(deployment.contracts.clearingHouse)
+  await prisma.protocol.create({ data: { id: protocolId, name: 'curie', settlementToken: lower(deployment.settlementToken.address), settlementTokenDecimals: 6, marketCount: 3, accountCount: 7, openPositionCount: 5, liquidationCount: 5, ...updated } })
+
+  for (const [index, market] of deployment.markets.entries()) {
+    const feedId = lower(market.chainlinkFeed)
+    await prisma.oracleFeed.create({ data: { id: feedId, dispatcher: lower(market.priceFeed), priceE18: index === 0 ? '2000000000000000000001' : '40000000000000000000000', priceTimestamp: BLOCK.timestamp - 30n, freezeReason: 0, fallback: false, updateCount: 3, ...updated } })
+    for (let i = 0; i < 3; i++) await prisma.priceUpdate.create({ data: { id: `${hashOf(index * 10 + i)}00`, feedId, priceE18: `${1990 + i * 5}000000000000000000`, priceTimestamp: BLOCK.timestamp - 90n + BigInt(i) * 30n, freezeReason: 0, ...fact(800 + i, 0) } })
+    await prisma.market.create({
+      data: {
+        id: lower(market.baseToken), protocolId, symbol: market.symbol, pool: lower(market.pool), poolFeeE6: 3000, state: 'OPEN', feedId,
+        // sqrt(2000) · 2^96, rounded down.
+        sqrtPriceX96: index === 0 ? '3543191142285914205922034323214' : null,
+        openInterestLongE18: LARGE, openInterestShortE18: '1000000000000000000', volumeE18: '5', liquidatedNotionalE18: '123000000000000000000', liquidationCount: 5, feesE18: '0', ...at,
+      },
+    })
+  }
+  const weth = deployment.collaterals[0]!
+  await prisma.collateralAsset.create({ data: { id: lower(weth.token), protocolId, symbol: weth.symbol, decimals: weth.decimals, priceFeed: lower(weth.priceFeed), totalBalance: '3000000000000000001', ...updated } })
+
+  const [eth, btc] = deployment.markets
+  for (let n = 1; n <= 7; n++) {
+    const id = addressOf(n)
+    await prisma.account.create({ data: { id, protocolId, owedRealizedPnlE18: '0', settlementBalance: n === 7 ? '-1' : '1000000000', openPositionCount: n <= 5 ? 1 : 0, openRangeCount: 0, liquidationCount: n === 1 ? 5 : 0, badDebtE18: n === 7 ? LARGE : '0', ...at } })
+    if (n > 5) continue
+    const market = n === 3 ? btc! : eth!
+    const short = n === 2
+    const size = n === 1 ? 2n : 1n
+    await prisma.position.create({
+      data: {
+        id: `${id}${lower(market.baseToken).slice(2)}`, accountId: id, marketId: lower(market.baseToken),
+        sizeE18: `${(short ? -size : size) * 10n ** 18n}`, rawSizeE18: `${(short ? -size : size) * 10n ** 18n}`, openRangeCount: 0, openNotionalE18: `${(short ? 1n : -1n) * size * 1900n * 10n ** 18n}`, realizedPnlE18: '0', fundingPaidE18: '1', ...at,
+      },
+    })
+  }
+  await prisma.position.create({ data: { id: `${addressOf(6)}${lower(eth!.baseToken).slice(2)}`, accountId: addressOf(6), marketId: lower(eth!.baseToken), sizeE18: '0', rawSizeE18: '0', openRangeCount: 0, openNotionalE18: '0', realizedPnlE18: '5', fundingPaidE18: '0', ...at } })
+  await prisma.collateralBalance.create({ data: { id: `${addressOf(6)}${lower(weth.token).slice(2)}`, accountId: addressOf(6), assetId: lower(weth.token), amount: '3000000000000000001', ...updated } })
+
+  for (let i = 0; i < 5; i++) {
+    // Two in one block: the log index decides between them.
+    await prisma.liquidation.create({ data: { id: `${hashOf(100 + i)}0${i}`, accountId: addressOf(1), marketId: lower(eth!.baseToken), liquidator: addressOf(9), sizeE18: '1', notionalE18: `${i}`, penaltyE18: '3', liquidatorFeeE18: '1', sizeAfterE18: '0', ...fact(500 + Math.floor(i / 2), i) } })
+  }
+
+  const fundId = lower(deployment.contracts.insuranceFund)
+  await prisma.insuranceFund.create({ data: { id: fundId, protocolId, walletBalance: '1500000', vaultBalanceE18: '-500000000000000001', inTransit: '0', inflowE18: LARGE, outflowE18: '7', badDebtE18: '7', ...updated } })
+  await prisma.insuranceFundFlow.create({ data: { id: `${hashOf(200)}00`, fundId, kind: 'BAD_DEBT', amountE18: '-7', counterparty: addressOf(7), balanceAfterE18: '999999999999999999', ...fact(700, 1) } })
+
+  const values: Record<string, bigint> = { imRatio: 100_000n, mmRatio: 62_500n, mmRatioBuffer: 2000n, debtNonSettlementTokenValueRatio: 750_000n, debtThreshold: 10_000_000_000n, collateralRatio: 700_000n, marketMaxPriceSpreadRatio: 100_000n }
+  for (const ref of curie.catalog.refs(deployment)) {
+    const spec = curie.catalog.find(ref.name)
+    const subject = lower(ref.subject)
+    const id = parameterId(ref.name, subject)
+    await prisma.parameter.create({ data: { id, protocolId, name: ref.name, scope: spec.scope, subject, contract: addressOf(77), value: (values[ref.name] ?? 1n).toString(), source: 'EVENT', changeCount: 1, ...updated } })
+  }
+  const band = { name: 'marketMaxPriceSpreadRatio', subject: lower(eth!.baseToken) }
+  for (let i = 0; i < 3; i++) {
+    await prisma.parameterChange.create({ data: { id: `${hashOf(300 + i)}00`, parameterId: parameterId(band.name, band.subject), ...band, scope: 'MARKET', contract: addressOf(77), oldValue: i === 0 ? null : '62500', newValue: i === 2 ? '100000' : '62500', sender: addressOf(8), ...fact(600 + i, 0) } })
+  }
+
+  await prisma.checkpoint.create({ data: { blockNumber: BLOCK.number, blockHash: BLOCK.hash, blockTimestamp: BLOCK.timestamp, rowCount: 1 } })
+  await prisma.mirrorStatus.create({ data: { id: 1, state: 'FOLLOWING', indexedBlock: BLOCK.number, indexedHash: BLOCK.hash, indexedTimestamp: BLOCK.timestamp, graphNodeBlock: BLOCK.number, chainBlock: BLOCK.number + 1n, chainTimestamp: BLOCK.timestamp + 2n } })
+
+  await prisma.recommendationRun.create({ data: { id: '1000-aaaa', blockNumber: BLOCK.number, blockHash: BLOCK.hash, blockTimestamp: BLOCK.timestamp, inputsDigest: 'aa'.repeat(32), codeVersion: '1', inputs: {} } })
+  await prisma.recommendation.create({ data: recommendation('1000-aaaa', band, { urgency: 80, settable: true, direction: 'TIGHTEN', current: '100000', recommended: '62500' }) })
+  await prisma.recommendation.create({ data: recommendation('1000-aaaa', { name: 'mmRatio', subject: protocolId }, { urgency: 90, settable: false, direction: 'TIGHTEN', current: '62500', recommended: '70000' }) })
+  await prisma.recommendationRun.create({ data: { id: '990-bbbb', blockNumber: 990n, blockHash: BLOCK.hash, blockTimestamp: BLOCK.timestamp, inputsDigest: 'bb'.repeat(32), codeVersion: '1', inputs: {} } })
+  await prisma.recommendation.create({ data: recommendation('990-bbbb', band, { urgency: 100, settable: true, direction: 'TIGHTEN', current: '100000', recommended: '1' }) })
+
+  for (let i = 0; i < 3; i++) {
+    await prisma.proposal.create({
+      data: {
+        id: `p${i}`, title: `Proposal ${i}`, state: i === 0 ? 'APPLIED' : 'AWAITING_SIGNATURES', network: 'devnet', chainId: deployment.chainId, safe: lower(deployment.safe!.address), threshold: 2, nonce: i,
+        changes: [{ parameter: band.name, scope: 'MARKET', subject: band.subject, subjectLabel: 'vETH', from: '100000', to: '62500' }],
+        calls: [{ to: addressOf(77), value: '0', data: '0x1234' }], safeTx: { to: addressOf(77), nonce: String(i) }, safeTxHash: hashOf(400 + i), domainHash: hashOf(500), messageHash: hashOf(600 + i),
+        draftedAtBlock: 900n, draftedAtBlockHash: BLOCK.hash, draftedAtTimestamp: BLOCK.timestamp, validUntil: BLOCK.timestamp + 259_200n,
+        simulation: { block: '900', blockHash: BLOCK.hash, success: true, failure: null, gasUsed: '123456', results: [], parameters: [{ name: band.name, subject: band.subject, before: '100000', after: '62500', expected: '62500' }] },
+        recommendationIds: [], signatures: { create: i === 0 ? [] : [{ signer: addressOf(50), signature: '0x12' }] }, events: { create: [{ fromState: null, toState: 'DRAFT', note: 'Drafted' }] },
+      },
+    })
+  }
+}
+
+export const parameterId = (name: string, subject: string): string => `0x${Buffer.from(name).toString('hex')}${subject.slice(2)}`
+
+function fact(block: number, logIndex: number) {
+  return { blockNumber: BigInt(block), timestamp: 1_699_000_000n + BigInt(block), transactionHash: hashOf(block), logIndex }
+}
+
+function recommendation(runId: string, of: { name: string; subject: string }, values: { urgency: number; settable: boolean; direction: string; current: string; recommended: string }) {
+  const spec = curie.catalog.find(of.name)
+  return {
+    id: `${runId}:${of.name}:${of.subject}`, runId, parameter: of.name, scope: spec.scope, subject: of.subject, subjectLabel: spec.scope === 'MARKET' ? 'vETH' : 'protocol', modelValue: 0.0625, confidence: 0.8,
+    reason: 'The 99 % move of 15 minutes is 4.1 %, and the band is 10 %.', evidence: [{ label: '99 % move of 15 minutes', value: '0.0412345678', unit: '', source: 'PriceUpdate of the last 30 days' }],
+    adjustments: [{ step: 'clamp', from: '7 %', to: '6.25 %', why: 'policy bounds' }], model: 'volatility-band', modelVersion: '1', inputsDigest: 'cc'.repeat(32), inputs: {}, advisory: values.settable ? null : 'advisory: needs an upgrade', ...values,
+  }
+}
