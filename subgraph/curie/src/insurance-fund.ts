@@ -4,7 +4,7 @@ import { FeeDistributed, Repaid } from '../generated/InsuranceFund/InsuranceFund
 import { Transfer } from '../generated/SettlementToken/ERC20'
 import { CLEARING_HOUSE, INSURANCE_FUND, VAULT } from '../generated/network'
 import { parameterId } from './parameters'
-import { ZERO, addressToInt, factId, settlementToE18 } from './units'
+import { ZERO, addressToInt, factId, intToAddress, settlementToE18 } from './units'
 
 export function handleFundReceived(event: Transfer): void { receive(event) }
 export function handleFundSent(event: Transfer): void { send(event) }
@@ -114,10 +114,4 @@ function distribute(event: FeeDistributed): void {
   let counterparty: Bytes | null = null
   if (beneficiary !== null) counterparty = intToAddress(beneficiary.value)
   recordFlow(event, loadFund(), 'DISTRIBUTED', settlementToE18(event.params.surplus).neg(), counterparty, null)
-}
-
-function intToAddress(value: BigInt): Bytes {
-  const address = new Bytes(20)
-  for (let i = 0; i < 20 && i < value.length; i++) address[19 - i] = value[i]
-  return address
 }

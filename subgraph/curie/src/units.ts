@@ -43,6 +43,15 @@ export function e18ToSettlement(amountE18: BigInt): BigInt {
 
 /** An address as its unsigned integer. */
 export function addressToInt(address: Bytes): BigInt {
-  // BigInt reads little endian, an address is big endian.
-  return BigInt.fromUnsignedBytes(changetype<Bytes>(Bytes.fromUint8Array(address).reverse()))
+  // BigInt reads little endian, an address is big endian. Bytes.reverse() would turn the address itself around.
+  const littleEndian = new Bytes(address.length)
+  for (let i = 0; i < address.length; i++) littleEndian[i] = address[address.length - 1 - i]
+  return BigInt.fromUnsignedBytes(littleEndian)
+}
+
+/** The address that an unsigned integer stands for. */
+export function intToAddress(value: BigInt): Bytes {
+  const address = new Bytes(20)
+  for (let i = 0; i < 20; i++) address[19 - i] = i < value.length ? value[i] : 0
+  return address
 }
