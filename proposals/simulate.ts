@@ -47,7 +47,7 @@ export async function readParameter({ catalog, deployment }: Target, client: { c
  * alone, sent by the Safe, to say which one fails. Also fails where a value before is not `from`, or after not `to`.
  * A failing batch is a result, not an error; throws UnavailableError where the chain or the fork does not answer.
  */
-export async function simulate(target: Target, changes: readonly Change[], built: Built, options: { rpcUrl: string; stateDir: string; block: { number: bigint; timestamp: bigint } }): Promise<SimulationResult> {
+export async function simulate(target: Target, changes: readonly Change[], built: Built, options: { rpcUrl: string; stateDir: string; block: { number: bigint; hash: Hex } }): Promise<SimulationResult> {
   const { deployment } = target
   const safe = safeOf(deployment)
   const [owner] = safe.owners
@@ -57,6 +57,9 @@ export async function simulate(target: Target, changes: readonly Change[], built
     if (!(error instanceof BlockNotFoundError)) throw error
     throw new UnavailableError({ part: 'chain', found: `block ${options.block.number} is not there`, action: 'wait for the index to follow the chain, and simulate again' })
   })
+  if (pinned.hash !== options.block.hash) {
+    throw new UnavailableError({ part: 'mirror', found: `block ${options.block.number} is ${options.block.hash} in the index and ${pinned.hash} on chain`, action: 'wait for the index to follow the reorganisation, and simulate again' })
+  }
   const fork = await openFork({ rpcUrl: options.rpcUrl, blockNumber: options.block.number, chainId: deployment.chainId, stateDir: options.stateDir })
   try {
     const { client } = fork

@@ -215,6 +215,20 @@ describe('faults', () => {
     await expect(elsewhere.draft({ title: 'Band', changes: [band(70_000n)] })).rejects.toThrow(/Found threshold 2 at Safe 0x[0-9a-f]{40}, recorded is 3/)
   })
 
+  test('behavior: two owners who sign at once make it READY', async () => {
+    const { id } = await proposals.draft({ title: 'Band', changes: [band(70_000n)] })
+    await proposals.simulate(id)
+    const proposal = await proposals.requestSignatures(id)
+    await Promise.all([signBy(proposal, 0), signBy(proposal, 1)])
+    expect(await proposals.get(id)).toMatchObject({ state: 'READY', signatures: [{}, {}] })
+  })
+
+  test('error: the index and the chain disagree on the block to simulate at', async () => {
+    const { id } = await proposals.draft({ title: 'Band', changes: [band(70_000n)] })
+    await prisma.checkpoint.updateMany({ data: { blockHash: `0x${'00'.repeat(32)}` } })
+    await expect(proposals.simulate(id)).rejects.toThrow(/^mirror: block \d+ is 0x0{64} in the index and 0x[0-9a-f]{64} on chain; wait for the index to follow the reorganisation/)
+  })
+
   test('behavior: two drafts at once take two nonces', async () => {
     const drafts = await Promise.all([band(70_000n), band(71_000n, chain.deployment.markets[1]!.symbol)].map((change) => proposals.draft({ title: 'At once', changes: [change] })))
     expect(new Set(drafts.map((draft) => draft.nonce)).size).toBe(2)
