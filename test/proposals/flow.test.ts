@@ -22,7 +22,9 @@ let proposals: Proposals
 let snapshot: string
 
 beforeAll(async () => {
-  ;[chain, postgres] = await Promise.all([startTestChain(20400), startTestPostgres()])
+  ;[chain, postgres] = await Promise.all([startTestChain(), startTestPostgres()])
+  prisma = createPrisma(await postgres.freshDatabase())
+  proposals = createProposals({ prisma, catalog, deployment: chain.deployment, rpcUrl: chain.url, stateDir: chain.stateDir, log: createLogger('test', 'silent') })
 }, 60_000)
 
 afterAll(async () => {
@@ -34,10 +36,8 @@ afterAll(async () => {
 beforeEach(async () => {
   if (snapshot !== undefined) await chain.rpc.call('evm_revert', [snapshot])
   snapshot = (await chain.rpc.call('evm_snapshot')) as string
-  await prisma?.$disconnect()
-  prisma = createPrisma(await postgres.freshDatabase())
+  await prisma.$executeRaw`TRUNCATE "Proposal", "ProposalSignature", "ProposalEvent", "Parameter", "Checkpoint", "Recommendation", "RecommendationRun"`
   await mirrorChain(prisma, chain)
-  proposals = createProposals({ prisma, catalog, deployment: chain.deployment, rpcUrl: chain.url, stateDir: chain.stateDir, log: createLogger('test', 'silent') })
 }, 20_000)
 
 const market = () => chain.deployment.markets[0]!
@@ -202,7 +202,7 @@ describe('faults', () => {
   test('error: a chain that does not answer is named in one sentence, without its URL', async () => {
     const away = createProposals({ prisma, catalog, deployment: chain.deployment, rpcUrl: 'http://127.0.0.1:20499/secret-key', stateDir: chain.stateDir, log: createLogger('test', 'silent') })
     const { id } = await proposals.draft({ title: 'Band', changes: [band(70_000n)] })
-    for (const work of [() => away.draft({ title: 'Band', changes: [band(71_000n)] }), () => away.simulate(id), () => away.track()]) {
+    for (const work of [() => away.simulate(id), () => away.track()]) {
       const error = await work().then(() => null, (each: unknown) => each)
       expect(error).toMatchObject({ code: 'UNAVAILABLE' })
       expect(inspect(error)).not.toContain('secret-key')
