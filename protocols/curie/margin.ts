@@ -145,7 +145,11 @@ export type AccountHealth = {
   readonly tier: MarginTier
   /** Account value below the requirement: its liquidity may be cancelled, and its positions liquidated once it has none. */
   readonly belowMaintenance: boolean
-  /** A position may be liquidated now: below maintenance, no liquidity in an open market, a taker position in one. */
+  /**
+   * A position may be liquidated now: below maintenance, no liquidity in an open market, a taker position in one.
+   * Two things outside the account can still stop it: the liquidator's own margin, and an insurance fund whose capacity
+   * is less than the debt that would remain (CH_IIC).
+   */
   readonly liquidatable: boolean
   readonly collateralLiquidatable: boolean
   readonly positions: readonly PositionHealth[]
