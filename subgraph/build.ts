@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { cp, mkdir, readFile, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -86,11 +86,6 @@ export async function buildSubgraph(options: { network: string; deployment: Depl
   return built
 }
 
-/** Copies a build's manifest, schema, ABIs and modules to where a test may write beside them. */
-export async function copyBuild(from: string, to: string): Promise<void> {
-  await cp(from, to, { recursive: true })
-}
-
 /** Everything that decides a build's content, by path in the build, in a fixed order. */
 async function inputsOf(deployment: Deployment): Promise<readonly (readonly [string, string])[]> {
   const inputs: [string, string][] = [
@@ -123,8 +118,8 @@ export function renderManifest(template: string, deployment: Deployment): string
   }
   return template.replaceAll(/\{\{([\w.]+)\}\}/g, (placeholder, name: string) => {
     const fact = facts[name]
-    if (fact === undefined && name !== 'name') throw new BadInputError(`Found ${placeholder} in the manifest, allowed are ${Object.keys(facts).join(', ')}; take one of these`)
-    return fact ?? placeholder
+    if (fact === undefined) throw new BadInputError(`Found ${placeholder} in the manifest, allowed are ${Object.keys(facts).join(', ')}; take one of these`)
+    return fact
   })
 }
 

@@ -218,7 +218,7 @@ export async function runMappingTests(options: { cacheDir: string; only?: string
 
 async function gndTest(manifest: string, file: string, postgresUrl: string): Promise<{ exitCode: number; output: string }> {
   const gnd = join(dirname(require.resolve('@graphprotocol/gnd-linux-x64/package.json')), 'bin', 'gnd')
-  const child = spawn('timeout', ['-s', 'KILL', String(TEST_LIMIT_SEC), gnd, 'test', ...(process.env.GND_VERBOSE ? ['-vv'] : []), '--skip-build', '--manifest', manifest, '--postgres-url', postgresUrl, file], {
+  const child = spawn('timeout', ['-s', 'KILL', String(TEST_LIMIT_SEC), gnd, 'test', '--skip-build', '--manifest', manifest, '--postgres-url', postgresUrl, file], {
     stdio: ['ignore', 'pipe', 'pipe'],
     // graph-node would collect a backtrace on its hot path.
     env: { ...process.env, RUST_BACKTRACE: '0', RUST_LIB_BACKTRACE: '0' },
@@ -240,16 +240,15 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
       cacheDir: join(HERE, '..', '.bulwark', 'cache'),
       ...(only === undefined ? {} : { only }),
       onResult: (result) => {
-        console.log(`${result.isPassed ? 'pass' : 'FAIL'}  ${basename(result.file, '.json')}: ${result.name} (${result.seconds.toFixed(1)} s)`)
-        if (!result.isPassed) console.log(result.output)
+        process.stdout.write(`${result.isPassed ? 'pass' : 'FAIL'}  ${basename(result.file, '.json')}: ${result.name} (${result.seconds.toFixed(1)} s)\n${result.isPassed ? '' : result.output}`)
       },
     })
     const failed = results.filter((result) => !result.isPassed).length
-    console.log(`${results.length - failed} passed, ${failed} failed`)
+    process.stdout.write(`${results.length - failed} passed, ${failed} failed\n`)
     process.exitCode = failed === 0 ? 0 : 1
   } catch (error) {
     if (!(error instanceof BulwarkError)) throw error
-    console.error(error.message)
+    process.stderr.write(`${error.message}\n`)
     process.exitCode = 1
   }
 }
