@@ -33,11 +33,11 @@ type Row = {
   readonly contract: ContractKey
   readonly abi: Abi
   readonly getter: { readonly name: string; readonly pick: (answer: unknown) => unknown }
-  /** Function that sets `value`; null where no function does. */
-  readonly setterFor: (value: bigint) => { readonly name: string; readonly takesValue: boolean } | null
-  /** Functions that set this parameter, with the value that each stands for where it takes none. */
-  readonly setters: readonly { readonly name: string; readonly value: bigint | null }[]
+  readonly setters: readonly Setter[]
 }
+
+/** A function that sets a parameter. `value`: what it sets where it takes no value, null where it takes one. */
+type Setter = { readonly name: string; readonly value: bigint | null }
 
 const ABIS: Readonly<Record<ContractKey, Abi>> = {
   clearingHouse: clearingHouseAbi,
@@ -93,7 +93,6 @@ function defined(definition: Definition): Row {
     contract: definition.contract,
     abi,
     getter: { name: definition.getter, pick: definition.pick ?? ((answer) => answer) },
-    setterFor: () => (definition.setter === null ? null : { name: definition.setter, takesValue: true }),
     setters: definition.setter === null ? [] : [{ name: definition.setter, value: null }],
     spec: {
       name: definition.name,
@@ -116,7 +115,6 @@ function pausable(contract: 'clearingHouse' | 'vault' | 'collateralManager' | 'i
     contract,
     abi,
     getter: { name: 'paused', pick: (answer) => answer },
-    setterFor: (value) => ({ name: value === 1n ? 'pause' : 'unpause', takesValue: false }),
     setters: [
       { name: 'pause', value: 1n },
       { name: 'unpause', value: 0n },
@@ -326,7 +324,6 @@ const ROWS: readonly Row[] = [
     abi: baseTokenAbi,
     // No getter tells all three apart. The two that differ in what the market accepts are open and not open.
     getter: { name: 'isOpen', pick: (answer) => (answer === true ? 0n : 1n) },
-    setterFor: () => ({ name: 'pause', takesValue: false }),
     setters: [{ name: 'pause', value: 1n }],
     spec: {
       name: 'marketStatus',
@@ -451,13 +448,13 @@ function rawValue(answer: unknown): bigint {
 }
 
 function encodeSetter(deployment: Deployment, row: Row, subject: Address, value: bigint): Call | null {
-  const setter = row.setterFor(value)
-  if (setter === null) return null
-  const args = setter.takesValue ? [...subjectArgs(row, subject), valueArg(row, setter.name, value)] : subjectArgs(row, subject)
+  const setter = row.setters.find((one) => one.value === null || one.value === value)
+  if (setter === undefined) return null
+  const args = setter.value === null ? [...subjectArgs(row, subject), valueArg(row, setter.name, value)] : subjectArgs(row, subject)
   return { to: targetOf(deployment, row.contract, subject), value: 0n, data: encodeCall(row, setter.name, args) }
 }
 
-type SetterOfRow = { readonly row: Row; readonly name: string; readonly value: bigint | null }
+type SetterOfRow = Setter & { readonly row: Row }
 
 /** Setters by contract and selector. */
 const SETTERS: ReadonlyMap<string, SetterOfRow> = new Map(
