@@ -1,6 +1,6 @@
 import type { Protocol } from '../adapter.ts'
 import { deployments } from './deployments.ts'
-import { catalog, checkBounds } from './parameters.ts'
+import { catalog } from './parameters.ts'
 
 /** Perpetual Protocol v2 (Curie) v2.6.0. */
-export const curie = { name: 'curie', title: 'Perpetual Protocol v2 (Curie)', deployments, catalog, checkBounds } as const satisfies Protocol
+export const curie = { name: 'curie', title: 'Perpetual Protocol v2 (Curie)', deployments, catalog } as const satisfies Protocol
