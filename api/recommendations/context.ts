@@ -36,7 +36,7 @@ export type BandData = {
 export type MarketFacts = {
   readonly input: MarketInput
   readonly asset: StressAsset
-  /** Quote per base; null while the oracle has none. */
+  /** Quote per base; the price at which a market that is not open stands; null while there is none. */
   readonly indexPrice: number | null
   readonly ranges: readonly Range[]
   readonly dailyVolume: number
@@ -131,7 +131,8 @@ export function createContext(inputs: RunInputs): RunContext {
     })
 
   const markets = inputs.markets.map((input): MarketFacts => {
-    const indexPrice = input.oracle === null ? null : e18(input.oracle.priceE18)
+    const priceE18 = input.heldPriceE18 ?? input.oracle?.priceE18
+    const indexPrice = priceE18 === undefined ? null : e18(priceE18)
     const root = input.sqrtPriceX96 === null ? null : Number(BigInt(input.sqrtPriceX96)) / 2 ** 96
     const deviation = root === null || indexPrice === null ? null : Math.abs((root * root) / indexPrice - 1)
     const band = bandOf(input).value
@@ -221,7 +222,7 @@ export function createContext(inputs: RunInputs): RunContext {
     band: (id) => {
       const facts = market(id)
       const data = bandOf(facts.input)
-      if (data.value === null) throw shortageOf(data.unknown, facts.input.symbol)
+      if (data.value === null) throw data.unknown
       return { ...data.value, confidence: confidence(facts.input.oracle?.feed ?? null, facts.alarm) }
     },
     beta,
@@ -245,43 +246,47 @@ export const bandFrom = (data: Omit<BandData, 'confidence'>): ReturnType<typeof 
 /** A shortage that was kept, named for one subject. */
 const shortageOf = ({ shortage }: SampleTooSmallError, what: string): SampleTooSmallError => new SampleTooSmallError({ ...shortage, statistic: `${shortage.statistic} of ${what}` })
 
-function allShortfalls(context: RunContext): readonly ScenarioShortfall[] {
-  const { inputs, policy } = context
+/** The accounts as scenarios see them: index prices, other collateral less the liquidation discount, fees and funding not yet settled left out. */
+export function stressAccounts(context: RunContext): readonly StressAccount[] {
+  const { inputs } = context
   const maintenanceMargin = context.ratio('mmRatio', inputs.parameters.find((p) => p.name === 'mmRatio')?.subject ?? '')
-  const collateralPrices = new Map(
-    inputs.collaterals.map((c) => {
-      const discount = context.ratio('discountRatio', c.id)
-      return [c.id, { price: c.oracle === null ? 0 : e18(c.oracle.priceE18), decimals: c.decimals, recovered: 1 - discount }]
+  // A book without one of its prices has no value: unknown, rather than a part of it left out.
+  const indexPrice = (facts: MarketFacts): number => {
+    if (facts.indexPrice === null) throw new SampleTooSmallError({ statistic: `prices of ${facts.input.symbol}`, found: 0, needed: 1 })
+    return facts.indexPrice
+  }
+  const collateralValue = (asset: string, amount: string): number => {
+    const token = context.collateral(asset)
+    if (token.oracle === null) throw new SampleTooSmallError({ statistic: `prices of ${token.symbol}`, found: 0, needed: 1 })
+    return toFloat(BigInt(amount), token.decimals) * e18(token.oracle.priceE18) * (1 - context.ratio('discountRatio', asset))
+  }
+  return inputs.accounts.map(
+    (account): StressAccount => ({
+      id: account.id,
+      cash: toFloat(BigInt(account.settlementBalance), inputs.settlement.decimals) + e18(account.owedRealizedPnlE18) + account.positions.reduce((sum, p) => sum + e18(p.openNotionalE18), 0),
+      positions: account.positions.map((p) => ({ asset: p.market, value: e18(p.sizeE18) * indexPrice(context.market(p.market)) })),
+      ranges: context.markets.flatMap((m) =>
+        m.input.ranges
+          .filter((r) => r.account === account.id)
+          .map((r) => ({ asset: m.input.id, price: indexPrice(m), range: { lowerTick: r.lowerTick, upperTick: r.upperTick, liquidity: e18(r.liquidity) }, baseDebt: e18(r.baseDebtE18), quoteDebt: e18(r.quoteDebtE18) })),
+      ),
+      collateral: account.collaterals.map((c) => ({ asset: c.asset, value: collateralValue(c.asset, c.amount) })),
+      maintenanceMargin,
     }),
   )
-  const accounts = inputs.accounts.map((account): StressAccount => {
-    const open = account.positions.filter((p) => context.market(p.market).indexPrice !== null)
-    return {
-      id: account.id,
-      cash: toFloat(BigInt(account.settlementBalance), inputs.settlement.decimals) + e18(account.owedRealizedPnlE18) + open.reduce((sum, p) => sum + e18(p.openNotionalE18), 0),
-      positions: open.map((p) => ({ asset: p.market, value: e18(p.sizeE18) * (context.market(p.market).indexPrice as number) })),
-      ranges: context.markets.flatMap((m) =>
-        m.indexPrice === null
-          ? []
-          : m.input.ranges
-              .filter((r) => r.account === account.id)
-              .map((r) => ({ asset: m.input.id, price: m.indexPrice as number, range: { lowerTick: r.lowerTick, upperTick: r.upperTick, liquidity: e18(r.liquidity) }, baseDebt: e18(r.baseDebtE18), quoteDebt: e18(r.quoteDebtE18) })),
-      ),
-      collateral: account.collaterals.map((c) => {
-        const token = collateralPrices.get(c.asset)
-        return { asset: c.asset, value: token === undefined ? 0 : toFloat(BigInt(c.amount), token.decimals) * token.price * token.recovered }
-      }),
-      maintenanceMargin,
-    }
-  })
-  return stressScenarios('severe').map((scenario) => scenarioShortfall(accounts, shockFrom(context, scenario, policy)))
+}
+
+function allShortfalls(context: RunContext): readonly ScenarioShortfall[] {
+  const accounts = stressAccounts(context)
+  return stressScenarios('severe').map((scenario) => scenarioShortfall(accounts, shockFrom(context, scenario, context.policy)))
 }
 
 function shockFrom(context: RunContext, scenario: StressScenario, policy: Policy): Shock {
   const changes = new Map<string, number>()
   const costs = new Map<string, (notional: number) => number>()
   for (const facts of context.markets) {
-    changes.set(facts.input.id, shockOf(scenario, facts.asset, context.beta(facts)))
+    // A market that is paused or closed stands at its price whatever the oracle says.
+    changes.set(facts.input.id, facts.input.heldPriceE18 === null ? shockOf(scenario, facts.asset, context.beta(facts)) : 0)
     const sigma = facts.statistics?.volatility.value
     costs.set(facts.input.id, (notional) =>
       sigma === null || sigma === undefined || facts.dailyVolume <= 0

@@ -63,6 +63,7 @@ export async function gather(tx: Tx, block: MirroredBlock, options: GatherOption
         id: m.id,
         symbol: m.symbol,
         open: m.state === 'OPEN',
+        heldPriceE18: m.state === 'OPEN' ? null : ((m.closedPriceE18 ?? m.pausedIndexPriceE18)?.toFixed(0) ?? null),
         oracle: oracleOf(m.feed),
         sqrtPriceX96: m.sqrtPriceX96?.toFixed(0) ?? null,
         openInterestLongE18: m.openInterestLongE18.toFixed(0),

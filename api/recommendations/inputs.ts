@@ -18,6 +18,8 @@ export type MarketInput = {
   readonly id: string
   readonly symbol: string
   readonly open: boolean
+  /** Price at which a paused or closed market stands; null while it is open. */
+  readonly heldPriceE18: string | null
   readonly oracle: OracleInput | null
   readonly sqrtPriceX96: string | null
   readonly openInterestLongE18: string

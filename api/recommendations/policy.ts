@@ -67,7 +67,7 @@ export const DEFAULT_POLICY: Policy = {
     liquidationPenaltyRatio: { min: '5000', max: '100000', tightenRel: 0.25, loosenRel: 0.2, stepFloor: '2500', deadbandRel: 0.1, deadbandFloor: '1000', tightenCooldownSec: 2 * DAY, loosenCooldownSec: 7 * DAY, quantum: '500' },
     distributionThreshold: { min: '10000000000', max: '1000000000000000', tightenRel: 1, loosenRel: 0.2, stepFloor: '50000000000', deadbandRel: 0.1, deadbandFloor: '5000000000', tightenCooldownSec: DAY, loosenCooldownSec: 14 * DAY, quantum: '1000000000' },
     insuranceFundFeeRatio: { min: '50000', max: '500000', tightenRel: 0.5, loosenRel: 0.2, stepFloor: '25000', deadbandRel: 0.1, deadbandFloor: '10000', tightenCooldownSec: DAY, loosenCooldownSec: 7 * DAY, quantum: '5000' },
-    imRatio: { min: '20000', max: '500000', tightenRel: 0.25, loosenRel: 0.1, stepFloor: '5000', deadbandRel: 0.1, deadbandFloor: '2000', tightenCooldownSec: DAY, loosenCooldownSec: 14 * DAY, quantum: '1000' },
-    mmRatio: { min: '10000', max: '400000', tightenRel: 0.25, loosenRel: 0.1, stepFloor: '5000', deadbandRel: 0.1, deadbandFloor: '2000', tightenCooldownSec: DAY, loosenCooldownSec: 14 * DAY, quantum: '1000' },
+    imRatio: { min: '20000', max: '500000', tightenRel: 0.25, loosenRel: 0.2, stepFloor: '5000', deadbandRel: 0.1, deadbandFloor: '2000', tightenCooldownSec: DAY, loosenCooldownSec: 14 * DAY, quantum: '1000' },
+    mmRatio: { min: '10000', max: '400000', tightenRel: 0.25, loosenRel: 0.2, stepFloor: '5000', deadbandRel: 0.1, deadbandFloor: '2000', tightenCooldownSec: DAY, loosenCooldownSec: 14 * DAY, quantum: '1000' },
   },
 }

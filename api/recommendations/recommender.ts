@@ -13,7 +13,6 @@ import { recomputeRun, type RecommendationContent, type RecommendationInputs } f
 /** Raised with any change that lets the same inputs give another answer. */
 export const CODE_VERSION = '1'
 
-/** Runs that stay stored beside those that a proposal names. */
 const KEEP_RUNS = 20
 
 /** One run. `stored` is false where the newest run already came from these very inputs; its id and block are then that run's. */
@@ -33,6 +32,8 @@ export type RunOptions = {
   readonly block?: { readonly number: bigint }
   readonly chainReads?: ChainReads
   readonly policy?: Policy
+  /** Runs that stay stored beside those that a proposal names; 20 where left out, at least 1. */
+  readonly keepRuns?: number
 }
 
 /**
@@ -56,15 +57,15 @@ export async function runRecommendations(options: RunOptions): Promise<Run> {
   }
   const id = `${block.number}-${inputsDigest.slice(0, 16)}`
   const recommendations = withIds(id)
-  await store(prisma, { id, block, inputs, inputsDigest, recommendations })
+  await store(prisma, { id, block, inputs, inputsDigest, recommendations }, options.keepRuns ?? KEEP_RUNS)
   return { id, block, inputsDigest, recommendations, stored: true }
 }
 
 const asJson = (value: unknown): Prisma.InputJsonValue => JSON.parse(canonicalJson(value)) as Prisma.InputJsonValue
 
-async function store(prisma: PrismaClient, run: { id: string; block: MirroredBlock; inputs: RunInputs; inputsDigest: string; recommendations: Run['recommendations'] }): Promise<void> {
+async function store(prisma: PrismaClient, run: { id: string; block: MirroredBlock; inputs: RunInputs; inputsDigest: string; recommendations: Run['recommendations'] }, keepRuns: number): Promise<void> {
   const { id, block, inputs, inputsDigest, recommendations } = run
-  const kept = await keptRuns(prisma, id)
+  const kept = await keptRuns(prisma, id, keepRuns - 1)
   await prisma.$transaction([
     // A run above this block stands on blocks that a reorg took back; one with this id is the same run.
     prisma.recommendation.deleteMany({ where: { runId: { notIn: kept } } }),
@@ -99,9 +100,9 @@ async function store(prisma: PrismaClient, run: { id: string; block: MirroredBlo
 }
 
 /** Ids of the runs that stay: the newest ones that the mirror still stands on, and every run that a proposal names. */
-async function keptRuns(prisma: PrismaClient, next: string): Promise<string[]> {
+async function keptRuns(prisma: PrismaClient, next: string, recentCount: number): Promise<string[]> {
   const block = await prisma.checkpoint.findFirst({ orderBy: { blockNumber: 'desc' }, select: { blockNumber: true } })
-  const recent = await prisma.recommendationRun.findMany({ where: { blockNumber: { lte: block?.blockNumber ?? 0n } }, orderBy: [{ blockNumber: 'desc' }, { id: 'desc' }], take: KEEP_RUNS - 1, select: { id: true } })
+  const recent = await prisma.recommendationRun.findMany({ where: { blockNumber: { lte: block?.blockNumber ?? 0n } }, orderBy: [{ blockNumber: 'desc' }, { id: 'desc' }], take: recentCount, select: { id: true } })
   const proposals = await prisma.proposal.findMany({ select: { recommendationIds: true } })
   const named = proposals.flatMap((p) => p.recommendationIds.map((id) => id.split(':')[0] ?? id))
   return [...new Set([...recent.map((r) => r.id), ...named])].filter((id) => id !== next)

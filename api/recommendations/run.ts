@@ -105,8 +105,7 @@ function reasonOf(inputs: RecommendationInputs, outcome: Outcome, result: Adjust
   const start = `${outcome.because.charAt(0).toUpperCase()}${outcome.because.slice(1)}, it is ${text(current)}`
   const last = result.adjustments.at(-1)
   if (result.direction === 'HOLD') {
-    if (last?.step === 'cooldown' || last?.step === 'breaker') return `${start}; held: ${last.why}`
-    return outcome.raw === current ? start : `${start}; held, the difference is ${last?.step === 'deadband' ? 'within the deadband' : 'not to be set'}`
+    return last === undefined ? start : `${start}; held (${last.step}: ${last.why})`
   }
   const limited = result.adjustments.find((a) => a.step === 'rate limit') ?? result.adjustments.find((a) => a.step !== 'quantise')
   return limited === undefined ? start : `${start}; this step goes to ${text(result.value)} (${limited.step})`

@@ -13,7 +13,7 @@ register<MarginData>({
     return {
       raw: marginRaw(result.initial, parameter),
       value: result.initial,
-      because: `${market.symbol}’s 99 % expected shortfall of ${percent(result.initialShortfall)} over ${data.initialHorizonSec / 3600} h asks for an initial margin of ${percent(result.initial)}`,
+      because: `the 99 % expected shortfall in ${market.symbol} of ${percent(result.initialShortfall)} over ${data.initialHorizonSec / 3600} h asks for an initial margin of ${percent(result.initial)}`,
       evidence: marginEvidence(data, 'initial'),
       confidence: marginConfidence(data),
     }

@@ -13,7 +13,7 @@ register<MarginData>({
     return {
       raw: marginRaw(result.maintenance, parameter),
       value: result.maintenance,
-      because: `${market.symbol}’s 99 % expected shortfall of ${percent(result.maintenanceShortfall)} over ${data.liquidationHorizonSec / 3600} h, ${percent(market.impact)} of impact and the penalty of ${percent(data.penalty)} ask for a maintenance margin of ${percent(result.maintenance)}`,
+      because: `the 99 % expected shortfall in ${market.symbol} of ${percent(result.maintenanceShortfall)} over ${data.liquidationHorizonSec / 3600} h, ${percent(market.impact)} of impact and the penalty of ${percent(data.penalty)} ask for a maintenance margin of ${percent(result.maintenance)}`,
       evidence: marginEvidence(data, 'maintenance'),
       confidence: marginConfidence(data),
     }

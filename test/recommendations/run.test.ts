@@ -1,0 +1,235 @@
+import { describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import { BadInputError } from '../../core/errors.ts'
+import { accountUnder } from '../../api/risk/index.ts'
+import { canonicalJson, DEFAULT_POLICY, digestOf, models, mostUrgentSettable, recompute, recomputeRun, type RecommendationContent } from '../../api/recommendations/index.ts'
+import { createContext, stressAccounts, stressAssetOf } from '../../api/recommendations/context.ts'
+import { formatRaw, percent } from '../../api/recommendations/format.ts'
+import { seriesOf, spreadsOf } from '../../api/recommendations/gather.ts'
+import type { RunInputs } from '../../api/recommendations/inputs.ts'
+import { curie } from '../../protocols/curie/index.ts'
+import { AS_OF_SEC, book, ETH, FEEDS, PROTOCOL, sqrtX96, walk, WETH } from './book.ts'
+
+const find = (all: readonly RecommendationContent[], parameter: string, subject: string): RecommendationContent => {
+  const found = all.find((r) => r.parameter === parameter && r.subject === subject)
+  if (found === undefined) throw new Error(`no recommendation for ${parameter} of ${subject}`)
+  return found
+}
+const patch = (inputs: RunInputs, name: string, subject: string, change: object): RunInputs => ({ ...inputs, parameters: inputs.parameters.map((p) => (p.name === name && p.subject === subject ? { ...p, ...change } : p)) })
+
+describe('canonical JSON', () => {
+  test('behavior: keys are sorted, bigint is decimal text, and reading it back writes it the same', () => {
+    expect(canonicalJson({ b: [1, 'x', null], a: { d: 5n, c: 0.1 } })).toBe('{"a":{"c":0.1,"d":"5"},"b":[1,"x",null]}')
+    fc.assert(fc.property(fc.jsonValue(), (value) => canonicalJson(JSON.parse(canonicalJson(value))) === canonicalJson(value)))
+  })
+  test('error: refuses what JSON cannot hold', () => {
+    expect(() => canonicalJson({ a: undefined })).toThrow()
+    expect(() => canonicalJson(Number.NaN)).toThrow()
+  })
+  test('vector: SHA-256 of "{}"', () => {
+    expect(digestOf({})).toBe('44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a')
+  })
+})
+
+describe('a run', () => {
+  const inputs = book()
+  const all = recomputeRun(inputs)
+
+  test('behavior: speaks of every parameter that it has a model for, once per subject', () => {
+    expect(all.map((r) => `${r.parameter}:${r.subjectLabel}`)).toEqual([
+      'collateralRatio:WETH', 'distributionThreshold:protocol', 'imRatio:protocol', 'insuranceFundFeeRatio:vETH', 'insuranceFundFeeRatio:vOP', 'liquidationPenaltyRatio:protocol',
+      'marketMaxPriceSpreadRatio:vETH', 'marketMaxPriceSpreadRatio:vOP', 'maxTickCrossedWithinBlock:vETH', 'maxTickCrossedWithinBlock:vOP', 'mmRatio:protocol',
+    ].sort())
+    expect(models()).toHaveLength(8)
+  })
+
+  test('behavior: a band of 10 % over a 5-minute volatility of about 0.41 % is halved, since one step moves at most half', () => {
+    const band = find(all, 'marketMaxPriceSpreadRatio', ETH)
+    expect(band).toMatchObject({ current: 100_000n, recommended: 50_000n, direction: 'TIGHTEN', settable: true, advisory: null })
+    // 6 × 0.41 % = 2.46 %; the sample's own σ of 2,159 returns lies within 3 standard errors, 4.6 %.
+    expect(band.modelValue).toBeGreaterThan(0.0246 * 0.95)
+    expect(band.modelValue).toBeLessThan(0.0246 * 1.1)
+    expect(band.reason).toMatch(/^5-minute volatility of 0\.4\d? % over 8,640 bars asks for a band of 2\.\d+ %, it is 10 %; this step goes to 5 % \(rate limit\)$/)
+    expect(band.evidence.find((e) => e.label === 'Bars without an update')?.value).toBe('6,480')
+  })
+
+  test('behavior: the tick cap follows from the band: ln(1 + b) / ln 1.0001', () => {
+    const band = find(all, 'marketMaxPriceSpreadRatio', ETH).modelValue ?? 0
+    expect(find(all, 'maxTickCrossedWithinBlock', ETH).modelValue).toBe(Math.round(Math.log(1 + band) / Math.log(1.0001)))
+  })
+
+  test('behavior: margin ratios are advisory, because the protocol has no setter', () => {
+    for (const name of ['imRatio', 'mmRatio']) {
+      const margin = find(all, name, PROTOCOL)
+      expect(margin.settable).toBe(false)
+      expect(margin.advisory).toMatch(/^advisory: needs an upgrade/)
+    }
+    const [initial, maintenance] = ['imRatio', 'mmRatio'].map((name) => find(all, name, PROTOCOL).modelValue ?? 0) as [number, number]
+    expect(initial / maintenance).toBeGreaterThanOrEqual(1.3 - 1e-12)
+  })
+
+  test('behavior: every recommended value is one that the contract accepts, in whole quanta or as it stands', () => {
+    for (const r of all) {
+      const { min, max } = curie.catalog.find(r.parameter).bounds
+      expect(r.recommended >= min && r.recommended <= max).toBe(true)
+      if (r.direction !== 'HOLD') expect(r.recommended % BigInt(DEFAULT_POLICY.parameters[r.parameter]?.quantum ?? '1')).toBe(0n)
+      expect(r.urgency).toBeGreaterThanOrEqual(0)
+      expect(r.urgency).toBeLessThanOrEqual(100)
+      expect(r.direction === 'HOLD').toBe(r.recommended === r.current)
+    }
+  })
+
+  test('behavior: the same inputs give the same bytes, through a database’s reordering of keys as well', () => {
+    const stored = JSON.parse(JSON.stringify(inputs, Object.keys(flattenKeys(inputs)).reverse())) as RunInputs
+    expect(canonicalJson(stored)).toBe(canonicalJson(inputs))
+    expect(canonicalJson(recomputeRun(stored))).toBe(canonicalJson(all))
+  })
+
+  test('behavior: each recommendation is recomputed from its own stored inputs, byte for byte', () => {
+    for (const r of all) expect(canonicalJson(recompute(JSON.parse(canonicalJson(r.inputs))))).toBe(canonicalJson(r))
+  })
+
+  test('error: refuses inputs of a model version that is not here', () => {
+    expect(() => recompute({ ...(all[0] as RecommendationContent).inputs, modelVersion: '0' })).toThrow(BadInputError)
+  })
+
+  test('behavior: applied, a recommendation cools down, and the next most urgent takes its place', () => {
+    const first = mostUrgentSettable(all)
+    if (first === null) throw new Error('nothing to do')
+    const after = recomputeRun(patch(inputs, first.parameter, first.subject, { current: first.recommended.toString(), changedAtSec: AS_OF_SEC - 60 }))
+    const again = find(after, first.parameter, first.subject)
+    expect(again.direction).toBe('HOLD')
+    expect(again.adjustments.at(-1)?.step).toBe('cooldown')
+    const next = mostUrgentSettable(after)
+    expect(next === null || next.parameter !== first.parameter || next.subject !== first.subject).toBe(true)
+  })
+
+  test('property: no flapping: step after step every settable parameter settles, and stays', () => {
+    let state = inputs
+    for (let i = 0; i < 40; i++) {
+      for (const r of recomputeRun(state)) state = patch(state, r.parameter, r.subject, { current: r.recommended.toString() })
+    }
+    // Margin ratios feed the penalty's cap and are not set by anyone; all others have settled.
+    for (const r of recomputeRun(state)) if (r.settable) expect(`${r.parameter} ${r.direction}`).toBe(`${r.parameter} HOLD`)
+  })
+
+  test('behavior: a larger volatility widens the band, and a WATCH keeps it from being loosened', () => {
+    const stormy: RunInputs = patch({ ...inputs, series: inputs.series.map((s) => (s.feed === FEEDS.ETH ? walk(FEEDS.ETH, { sigma: 0.02, last: 3_000, everyBars: 4, seed: 13, updates: 2_160 }) : s)) }, 'marketMaxPriceSpreadRatio', ETH, { current: '20000' })
+    expect(find(recomputeRun(stormy), 'marketMaxPriceSpreadRatio', ETH).direction).toBe('LOOSEN')
+    const stale: RunInputs = { ...stormy, markets: stormy.markets.map((m) => (m.id === ETH && m.oracle !== null ? { ...m, oracle: { ...m.oracle, priceTimestampSec: AS_OF_SEC - 1_500 } } : m)) }
+    const held = find(recomputeRun(stale), 'marketMaxPriceSpreadRatio', ETH)
+    expect(held.direction).toBe('HOLD')
+    expect(held.adjustments.at(-1)?.step).toBe('breaker')
+    expect(held.evidence.some((e) => e.label === 'Alarm' && e.value.includes('1500 s old'))).toBe(true)
+  })
+})
+
+describe('small samples', () => {
+  const inputs = book()
+  const short = (updates: number): RunInputs => ({ ...inputs, series: inputs.series.map((s) => (s.feed === FEEDS.ETH ? walk(FEEDS.ETH, { sigma: 0.004, last: 3_000, everyBars: 4, seed: 13, updates }) : s)) })
+
+  test('behavior: below 30 returns the band is unknown, and says so', () => {
+    const band = find(recomputeRun(short(30)), 'marketMaxPriceSpreadRatio', ETH)
+    expect(band).toMatchObject({ direction: 'HOLD', modelValue: null, urgency: 0, confidence: 0, recommended: 100_000n })
+    expect(band.reason).toBe('Unknown: EWMA volatility of vETH: found 29 observations, needed are at least 30; wait for more history')
+  })
+  test('behavior: below 500 residuals the band is known and margins are not', () => {
+    const all = recomputeRun(short(300))
+    expect(find(all, 'marketMaxPriceSpreadRatio', ETH).modelValue).not.toBeNull()
+    expect(find(all, 'imRatio', PROTOCOL).modelValue).toBeNull()
+    expect(find(all, 'imRatio', PROTOCOL).reason).toContain('found 269 observations, needed are at least 500')
+  })
+  test('behavior: a small sample lowers confidence, so it is less urgent', () => {
+    expect(find(recomputeRun(short(300)), 'marketMaxPriceSpreadRatio', ETH).urgency).toBeLessThan(find(recomputeRun(inputs), 'marketMaxPriceSpreadRatio', ETH).urgency)
+  })
+  test('behavior: without any price everything that needs one is unknown, and nothing is settable', () => {
+    const blind: RunInputs = { ...inputs, series: [], markets: inputs.markets.map((m) => ({ ...m, oracle: null })), collaterals: inputs.collaterals.map((c) => ({ ...c, oracle: null })) }
+    const all = recomputeRun(blind)
+    for (const name of ['marketMaxPriceSpreadRatio', 'maxTickCrossedWithinBlock']) expect(find(all, name, ETH).modelValue).toBeNull()
+    expect(find(all, 'collateralRatio', WETH).modelValue).toBeNull()
+    expect(find(all, 'distributionThreshold', PROTOCOL).modelValue).toBeNull()
+    expect(mostUrgentSettable(all)).toBeNull()
+  })
+})
+
+describe('stress accounts', () => {
+  test('behavior: without a shock an account is worth collateral plus PnL, by hand', () => {
+    const [one, two] = stressAccounts(createContext(book()))
+    const still = { id: 'still', changeOf: () => 0, impactOf: () => 0 }
+    if (one === undefined || two === undefined) throw new Error('no accounts')
+    // 100,000 + 300·3,000 − 900,000.
+    expect(accountUnder(one, still).value).toBeCloseTo(100_000, 6)
+    // 20,000 + 500 + (150,000 − 151,000) + (82,000 − 80,000) + 5·3,000·0.95.
+    expect(accountUnder(two, still).value).toBeCloseTo(35_750, 6)
+    expect(accountUnder(two, still).gross).toBeCloseTo(230_000, 6)
+  })
+  test('behavior: history stands for a market by the name in its symbol', () => {
+    expect(['vETH', 'WETH', 'vBTC', 'vOP'].map(stressAssetOf)).toEqual(['ETH', 'ETH', 'BTC', 'OTHER'])
+  })
+})
+
+describe('policy', () => {
+  test('property: every parameter’s limits can move every value that its bounds allow', () => {
+    for (const [name, policy] of Object.entries(DEFAULT_POLICY.parameters)) {
+      const { min, max } = curie.catalog.find(name).bounds
+      expect(BigInt(policy.min) >= min && BigInt(policy.max) <= max).toBe(true)
+      fc.assert(
+        fc.property(fc.bigInt({ min: BigInt(policy.min), max: BigInt(policy.max) }), (current) => {
+          const at = (rel: number, floor: string): number => Math.max(Number(current) * rel, Number(floor))
+          const least = at(policy.deadbandRel, policy.deadbandFloor) + Number(policy.quantum)
+          expect(at(policy.tightenRel, policy.stepFloor)).toBeGreaterThanOrEqual(least)
+          expect(at(policy.loosenRel, policy.stepFloor)).toBeGreaterThanOrEqual(least)
+        }),
+      )
+      expect(policy.loosenCooldownSec).toBeGreaterThanOrEqual(policy.tightenCooldownSec)
+    }
+  })
+})
+
+describe('most urgent', () => {
+  test('behavior: highest urgency, then parameter, then subject; HOLD and advisory never', () => {
+    const r = (urgency: number, parameter: string, subject: string, more: object = {}) => ({ urgency, parameter, subject, settable: true, direction: 'TIGHTEN', ...more })
+    expect(mostUrgentSettable([r(5, 'b', '1'), r(9, 'b', '2'), r(9, 'a', '3'), r(9, 'a', '2'), r(99, 'a', '1', { settable: false }), r(99, 'a', '0', { direction: 'HOLD' })])).toMatchObject({ parameter: 'a', subject: '2' })
+    expect(mostUrgentSettable([])).toBeNull()
+  })
+})
+
+describe('gathering', () => {
+  test('behavior: bars are the oracle’s own time, the window starts with the first price, what is newer than the last whole bar waits', () => {
+    const at = (sec: number, price: string) => ({ priceTimestamp: BigInt(sec), priceE18: price })
+    expect(seriesOf('f', [at(900, '2'), at(650, '1'), at(1_250, '3'), at(1_499, '4'), at(1_500, '5')], 0, 1_500, 300)).toEqual({ feed: 'f', startSec: 600, endSec: 1_500, bars: [[0, '1'], [1, '2'], [2, '4']] })
+    expect(seriesOf('f', [], 0, 1_500, 300)).toEqual({ feed: 'f', startSec: 1_500, endSec: 1_500, bars: [] })
+  })
+  test('behavior: a trade’s spread is against the index price before it', () => {
+    const trade = (blockNumber: bigint, logIndex: number, price: number | null) => ({ blockNumber, logIndex, sqrtPriceAfterX96: price === null ? null : sqrtX96(price) })
+    const update = (blockNumber: bigint, logIndex: number, priceE18: bigint) => ({ blockNumber, logIndex, priceE18: priceE18.toString() })
+    const spreads = spreadsOf([trade(1n, 0, 100), trade(2n, 5, 101), trade(3n, 1, null), trade(3n, 2, 99)], [update(2n, 1, 100n * 10n ** 18n), update(3n, 9, 50n * 10n ** 18n)])
+    expect(spreads).toHaveLength(2)
+    expect(spreads[0]).toBeGreaterThanOrEqual(9_998)
+    expect(spreads[0]).toBeLessThanOrEqual(10_000)
+    expect(spreads[1]).toBeGreaterThanOrEqual(9_999)
+    expect(spreads[1]).toBeLessThanOrEqual(10_002)
+  })
+})
+
+describe('format', () => {
+  test('behavior: numbers read the same everywhere', () => {
+    expect(formatRaw(62_500n, 'RATIO', 6, 'USDC')).toBe('6.25 %')
+    expect(formatRaw(1_234_500_000n, 'SETTLEMENT_TOKEN', 6, 'USDC')).toBe('1,234.5 USDC')
+    expect(formatRaw(1000n, 'TICKS', 0, 'USDC')).toBe('1,000 ticks')
+    expect(percent(0.0041)).toBe('0.41 %')
+    expect(percent(0.1)).toBe('10 %')
+    expect(percent(-0.293)).toBe('-29.3 %')
+  })
+})
+
+/** Every key of a value, so that JSON.stringify writes them in another order. */
+function flattenKeys(value: unknown, into: Record<string, true> = {}): Record<string, true> {
+  if (typeof value === 'object' && value !== null) {
+    for (const [key, inner] of Object.entries(value)) {
+      into[key] = true
+      flattenKeys(inner, into)
+    }
+  }
+  return into
+}
