@@ -17,7 +17,7 @@ export function canonicalJson(value: unknown): string {
     const record = value as Record<string, unknown>
     return `{${Object.keys(record).sort().map((key) => `${JSON.stringify(key)}:${canonicalJson(record[key])}`).join(',')}}`
   }
-  throw new InvariantError(`Found ${String(value)} (${typeof value}) in a canonical value, allowed is what JSON holds; convert it first`)
+  throw new InvariantError(`Found ${typeof value === 'number' ? String(value) : typeof value} in a canonical value, allowed is what JSON holds; convert it first`)
 }
 
 /** SHA-256 of the canonical JSON, hex without 0x. */

@@ -91,8 +91,8 @@ describe('recommendations over the mirror', () => {
 
   test('behavior: a quiet block stores no second run', async () => {
     await step(prisma, 5_001n, AS_OF_SEC + 12)
-    const { runOnce } = createRecommender({ prisma, protocol: curie, deployment: devnet, log: createLogger('test', 'silent') })
-    const [one, two] = await Promise.all([runOnce(), runOnce()])
+    const recommender = createRecommender({ prisma, protocol: curie, deployment: devnet, log: createLogger('test', 'silent') })
+    const [one, two] = await Promise.all([recommender.runOnce(), recommender.runOnce()])
     expect(one?.stored).toBe(false)
     expect(one?.block.number).toBe(5_000n)
     expect(two?.id).toBe(one?.id)
