@@ -48,7 +48,7 @@ export class StaleProposalError extends BulwarkError {
 
 /** The chain refused the execution, or the batch failed inside the Safe. */
 export class ExecutionFailedError extends BulwarkError {
-  constructor(facts: { id: string; reason: string; action: string }, cause?: unknown) {
-    super(`Execution of proposal ${facts.id} failed: ${facts.reason}; ${facts.action}`, { code: 'EXECUTION_FAILED', facts, cause })
+  constructor(facts: { id: string; reason: string; action: string }) {
+    super(`Execution of proposal ${facts.id} failed: ${facts.reason}; ${facts.action}`, { code: 'EXECUTION_FAILED', facts })
   }
 }

@@ -1,6 +1,6 @@
 /** A signed Safe transaction sent by anybody, after everything that can be checked has been checked again. */
-import { BaseError, createWalletClient, http } from 'viem'
-import type { Account, PublicClient, TransactionReceipt } from 'viem'
+import { BaseError, HttpRequestError, WaitForTransactionReceiptTimeoutError, createWalletClient, http } from 'viem'
+import type { Account, PublicClient } from 'viem'
 import { UnavailableError } from '../core/errors.ts'
 import type { Hex } from '../protocols/adapter.ts'
 import { readRecordedSafe, safeOf, verify } from './build.ts'
@@ -10,6 +10,8 @@ import { EXECUTION_FAILURE_TOPIC, EXECUTION_SUCCESS_TOPIC, encodeExecution, lowe
 import { joinSignatures } from './sign.ts'
 import { readParameter, revertReason } from './simulate.ts'
 import type { ProposalRecord } from './store.ts'
+
+const RECEIPT_TIMEOUT_MS = 120_000
 
 export type Execution = { readonly txHash: Hex; readonly block: bigint; readonly timestamp: bigint; readonly gasUsed: bigint }
 
@@ -57,21 +59,28 @@ export async function execute(target: Target, client: PublicClient, rpcUrl: stri
   if (valid.length < onChain.threshold) throw new WrongStateError({ id: proposal.id, found: `${proposal.state} with ${valid.length} of ${onChain.threshold} signatures`, allowed: ['READY with all signatures'], action: 'execute' })
 
   const data = encodeExecution(built.safeTx, joinSignatures(valid, onChain.threshold))
-  let receipt: TransactionReceipt
-  try {
-    const gas = await client.estimateGas({ account: executor, to: safe.address, data })
-    const wallet = createWalletClient({ account: executor, transport: http(rpcUrl) })
-    // A third more than estimated: other transactions may land before and make storage writes dearer.
-    const hash = await wallet.sendTransaction({ chain: null, to: safe.address, data, gas: (gas * 4n) / 3n })
-    receipt = await client.waitForTransactionReceipt({ hash, timeout: 120_000, pollingInterval: 250 })
-  } catch (error) {
-    if (!(error instanceof BaseError)) throw error
-    const reason = revertReason(error)
-    throw new ExecutionFailedError({ id: proposal.id, reason, action: reason.includes('GS026') ? 'check the signatures and whether the nonce has moved' : 'simulate it again to see which call fails' }, error)
-  }
+  const hash = await send(client, rpcUrl, proposal.id, safe.address, data, executor)
+  const receipt = await client.waitForTransactionReceipt({ hash, timeout: RECEIPT_TIMEOUT_MS, pollingInterval: 250 }).catch((error: unknown) => {
+    if (!(error instanceof WaitForTransactionReceiptTimeoutError)) throw error
+    throw new ExecutionFailedError({ id: proposal.id, reason: `transaction ${hash} is not mined after ${RECEIPT_TIMEOUT_MS / 1000} s`, action: 'do not send it again: tracking finds it once it is mined' })
+  })
   if (receipt.status !== 'success') throw new ExecutionFailedError({ id: proposal.id, reason: `transaction ${receipt.transactionHash} reverted in block ${receipt.blockNumber}`, action: 'simulate it again to see which call fails' })
   const log = executionLogs(safe.address, receipt.logs).find((each) => each.safeTxHash === proposal.safeTxHash)
   if (log?.kind !== 'SUCCESS') throw new ExecutionFailedError({ id: proposal.id, reason: `transaction ${receipt.transactionHash} went through without ExecutionSuccess of ${proposal.safeTxHash} at ${lower(safe.address)}`, action: 'look at its logs before anything else' })
   const block = await client.getBlock({ blockNumber: receipt.blockNumber })
   return { txHash: receipt.transactionHash, block: receipt.blockNumber, timestamp: block.timestamp, gasUsed: receipt.gasUsed }
+}
+
+/** Dry run, then the transaction itself. A refusal carries the contract's own reason. */
+async function send(client: PublicClient, rpcUrl: string, id: string, to: Hex, data: Hex, executor: Account): Promise<Hex> {
+  try {
+    const gas = await client.estimateGas({ account: executor, to, data })
+    const wallet = createWalletClient({ account: executor, transport: http(rpcUrl) })
+    // A third more than estimated: other transactions may land before and make storage writes dearer.
+    return await wallet.sendTransaction({ chain: null, to, data, gas: (gas * 4n) / 3n })
+  } catch (error) {
+    if (!(error instanceof BaseError) || error.walk((each) => each instanceof HttpRequestError) !== null) throw error
+    const reason = revertReason(error)
+    throw new ExecutionFailedError({ id, reason, action: reason.includes('GS026') ? 'check the signatures and whether the nonce has moved' : 'simulate it again to see which call fails' })
+  }
 }

@@ -107,12 +107,12 @@ const validSignatures = (proposal: ProposalRecord, { safe }: Facts): number => p
  */
 export async function track(prisma: PrismaClient, client: PublicClient, target: Target): Promise<readonly Tracked[]> {
   const { deployment } = target
-  const safeAddress = safeOf(deployment).address
   const proposals = await find(prisma, {
     chainId: deployment.chainId,
     OR: [{ state: { in: [...OPEN_STATES, 'EXECUTED'] } }, { state: { in: [...ABANDONED_STATES] }, nonceUsedAtBlock: null }],
   })
   if (proposals.length === 0) return []
+  const { address } = safeOf(deployment)
   // The index before the chain: a value that the index shows must not be newer than the nonce that is read beside it.
   const indexed = await readIndexed(prisma)
   const refs = new Map(proposals.flatMap((proposal) => proposal.changes).map((change) => [keyOf(change), { name: change.parameter, subject: change.subject }]))
@@ -120,7 +120,7 @@ export async function track(prisma: PrismaClient, client: PublicClient, target: 
   const head = await client.getBlock()
   const safe = await readSafe(client, deployment, head.number)
   const used = proposals.filter((proposal) => proposal.state !== 'EXECUTED' && safe.nonce > BigInt(proposal.nonce))
-  const logs = used.length === 0 ? [] : await readExecutionLogs(client, safeAddress, used.map((each) => each.draftedAt.number).reduce((a, b) => (a < b ? a : b)), head.number)
+  const logs = used.length === 0 ? [] : await readExecutionLogs(client, address, used.map((each) => each.draftedAt.number).reduce((a, b) => (a < b ? a : b)), head.number)
 
   const tracked: Tracked[] = []
   for (const proposal of proposals.toReversed()) {
