@@ -1,7 +1,7 @@
 /**
  * The mirror as a process of its own. Environment: DATABASE_URL, GRAPH_NODE_URL, RPC_URL.
  * Standard output carries JSON lines for whoever started it: {"event":"ready"} once the follower runs,
- * {"event":"block","number","hash","lagBlocks"} per stored step, {"event":"reorg","from","to"} per rewind.
+ * {"event":"block","number","hash","lagBlocks"} per stored step and for where it stands at the start, {"event":"reorg","from","to"} per rewind.
  */
 import { loadConfig } from '../../core/config.ts'
 import { BulwarkError } from '../../core/errors.ts'
@@ -19,8 +19,11 @@ async function main(): Promise<void> {
 
   emit({ event: 'ready' })
   await mirror.run(stop.signal, (step) => {
-    if (step.kind === 'stored') emit({ event: 'block', number: Number(step.block.number), hash: step.block.hash, lagBlocks: Number(step.lagBlocks) })
-    else if (step.kind === 'rewound') emit({ event: 'reorg', from: Number(step.from.number), to: Number(step.to.number) })
+    if ((step.kind === 'stored' || step.kind === 'current') && step.block !== null) {
+      emit({ event: 'block', number: Number(step.block.number), hash: step.block.hash, lagBlocks: Number(step.lagBlocks) })
+    } else if (step.kind === 'rewound') {
+      emit({ event: 'reorg', from: Number(step.from.number), to: Number(step.to.number) })
+    }
   })
   await mirror.close()
 }

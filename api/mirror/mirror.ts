@@ -35,7 +35,7 @@ export type Status = { readonly state: MirrorState; readonly standby: boolean; r
 export type Mirror = {
   /** One look and at most one transaction. Throws UnavailableError where a part is out of reach; what is stored stays whole. */
   step(): Promise<Step>
-  /** Steps until `signal` aborts; never throws for a part that is out of reach. `onStep` sees every stored or rewound step. */
+  /** Steps until `signal` aborts; never throws for a part that is out of reach. `onStep` sees every stored and rewound step, and a `current` one that comes first. */
   run(signal: AbortSignal, onStep?: (step: Step) => void): Promise<void>
   /** How this process's follower is doing. Other processes read the table MirrorStatus. */
   status(): Status
@@ -290,12 +290,15 @@ function mirrorOf(store: Store, graphNode: GraphNode, chain: Chain, entities: re
   async function run(signal: AbortSignal, onStep?: (step: Step) => void): Promise<void> {
     let backoffMs = FIRST_BACKOFF_MS
     let unsettledSinceMs: number | undefined
+    let said = false
     const pause = (ms: number): Promise<unknown> => sleep(ms, undefined, { signal }).catch(() => undefined)
     while (!signal.aborted) {
       try {
         const result = await step()
         backoffMs = FIRST_BACKOFF_MS
         if (result.kind !== 'unsettled') unsettledSinceMs = undefined
+        const first = !said
+        said ||= result.kind === 'stored' || result.kind === 'current'
         switch (result.kind) {
           case 'stored':
             log.debug({ block: result.block.number.toString(), rows: result.rows, durationMs: Math.round(result.durationMs) }, 'Stored a step')
@@ -317,6 +320,7 @@ function mirrorOf(store: Store, graphNode: GraphNode, chain: Chain, entities: re
             await pause(CATCHING_UP_PAUSE_MS)
             break
           case 'current':
+            if (first) onStep?.(result)
             await pause(pollIntervalMs)
         }
       } catch (error) {
