@@ -38,6 +38,7 @@ function read<T>(to: Address, abi: Abi, name: string, args: readonly unknown[], 
   }
 }
 
+const lower = (address: Address): Address => address.toLowerCase() as Address
 const asIs = (answer: bigint): bigint => answer
 const flag = (answer: boolean): boolean => answer
 
@@ -107,7 +108,7 @@ export type MarketPrices = {
  * closed price, it is that price.
  */
 export function marketPriceReads(deployment: Deployment, baseToken: Address, options: { readonly indexIntervalSec: number }): Reads<MarketPrices> {
-  const pool = deployment.markets.find((market) => market.baseToken === baseToken)?.pool ?? baseToken
+  const pool = deployment.markets.find((market) => lower(market.baseToken) === lower(baseToken))?.pool ?? baseToken
   const parts = all({
     mark: read(deployment.contracts.accountBalance, accountBalanceAbi, 'getMarkPrice', [baseToken], asIs),
     indexTwap: indexPriceReads(baseToken, options.indexIntervalSec),
@@ -158,14 +159,14 @@ export function collateralPriceReads(deployment: Deployment, token: Address): Re
   }
 }
 
-/** Every price that margin needs, of all markets and collaterals of a deployment. */
+/** Every price that margin needs, of all markets and collaterals of a deployment, by lowercase address. */
 export function priceReads(
   deployment: Deployment,
   options: { readonly indexIntervalSec: number },
 ): Reads<{ readonly markets: ReadonlyMap<Address, MarketPrices>; readonly collaterals: ReadonlyMap<Address, CollateralPrice | null> }> {
   return all({
-    markets: each(deployment.markets.map((market) => market.baseToken), (baseToken) => marketPriceReads(deployment, baseToken, options)),
-    collaterals: each(deployment.collaterals.map((collateral) => collateral.token), (token) => collateralPriceReads(deployment, token)),
+    markets: each(deployment.markets.map((market) => lower(market.baseToken)), (baseToken) => marketPriceReads(deployment, baseToken, options)),
+    collaterals: each(deployment.collaterals.map((collateral) => lower(collateral.token)), (token) => collateralPriceReads(deployment, token)),
   })
 }
 
@@ -235,7 +236,7 @@ export function liquidatableSizeReads(deployment: Deployment, account: Address, 
 /** Markets, taker balances, ranges and collaterals of an account are asked in steps, because one answer says what to ask next. */
 export const holdings = {
   markets: (deployment: Deployment, account: Address): Reads<readonly Address[] | null> =>
-    read(deployment.contracts.accountBalance, accountBalanceAbi, 'getBaseTokens', [account], (answer: readonly Address[]) => answer.map((token) => token.toLowerCase() as Address)),
+    read(deployment.contracts.accountBalance, accountBalanceAbi, 'getBaseTokens', [account], (answer: readonly Address[]) => answer.map(lower)),
   taker: (deployment: Deployment, account: Address, baseToken: Address): Reads<{ readonly sizeE18: bigint; readonly openNotionalE18: bigint } | null> =>
     read(deployment.contracts.accountBalance, accountBalanceAbi, 'getAccountInfo', [account, baseToken], (answer: { takerPositionSize: bigint; takerOpenNotional: bigint }) => ({
       sizeE18: answer.takerPositionSize,
