@@ -82,7 +82,11 @@ function Trouble({ feed, now }: { feed: Feed; now: number }) {
           If you run Bulwark on this machine, see whether <code>npm start</code> is still running. This page asks again every few seconds and goes on by itself.
         </Notice>
       )}
-      {parts.map((part) => <Notice key={part.name} kind={part.health === 'DOWN' ? 'down' : 'degraded'} title={`${part.name} is ${words(part.health)}.`}>{part.detail}</Notice>)}
+      {parts.length > 0 && (
+        <ul className={`notice ${parts.some((part) => part.health === 'DOWN') ? 'down' : 'degraded'}`}>
+          {parts.map((part) => <li key={part.name}><b>{part.name} is {words(part.health)}.</b> {part.detail}</li>)}
+        </ul>
+      )}
       {!feed.statusError && feed.pageError && <Notice kind="degraded" title="The figures could not be renewed.">{feed.pageError}{feed.page ? ' The ones below are the last that came.' : ''}</Notice>}
     </div>
   )
@@ -95,12 +99,36 @@ function FirstLoad({ feed }: { feed: Feed }) {
 
 function Figures({ page }: { page: Page }) {
   return (
-    <div className="desk">
-      <Markets markets={page.markets} />
-      <Recommendations all={page.recommendations} />
-      <Accounts accounts={page.accounts.nodes} total={page.accounts.totalCount} />
-      <Proposals proposals={page.proposals.nodes} total={page.proposals.totalCount} />
-      <Fund fund={page.insuranceFund} />
+    <>
+      <Summary page={page} />
+      <div className="desk">
+        <div>
+          <Markets markets={page.markets} />
+          <Accounts accounts={page.accounts.nodes} total={page.accounts.totalCount} />
+          <Fund fund={page.insuranceFund} />
+        </div>
+        <div>
+          <Recommendations all={page.recommendations} />
+          <Proposals proposals={page.proposals.nodes} total={page.proposals.totalCount} />
+        </div>
+      </div>
+    </>
+  )
+}
+
+/** The protocol in one line, and on a narrow screen the way to each part of the page. */
+function Summary({ page: { protocol } }: { page: Page }) {
+  return (
+    <div className="summary">
+      {protocol && (
+        <p>
+          <b>{protocol.name}</b> {whole(protocol.marketCount)} markets · {whole(protocol.accountCount)} accounts · {whole(protocol.openPositionCount)} open positions · {whole(protocol.liquidationCount)} liquidations
+          {protocol.safe && <> · Safe <Copyable text={protocol.safe.address} label="Safe">{short(protocol.safe.address)}</Copyable>, {protocol.safe.threshold} of {protocol.safe.owners.length}</>}
+        </p>
+      )}
+      <nav aria-label="Parts of this page">
+        <a href="#markets">Markets</a><a href="#accounts">Accounts</a><a href="#fund">Fund</a><a href="#recommendations">Recommendations</a><a href="#proposals">Proposals</a>
+      </nav>
     </div>
   )
 }
@@ -109,19 +137,19 @@ function Markets({ markets }: { markets: readonly Market[] }) {
   return (
     <Panel id="markets" title="Markets" note={markets.length ? `${markets.length}` : undefined}>
       {markets.length === 0 ? <p className="empty">No market is indexed yet. The first appears when graph-node has read the block that added it: see Block in the bar above.</p> : (
-        <Table label="Markets" head={['Market', 'Index', 'Mark', 'Premium', 'Long OI', 'Short OI', 'Liquidations', 'Oracle']} numeric={[1, 2, 3, 4, 5, 6, 7]}>
+        <Table label="Markets" head={['Market', 'Index, USD', 'Mark, USD', 'Premium', 'Long OI', 'Short OI', 'Liquidated, USD', 'Oracle age']} numeric={[1, 2, 3, 4, 5, 6, 7]}>
           {markets.map((market) => {
             const unit = market.symbol.replace(/^v/, '')
             return (
               <Row key={market.id} cells={[
                 ['Market', <><Copyable text={market.id} label={`Address of ${market.symbol}`}><b>{market.symbol}</b></Copyable>{market.state !== 'OPEN' && <Tag kind="down">{words(market.state)}</Tag>}</>],
-                ['Index', market.indexPrice && <Figure exact={market.indexPrice.value} unit="USD">{price(market.indexPrice.value)}</Figure>],
-                ['Mark', market.markPrice ? <Figure exact={market.markPrice.value} unit="USD">{price(market.markPrice.value)}</Figure> : null],
+                ['Index, USD', market.indexPrice && <Figure exact={market.indexPrice.value} unit="USD">{price(market.indexPrice.value)}</Figure>],
+                ['Mark, USD', market.markPrice ? <Figure exact={market.markPrice.value} unit="USD">{price(market.markPrice.value)}</Figure> : null],
                 ['Premium', market.premium !== null && <Figure exact={String(market.premium)} unit="of index, pool price">{signedPercent(market.premium)}</Figure>],
                 ['Long OI', <Figure exact={market.openInterestLong.value} unit={unit}>{size(market.openInterestLong.value)} <u>{unit}</u></Figure>],
                 ['Short OI', <Figure exact={market.openInterestShort.value} unit={unit}>{size(market.openInterestShort.value)} <u>{unit}</u></Figure>],
-                ['Liquidations', <Figure exact={market.liquidatedNotional.value} unit="USD liquidated">{whole(market.liquidationCount)} · {decimal(market.liquidatedNotional.value, 0)}</Figure>],
-                ['Oracle', <OracleState market={market} />],
+                ['Liquidated, USD', <Figure exact={market.liquidatedNotional.value} unit={`USD in ${market.liquidationCount} liquidations`}>{decimal(market.liquidatedNotional.value, 0)} <u>in {whole(market.liquidationCount)}</u></Figure>],
+                ['Oracle age', <OracleState market={market} />],
               ]} />
             )
           })}
@@ -139,11 +167,11 @@ function OracleState({ market }: { market: Market }) {
 
 /** Nearest to liquidation first; a bar shows how much of the way is left, full at 10 %. */
 function Accounts({ accounts, total }: { accounts: readonly Account[]; total: number }) {
-  const exposed = accounts.filter((account) => account.margin === null || account.positions.length > 0 || account.margin.marginRatio !== null)
+  const exposed = accounts.filter((account) => account.positions.length > 0 || account.ranges.length > 0)
   return (
     <Panel id="accounts" title="Most endangered accounts" note={exposed.length ? `${exposed.length} of ${whole(total)}` : undefined}>
       {exposed.length === 0 ? <p className="empty">No account holds a position at this block.</p> : (
-        <Table label="Most endangered accounts" head={['Account', 'Margin ratio', 'Distance', 'Account value', 'Maintenance', 'Positions']} numeric={[1, 2, 3, 4]}>
+        <Table label="Most endangered accounts" head={['Account', 'Margin ratio', 'Distance', 'Value, USD', 'Maintenance, USD', 'Positions']} numeric={[1, 2, 3, 4]}>
           {exposed.map((account) => {
             const { margin } = account
             return (
@@ -151,8 +179,8 @@ function Accounts({ accounts, total }: { accounts: readonly Account[]; total: nu
                 ['Account', <><Copyable text={account.id} label="Address">{short(account.id)}</Copyable>{margin?.liquidatable && <Tag kind="down">liquidatable</Tag>}</>],
                 ['Margin ratio', margin?.marginRatio != null && <Figure exact={String(margin.marginRatio)} unit="account value / position value">{bound(margin.exactness)}{percent(margin.marginRatio)}</Figure>],
                 ['Distance', margin?.distanceToLiquidation != null && <Distance value={margin.distanceToLiquidation} />],
-                ['Account value', margin && <Figure exact={margin.accountValue.value} unit="USD" note={margin.missing.length ? `without ${margin.missing.join(', ')}` : undefined}>{bound(margin.exactness)}{usd(margin.accountValue.value)}</Figure>],
-                ['Maintenance', margin && <Figure exact={margin.maintenanceMargin.value} unit="USD">{usd(margin.maintenanceMargin.value)}</Figure>],
+                ['Value, USD', margin && <Figure exact={margin.accountValue.value} unit="USD" note={margin.missing.length ? `without ${margin.missing.join(', ')}` : undefined}>{bound(margin.exactness)}{usd(margin.accountValue.value)}</Figure>],
+                ['Maintenance, USD', margin && <Figure exact={margin.maintenanceMargin.value} unit="USD">{usd(margin.maintenanceMargin.value)}</Figure>],
                 ['Positions', <Positions positions={account.positions} />],
               ]} />
             )
@@ -302,12 +330,12 @@ function Fund({ fund }: { fund: InsuranceFund | null }) {
           <Sum name="Bad debt taken" value={fund.badDebt.value} />
         </dl>
         {fund.flows.nodes.length > 0 && (
-          <Table label="Latest flows of the insurance fund" head={['Latest flows', 'Amount', 'Balance after', 'When']} numeric={[1, 2, 3]}>
+          <Table label="Latest flows of the insurance fund" head={['Latest flows', 'Amount, USD', 'Balance after, USD', 'When']} numeric={[1, 2, 3]}>
             {fund.flows.nodes.map((flow) => (
               <Row key={flow.id} cells={[
                 ['Flow', <Copyable text={flow.transactionHash} label="Transaction">{words(flow.kind)}</Copyable>],
-                ['Amount', <Figure exact={flow.amount.value} unit="USD">{flow.amount.value.startsWith('-') ? '' : '+'}{usd(flow.amount.value)}</Figure>],
-                ['Balance after', <Figure exact={flow.balanceAfter.value} unit="USD">{usd(flow.balanceAfter.value)}</Figure>],
+                ['Amount, USD', <Figure exact={flow.amount.value} unit="USD">{flow.amount.value.startsWith('-') ? '' : '+'}{usd(flow.amount.value)}</Figure>],
+                ['Balance after, USD', <Figure exact={flow.balanceAfter.value} unit="USD">{usd(flow.balanceAfter.value)}</Figure>],
                 ['When', <time dateTime={new Date(Number(flow.timestamp) * 1000).toISOString()}>{time(flow.timestamp)}</time>],
               ]} />
             ))}

@@ -2,7 +2,7 @@
 import { RpcRequestError, createPublicClient, http } from 'viem'
 import type { PublicClient } from 'viem'
 import { UnavailableError } from '../../core/errors.ts'
-import type { Call, Hex } from '../../protocols/adapter.ts'
+import type { Call, Deployment, Hex, ParameterCatalog, ParameterRef } from '../../protocols/adapter.ts'
 
 export type Chain = {
   readonly client: PublicClient
@@ -31,6 +31,13 @@ export function createChain(rpcUrl: string): Chain {
     },
     callAll: (calls, blockHash) => Promise.all(calls.map((one) => call(one, blockHash))),
   }
+}
+
+/** A parameter's raw value by its getter, for one that no event has announced. Throws UnavailableError where the contract does not answer. */
+export async function readParameter(chain: Chain, catalog: ParameterCatalog, deployment: Deployment, ref: ParameterRef, blockHash: string): Promise<bigint> {
+  const [data] = await chain.callAll([catalog.encodeRead(deployment, ref)], blockHash)
+  if (data == null) throw new UnavailableError({ part: 'chain', found: `${ref.name} of ${ref.subject} cannot be read at block ${blockHash}`, action: 'check that the chain is the one that the deployment records' })
+  return catalog.decodeRead(ref, data)
 }
 
 /** True for an answer of the contract; false for a node that could not run the call. */

@@ -12,14 +12,17 @@ export type Limits = {
   readonly maxCost: number
   /** Nodes counted for a list that has no page size. */
   readonly listSize: number
+  /** What the lists allow at most: a larger page is not weighed, because its field refuses it with a sentence of its own. */
+  readonly largestPage: number
 }
 
-export const LIMITS: Limits = { maxTokens: 4000, maxDepth: 12, maxCost: 50_000, listSize: 10 }
+export const LIMITS: Limits = { maxTokens: 4000, maxDepth: 12, maxCost: 50_000, listSize: 10, largestPage: 2000 }
 
 type Size = { readonly depth: number; readonly cost: number }
 
 /** Depth and cost of an operation. Introspection counts 1: graphql-js bounds it by a rule of its own. */
-export function measure(schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode, variables: Record<string, unknown>, listSize = LIMITS.listSize): Size {
+export function measure(schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode, variables: Record<string, unknown>, limits: Limits = LIMITS): Size {
+  const { listSize } = limits
   const fragments = new Map(document.definitions.filter((d): d is FragmentDefinitionNode => d.kind === Kind.FRAGMENT_DEFINITION).map((d) => [d.name.value, d]))
   const defaults = new Map((operation.variableDefinitions ?? []).map((d) => [d.variable.name.value, d.defaultValue?.kind === Kind.INT ? Number(d.defaultValue.value) : undefined]))
   // A fragment's size depends on the fragment alone, so each is measured once: nested spreads cannot make this exponential.
@@ -31,7 +34,7 @@ export function measure(schema: GraphQLSchema, document: DocumentNode, operation
       arg?.value.kind === Kind.INT ? Number(arg.value.value)
       : arg?.value.kind === Kind.VARIABLE ? (variables[arg.value.name.value] ?? defaults.get(arg.value.name.value))
       : undefined
-    return typeof value === 'number' && Number.isFinite(value) ? Math.max(1, value) : fieldDefault
+    return typeof value === 'number' && Number.isFinite(value) ? Math.min(Math.max(1, value), limits.largestPage) : fieldDefault
   }
 
   const selection = (type: GraphQLNamedType | undefined, set: SelectionSetNode): Size => {
@@ -80,7 +83,7 @@ export function limitsPlugin<Context extends object>(limits: Limits = LIMITS): A
     requestDidStart: async () => ({
       didResolveOperation: async ({ schema, document, operation, request }) => {
         if (!operation) return
-        const size = measure(schema, document, operation, request.variables ?? {}, limits.listSize)
+        const size = measure(schema, document, operation, request.variables ?? {}, limits)
         if (size.depth > limits.maxDepth) {
           throw new GraphQLError(`Found a query ${size.depth} levels deep, allowed is ${limits.maxDepth}; ask for the inner part in a query of its own`, { extensions: { http: { status: 400 }, code: 'QUERY_TOO_DEEP', facts: { depth: size.depth, max: limits.maxDepth } } })
         }

@@ -11,7 +11,7 @@ import { createProposals } from '../../proposals/index.ts'
 import { curie } from '../../protocols/curie/index.ts'
 import { STEP_CHANNEL } from '../mirror/read.ts'
 import { createRecommender } from '../recommendations/index.ts'
-import { createChain } from './chain.ts'
+import { createChain, readParameter } from './chain.ts'
 import { createJob, listen } from './jobs.ts'
 import { createMargins } from './margins.ts'
 import { startServer } from './server.ts'
@@ -34,7 +34,13 @@ async function main(): Promise<void> {
   const chain = createChain(config.RPC_URL)
   const margins = createMargins({ chain, deployment, catalog: protocol.catalog, log })
   const proposals = createProposals({ prisma, catalog: protocol.catalog, deployment, rpcUrl: config.RPC_URL, stateDir: config.STATE_DIR, log: createLogger('proposals') })
-  const recommender = createRecommender({ prisma, protocol, deployment, log: createLogger('recommendations') })
+  const recommender = createRecommender({
+    prisma,
+    protocol,
+    deployment,
+    log: createLogger('recommendations'),
+    chainReads: (ref, block) => readParameter(chain, protocol.catalog, deployment, ref, block.hash),
+  })
 
   const indexed = async (): Promise<boolean> => (await prisma.mirrorStatus.findUnique({ where: { id: 1 } }))?.state === 'FOLLOWING'
   const recommend = createJob({
@@ -45,8 +51,8 @@ async function main(): Promise<void> {
       // While the index catches up, every step would be a run over a past that is about to be overtaken.
       if (!(await indexed())) return null
       const run = await recommender.runOnce()
-      emit({ event: 'recommendations', run: run?.id ?? null })
-      return run === null ? null : `The last run stands on block ${run.blockNumber}`
+      if (run.stored) emit({ event: 'recommendations', run: run.id })
+      return `The last run stands on block ${run.block.number}`
     },
   })
   const track = createJob({

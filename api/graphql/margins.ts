@@ -11,7 +11,7 @@ import type { AccountFacts, AccountHealth, MarginParams } from '../../protocols/
 import { all, each, pendingReads, priceReads } from '../../protocols/curie/read.ts'
 import type { MarketPrices } from '../../protocols/curie/read.ts'
 import type { Chain } from './chain.ts'
-import { firstLine } from './chain.ts'
+import { firstLine, readParameter } from './chain.ts'
 import { groupBy, integer } from './model.ts'
 import type { AccountNode, CollateralAssetNode, CollateralBalanceNode, Db } from './model.ts'
 
@@ -79,7 +79,10 @@ export function createMargins({ chain, deployment, catalog, log }: { chain: Chai
   }
 }
 
-async function makeBook({ chain, deployment, catalog, hash, db }: { chain: Chain; deployment: Deployment; catalog: ParameterCatalog; hash: string; db: Db }): Promise<AccountBook> {
+type BookOptions = { readonly chain: Chain; readonly deployment: Deployment; readonly catalog: ParameterCatalog; readonly hash: string; readonly db: Db }
+
+async function makeBook(options: BookOptions): Promise<AccountBook> {
+  const { chain, deployment, hash, db } = options
   const exposed = { OR: [{ openPositionCount: { gt: 0 } }, { openRangeCount: { gt: 0 } }] }
   const accounts = await db.account.findMany({ where: exposed, orderBy: { id: 'asc' } })
   const ids = accounts.map((account) => account.id)
@@ -96,8 +99,11 @@ async function makeBook({ chain, deployment, catalog, hash, db }: { chain: Chain
     pending: each(ids as Address[], (id) => pendingReads(deployment, id)),
   })
   let answered: ReturnType<typeof reads.decode> | null = null
+  let params: Params | null = null
   try {
-    answered = reads.decode(await chain.callAll(reads.calls, hash))
+    const [answers, values] = await Promise.all([chain.callAll(reads.calls, hash), paramsOf(options, parameters)])
+    answered = reads.decode(answers)
+    params = values
   } catch (error) {
     gaps.push(error instanceof BulwarkError ? error.message : `the chain did not answer (${firstLine(error)})`)
   }
@@ -111,8 +117,6 @@ async function makeBook({ chain, deployment, catalog, hash, db }: { chain: Chain
     for (const [id, prices] of markets) if (prices.markPriceE18 === null) gaps.push(`the mark price of ${symbolOf(id)} cannot be read`)
     for (const [id, price] of collateralPrices) if (price === null) gaps.push(`the price of ${assets.get(id)?.symbol ?? id} cannot be read`)
   }
-
-  const params = paramsOf(catalog, deployment, parameters, gaps)
 
   const collateralFacts = (rows: readonly CollateralBalanceNode[]): AccountFacts['collaterals'] | null => {
     const found = rows.map((row) => {
@@ -175,23 +179,27 @@ async function makeBook({ chain, deployment, catalog, hash, db }: { chain: Chain
 type Params = { readonly collateralRatioE6: ReadonlyMap<string, bigint>; of(account: string): MarginParams }
 type ParameterRow = Awaited<ReturnType<Db['parameter']['findFirstOrThrow']>>
 
-/** What margin depends on, out of the index; null (with the gap named) where the index does not have it all. */
-function paramsOf(catalog: ParameterCatalog, deployment: Deployment, rows: readonly ParameterRow[], gaps: string[]): Params | null {
-  const ofProtocol = (name: string): bigint | null => {
-    const row = rows.find((one) => one.name === name && one.scope === catalog.find(name).scope)
-    return row ? integer(row.value) : null
-  }
-  const needed = { imRatioE6: 'imRatio', mmRatioE6: 'mmRatio', mmRatioBufferE6: 'mmRatioBuffer', debtNonSettlementTokenValueRatioE6: 'debtNonSettlementTokenValueRatio', debtThreshold: 'debtThreshold' } as const
-  const values = Object.entries(needed).map(([key, name]) => [key, ofProtocol(name)] as const)
-  const missing = values.flatMap(([key, value]) => (value === null ? [needed[key as keyof typeof needed]] : []))
-  if (missing.length > 0) {
-    gaps.push(`the index has no value of ${missing.join(', ')}`)
-    return null
-  }
-  const base = { settlementDecimals: deployment.settlementToken.decimals, ...(Object.fromEntries(values) as Record<keyof typeof needed, bigint>) }
-  const ownThreshold = new Map(rows.filter((row) => row.name === 'whitelistedDebtThreshold').map((row) => [row.subject, integer(row.value)]))
+const MARGIN_PARAMETERS = { imRatioE6: 'imRatio', mmRatioE6: 'mmRatio', mmRatioBufferE6: 'mmRatioBuffer', debtNonSettlementTokenValueRatioE6: 'debtNonSettlementTokenValueRatio', debtThreshold: 'debtThreshold' } as const
+const COLLATERAL_RATIO = 'collateralRatio'
+const ACCOUNT_THRESHOLD = 'whitelistedDebtThreshold'
+
+/** What margin depends on, out of the index, and by their getters where no event has announced them. Throws UnavailableError. */
+async function paramsOf({ chain, deployment, catalog, hash }: Pick<BookOptions, 'chain' | 'deployment' | 'catalog' | 'hash'>, rows: readonly ParameterRow[]): Promise<Params> {
+  const indexed = new Map(rows.map((row) => [`${row.name}:${row.subject}`, integer(row.value)]))
+  const refs = catalog.refs(deployment)
+  const valuesOf = (name: string): Promise<(readonly [subject: string, value: bigint])[]> =>
+    Promise.all(
+      refs.filter((ref) => ref.name === name).map(async (ref) => {
+        const subject = ref.subject.toLowerCase()
+        return [subject, indexed.get(`${name}:${subject}`) ?? (await readParameter(chain, catalog, deployment, ref, hash))] as const
+      }),
+    )
+  const names = Object.entries(MARGIN_PARAMETERS)
+  const values = await Promise.all(names.map(async ([key, name]) => [key, (await valuesOf(name))[0]?.[1] ?? 0n] as const))
+  const base = { settlementDecimals: deployment.settlementToken.decimals, ...(Object.fromEntries(values) as Record<keyof typeof MARGIN_PARAMETERS, bigint>) }
+  const ownThreshold = new Map(rows.filter((row) => row.name === ACCOUNT_THRESHOLD).map((row) => [row.subject, integer(row.value)]))
   return {
-    collateralRatioE6: new Map(rows.filter((row) => row.name === 'collateralRatio').map((row) => [row.subject, integer(row.value)])),
+    collateralRatioE6: new Map(await valuesOf(COLLATERAL_RATIO)),
     // An account's own threshold of 0 means that it has none.
     of: (account) => ({ ...base, debtThreshold: ownThreshold.get(account) || base.debtThreshold }),
   }

@@ -1,0 +1,47 @@
+import { readFileSync } from 'node:fs'
+import { describe, expect, test } from '@jest/globals'
+import { Kind, buildSchema, parse } from 'graphql'
+import { measure } from '../../api/graphql/limits.ts'
+
+const schema = buildSchema(readFileSync(new URL('../../schema.graphql', import.meta.url), 'utf8'))
+const size = (query: string, variables: Record<string, unknown> = {}) => {
+  const document = parse(query)
+  const operation = document.definitions.find((one) => one.kind === Kind.OPERATION_DEFINITION)!
+  return measure(schema, document, operation, variables)
+}
+
+describe('size of a query', () => {
+  test('behavior: a field costs 1, and a page its size times what is asked of each node', () => {
+    expect(size('{ status { network } }')).toEqual({ depth: 2, cost: 2 })
+    // accounts 1 + 200 · (nodes 1 + id 1)
+    expect(size('{ accounts(first: 200) { nodes { id } } }')).toEqual({ depth: 3, cost: 401 })
+    // The schema's default page is 50.
+    expect(size('{ accounts { nodes { id } } }').cost).toBe(101)
+    // A list without a page counts 10: markets 1 + 10 · symbol 1.
+    expect(size('{ markets { symbol } }').cost).toBe(11)
+  })
+
+  test('behavior: page sizes in variables and their defaults count', () => {
+    expect(size('query($n: Int) { accounts(first: $n) { nodes { id } } }', { n: 20 }).cost).toBe(41)
+    expect(size('query($n: Int = 30) { accounts(first: $n) { nodes { id } } }').cost).toBe(61)
+  })
+
+  test('behavior: aliases and fragments count each time', () => {
+    expect(size('{ a: status { ...S } b: status { ...S } } fragment S on Status { network chainId }')).toEqual({ depth: 2, cost: 6 })
+  })
+
+  test('behavior: fragments that double forty times are weighed at once', () => {
+    const doubled = Array.from({ length: 40 }, (_, n) => `fragment F${n} on Status { ${n === 39 ? 'network' : `...F${n + 1} ...F${n + 1}`} }`).join(' ')
+    const started = performance.now()
+    expect(size(`{ status { ...F0 } } ${doubled}`).cost).toBe(1 + 2 ** 39)
+    expect(performance.now() - started).toBeLessThan(1000)
+  })
+
+  test('behavior: the console’s own queries are far below the limit', () => {
+    for (const file of ['page', 'status']) {
+      const { depth, cost } = size(readFileSync(new URL(`../../console/${file}.graphql`, import.meta.url), 'utf8'))
+      expect(depth).toBeLessThanOrEqual(7)
+      expect(cost).toBeLessThan(10_000)
+    }
+  })
+})
