@@ -20,12 +20,13 @@ export function bandEvidence(data: BandData): Evidence[] {
   ]
 }
 
-/** First half of the sentence, up to what is asked for. */
-export function bandBecause(data: BandData): string {
+/** First half of the sentence; `asked` names what the band means for the parameter. */
+export function bandBecause(data: BandData, asked: string): string {
+  const volatility = `5-minute volatility of ${percent(data.sigma5Min)} over ${count(data.barCount)} bars`
   const { binding } = bandFrom(data)
-  if (binding === 'volatility') return `5-minute volatility of ${percent(data.sigma5Min)} over ${count(data.barCount)} bars asks for`
-  if (binding === 'usual spread') return `5-minute volatility of ${percent(data.sigma5Min)} over ${count(data.barCount)} bars and trades within ${percent(data.spread ?? 0)} of the index ask for`
-  return `5-minute volatility of ${percent(data.sigma5Min)} over ${count(data.barCount)} bars asks for no more than the narrowest band:`
+  if (binding === 'volatility') return `${volatility} asks for ${asked}`
+  if (binding === 'usual spread') return `${volatility} and trades that usually end within ${percent(data.spread ?? 0)} of the index ask for ${asked}`
+  return `${volatility} asks for ${asked}, the narrowest that the policy allows`
 }
 
 register<BandData>({
@@ -39,7 +40,7 @@ register<BandData>({
     return {
       raw: fromFloat(band, parameter.decimals, 'ceil'),
       value: band,
-      because: `${bandBecause(data)} a band of ${percent(band)}`,
+      because: bandBecause(data, `a band of ${percent(band)}`),
       evidence: bandEvidence(data),
       confidence: data.confidence,
     }

@@ -16,7 +16,7 @@ register<BandData>({
     return {
       raw: BigInt(ticks),
       value: ticks,
-      because: `${bandBecause(data)} a move of ${percent(band)} at a time, ${count(ticks)} ticks`,
+      because: bandBecause(data, `${count(ticks)} ticks, a move of ${percent(band)}`),
       evidence: [...bandEvidence(data), { label: 'Move that the ticks allow', value: percent(moveOf(ticks)), unit: 'of price', source: '1.0001^ticks − 1' }],
       confidence: data.confidence,
     }
