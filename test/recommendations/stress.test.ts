@@ -1,0 +1,59 @@
+import { describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import { accountUnder } from '../../api/risk/index.ts'
+import { createContext, stressAccounts } from '../../api/recommendations/context.ts'
+import type { RunInputs } from '../../api/recommendations/inputs.ts'
+import type { Address } from '../../protocols/adapter.ts'
+import { accountHealth } from '../../protocols/curie/margin.ts'
+import { book, ETH, OP, sqrtX96, WETH } from './book.ts'
+
+const whole = (x: number): bigint => BigInt(Math.round(x * 1e9)) * 10n ** 9n
+
+describe('stress accounts against the protocol’s own arithmetic', () => {
+  test('property: at any shock the value is the account value of accountHealth at the shocked prices, ranges included', () => {
+    const size = fc.integer({ min: -1_000, max: 1_000 })
+    const tick = fc.integer({ min: 10, max: 200 })
+    fc.assert(
+      fc.property(
+        fc.record({ eth: size, op: size, ethQuote: size, opQuote: size, cash: size, owed: size, weth: fc.integer({ min: 0, max: 100 }), liquidity: fc.integer({ min: 0, max: 5_000 }), below: tick, above: tick, change: fc.integer({ min: -60, max: 60 }) }),
+        ({ eth, op, ethQuote, opQuote, cash, owed, weth, liquidity, below, above, change }) => {
+          const lowerTick = 80_040 - below * 60
+          const upperTick = 80_040 + above * 60
+          const base = book()
+          const inputs: RunInputs = {
+            ...base,
+            markets: base.markets.map((m) => (m.id === ETH ? { ...m, ranges: [{ account: '0xa', lowerTick, upperTick, liquidity: whole(liquidity).toString(), baseDebtE18: whole(3).toString(), quoteDebtE18: whole(5_000).toString() }] } : m)),
+            accounts: [
+              {
+                id: '0xa', settlementBalance: (BigInt(cash) * 1_000_000n).toString(), owedRealizedPnlE18: whole(owed).toString(),
+                positions: [{ market: ETH, sizeE18: whole(eth).toString(), openNotionalE18: whole(ethQuote * 1_000).toString() }, { market: OP, sizeE18: whole(op).toString(), openNotionalE18: whole(opQuote).toString() }],
+                collaterals: [{ asset: WETH, amount: whole(weth).toString() }],
+              },
+            ],
+          }
+          const [account] = stressAccounts(createContext({ ...inputs, series: [] }))
+          if (account === undefined) throw new Error('no account')
+          const found = accountUnder(account, { id: 's', changeOf: () => change / 100, impactOf: () => 0 })
+
+          const price = (p: number): bigint => (whole(p) * BigInt(100 + change)) / 100n
+          const health = accountHealth(
+            {
+              settlementBalance: BigInt(cash) * 1_000_000n, owedRealizedPnlE18: whole(owed), pendingFundingE18: 0n, pendingFeeE18: 0n,
+              // The liquidation discount is 5 %: what a liquidation recovers is 95 %.
+              collaterals: [{ token: WETH as Address, amount: whole(weth), decimals: 18, priceE18: price(3_000), collateralRatioE6: 950_000n }],
+              positions: [
+                { market: ETH as Address, sizeE18: whole(eth), openNotionalE18: whole(ethQuote * 1_000), markPriceE18: price(3_000), indexPriceE18: null, sqrtPriceX96: BigInt(sqrtX96(30 * (100 + change))), ranges: [{ lowerTick, upperTick, liquidity: whole(liquidity), baseDebtE18: whole(3), quoteDebtE18: whole(5_000) }] },
+                { market: OP as Address, sizeE18: whole(op), openNotionalE18: whole(opQuote), markPriceE18: price(2), indexPriceE18: null, ranges: [] },
+              ],
+            },
+            { settlementDecimals: 6, imRatioE6: 100_000n, mmRatioE6: 62_500n, mmRatioBufferE6: 0n, debtNonSettlementTokenValueRatioE6: 750_000n, debtThreshold: 1n },
+          )
+          // float64 against integers: a millionth of a dollar per million dollars of exposure.
+          const scale = 1e-9 * (Math.abs(found.gross) + 1e7)
+          expect(Math.abs(found.value - Number(health.accountValueE18 / 10n ** 9n) / 1e9)).toBeLessThan(scale)
+          expect(Math.abs(found.gross - Number(health.totalAbsPositionValueE18 / 10n ** 9n) / 1e9)).toBeLessThan(scale)
+        },
+      ),
+    )
+  })
+})
