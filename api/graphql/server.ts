@@ -25,19 +25,21 @@ export type ServerOptions = Services & {
   /** 0 takes a free one. */
   readonly port: number
   readonly limits?: Limits
+  /** The built console; console/dist where left out. */
+  readonly pagesDir?: string
 }
 
 export type ApiServer = { readonly url: string; readonly port: number; close(): Promise<void> }
 
 const schemaFile = new URL('../../schema.graphql', import.meta.url)
-const pagesDir = fileURLToPath(new URL('../../console/dist', import.meta.url))
+const builtPages = fileURLToPath(new URL('../../console/dist', import.meta.url))
 
 /** Nothing but what this server itself gives may load, and no other page may frame it. */
 const CONTENT_SECURITY_POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 /** Listens once the returned promise is there. Throws BadInputError where the port is taken. */
 export async function startServer(options: ServerOptions): Promise<ApiServer> {
-  const { log, host, port, limits = LIMITS } = options
+  const { log, host, port, limits = LIMITS, pagesDir = builtPages } = options
   const app = express()
   const http = createServer(app)
   const apollo = new ApolloServer<Context>({
@@ -70,11 +72,11 @@ export async function startServer(options: ServerOptions): Promise<ApiServer> {
   })
   // A browser that opens the address gets the query page; a GET with a query is GraphQL's own.
   app.get('/graphql', (request, response, next) => {
-    if (request.query['query'] === undefined && request.accepts(['json', 'html']) === 'html') sendPage('sandbox.html', response)
+    if (request.query['query'] === undefined && request.accepts(['json', 'html']) === 'html') sendPage(`${pagesDir}/sandbox.html`, response)
     else next()
   })
   app.use('/graphql', express.json({ limit: '256kb' }), expressMiddleware(apollo, { context: async () => createContext(options) }))
-  app.get('/', (_request, response) => sendPage('index.html', response))
+  app.get('/', (_request, response) => sendPage(`${pagesDir}/index.html`, response))
   app.use('/assets', express.static(`${pagesDir}/assets`, { immutable: true, maxAge: '1y', fallthrough: true }))
   app.use((request, response) => {
     response.status(404).json(answer('NOT_FOUND', `Found no page ${request.path.slice(0, 100)}, allowed are / for the console and /graphql for queries; open one of these`))
@@ -105,8 +107,7 @@ const closeSnapshots = {
 
 const answer = (code: string, message: string) => ({ errors: [{ message, extensions: { code } }] })
 
-function sendPage(file: string, response: Response): void {
-  const path = `${pagesDir}/${file}`
+function sendPage(path: string, response: Response): void {
   if (existsSync(path)) response.set('Cache-Control', 'no-cache').sendFile(path)
   else response.status(503).type('text/plain').send('The pages are not built yet: run npm run build, and reload.\nThe API itself answers POST /graphql.\n')
 }
