@@ -14,6 +14,9 @@ export type Job = {
   stop(): Promise<void>
 }
 
+/** After a run that had nothing to do, or failed, the next may come this soon, ms. */
+const RETRY_MS = 2000
+
 /**
  * `run` says in a few words what it did, or null where there was nothing to do yet.
  * `gapMs` lies between the end of one run and the start of the next: steps come every second or two.
@@ -25,24 +28,27 @@ export function createJob({ name, gapMs, log, run }: { name: string; gapMs: numb
   let done: { at: Date; detail: string } | null = null
   let failed: { since: Date; sentence: string } | null = null
 
-  const once = async (): Promise<void> => {
+  /** True where it did something that the gap is meant to space out. */
+  const once = async (): Promise<boolean> => {
     try {
       const detail = await run()
       if (failed) log.info({ job: name }, 'a job works again')
       failed = null
       if (detail !== null) done = { at: new Date(), detail }
+      return detail !== null
     } catch (error) {
       const sentence = error instanceof BulwarkError ? error.message : 'it failed for a reason that the log names'
       if (failed?.sentence !== sentence) log.error({ job: name, err: error }, 'a job failed; it is tried again')
       failed = { since: failed?.since ?? new Date(), sentence }
+      return false
     }
   }
   const loop = async (): Promise<void> => {
     while (wanted && !stop.signal.aborted) {
       wanted = false
-      await once()
+      const worked = await once()
       if (failed) wanted = true
-      await sleep(gapMs, undefined, { signal: stop.signal, ref: false }).catch(() => {})
+      await sleep(worked ? gapMs : Math.min(gapMs, RETRY_MS), undefined, { signal: stop.signal, ref: false }).catch(() => {})
     }
     running = null
   }

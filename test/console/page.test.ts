@@ -168,6 +168,7 @@ inBrowser('console', () => {
   test('behavior: the query page runs a query and shows the schema, without the internet', async () => {
     await visit(`${server.url}/graphql`, {}, async (page) => {
       await page.locator('.docs .field').first().waitFor()
+      expect(await page.locator('.docs summary').first().innerText()).toMatch(/^Query/)
       await page.getByLabel('GraphQL query').fill('{ markets { symbol } }')
       await page.keyboard.press('Control+Enter')
       await eventually(() => page.locator('pre').innerText(), /"symbol": "vETH"/)

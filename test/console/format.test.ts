@@ -1,0 +1,37 @@
+import { describe, expect, test } from '@jest/globals'
+import * as fc from 'fast-check'
+import { age, decimal, percent, price, short, size, time, usd } from '../../console/format.ts'
+
+describe('figures for people', () => {
+  test.each([
+    ['1234.5678', 2, '1,234.57'],
+    ['-1234567.005', 2, '−1,234,567.01'],
+    ['0.004', 2, '0.00'],
+    ['-0.004', 2, '0.00'],
+    ['999.995', 2, '1,000.00'],
+    ['9007199254740993.4', 0, '9,007,199,254,740,993'],
+    ['12', 3, '12.000'],
+    ['not a number', 2, 'not a number'],
+  ])('behavior: decimal(%s, %d) is %s', (value, places, text) => expect(decimal(value, places)).toBe(text))
+
+  test('behavior: rounding and grouping lose nothing but what is below the places', () => {
+    fc.assert(fc.property(fc.bigInt({ min: -(10n ** 40n), max: 10n ** 40n }), (raw) => {
+      // Two places of an integer of cents: nothing is rounded, so the digits must come back.
+      const digits = (raw < 0n ? -raw : raw).toString().padStart(3, '0')
+      const text = decimal(`${raw < 0n ? '-' : ''}${digits.slice(0, -2)}.${digits.slice(-2)}`, 2)
+      expect(BigInt(text.replace('−', '-').replace(/[,.]/g, ''))).toBe(raw)
+    }))
+  })
+
+  test('behavior: a price keeps about five figures, an amount of USD its cents until 100,000', () => {
+    expect([price('40123.456'), price('1800'), price('1.23456'), price('0.0123456')]).toEqual(['40,123.5', '1,800.00', '1.2346', '0.012346'])
+    expect([usd('99999.999'), usd('100000.4'), size('0.123456'), size('12.3456'), size('1234.56')]).toEqual(['100,000.00', '100,000', '0.12346', '12.346', '1,234.6'])
+  })
+
+  test('behavior: ratios, ages, times and addresses', () => {
+    expect([percent(0.0625), percent(-0.001234), percent(1000)]).toEqual(['6.25 %', '−0.12 %', '> 10,000 %'])
+    expect([age(0), age(119), age(120), age(7200), age(172_800)]).toEqual(['0 s', '119 s', '2 min', '2 h', '2 d'])
+    expect(time('1700000000')).toBe('2023-11-14 22:13:20 UTC')
+    expect(short('0x1234567890abcdef1234567890abcdef12345678')).toBe('0x123456…345678')
+  })
+})
