@@ -33,10 +33,17 @@ export class BlockTooEarlyError extends Error {
   }
 }
 
+/** graph-node followed a reorg while it answered. */
+export class MovedError extends Error {
+  constructor() {
+    super('the chain was reorganised while graph-node answered')
+  }
+}
+
 export type GraphNode = {
   /** Throws UnavailableError. */
   meta(): Promise<Meta>
-  /** Up to PAGE_ROWS rows of each entity asked for, in the order of their ids. Throws UnavailableError, BlockTooEarlyError. */
+  /** Up to PAGE_ROWS rows of each entity asked for, in the order of their ids. Throws UnavailableError, BlockTooEarlyError, MovedError. */
   page(requests: readonly PageRequest[], at: bigint, fromBlock: bigint | null): Promise<Page>
 }
 
@@ -70,6 +77,7 @@ export function createGraphNode(url: string): GraphNode {
     const words = (errors ?? []).map((error) => error.message).join(' ')
     const earliest = /only has data starting at block number (\d+)/.exec(words)?.[1]
     if (earliest !== undefined) return new BlockTooEarlyError(BigInt(earliest))
+    if (/was reorganized while executing/.test(words)) return new MovedError()
     if (/has no field|Cannot query field|unknown field/i.test(words)) {
       return fail(`the deployed subgraph lacks an entity or a field (${words.slice(0, 200)})`, 'deploy the subgraph of this version')
     }

@@ -3,7 +3,7 @@ import { BulwarkError, UnavailableError } from '../../core/errors.ts'
 import type { Logger } from '../../core/log.ts'
 import { createChain, type Block, type Chain } from './chain.ts'
 import { readEntities, type Entity } from './entities.ts'
-import { BlockTooEarlyError, createGraphNode, PAGE_ROWS, type GraphNode, type Head, type Meta, type PageRequest } from './graphNode.ts'
+import { BlockTooEarlyError, createGraphNode, MovedError, PAGE_ROWS, type GraphNode, type Head, type Meta, type PageRequest } from './graphNode.ts'
 import { createStore, UNDO_DEPTH, type MirrorState, type StatusPatch, type Store } from './store.ts'
 
 export type MirrorOptions = {
@@ -48,12 +48,14 @@ const NEAR_BLOCKS = 10n
 /** A first sync takes this many blocks a step, then as many as give about ROWS_PER_STEP rows: a killed step costs little. */
 const FIRST_SPAN = 50_000n
 const ROWS_PER_STEP = 50_000
+/** Where a reorg can reach, a step takes at most this many blocks: a reorg takes the mirror back to a step's end. */
+const UNDO_SPAN = 25n
 /** How long graph-node and the chain may disagree before it is called a fault: graph-node follows a reorg within seconds. */
 const UNSETTLED_GRACE_MS = 10_000
 /** How long graph-node may stand still while the chain moves on. */
 const STUCK_AFTER_MS = 30_000
 const FIRST_BACKOFF_MS = 250
-const LAST_BACKOFF_MS = 10_000
+const LAST_BACKOFF_MS = 3_000
 /** graph-node indexes while we read: during a first sync fewer and larger steps take less from it. */
 const CATCHING_UP_PAUSE_MS = 1_000
 /** Pause between two status writes while nothing happens. */
@@ -135,11 +137,12 @@ function mirrorOf(store: Store, graphNode: GraphNode, chain: Chain, entities: re
     try {
       rows = await storeStep(plan, meta, latest, lagBlocks)
     } catch (error) {
+      if (error instanceof MovedError) return reorganised()
       if (!(error instanceof BlockTooEarlyError) || error.earliest <= earliest) throw error
       earliest = error.earliest
       return unsettled(`its data starts at block ${earliest}`, 'the mirror tries again by itself')
     }
-    if (rows === null) return unsettled('the chain was reorganised while it was read', 'the mirror tries again by itself')
+    if (rows === null) return reorganised()
     if (plan.undoBlock === null) span = rows > ROWS_PER_STEP ? span / 2n + 1n : span * 2n
     current = { ...current, indexed: target }
     return { kind: 'stored', block: target, rows, lagBlocks: latest.number > target.number ? latest.number - target.number : 0n, rebuilt: clear, durationMs: performance.now() - startedMs }
@@ -178,13 +181,12 @@ function mirrorOf(store: Store, graphNode: GraphNode, chain: Chain, entities: re
 
   /**
    * The block that the next step ends on. More than UNDO_DEPTH below the chain's head no reorg is expected: large steps
-   * without an undo log up to there, then graph-node's head. Null where the chain has no such block.
+   * without an undo log up to there, then steps of UNDO_SPAN up to graph-node's head. Null where the chain has no such block.
    */
   async function targetBlock(known: Block | null, head: Block, latest: Block): Promise<Block | null> {
     const settled = latest.number - UNDO_DEPTH
     const start = known?.number ?? (earliest === 0n ? 0n : earliest - 1n)
-    if (start >= settled) return head
-    let number = settled < start + span ? settled : start + span
+    let number = start >= settled ? start + UNDO_SPAN : settled < start + span ? settled : start + span
     if (number < earliest) number = earliest
     return number >= head.number ? head : await chain.block(number)
   }
@@ -273,6 +275,7 @@ function mirrorOf(store: Store, graphNode: GraphNode, chain: Chain, entities: re
     }
   }
 
+  const reorganised = (): Step => unsettled('the chain was reorganised while it was read', 'the mirror tries again by itself')
   const unsettled = (found: string, action: string): Step => ({ kind: 'unsettled', error: new UnavailableError({ part: 'graph-node', found, action }) })
 
   /** Shows a fault to readers; where the database itself is the fault, the log alone has it. */

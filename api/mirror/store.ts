@@ -214,7 +214,7 @@ export function createStore(databaseUrl: string, entities: readonly Entity[]): S
     status: async (patch) => {
       const names = Object.keys(patch)
       const assignments = names.map((name, i) => `${quote(name)} = $${i + 1}${name === 'state' ? '::"MirrorState"' : ''}`)
-      await sql(`UPDATE "MirrorStatus" SET ${[...assignments, '"updatedAt" = now()'].join(', ')} WHERE "id" = 1`, Object.values(patch))
+      await sql(`UPDATE "MirrorStatus" SET ${[...assignments, '"updatedAt" = clock_timestamp()'].join(', ')} WHERE "id" = 1`, Object.values(patch))
     },
 
     countReorg: async () => {

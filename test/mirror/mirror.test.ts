@@ -143,11 +143,11 @@ describe('following', () => {
     expect((await second.step()).kind).toBe('stored')
   })
 
-  test('behavior: a long history is stored up to the undo depth first, then to the head', async () => {
+  test('behavior: a long history is stored up to the undo depth in one step, then 25 blocks a step', async () => {
     mined(500, [account(1, 1n)])
     mined(400, [account(1, 2n)])
     const steps = await settle()
-    expect(steps.map((step) => (step.kind === 'stored' ? step.block.number : step.kind))).toEqual([599n, 899n])
+    expect(steps.map((step) => (step.kind === 'stored' ? Number(step.block.number) : step.kind))).toEqual([599, ...Array.from({ length: 12 }, (_, i) => 624 + 25 * i)])
     expect(await owed(1)).toBe('2')
   })
 })
@@ -241,6 +241,15 @@ describe('a reorg', () => {
     expect(await owed(1)).toBe('3')
   })
 
+  test('behavior: a graph-node that says it was reorganised while it answered is asked again', async () => {
+    mined(5, [account(1, 1n)])
+    world.refusal = 'Store error: the chain was reorganized while executing the query'
+    expect((await mirror.step()).kind).toBe('unsettled')
+    world.refusal = null
+    await settle()
+    expect(await owed(1)).toBe('1')
+  })
+
   test('behavior: a node that is behind the mirror proves no reorg', async () => {
     mined(10, [account(1, 1n)])
     await settle()
@@ -265,8 +274,8 @@ describe('a reorg', () => {
     world.drop(250)
     mined(251, [account(3, 3n)])
     const steps = await settle()
-    expect(steps.map(({ kind }) => kind)).toEqual(['rewound', 'stored'])
-    expect(steps[0]).toMatchObject({ to: { number: 84n } })
+    expect(steps[0]).toMatchObject({ kind: 'rewound', to: { number: 84n } })
+    expect(steps.some((step) => step.kind === 'stored' && step.rebuilt)).toBe(false)
     expect(await Promise.all([owed(1), owed(2), owed(3), owed(1050), owed(1100)])).toEqual(['50', '84', '3', '1', undefined])
   }, 60_000)
 

@@ -46,6 +46,8 @@ export class World {
   beforePage: (count: number) => void | Promise<void> = () => undefined
   /** `_change_block` of each page asked for; null where it had none. */
   readonly asked: (number | null)[] = []
+  /** What every page is refused with; null: none is. */
+  refusal: string | null = null
   graphDown = false
   chainDown = false
   #server: Server | undefined
@@ -82,6 +84,7 @@ export class World {
 
   async #graph(query: string): Promise<unknown> {
     if (query.includes('first:')) {
+      if (this.refusal !== null) return { errors: [{ message: this.refusal }] }
       await this.beforePage(this.asked.length)
       this.asked.push(/number_gte: (\d+)/.exec(query)?.[1] === undefined ? null : Number(/number_gte: (\d+)/.exec(query)?.[1]))
     }
