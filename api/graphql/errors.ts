@@ -13,7 +13,7 @@ export function asKnownError(error: unknown): unknown {
   if (error instanceof BulwarkError) return error
   for (let cause: unknown = error, depth = 0; cause instanceof Error && depth < 5; cause = cause.cause, depth++) {
     const text = `${cause.name} ${(cause as { code?: string }).code ?? ''} ${cause.message}`
-    if (/ECONNREFUSED|ECONNRESET|EPIPE|ENOTFOUND|ETIMEDOUT|P1001|P1002|P1017|P2024|P2028|57P0[123]|DatabaseNotReachable|ConnectionClosed|SocketTimeout|Can't reach database|Connection terminated|Server has closed the connection|connection timeout/i.test(text)) {
+    if (/ECONNREFUSED|ECONNRESET|EPIPE|ENOTFOUND|ETIMEDOUT|P1001|P1002|P1017|P2024|P2028|\b53300\b|\b55000\b|\b57P0[123]\b|DatabaseNotReachable|ConnectionClosed|SocketTimeout|Can't reach database|Connection terminated|Server has closed the connection|connection timeout/i.test(text)) {
       return new UnavailableError({ part: 'database', found: 'it does not answer', action: 'see Query.status and ask again in a few seconds' }, error)
     }
   }
