@@ -74,6 +74,7 @@ function adjusted(inputs: RecommendationInputs, raw: bigint): Adjusted {
     breaker: inputs.alarm.level,
     lastChangeTimestamp: parameter.changedAtSec,
     now: inputs.asOfSec,
+    show: (amount) => formatRaw(amount, parameter.unit, parameter.decimals, inputs.settlementSymbol),
   })
 }
 

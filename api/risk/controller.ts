@@ -33,6 +33,8 @@ export type AdjustInput = {
   readonly lastChangeTimestamp: number | null
   /** Chain time, s. */
   readonly now: number
+  /** Raw value → text for people, in the sentences of `why`; raw digits where left out. */
+  readonly show?: (raw: bigint) => string
 }
 
 export type Adjusted = { readonly value: bigint; readonly direction: Direction; readonly adjustments: readonly Adjustment[] }
@@ -63,6 +65,7 @@ export function adjust(input: AdjustInput): Adjusted {
     if (limit !== null && limit < deadband + quantum) throw new BadInputError(`Found a rate limit of ${limit}, allowed is at least deadband plus quantum, ${deadband + quantum}; correct the policy`)
   }
 
+  const show = input.show ?? String
   const adjustments: Adjustment[] = []
   let value = input.model
   const step = (name: Adjustment['step'], to: bigint, why: string): void => {
@@ -71,12 +74,12 @@ export function adjust(input: AdjustInput): Adjusted {
     value = to
   }
 
-  step('on-chain bounds', clamp(value, onChainBounds), `the contract accepts ${onChainBounds.min} to ${onChainBounds.max}`)
-  step('policy bounds', clamp(value, policyBounds), `the policy allows ${policyBounds.min} to ${policyBounds.max}`)
+  step('on-chain bounds', clamp(value, onChainBounds), `the contract accepts ${show(onChainBounds.min)} to ${show(onChainBounds.max)}`)
+  step('policy bounds', clamp(value, policyBounds), `the policy allows ${show(policyBounds.min)} to ${show(policyBounds.max)}`)
 
   const limit = directionOf(current, value, tightWay) === 'TIGHTEN' ? rateLimit.tighten : rateLimit.loosen
   if (limit !== null && abs(value - current) > limit) {
-    step('rate limit', value > current ? current + limit : current - limit, `one ${directionOf(current, value, tightWay) === 'TIGHTEN' ? 'tightening' : 'loosening'} moves at most ${limit}`)
+    step('rate limit', value > current ? current + limit : current - limit, `one ${directionOf(current, value, tightWay) === 'TIGHTEN' ? 'tightening' : 'loosening'} moves at most ${show(limit)}`)
   }
 
   const down = value - (((value % quantum) + quantum) % quantum)
@@ -84,11 +87,11 @@ export function adjust(input: AdjustInput): Adjusted {
     const rounded = value > current ? down : down + quantum
     // Rounding must not cross the current value: between it and the target there is then no multiple.
     const crossed = value > current ? rounded < current : rounded > current
-    step('quantise', crossed ? current : rounded, `values are multiples of ${quantum}`)
-    step('on-chain bounds', clamp(value, onChainBounds), `the contract accepts ${onChainBounds.min} to ${onChainBounds.max}`)
+    step('quantise', crossed ? current : rounded, `values are multiples of ${show(quantum)}`)
+    step('on-chain bounds', clamp(value, onChainBounds), `the contract accepts ${show(onChainBounds.min)} to ${show(onChainBounds.max)}`)
   }
 
-  if (value !== current && abs(value - current) <= deadband) step('deadband', current, `a change of at most ${deadband} is not worth a transaction`)
+  if (value !== current && abs(value - current) <= deadband) step('deadband', current, `a change of at most ${show(deadband)} is not worth a transaction`)
 
   const direction = directionOf(current, value, tightWay)
   if (direction !== 'HOLD' && input.lastChangeTimestamp !== null) {

@@ -32,13 +32,12 @@ export type Shock = {
 }
 
 /**
- * Loss that an account leaves behind under a shock: L = max(0, −(cash + positions + ranges + collateral − cost of closing)), all at the shocked prices.
+ * An account at shocked prices: its value, the gross notional of its positions (ranges' inventory included), and the cost of closing them.
  *
- * The cost of closing counts only where the shock makes the account liquidatable (value < mm·gross): an account that stays above is not
- * closed, and a cost that its own equity can pay is no loss to anyone else. A range is revalued with the inventory it holds at the shocked
- * price, as if the market followed the index. Homogeneous of degree 1 in the account while impact is 0. Quote units, ≥ 0.
+ * value = cash + positions + ranges + collateral. A range is revalued with the inventory it holds at the shocked price, as if the market
+ * followed the index. Quote units.
  */
-export function accountShortfall(account: StressAccount, shock: Shock): number {
+export function accountUnder(account: StressAccount, shock: Shock): { value: number; gross: number; cost: number } {
   let value = account.cash
   const net = new Map<string, number>()
   const add = (asset: string, notional: number): void => void net.set(asset, (net.get(asset) ?? 0) + notional)
@@ -57,6 +56,18 @@ export function accountShortfall(account: StressAccount, shock: Shock): number {
     cost += Math.abs(notional) * shock.impactOf(asset, Math.abs(notional))
   }
   for (const { asset, value: held } of account.collateral) value += held * (1 + shock.changeOf(asset))
+  return { value, gross, cost }
+}
+
+/**
+ * Loss that an account leaves behind under a shock: L = max(0, −(value − cost of closing)).
+ *
+ * The cost of closing counts only where the shock makes the account liquidatable (value < mm·gross): an account that stays above is not
+ * closed, and a cost that its own equity can pay is no loss to anyone else. Homogeneous of degree 1 in the account while impact is 0.
+ * Quote units, ≥ 0. Source: risk models §10.
+ */
+export function accountShortfall(account: StressAccount, shock: Shock): number {
+  const { value, gross, cost } = accountUnder(account, shock)
   const closed = gross > 0 && value < account.maintenanceMargin * gross
   return Math.max(0, closed ? cost - value : -value)
 }

@@ -42,8 +42,8 @@ register<FundData>({
       value: result.target,
       because:
         result.binding === 'share of open interest'
-          ? `${percent(data.kappa)} of ${money(data.openInterest, symbol)} open interest asks for a fund of ${money(result.target, symbol)}`
-          : `${count(data.shortfalls.length)} stress scenarios leave up to ${money(result.worst.total, symbol)} unpaid (${result.worst.id}, ${count(result.worst.accountsInLoss)} of ${count(data.accounts)} accounts), which asks for a fund of ${money(result.target, symbol)}`,
+          ? `${percent(data.kappa)} of ${money(data.openInterest, symbol)} open interest asks for a threshold of ${money(result.target, symbol)}`
+          : `${count(data.shortfalls.length)} stress scenarios leave up to ${money(result.worst.total, symbol)} unpaid (${result.worst.id}, ${count(result.worst.accountsInLoss)} of ${count(data.accounts)} accounts), which asks for a threshold of ${money(result.target, symbol)}`,
       evidence: [
         { label: 'Shortfall in the worst scenario', value: money(result.worst.total, symbol), unit: symbol, source: `${result.worst.id}, all accounts at once at index prices` },
         { label: 'Cover-1', value: money(result.cover1, symbol), unit: symbol, source: 'largest single loss over the scenarios' },

@@ -29,8 +29,8 @@ register<Data>({
       value: ratio,
       because:
         gap <= 0
-          ? `the fund of ${money(capacity, symbol)} is above its target of ${money(target, symbol)} and asks for no more than the smallest share of ${data.symbol}’s fees`
-          : `the fund lacks ${money(target - capacity, symbol)}; ${data.symbol}’s part of ${percent(data.share)} in ${count(data.days)} days asks for ${ratio < 1 ? percent(ratio) : 'more than all'} of its fees of ${money(data.feesPerDay, symbol)} a day`,
+          ? `the fund of ${money(capacity, symbol)} is above its target of ${money(target, symbol)} and asks for no more than the smallest share of fees`
+          : `the fund lacks ${money(target - capacity, symbol)}; ${data.symbol}’s part of ${percent(data.share)} in ${count(data.days)} days of fees at ${money(data.feesPerDay, symbol)} a day asks for a share of ${ratio < 1 ? percent(ratio) : 'more than 100 %'}`,
       evidence: [
         { label: 'Fund target', value: money(target, symbol), unit: symbol, source: 'as for distributionThreshold' },
         { label: 'Fund now', value: money(capacity, symbol), unit: symbol, source: 'wallet and vault balance' },

@@ -62,7 +62,7 @@ register<Data>({
     return {
       raw: fromFloat(result.penalty, parameter.decimals, 'floor'),
       value: result.penalty,
-      because: `a keeper who closes ${money(market.notional, 'USD')} in ${market.symbol} needs a penalty of ${percent(result.needed)}${result.capped ? `, above half of the maintenance margin: ${percent(result.cap)} is asked for` : ''}`,
+      because: `a keeper who closes ${money(market.notional, 'USD')} in ${market.symbol} needs a penalty of ${percent(result.needed)}${result.capped ? `, of which half of the maintenance margin is asked for, ${percent(result.cap)}` : ''}`,
       evidence: [
         ...result.components.map((c) => ({
           label: `Cost: ${c.name}`,
