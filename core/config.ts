@@ -8,7 +8,7 @@ import { BulwarkError } from './errors.ts'
 const url = (protocols: readonly string[]) =>
   z.string().refine(
     (value) => URL.canParse(value) && protocols.includes(new URL(value).protocol),
-    { message: `is not a URL, allowed is one that begins with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}` },
+    { message: `has another form, allowed is a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}` },
   )
 
 const port = z

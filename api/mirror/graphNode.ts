@@ -77,10 +77,12 @@ export function createGraphNode(url: string): GraphNode {
     const words = (errors ?? []).map((error) => error.message).join(' ')
     const earliest = /only has data starting at block number (\d+)/.exec(words)?.[1]
     if (earliest !== undefined) return new BlockTooEarlyError(BigInt(earliest))
-    if (/was reorganized while executing/.test(words)) return new MovedError()
+    // Both are what a revert under way looks like: the head that we were told of is gone again.
+    if (/was reorganized while executing|has only indexed up to block number/.test(words)) return new MovedError()
     if (/has no field|Cannot query field|unknown field/i.test(words)) {
       return fail(`the deployed subgraph lacks an entity or a field (${words.slice(0, 200)})`, 'deploy the subgraph of this version')
     }
+    if (/does not exist/.test(words)) return fail(`it does not have the subgraph (${words.slice(0, 200)})`, 'deploy the subgraph, or correct its name in GRAPH_NODE_URL')
     return fail(`it refused a query (${words.slice(0, 200) || 'no reason given'})`, 'see its log; the mirror tries again by itself')
   }
 

@@ -3,6 +3,7 @@
  * Standard output carries JSON lines for whoever started it: {"event":"ready"} once the follower runs,
  * {"event":"block","number","hash","lagBlocks"} per stored step and for where it stands at the start, {"event":"reorg","from","to"} per rewind.
  */
+import { fstatSync } from 'node:fs'
 import { loadConfig } from '../../core/config.ts'
 import { BulwarkError } from '../../core/errors.ts'
 import { createLogger } from '../../core/log.ts'
@@ -16,6 +17,9 @@ async function main(): Promise<void> {
   const stop = new AbortController()
   process.once('SIGINT', () => stop.abort())
   process.once('SIGTERM', () => stop.abort())
+  // A pipe that closes means that whoever started this process is gone, however it went.
+  const input = fstatSync(0)
+  if (input.isFIFO() || input.isSocket()) process.stdin.once('close', () => stop.abort()).resume()
 
   emit({ event: 'ready' })
   await mirror.run(stop.signal, (step) => {
@@ -26,11 +30,12 @@ async function main(): Promise<void> {
     }
   })
   await mirror.close()
+  process.stdin.destroy()
 }
 
 try {
   await main()
 } catch (error) {
-  createLogger('mirror').fatal(error instanceof BulwarkError ? error.message : error)
+  createLogger('mirror').fatal(error instanceof BulwarkError ? { code: error.code } : { err: error }, error instanceof Error ? error.message : String(error))
   process.exitCode = 1
 }
