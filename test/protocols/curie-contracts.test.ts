@@ -12,7 +12,7 @@ import { startAnvil, type Anvil } from '../../devnet/anvil.ts'
 import { compileOwnContracts, curie as curieArtifact, type OwnArtifacts } from '../../devnet/artifacts.ts'
 import { mineBlock, Signer } from '../../devnet/chain.ts'
 import { RpcError } from '../../devnet/rpc.ts'
-import { deploymentBlocks, planDeployment, priceCall, type Tools } from '../../devnet/deploy.ts'
+import { deploymentBlocks, planDeployment, type Tools } from '../../devnet/deploy.ts'
 import { DEVNET_CHAIN_ID, devnetAccounts } from '../../devnet/keys.ts'
 import type { Address, Call, Hex, ParameterRef, ParameterSpec } from '../../protocols/adapter.ts'
 import { devnet } from '../../protocols/curie/deployments.ts'
@@ -254,7 +254,11 @@ describe('margin', () => {
   const provide = (base: Address, baseE18: bigint, quoteE18: bigint, lowerTick: number, upperTick: number) => house('addLiquidity', [{ baseToken: base, base: baseE18, quote: quoteE18, lowerTick, upperTick, minBase: 0n, minQuote: 0n, useTakerBalance: false, deadline: maxUint256 }])
   const keeper = devnetAccounts('keeper', DEVNET_CHAIN_ID)[0]?.address ?? '0x'
   const deployer = devnetAccounts('deployer', DEVNET_CHAIN_ID)[0]?.address ?? '0x'
-  const prices = (usd: readonly number[]) => ({ from: keeper, to: tools.priceKeeper, data: priceCall(own, tools, usd) })
+  const prices = (usd: readonly number[]) => ({
+    from: keeper,
+    to: tools.priceKeeper,
+    data: encodeFunctionData({ abi: own.PriceKeeper.abi, functionName: 'push', args: [tools.aggregators, usd.map((price) => BigInt(Math.round(price * 1e8))), tools.feeds, 900n] }),
+  })
 
   async function paramsNow(): Promise<MarginParams & { penaltyRatioE6: bigint; liquidationRatioE6: bigint; clInsuranceFundFeeRatioE6: bigint; collateralValueDust: bigint; maxFundingRateE6: bigint; collateralRatioE6: bigint; discountRatioE6: bigint }> {
     const read = async (name: string): Promise<bigint> => {
