@@ -101,7 +101,11 @@ class MigrationAdapter extends PrismaPg {
     const admin = async (sql: string): Promise<void> => {
       const client = new pg.Client({ connectionString: this.#url })
       await client.connect()
-      await client.query(sql).finally(() => client.end())
+      try {
+        await client.query(sql)
+      } finally {
+        await client.end()
+      }
     }
     await admin(`CREATE DATABASE ${name}`)
     const shadowUrl = new URL(this.#url)

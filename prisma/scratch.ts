@@ -69,7 +69,11 @@ export async function startScratchPostgres(): Promise<ScratchPostgres> {
       const client = server.getPgClient('postgres', '127.0.0.1')
       await client.connect()
       const quoted = client.escapeIdentifier
-      await client.query(`CREATE DATABASE ${quoted(name)}${template === undefined ? '' : ` TEMPLATE ${quoted(template)}`}`).finally(() => client.end())
+      try {
+        await client.query(`CREATE DATABASE ${quoted(name)}${template === undefined ? '' : ` TEMPLATE ${quoted(template)}`}`)
+      } finally {
+        await client.end()
+      }
     },
     stop: () => server.stop(),
   }

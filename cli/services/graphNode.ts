@@ -169,6 +169,8 @@ async function main(): Promise<void> {
     await ipfs.close()
   })
 
+  process.on('exit', () => child.kill('SIGINT'))
+
   await waitForPort(`http://127.0.0.1:${adminPort}/`, () => !ended)
   const deployment = resolve(subgraph)
   await adminCall(adminPort, 'subgraph_create', { name: SUBGRAPH_NAME }).catch((error: unknown) => {
