@@ -126,20 +126,21 @@ export function renderManifest(template: string, deployment: Deployment): string
 /** The AssemblyScript module that carries a deployment's addresses into the mappings. */
 export function renderNetwork(deployment: Deployment): string {
   const { contracts, settlementToken, markets, collaterals } = deployment
-  const address = (name: string, value: string): string => `export const ${name} = Address.fromString('${value.toLowerCase()}')`
+  // Functions, because every event gets an instance of its own: a constant would be parsed again for each.
+  const address = (name: string, value: string): string => `export function ${name}Address(): Address { return Address.fromString('${value.toLowerCase()}') }`
   const pairs = (name: string, list: readonly (readonly [string, string])[]): string =>
     `export const ${name}: string[] = ${JSON.stringify(list.flatMap(([key, value]) => [key.toLowerCase(), value]))}`
   return [
     "import { Address } from '@graphprotocol/graph-ts'",
     "export const PROTOCOL_NAME = 'curie'",
-    address('CLEARING_HOUSE', contracts.clearingHouse),
-    address('CLEARING_HOUSE_CONFIG', contracts.clearingHouseConfig),
-    address('COLLATERAL_MANAGER', contracts.collateralManager),
-    address('EXCHANGE', contracts.exchange),
-    address('INSURANCE_FUND', contracts.insuranceFund),
-    address('MARKET_REGISTRY', contracts.marketRegistry),
-    address('VAULT', contracts.vault),
-    address('SETTLEMENT_TOKEN', settlementToken.address),
+    address('clearingHouse', contracts.clearingHouse),
+    address('clearingHouseConfig', contracts.clearingHouseConfig),
+    address('collateralManager', contracts.collateralManager),
+    address('exchange', contracts.exchange),
+    address('insuranceFund', contracts.insuranceFund),
+    address('marketRegistry', contracts.marketRegistry),
+    address('vault', contracts.vault),
+    address('settlementToken', settlementToken.address),
     `export const SETTLEMENT_TOKEN_DECIMALS: i32 = ${settlementToken.decimals}`,
     '/** Token, symbol. */',
     pairs('SYMBOLS', [...markets.map((market) => [market.baseToken, market.symbol] as const), ...collaterals.map((asset) => [asset.token, asset.symbol] as const)]),

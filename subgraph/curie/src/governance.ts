@@ -1,4 +1,4 @@
-import { BigInt } from '@graphprotocol/graph-ts'
+import { BigInt, ethereum } from '@graphprotocol/graph-ts'
 import {
   LiquidationPenaltyRatioChanged, MarkPriceMarketTwapIntervalChanged, MarkPricePremiumIntervalChanged, MaxFundingRateChanged,
   MaxMarketsPerAccountChanged, PartialCloseRatioChanged, SettlementTokenBalanceCapChanged, TwapIntervalChanged,
@@ -14,13 +14,10 @@ import {
 } from '../generated/CollateralManager/CollateralManager'
 import { FeeRatioChanged, InsuranceFundFeeRatioChanged, MarketMaxPriceSpreadRatioChanged, MaxOrdersPerMarketChanged } from '../generated/MarketRegistry/MarketRegistry'
 import { setParameter, setProtocolParameter } from './parameters'
-import { ZERO, addressToInt } from './units'
-
-const NO = BigInt.fromI32(0)
-const YES = BigInt.fromI32(1)
+import { addressToInt } from './units'
 
 /** What MarketRegistry answers while a market's own spread ratio is 0 (its constant, 10 %). */
-const DEFAULT_PRICE_SPREAD_RATIO_E6 = BigInt.fromI32(100000)
+const DEFAULT_PRICE_SPREAD_RATIO_E6: i32 = 100000
 
 // ClearingHouseConfig
 export function handleLiquidationPenaltyRatioChanged(event: LiquidationPenaltyRatioChanged): void { setProtocolParameter(event, 'liquidationPenaltyRatio', BigInt.fromI32(event.params.liquidationPenaltyRatio)) }
@@ -60,18 +57,22 @@ export function handleDistributionThresholdChanged(event: DistributionThresholdC
 export function handleSurplusBeneficiaryChanged(event: SurplusBeneficiaryChanged): void { setProtocolParameter(event, 'surplusBeneficiary', addressToInt(event.params.surplusBeneficiary)) }
 
 // Pauses
-export function handleClearingHousePaused(event: ClearingHousePaused): void { setProtocolParameter(event, 'clearingHousePaused', YES) }
-export function handleClearingHouseUnpaused(event: ClearingHouseUnpaused): void { setProtocolParameter(event, 'clearingHousePaused', NO) }
-export function handleVaultPaused(event: VaultPaused): void { setProtocolParameter(event, 'vaultPaused', YES) }
-export function handleVaultUnpaused(event: VaultUnpaused): void { setProtocolParameter(event, 'vaultPaused', NO) }
-export function handleCollateralManagerPaused(event: CollateralManagerPaused): void { setProtocolParameter(event, 'collateralManagerPaused', YES) }
-export function handleCollateralManagerUnpaused(event: CollateralManagerUnpaused): void { setProtocolParameter(event, 'collateralManagerPaused', NO) }
-export function handleInsuranceFundPaused(event: InsuranceFundPaused): void { setProtocolParameter(event, 'insuranceFundPaused', YES) }
-export function handleInsuranceFundUnpaused(event: InsuranceFundUnpaused): void { setProtocolParameter(event, 'insuranceFundPaused', NO) }
+export function handleClearingHousePaused(event: ClearingHousePaused): void { setPaused(event, 'clearingHousePaused', 1) }
+export function handleClearingHouseUnpaused(event: ClearingHouseUnpaused): void { setPaused(event, 'clearingHousePaused', 0) }
+export function handleVaultPaused(event: VaultPaused): void { setPaused(event, 'vaultPaused', 1) }
+export function handleVaultUnpaused(event: VaultUnpaused): void { setPaused(event, 'vaultPaused', 0) }
+export function handleCollateralManagerPaused(event: CollateralManagerPaused): void { setPaused(event, 'collateralManagerPaused', 1) }
+export function handleCollateralManagerUnpaused(event: CollateralManagerUnpaused): void { setPaused(event, 'collateralManagerPaused', 0) }
+export function handleInsuranceFundPaused(event: InsuranceFundPaused): void { setPaused(event, 'insuranceFundPaused', 1) }
+export function handleInsuranceFundUnpaused(event: InsuranceFundUnpaused): void { setPaused(event, 'insuranceFundPaused', 0) }
 
 /** 0 is no band of 0: it means the default. */
 function setPriceSpreadRatio(event: MarketMaxPriceSpreadRatioChanged): void {
-  const announcedE6 = BigInt.fromI32(event.params.spreadRatio)
-  const effectiveE6 = announcedE6.equals(ZERO) ? DEFAULT_PRICE_SPREAD_RATIO_E6 : announcedE6
-  setParameter(event, 'marketMaxPriceSpreadRatio', 'MARKET', event.params.baseToken, effectiveE6)
+  const announcedE6 = event.params.spreadRatio
+  const effectiveE6 = announcedE6 == 0 ? DEFAULT_PRICE_SPREAD_RATIO_E6 : announcedE6
+  setParameter(event, 'marketMaxPriceSpreadRatio', 'MARKET', event.params.baseToken, BigInt.fromI32(effectiveE6))
+}
+
+function setPaused(event: ethereum.Event, name: string, flag: i32): void {
+  setProtocolParameter(event, name, BigInt.fromI32(flag))
 }

@@ -2,7 +2,7 @@ import { BigInt, Bytes, ethereum } from '@graphprotocol/graph-ts'
 import { Account, InsuranceFund, InsuranceFundFlow, Parameter } from '../generated/schema'
 import { FeeDistributed, Repaid } from '../generated/InsuranceFund/InsuranceFund'
 import { Transfer } from '../generated/SettlementToken/ERC20'
-import { CLEARING_HOUSE, INSURANCE_FUND, VAULT } from '../generated/network'
+import { clearingHouseAddress, insuranceFundAddress, vaultAddress } from '../generated/network'
 import { parameterId } from './parameters'
 import { ZERO, addressToInt, factId, intToAddress, settlementToE18 } from './units'
 
@@ -13,10 +13,10 @@ export function handleFeeDistributed(event: FeeDistributed): void { distribute(e
 
 /** The fund; created, unsaved, at its first event. */
 export function loadFund(): InsuranceFund {
-  const stored = InsuranceFund.load(INSURANCE_FUND)
+  const stored = InsuranceFund.load(insuranceFundAddress())
   if (stored !== null) return stored
-  const fund = new InsuranceFund(INSURANCE_FUND)
-  fund.protocol = CLEARING_HOUSE
+  const fund = new InsuranceFund(insuranceFundAddress())
+  fund.protocol = clearingHouseAddress()
   fund.walletBalance = ZERO
   fund.vaultBalanceE18 = ZERO
   fund.inTransit = ZERO
@@ -64,7 +64,7 @@ export function recordFlow(event: ethereum.Event, fund: InsuranceFund, kind: str
  * The gain comes by PnlRealized, which names neither reason nor counterparty; the later log that calls this does.
  */
 export function recordFundIncome(event: ethereum.Event, kind: string, counterparty: Bytes, market: Bytes): BigInt {
-  const account = Account.load(INSURANCE_FUND)
+  const account = Account.load(insuranceFundAddress())
   if (account === null) return ZERO
   const fund = loadFund()
   const balanceE18 = vaultBalanceE18(account)
@@ -79,7 +79,7 @@ export function recordFundIncome(event: ethereum.Event, kind: string, counterpar
 function receive(event: Transfer): void {
   const fund = loadFund()
   fund.walletBalance = fund.walletBalance.plus(event.params.value)
-  if (event.params.from.equals(VAULT)) saveFund(fund, event)
+  if (event.params.from.equals(vaultAddress())) saveFund(fund, event)
   else recordFlow(event, fund, 'TRANSFER_IN', settlementToE18(event.params.value), event.params.from, null)
 }
 
@@ -87,7 +87,7 @@ function receive(event: Transfer): void {
 function send(event: Transfer): void {
   const fund = loadFund()
   fund.walletBalance = fund.walletBalance.minus(event.params.value)
-  if (event.params.to.equals(VAULT)) {
+  if (event.params.to.equals(vaultAddress())) {
     fund.inTransit = fund.inTransit.plus(event.params.value)
     saveFund(fund, event)
   } else if (isBeneficiary(event.params.to)) saveFund(fund, event)
@@ -95,7 +95,7 @@ function send(event: Transfer): void {
 }
 
 function isBeneficiary(address: Bytes): boolean {
-  const parameter = Parameter.load(parameterId('surplusBeneficiary', CLEARING_HOUSE))
+  const parameter = Parameter.load(parameterId('surplusBeneficiary', clearingHouseAddress()))
   if (parameter === null) return false
   return parameter.value.equals(addressToInt(address))
 }
@@ -110,7 +110,7 @@ function repay(event: Repaid): void {
  * insuranceFundCapacity and insuranceFundFreeCollateral are as of before the distribution.
  */
 function distribute(event: FeeDistributed): void {
-  const beneficiary = Parameter.load(parameterId('surplusBeneficiary', CLEARING_HOUSE))
+  const beneficiary = Parameter.load(parameterId('surplusBeneficiary', clearingHouseAddress()))
   let counterparty: Bytes | null = null
   if (beneficiary !== null) counterparty = intToAddress(beneficiary.value)
   recordFlow(event, loadFund(), 'DISTRIBUTED', settlementToE18(event.params.surplus).neg(), counterparty, null)

@@ -5,7 +5,7 @@ import { BaseToken, PriceFeedChanged as MarketPriceFeedChanged, StatusUpdated } 
 import { CollateralAdded, PriceFeedChanged as CollateralPriceFeedChanged } from '../generated/CollateralManager/CollateralManager'
 import { PoolAdded } from '../generated/MarketRegistry/MarketRegistry'
 import { ERC20 } from '../generated/MarketRegistry/ERC20'
-import { CLEARING_HOUSE, DECIMALS, SYMBOLS } from '../generated/network'
+import { clearingHouseAddress, DECIMALS, SYMBOLS } from '../generated/network'
 import { readMarketParameters, readProtocolParameters } from './initial'
 import { linkFeed } from './oracle'
 import { setParameter, setReadParameter } from './parameters'
@@ -117,7 +117,7 @@ function changeMarketStatus(event: StatusUpdated): void {
 function addCollateral(event: CollateralAdded): void {
   const p = event.params
   const asset = new CollateralAsset(p.token)
-  asset.protocol = CLEARING_HOUSE
+  asset.protocol = clearingHouseAddress()
   asset.symbol = symbolOf(p.token)
   asset.decimals = decimalsOf(p.token)
   asset.priceFeed = p.priceFeed

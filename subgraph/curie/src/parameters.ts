@@ -1,6 +1,6 @@
 import { Address, BigInt, Bytes, ethereum } from '@graphprotocol/graph-ts'
 import { Parameter, ParameterChange } from '../generated/schema'
-import { CLEARING_HOUSE } from '../generated/network'
+import { clearingHouseAddress } from '../generated/network'
 import { partId } from './units'
 
 /** Id of a parameter: UTF-8 of its name ++ subject. */
@@ -41,7 +41,7 @@ export function setParameter(event: ethereum.Event, name: string, scope: string,
 }
 
 export function setProtocolParameter(event: ethereum.Event, name: string, value: BigInt): void {
-  setParameter(event, name, 'PROTOCOL', CLEARING_HOUSE, value)
+  setParameter(event, name, 'PROTOCOL', clearingHouseAddress(), value)
 }
 
 /** Writes a parameter that was read from its contract; an announced value stands. */
@@ -59,7 +59,7 @@ export function setReadParameter(event: ethereum.Event, contract: Address, name:
 
 function newParameter(id: Bytes, name: string, scope: string, subject: Bytes): Parameter {
   const parameter = new Parameter(id)
-  parameter.protocol = CLEARING_HOUSE
+  parameter.protocol = clearingHouseAddress()
   parameter.name = name
   parameter.scope = scope
   parameter.subject = subject

@@ -1,15 +1,15 @@
 import { BigInt, Bytes, ethereum, log } from '@graphprotocol/graph-ts'
 import { Account, Market, Position, Protocol } from '../generated/schema'
-import { CLEARING_HOUSE, PROTOCOL_NAME, SETTLEMENT_TOKEN, SETTLEMENT_TOKEN_DECIMALS } from '../generated/network'
+import { clearingHouseAddress, PROTOCOL_NAME, settlementTokenAddress, SETTLEMENT_TOKEN_DECIMALS } from '../generated/network'
 import { ZERO } from './units'
 
 /** The protocol; created, unsaved, at its first event. */
 export function loadProtocol(): Protocol {
-  const stored = Protocol.load(CLEARING_HOUSE)
+  const stored = Protocol.load(clearingHouseAddress())
   if (stored !== null) return stored
-  const protocol = new Protocol(CLEARING_HOUSE)
+  const protocol = new Protocol(clearingHouseAddress())
   protocol.name = PROTOCOL_NAME
-  protocol.settlementToken = SETTLEMENT_TOKEN
+  protocol.settlementToken = settlementTokenAddress()
   protocol.settlementTokenDecimals = SETTLEMENT_TOKEN_DECIMALS
   protocol.marketCount = 0
   protocol.accountCount = 0

@@ -1,7 +1,7 @@
 import { BigInt, Bytes, ethereum, log } from '@graphprotocol/graph-ts'
 import { BadDebt, CollateralAsset, CollateralBalance, CollateralChange, CollateralLiquidation } from '../generated/schema'
 import { BadDebtSettled, CollateralLiquidated, Deposited, Withdrawn } from '../generated/Vault/Vault'
-import { INSURANCE_FUND, SETTLEMENT_TOKEN } from '../generated/network'
+import { insuranceFundAddress, settlementTokenAddress } from '../generated/network'
 import { loadFund, recordFlow, saveFund, vaultBalanceE18 } from './insurance-fund'
 import { loadAccount, saveAccount } from './states'
 import { ZERO, e18ToSettlement, factId, settlementToE18 } from './units'
@@ -15,13 +15,13 @@ export function handleBadDebtSettled(event: BadDebtSettled): void { settleBadDeb
 function deposit(event: Deposited): void {
   const p = event.params
   const account = loadAccount(p.trader, event)
-  if (p.collateralToken.equals(SETTLEMENT_TOKEN)) {
+  if (p.collateralToken.equals(settlementTokenAddress())) {
     account.settlementBalance = account.settlementBalance.plus(p.amount)
     saveAccount(account, event)
   } else moveCollateral(p.trader, p.collateralToken, p.amount, event)
   recordCollateralChange(event, p.trader, p.collateralToken, 'DEPOSIT', p.amount)
 
-  if (p.trader.equals(INSURANCE_FUND)) {
+  if (p.trader.equals(insuranceFundAddress())) {
     const fund = loadFund()
     fund.vaultBalanceE18 = vaultBalanceE18(account)
     // Out of the fund's own wallet it is a repayment, which Repaid names. Anything else is a gift from outside.
@@ -39,14 +39,14 @@ function deposit(event: Deposited): void {
 function withdraw(event: Withdrawn): void {
   const p = event.params
   const account = loadAccount(p.trader, event)
-  if (p.collateralToken.equals(SETTLEMENT_TOKEN)) {
+  if (p.collateralToken.equals(settlementTokenAddress())) {
     account.settlementBalance = account.settlementBalance.plus(e18ToSettlement(account.owedRealizedPnlE18)).minus(p.amount)
     account.owedRealizedPnlE18 = ZERO
     saveAccount(account, event)
   } else moveCollateral(p.trader, p.collateralToken, p.amount.neg(), event)
   recordCollateralChange(event, p.trader, p.collateralToken, 'WITHDRAW', p.amount)
 
-  if (p.trader.equals(INSURANCE_FUND)) {
+  if (p.trader.equals(insuranceFundAddress())) {
     const fund = loadFund()
     fund.vaultBalanceE18 = vaultBalanceE18(account)
     saveFund(fund, event)
@@ -105,7 +105,7 @@ function settleBadDebt(event: BadDebtSettled): void {
 
 /** Moves the fund's settlement balance and writes the flow. amount: settlement decimals, into the fund is positive. */
 function payFund(event: ethereum.Event, kind: string, amount: BigInt, counterparty: Bytes): void {
-  const account = loadAccount(INSURANCE_FUND, event)
+  const account = loadAccount(insuranceFundAddress(), event)
   account.settlementBalance = account.settlementBalance.plus(amount)
   saveAccount(account, event)
 
