@@ -12,7 +12,7 @@ export function App() {
       <a className="skip" href="#main">Skip to the figures</a>
       <StatusBar feed={feed} now={now} />
       <main id="main">
-        <Trouble feed={feed} now={now} />
+        <Trouble feed={feed} />
         {feed.page ? <Figures page={feed.page} /> : <FirstLoad feed={feed} />}
       </main>
       <footer>
@@ -71,14 +71,14 @@ function Health({ name, health, stale = false }: { name: string; health: keyof t
 }
 
 /** What is wrong and what to do, while the last good figures stay below. */
-function Trouble({ feed, now }: { feed: Feed; now: number }) {
+function Trouble({ feed }: { feed: Feed }) {
   const { status } = feed
   const parts = status && !feed.statusError ? status.parts.filter((part) => part.health !== 'UP') : []
   return (
     <div aria-live="polite">
       {feed.statusError && (
         <Notice kind="down" title={`${feed.statusError}.`}>
-          {feed.page && status ? `The figures below stand at block ${status.indexed ? whole(status.indexed.number) : '—'} and came ${age((now - feed.statusAtMs) / 1000)} ago. ` : ''}
+          {feed.page && status ? `The figures below stand at block ${status.indexed ? whole(status.indexed.number) : '—'} and came at ${time(feed.statusAtMs / 1000)}. ` : ''}
           If you run Bulwark on this machine, see whether <code>npm start</code> is still running. This page asks again every few seconds and goes on by itself.
         </Notice>
       )}

@@ -6,14 +6,14 @@ import { UnknownParameterError } from '../../protocols/adapter.ts'
 /** A contract's way to say "no limit". */
 const NO_LIMIT = 2n ** 255n
 
-/** `6.25 %`, `900 s`, `10000 USDC`, `no limit`, an address, `yes`. `subject` decides the decimals of a collateral's amount. */
+/** `6.25 %`, `900 s`, `10,000 USDC`, `no limit`, an address, `yes`. `subject` decides the decimals of a collateral's amount. */
 export function displayValue(spec: ParameterSpec, raw: bigint, subject: string, deployment: Deployment): string {
   const { unit } = spec
   switch (unit.kind) {
     case 'RATIO':
-      return formatPercentE6(raw)
+      return grouped(formatPercentE6(raw))
     case 'RATIO_PER_DAY':
-      return `${formatPercentE6(raw)} per day`
+      return `${grouped(formatPercentE6(raw))} per day`
     case 'ADDRESS':
       return `0x${raw.toString(16).padStart(40, '0')}`
     case 'BOOLEAN':
@@ -21,9 +21,9 @@ export function displayValue(spec: ParameterSpec, raw: bigint, subject: string, 
     case 'SETTLEMENT_TOKEN':
     case 'COLLATERAL_TOKEN':
       if (raw >= NO_LIMIT) return 'no limit'
-      return `${formatUnits(raw, unit.decimals ?? collateralOf(deployment, subject)?.decimals ?? 0)} ${displayUnit(spec, subject, deployment)}`
+      return `${grouped(formatUnits(raw, unit.decimals ?? collateralOf(deployment, subject)?.decimals ?? 0))} ${displayUnit(spec, subject, deployment)}`
     default:
-      return `${raw} ${displayUnit(spec, subject, deployment)}`.trimEnd()
+      return `${grouped(raw.toString())} ${displayUnit(spec, subject, deployment)}`.trimEnd()
   }
 }
 
@@ -78,5 +78,8 @@ export function specOf(catalog: ParameterCatalog, name: string, scope: Scope): P
     }
   }
 }
+
+/** Thousands separated, the fraction left alone. */
+const grouped = (text: string): string => text.replace(/^-?\d+/, (whole) => whole.replace(/\B(?=(\d{3})+$)/g, ','))
 
 const collateralOf = (deployment: Deployment, subject: string) => deployment.collaterals.find((collateral) => collateral.token.toLowerCase() === subject.toLowerCase())

@@ -291,7 +291,12 @@ export const resolvers: Resolvers<Context> = {
     recommendedDisplay: (row, _, { protocol, deployment }) => displayValue(specOf(protocol.catalog, row.parameter, row.scope as ParameterNode['scope']), integer(row.recommended), row.subject, deployment),
     direction: (row) => row.direction as Direction,
     evidence: (row) => (row.evidence as unknown as Evidence[]).map(({ label, value, unit, source }) => ({ label, value: String(value), unit, source })),
-    adjustments: (row) => (row.adjustments as unknown as Adjustment[]).map(({ step, from, to, why }) => ({ step, from: String(from), to: String(to), why })),
+    adjustments: (row, _, { protocol, deployment }) => {
+      const spec = specOf(protocol.catalog, row.parameter, row.scope as ParameterNode['scope'])
+      // Stored as raw integers; anything else is words already.
+      const display = (text: string): string => (/^-?\d+$/.test(text) ? displayValue(spec, BigInt(text), row.subject, deployment) : text)
+      return (row.adjustments as unknown as Adjustment[]).map(({ step, from, to, why }) => ({ step, from: display(String(from)), to: display(String(to)), why }))
+    },
     block: ({ run }) => ({ number: run.blockNumber, hash: run.blockHash, timestamp: run.blockTimestamp }),
   },
 
