@@ -6,7 +6,7 @@ import type { RpcCall, RpcClient } from './rpc.ts'
 import { InvariantError } from '../core/errors.ts'
 
 /** A transaction before it has a nonce and a signature. `to` null creates a contract. */
-export type Draft = { readonly from: DevnetAccount; readonly to: Address | null; readonly data: Hex; readonly value?: bigint; readonly gas: bigint }
+export type Draft = { readonly from: DevnetAccount; readonly to: Address | null; readonly data: Hex; readonly value?: bigint; readonly gas: bigint; /** Another account whose state it changes. */ readonly affects?: Address }
 
 /** A block as it is kept: what happened and when. Replaying the same blocks gives the same hashes. */
 export type RawBlock = { readonly timestampSec: number; readonly transactions: readonly Hex[] }
@@ -33,7 +33,10 @@ export class Signer {
   }
 }
 
-/** The calls that mine one block with exactly these transactions, in this order, at this time. */
+/**
+ * The calls that mine one block with exactly these transactions, in this order, at this time.
+ * One block per request: anvil works on the calls of a batch at the same time, and transactions of a later block would slip into an earlier one.
+ */
 export const blockCalls = (block: RawBlock): RpcCall[] => [
   ...block.transactions.map((raw): RpcCall => ['eth_sendRawTransaction', [raw]]),
   ['evm_setNextBlockTimestamp', [block.timestampSec]],

@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs'
-import { concatHex, encodeAbiParameters, encodeDeployData, encodeFunctionData, encodePacked, getContractAddress, type Hex, keccak256, maxUint256, pad, sliceHex, zeroAddress } from 'viem'
+import { concatHex, encodeAbiParameters, encodeDeployData, encodeFunctionData, encodePacked, getContractAddress, type Hex, keccak256, maxUint256, pad, zeroAddress } from 'viem'
 import { sign } from 'viem/accounts'
 import { BadInputError, InvariantError } from '../core/errors.ts'
 import type { Address, Deployment } from '../protocols/curie/deployments.ts'
@@ -153,7 +153,7 @@ export async function planDeployment(own: OwnArtifacts): Promise<Plan> {
   call(quote, curie('QuoteToken'), 'mintMaximumTo', [clearingHouse])
   call(quote, curie('QuoteToken'), 'addWhitelist', [clearingHouse])
   const feeds = [...marketFeeds, collateralFeed]
-  blocks.at(-1)?.push({ from: keeper, to: priceKeeper, data: priceCall(own, { priceKeeper, aggregators, feeds }, MARKETS.map((m) => m.initialPriceUsd)), gas: 3_000_000n })
+  blocks.at(-1)?.push({ from: keeper, to: priceKeeper, data: priceCall(own, { aggregators, feeds }, MARKETS.map((m) => m.initialPriceUsd), MARKETS.map((_, i) => i), true), gas: 3_000_000n })
   call(collateralManager, curie('CollateralManager'), 'addCollateral', [
     wethToken,
     { priceFeed: collateralFeed, collateralRatio: COLLATERAL.collateralRatioE6, discountRatio: COLLATERAL.discountRatioE6, depositCap: COLLATERAL.depositCap },
@@ -224,11 +224,13 @@ export async function deploymentBlocks(plan: Plan, signer: Signer): Promise<RawB
   return blocks
 }
 
-/** Calldata of PriceKeeper.push: every market's price in USD, and all feeds refreshed. */
-export function priceCall(own: OwnArtifacts, tools: Pick<Tools, 'priceKeeper' | 'aggregators' | 'feeds'>, pricesUsd: readonly number[], only?: readonly number[]): Hex {
-  const markets = only ?? pricesUsd.map((_, i) => i)
+/**
+ * Calldata of PriceKeeper.push: the price in USD of each market in `markets`, whose feeds take it over.
+ * The collateral's feed reads the first market's aggregator whenever it is asked; `withCollateral` makes it remember.
+ */
+export function priceCall(own: OwnArtifacts, tools: Pick<Tools, 'aggregators' | 'feeds'>, pricesUsd: readonly number[], markets: readonly number[], withCollateral: boolean): Hex {
   const answers = markets.map((i) => BigInt(Math.round(at(pricesUsd, i) * 1e8)))
-  const feeds = tools.feeds.filter((_, i) => markets.includes(i) || (i === tools.aggregators.length && markets.includes(0)))
+  const feeds = tools.feeds.filter((_, i) => markets.includes(i) || (i === tools.aggregators.length && withCollateral))
   return encodeFunctionData({ abi: own.PriceKeeper.abi, functionName: 'push', args: [markets.map((i) => at(tools.aggregators, i)), answers, feeds, BigInt(FEED_TWAP_SEC)] })
 }
 
@@ -311,6 +313,3 @@ function at<T>(list: readonly T[], index: number): T {
 export const approveAll = (from: DevnetAccount, token: Address, spender: Address): Draft => ({
   from, to: token, data: encodeFunctionData({ abi: weth().abi, functionName: 'approve', args: [spender, maxUint256] }), gas: 100_000n,
 })
-
-/** The first 4 bytes of calldata. */
-export const selector = (data: Hex): Hex => sliceHex(data, 0, 4)

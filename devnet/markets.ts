@@ -24,8 +24,8 @@ export const MARKETS: readonly MarketSetup[] = [
 export const POOL_FEE_E6 = 3_000
 export const TICK_SPACING = 60
 
-/** Past prices that a pool keeps: enough for 30 minutes of one swap every 4 seconds. */
-export const POOL_OBSERVATIONS = 450
+/** Past prices that a pool keeps: enough for 30 minutes of one swap every 6 seconds. */
+export const POOL_OBSERVATIONS = 300
 
 /** A feed whose last valid price is older than this counts as timed out. */
 export const FEED_TIMEOUT_SEC = 2_400

@@ -17,6 +17,7 @@ interface IVault {
     function isLiquidatable(address trader) external view returns (bool);
     function getSettlementTokenValue(address trader) external view returns (int256);
     function getBalanceByToken(address trader, address token) external view returns (int256);
+    function getFreeCollateralByToken(address trader, address token) external view returns (uint256);
 }
 
 interface IPool {
@@ -31,6 +32,8 @@ contract Lens {
         int256 freeCollateral;
         int256 settlementValue;
         int256 collateral;
+        uint256 withdrawableSettlement;
+        uint256 withdrawableCollateral;
         bool collateralLiquidatable;
         bool hasOrder;
         int256[] sizes;
@@ -56,6 +59,7 @@ contract Lens {
         address clearingHouse,
         address accountBalance,
         address vault,
+        address settlementToken,
         address collateralToken,
         address[] calldata bases,
         address[] calldata traders
@@ -68,6 +72,8 @@ contract Lens {
             a.freeCollateral = IVault(vault).getFreeCollateralByRatio(traders[i], 100000);
             a.settlementValue = IVault(vault).getSettlementTokenValue(traders[i]);
             a.collateral = IVault(vault).getBalanceByToken(traders[i], collateralToken);
+            a.withdrawableSettlement = IVault(vault).getFreeCollateralByToken(traders[i], settlementToken);
+            if (a.collateral > 0) a.withdrawableCollateral = IVault(vault).getFreeCollateralByToken(traders[i], collateralToken);
             a.collateralLiquidatable = IVault(vault).isLiquidatable(traders[i]);
             a.hasOrder = IAccountBalance(accountBalance).hasOrder(traders[i]);
             a.sizes = new int256[](bases.length);

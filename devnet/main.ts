@@ -1,0 +1,253 @@
+/**
+ * The devnet as a process: a chain with the protocol and its history, which then goes on living.
+ * Events go to stdout as lines of JSON (and to the parent over IPC, where there is one); logs go to stderr.
+ */
+import { existsSync, fstatSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { decodeFunctionResult, encodeFunctionData, type Hex } from 'viem'
+import { BadInputError, BulwarkError, UnavailableError } from '../core/errors.ts'
+import { createLogger } from '../core/log.ts'
+import { type Anvil, startAnvil } from './anvil.ts'
+import { compileOwnContracts, type OwnArtifacts } from './artifacts.ts'
+import { type Head, mineBlock, readHead, Signer } from './chain.ts'
+import { assertRecorded, type Plan, planDeployment, writeDeployment } from './deploy.ts'
+import { actorsOf, DEFAULT_HISTORY, generateHistory, type History, historyKey, type HistoryOptions, loadHistory, replay, saveHistory } from './history.ts'
+import { DEVNET_CHAIN_ID, devnetAccounts, ROLES, type Role } from './keys.ts'
+import { lensOf, Watch } from './lens.ts'
+import { LiveLog, record } from './live.ts'
+import { Market } from './market.ts'
+import { MARKETS } from './markets.ts'
+import { correlated, OPENING_SEC } from './prices.ts'
+import { random } from './random.ts'
+import type { RpcClient } from './rpc.ts'
+
+const log = createLogger('devnet')
+
+/** Seconds of chain time between two live blocks, however much wall time has passed: a pause makes no feed stale. */
+const LIVE_BLOCK_SEC = 2
+const PRICE_EVERY_BLOCKS = 5
+const RESCUE_EVERY_BLOCKS = 10
+/** Expected number of takers that act in a live block. */
+const LIVE_ACTIVITY = 0.2
+/** Annual volatility of live prices. */
+const LIVE_VOLATILITY = [0.6, 0.5, 0.9]
+const SECONDS_PER_YEAR = 31_557_600
+
+export type DevnetEvent =
+  | { event: 'rpc-ready'; url: string; chainId: number }
+  | { event: 'progress'; step: 'generate' | 'replay' | 'replay-live'; done: number; total: number }
+  | { event: 'ready'; url: string; headHash: Hex; headNumber: number; headTimestamp: number; historyHead: number }
+
+type Options = { stateDir: string; cacheDir: string; port: number; blockTimeMs: number; history: HistoryOptions; stopAfterHistory: boolean }
+
+const USAGE = 'usage: tsx devnet/main.ts --state-dir DIR --cache-dir DIR --port N [--seed N] [--days N] [--block-time-ms N] [--stop-after-history] | --write-addresses'
+
+function emit(event: DevnetEvent): void {
+  process.stdout.write(`${JSON.stringify(event)}\n`)
+  process.send?.(event)
+}
+
+function wholeNumber(name: string, text: string, min: number, max: number): number {
+  const value = Number(text)
+  if (Number.isInteger(value) && value >= min && value <= max) return value
+  throw new BadInputError(`Found --${name} ${text}, allowed are whole numbers from ${min} to ${max}; ${USAGE}`)
+}
+
+function dayCount(text: string): number {
+  const value = Number(text)
+  if (value >= 0.1 && value <= 365) return value
+  throw new BadInputError(`Found --days ${text}, allowed are numbers from 0.1 to 365; ${USAGE}`)
+}
+
+function readOptions(): Options | 'write-addresses' {
+  let values
+  try {
+    values = parseArgs({
+      options: {
+        'state-dir': { type: 'string', default: '.bulwark' },
+        'cache-dir': { type: 'string', default: '.bulwark/cache' },
+        port: { type: 'string', default: '8545' },
+        seed: { type: 'string', default: String(DEFAULT_HISTORY.seed) },
+        days: { type: 'string', default: String(DEFAULT_HISTORY.days) },
+        'block-time-ms': { type: 'string', default: '2000' },
+        'stop-after-history': { type: 'boolean', default: false },
+        'write-addresses': { type: 'boolean', default: false },
+      },
+    }).values
+  } catch (error) {
+    throw new BadInputError(`${(error as Error).message}; ${USAGE}`)
+  }
+  if (values['write-addresses']) return 'write-addresses'
+  return {
+    stateDir: join(resolve(values['state-dir']), 'devnet'),
+    cacheDir: resolve(values['cache-dir']),
+    port: wholeNumber('port', values.port, 1024, 65_535),
+    blockTimeMs: wholeNumber('block-time-ms', values['block-time-ms'], 50, 3_600_000),
+    history: { seed: wholeNumber('seed', values.seed, 0, 2 ** 31 - 1), days: dayCount(values.days) },
+    stopAfterHistory: values['stop-after-history'],
+  }
+}
+
+/** Which history the state folder's live blocks stand on. */
+type ChainRecord = { readonly historyKey: string; readonly seed: number; readonly days: number }
+
+/** The history that belongs to this state folder, and its key. A folder stays with the history that it began with. */
+function chooseHistory(options: Options, plan: Plan): { key: string; cached: History | undefined } {
+  const file = join(options.stateDir, 'chain.json')
+  const key = historyKey(plan, options.history)
+  if (!existsSync(file)) return { key, cached: loadHistory(options.cacheDir, key) }
+  const recorded = JSON.parse(readFileSync(file, 'utf8')) as ChainRecord
+  if (recorded.seed !== options.history.seed || recorded.days !== options.history.days) {
+    throw new BadInputError(
+      `Found a chain with seed ${recorded.seed} and ${recorded.days} days in ${options.stateDir}, asked for was seed ${options.history.seed} and ${options.history.days} days; run npm run reset or name another --state-dir`,
+    )
+  }
+  const cached = loadHistory(options.cacheDir, recorded.historyKey)
+  if (cached !== undefined || recorded.historyKey === key) return { key: recorded.historyKey, cached }
+  throw new BadInputError(`Found a chain in ${options.stateDir} that an earlier version of devnet/ made, and its history is no longer in ${options.cacheDir}; run npm run reset`)
+}
+
+async function bringUp(anvil: Anvil, options: Options, plan: Plan, own: OwnArtifacts, live: LiveLog): Promise<{ historyHead: Head; head: Head }> {
+  const { rpc } = anvil
+  const { key, cached } = chooseHistory(options, plan)
+  let historyHead: Head
+  if (cached === undefined) {
+    log.info({ days: options.history.days, seed: options.history.seed }, 'generating the history, once')
+    const history = await generateHistory({ rpc, plan, own, signer: new Signer() }, options.history, (done, total) => emit({ event: 'progress', step: 'generate', done, total }))
+    saveHistory(options.cacheDir, key, history)
+    historyHead = history.head
+  } else {
+    historyHead = await replay(rpc, cached, (done, total) => emit({ event: 'progress', step: 'replay', done, total }))
+  }
+  mkdirSync(options.stateDir, { recursive: true })
+  writeFileSync(join(options.stateDir, 'chain.json'), JSON.stringify({ historyKey: key, ...options.history } satisfies ChainRecord))
+
+  for (const [i, block] of live.blocks.entries()) {
+    await mineBlock(rpc, block)
+    if (i % 100 === 99) emit({ event: 'progress', step: 'replay-live', done: i + 1, total: live.blocks.length })
+  }
+  const head = await readHead(rpc)
+  const last = live.blocks.at(-1)
+  if (last !== undefined && last.hash !== head.hash) {
+    log.warn({ found: head.hash, recorded: last.hash, block: head.number }, 'the live blocks were replayed to another hash: something outside changed the chain (a reorganisation or an impersonated transaction)')
+  }
+  return { historyHead, head }
+}
+
+/** Prices that the sources reported last, in USD. */
+async function lastPrices(rpc: RpcClient, plan: Plan, own: OwnArtifacts): Promise<number[]> {
+  const { abi } = own.Aggregator
+  const data = encodeFunctionData({ abi, functionName: 'latestRoundData' })
+  const answers = (await rpc.batch(plan.tools.aggregators.map((to) => ['eth_call', [{ to, data }, 'latest']]))) as Hex[]
+  return answers.map((answer) => Number((decodeFunctionResult({ abi, functionName: 'latestRoundData', data: answer }) as readonly [bigint, bigint])[1]) / 1e8)
+}
+
+/** Mines a block every `blockTimeMs` until told to stop. Other people's transactions in the mempool are mined with ours. */
+async function goOn(anvil: Anvil, options: Options, plan: Plan, own: OwnArtifacts, live: LiveLog, historyHead: number, stopping: AbortSignal): Promise<void> {
+  const { rpc } = anvil
+  let head = await readHead(rpc)
+  const lens = lensOf(rpc, plan.deployment, own)
+  // The head decides the sequence, so that a restart neither repeats nor depends on what came before.
+  const rng = random(head.number ^ options.history.seed)
+  const market = new Market(plan, own, lens, head.number + options.history.seed)
+  const watch = new Watch(lens, market.watched)
+  await watch.start()
+  const scripted = (Object.keys(ROLES) as Role[]).filter((r) => r !== 'spare').flatMap((r) => devnetAccounts(r, DEVNET_CHAIN_ID))
+  let prices = await lastPrices(rpc, plan, own)
+
+  while (!stopping.aborted) {
+    const due = Date.now() + options.blockTimeMs
+    const noise = correlated(rng)
+    prices = prices.map((p, i) => p * Math.exp((LIVE_VOLATILITY[i] ?? 0) * Math.sqrt(LIVE_BLOCK_SEC / SECONDS_PER_YEAR) * (noise[i] ?? 0)))
+    const report = head.number % PRICE_EVERY_BLOCKS === 0
+    const moment = { regime: 'calm', pricesUsd: prices, reporting: report ? MARKETS.map((_, i) => i) : [], broken: null, liquidatorsAwake: true, activity: LIVE_ACTIVITY } as const
+    const drafts = market.liveStep(moment, watch.sight, (head.timestampSec - OPENING_SEC) / 3_600)
+    if (head.number % RESCUE_EVERY_BLOCKS === 0) drafts.push(...(await market.rescue(watch.sight)))
+    // Someone else may use the scripted keys (the Safe's owners do): nonces are read, never assumed.
+    const senders = [...new Set(drafts.map((d) => d.from.address))].filter((a) => scripted.some((s) => s.address === a))
+    const nonces = senders.length === 0 ? [] : ((await rpc.batch(senders.map((a) => ['eth_getTransactionCount', [a, 'pending']]))) as Hex[])
+    const signer = new Signer()
+    for (const [i, address] of senders.entries()) signer.setNonce(address, Number(nonces[i]))
+    const transactions: Hex[] = []
+    for (const draft of drafts) transactions.push(await signer.sign(draft))
+    await mineBlock(rpc, { timestampSec: head.timestampSec + LIVE_BLOCK_SEC, transactions })
+    const dropped = await record(rpc, live, historyHead, log)
+    if (dropped > 0) log.warn({ blocks: dropped }, 'the chain was reorganised')
+    head = await readHead(rpc)
+    await watch.update(actorsOf(drafts))
+    await pause(due - Date.now(), stopping)
+  }
+}
+
+function pause(ms: number, stopping: AbortSignal): Promise<void> {
+  return new Promise((done) => {
+    if (stopping.aborted || ms <= 0) return done()
+    const timer = setTimeout(done, ms)
+    stopping.addEventListener('abort', () => (clearTimeout(timer), done()), { once: true })
+  })
+}
+
+/** Calls back once when someone asks us to stop, or when the process that started us is gone. */
+function onStop(stop: (reason: string) => void): void {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop(signal))
+  process.on('disconnect', () => stop('the parent closed the channel'))
+  const stdin = fstatSync(0)
+  if (stdin.isFIFO() || stdin.isSocket()) {
+    process.stdin.on('end', () => stop('standard input was closed')).resume()
+    process.stdin.unref?.()
+  }
+  const parent = process.ppid
+  setInterval(() => process.ppid !== parent && stop('the parent ended'), 1_000).unref()
+}
+
+async function main(): Promise<void> {
+  const options = readOptions()
+  if (options === 'write-addresses') {
+    writeDeployment((await planDeployment(await compileOwnContracts(resolve('.bulwark/cache')))).deployment)
+    return
+  }
+  const stopping = new AbortController()
+  let reason = ''
+  onStop((why) => {
+    reason = why
+    stopping.abort()
+  })
+  const own = await compileOwnContracts(options.cacheDir)
+  const plan = await planDeployment(own)
+  assertRecorded(plan.deployment)
+  mkdirSync(dirname(options.stateDir), { recursive: true })
+  const live = new LiveLog(options.stateDir)
+  const anvil = await startAnvil({ port: options.port, stateDir: options.stateDir })
+  let stopped = false
+  const died = anvil.ended.then((why) => {
+    if (stopped || stopping.signal.aborted) return
+    throw new UnavailableError({ part: 'devnet', found: why, action: 'start it again; nothing that was mined is lost' })
+  })
+  try {
+    emit({ event: 'rpc-ready', url: anvil.url, chainId: DEVNET_CHAIN_ID })
+    const work = (async () => {
+      const { historyHead, head } = await bringUp(anvil, options, plan, own, live)
+      emit({ event: 'ready', url: anvil.url, headHash: head.hash, headNumber: head.number, headTimestamp: head.timestampSec, historyHead: historyHead.number })
+      if (options.stopAfterHistory) await new Promise<void>((done) => stopping.signal.addEventListener('abort', () => done(), { once: true }))
+      else await goOn(anvil, options, plan, own, live, historyHead.number, stopping.signal)
+    })()
+    const asked = new Promise<void>((done) => stopping.signal.addEventListener('abort', () => done(), { once: true }))
+    // Once asked to stop, the block being mined may finish; a history being replayed need not.
+    await Promise.race([work, died, asked])
+    await Promise.race([work.catch(() => undefined), new Promise((done) => setTimeout(done, 1_000))])
+    if (reason !== '') log.info({ reason }, 'stopping')
+  } finally {
+    stopped = true
+    await anvil.stop()
+  }
+}
+
+try {
+  await main()
+  process.exit(0)
+} catch (error) {
+  if (error instanceof BulwarkError) log.error({ code: error.code, ...error.facts }, error.message)
+  else log.error({ err: error }, 'the devnet failed')
+  process.exit(1)
+}
