@@ -5,12 +5,16 @@ import {
   breakerLevel, dailyVolatility, poolImpact, priceBand, quantile, SampleTooSmallError, scaleVolatility, scenarioShortfall, shockOf, squareRootImpact, stressScenarios,
   type BreakerLevel, type Range, type ScenarioShortfall, type Shock, type StressAccount, type StressAsset, type StressScenario,
 } from '../risk/index.ts'
+import { count, percent } from './format.ts'
 import type { CollateralInput, MarketInput, OracleInput, ParameterInput, RunInputs } from './inputs.ts'
 import type { Policy } from './policy.ts'
 import { feedStatistics, known, type FeedStatistics, type Known, type TailStatistics, type VolatilityStatistics } from './statistics.ts'
 
 const FIVE_MINUTES_SEC = 300
 const DAY_SEC = 86_400
+
+/** How far a result is to be trusted, 0 to 1, and why. */
+export type Confidence = { readonly value: number; readonly because: string }
 
 export type Alarm = { readonly level: BreakerLevel; readonly reasons: readonly string[] }
 
@@ -30,7 +34,7 @@ export type BandData = {
   readonly floor: number
   readonly spreadFactor: number
   readonly spreadQuantile: number
-  readonly confidence: number
+  readonly confidence: Confidence
 }
 
 export type MarketFacts = {
@@ -59,11 +63,11 @@ export type RunContext = {
   ratio(name: string, subject: string): number
   volatility(feed: string | null, what: string): VolatilityStatistics
   tail(feed: string | null, what: string): TailStatistics
-  /** 0 to 1, from the sample's size, the backtest and the feed's alarms. */
-  confidence(feed: string | null, alarm: Alarm): number
+  /** From the sample's size, the backtest and the feed's alarms. */
+  confidence(feed: string | null, alarm: Alarm): Confidence
   band(market: string): BandData
   beta(market: MarketFacts): number
-  /** Cost of closing a notional in a market: from the pool's ranges, else by the square-root law; null where neither is known. */
+  /** Cost of closing a notional in a market, the cheaper way: at once against the pool's ranges, or over a day by the square-root law; null where neither is known. */
   closingCost(market: MarketFacts, notional: number): { cost: number; method: string } | null
   alarmOf(scope: ParameterInput['scope'], subject: string): Alarm
   readonly openInterest: number
@@ -76,6 +80,14 @@ export type RunContext = {
 export function stressAssetOf(symbol: string): StressAsset {
   if (/BTC/i.test(symbol)) return 'BTC'
   return /ETH/i.test(symbol) ? 'ETH' : 'OTHER'
+}
+
+const round2 = (value: number): number => Math.round(value * 100) / 100
+
+/** The least trusted of several, times what else weakens the result. */
+export function leastConfident(all: readonly Confidence[], factor = 1, note?: string): Confidence {
+  const worst = all.reduce((a, b) => (b.value < a.value ? b : a), { value: 0.95, because: 'no statistic is involved' })
+  return { value: round2(worst.value * factor), because: note === undefined ? worst.because : `${worst.because}; ${note}` }
 }
 
 const e18 = (text: string): number => toFloat(BigInt(text), 18)
@@ -165,14 +177,25 @@ export function createContext(inputs: RunInputs): RunContext {
     return found
   }
 
-  const confidence = (feed: string | null, alarm: Alarm): number => {
+  const confidence = (feed: string | null, alarm: Alarm): Confidence => {
     const found = statisticsOf(feed)
     const observations = found?.volatility.value?.observations ?? 0
+    const backtest = found?.backtest.value
     let value = 0.95 * Math.min(1, observations / 1000)
-    if (found === null || found.backtest.value === null) value *= 0.85
-    else if (found.backtest.value.rejected) value *= 0.7
-    if (alarm.level !== 'NORMAL') value *= 0.6
-    return Math.round(value * 100) / 100
+    const because = [`${count(observations)} returns${observations < 1000 ? ' of the 1,000 that full confidence takes' : ''}`]
+    if (backtest === null || backtest === undefined) {
+      value *= 0.85
+      because.push('no backtest yet')
+    } else {
+      if (backtest.rejected) value *= 0.7
+      const expected = Math.round(backtest.observations * (1 - policy.level))
+      because.push(`${percent(policy.level)} VaR backtest ${backtest.rejected ? 'rejected' : 'passed'} (${count(backtest.exceptions)} exceptions in ${count(backtest.observations)}, ${count(expected)} expected, p ${percent(backtest.pValue)})`)
+    }
+    if (alarm.level !== 'NORMAL') {
+      value *= 0.6
+      because.push(alarm.reasons.join(', '))
+    }
+    return { value: round2(value), because: because.join('; ') }
   }
 
   const ethVolatility = markets.find((m) => m.asset === 'ETH')?.statistics?.volatility.value?.longRun ?? null
@@ -183,14 +206,15 @@ export function createContext(inputs: RunInputs): RunContext {
 
   const closingCost = (facts: MarketFacts, notional: number): { cost: number; method: string } | null => {
     if (facts.indexPrice === null) return null
-    if (facts.ranges.length > 0) {
-      const root = Math.sqrt(facts.indexPrice)
-      const costs = (['up', 'down'] as const).map((side) => poolImpact(facts.ranges, root, notional / (facts.indexPrice as number), side))
-      if (costs.every((cost) => cost !== null)) return { cost: Math.max(...costs), method: 'makers’ ranges around the index price' }
-    }
+    const ways: { cost: number; method: string }[] = []
+    const root = Math.sqrt(facts.indexPrice)
+    const atOnce = (['up', 'down'] as const).map((side) => poolImpact(facts.ranges, root, notional / (facts.indexPrice as number), side))
+    if (atOnce.every((cost) => cost !== null)) ways.push({ cost: Math.max(...atOnce), method: 'at once against the makers’ ranges' })
     const sigma = facts.statistics?.volatility.value
-    if (sigma === null || sigma === undefined || facts.dailyVolume <= 0) return null
-    return { cost: squareRootImpact({ dailyVolatility: dailyVolatility(Math.max(sigma.now, sigma.longRun), policy.barSec), quantity: notional, dailyVolume: facts.dailyVolume }), method: 'square-root law over the market’s daily volume' }
+    if (sigma !== null && sigma !== undefined && facts.dailyVolume > 0) {
+      ways.push({ cost: squareRootImpact({ dailyVolatility: dailyVolatility(Math.max(sigma.now, sigma.longRun), policy.barSec), quantity: notional, dailyVolume: facts.dailyVolume }), method: 'over a day, by the square-root law on the market’s volume' })
+    }
+    return ways.length === 0 ? null : ways.reduce((a, b) => (b.cost < a.cost ? b : a))
   }
 
   const worst = (alarms: readonly Alarm[]): Alarm => {

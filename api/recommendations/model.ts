@@ -1,7 +1,7 @@
 import { InvariantError } from '../../core/errors.ts'
 import type { TightWay } from '../risk/index.ts'
 import type { Json } from './canonical.ts'
-import type { RunContext } from './context.ts'
+import type { Confidence, RunContext } from './context.ts'
 import type { ParameterInput } from './inputs.ts'
 
 /** One line of evidence: a number, what it means, and where it comes from. */
@@ -16,8 +16,7 @@ export type Outcome = {
   /** First half of a sentence with numbers: `5-minute volatility of 0.41 % over 8,640 bars asks for a band of 2.5 %`. */
   readonly because: string
   readonly evidence: readonly Evidence[]
-  /** 0 to 1. */
-  readonly confidence: number
+  readonly confidence: Confidence
   /** Raw value → size of the risk that it stands for, for urgency; the raw value itself where left out. */
   readonly riskOf?: (raw: bigint) => number
 }

@@ -36,7 +36,7 @@ export type Policy = {
   readonly collateral: { readonly horizonHours: number; readonly stressWeight: number; readonly floor: number; readonly assumedDailyVolumeUsd: number }
   readonly penalty: { readonly latencySec: number; readonly gasCostUsd: number; readonly keeperShare: number; readonly profitMargin: number; readonly capShare: number; readonly sizeQuantile: number }
   readonly fund: { readonly kappa: number; readonly fillDays: number; readonly maxImpact: number }
-  readonly margin: { readonly initialHorizonSec: number; readonly liquidationHorizonSec: number; readonly buffer: number; readonly minRatio: number; readonly min: number; readonly max: number }
+  readonly margin: { readonly initialHorizonSec: number; readonly liquidationHorizonSec: number; readonly buffer: number; readonly minRatio: number; readonly min: number; readonly max: number; readonly sizeQuantile: number }
   readonly parameters: Readonly<Record<string, ParameterPolicy>>
 }
 
@@ -56,10 +56,11 @@ export const DEFAULT_POLICY: Policy = {
   band: { k: 6, floor: 0.02, spreadQuantile: 0.95, spreadFactor: 1.5, minTrades: 100 },
   // The chain does not know how much of a collateral the rest of the world trades: assumed, and named in the evidence.
   collateral: { horizonHours: 1, stressWeight: 0.25, floor: 0.1, assumedDailyVolumeUsd: 500_000_000 },
-  // Curie gives half of the penalty to the keeper, the rest to the insurance fund.
-  penalty: { latencySec: 60, gasCostUsd: 0.5, keeperShare: 0.5, profitMargin: 0.1, capShare: 0.5, sizeQuantile: 0.95 },
+  // Half of the penalty goes to the keeper, the rest to the insurance fund. A keeper may take a part at a time, so it must pay for the
+  // middle position; margins must cover the largest ones.
+  penalty: { latencySec: 60, gasCostUsd: 0.5, keeperShare: 0.5, profitMargin: 0.1, capShare: 0.5, sizeQuantile: 0.5 },
   fund: { kappa: 0.01, fillDays: 90, maxImpact: 0.25 },
-  margin: { initialHorizonSec: 4 * HOUR, liquidationHorizonSec: HOUR, buffer: 0.25, minRatio: 1.3, min: 0.02, max: 0.5 },
+  margin: { initialHorizonSec: 4 * HOUR, liquidationHorizonSec: HOUR, buffer: 0.25, minRatio: 1.3, min: 0.02, max: 0.5, sizeQuantile: 0.95 },
   parameters: {
     marketMaxPriceSpreadRatio: { min: '10000', max: '200000', tightenRel: 0.5, loosenRel: 0.25, stepFloor: '5000', deadbandRel: 0.1, deadbandFloor: '2000', tightenCooldownSec: 6 * HOUR, loosenCooldownSec: 2 * DAY, quantum: '1000' },
     maxTickCrossedWithinBlock: { min: '50', max: '1000', tightenRel: 0.5, loosenRel: 0.25, stepFloor: '50', deadbandRel: 0.1, deadbandFloor: '20', tightenCooldownSec: 6 * HOUR, loosenCooldownSec: 2 * DAY, quantum: '10' },

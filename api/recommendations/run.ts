@@ -4,7 +4,7 @@ import { max, min, mulDiv } from '../../core/units.ts'
 import { adjust, SampleTooSmallError, type Adjusted, type Direction } from '../risk/index.ts'
 import { canonicalJson, digestOf, type Json } from './canonical.ts'
 import { createContext, type Alarm } from './context.ts'
-import { formatRaw } from './format.ts'
+import { formatRaw, percent } from './format.ts'
 import type { ParameterInput, RunInputs } from './inputs.ts'
 import { modelOf, models, type Evidence, type Outcome } from './model.ts'
 import './parameters/index.ts'
@@ -96,7 +96,7 @@ function urgencyOf(direction: Direction, current: bigint, outcome: Outcome, quan
   // One quantum keeps the logarithm finite at 0 and makes it blind to differences that cannot be set.
   const smallest = Math.abs(riskOf(current + quantum) - riskOf(current))
   const distance = Math.abs(Math.log((riskOf(current) + smallest) / (riskOf(outcome.raw) + smallest)))
-  return Math.min(100, Math.round(100 * -Math.expm1(-distance) * outcome.confidence * (direction === 'LOOSEN' ? 0.3 : 1)))
+  return Math.min(100, Math.round(100 * -Math.expm1(-distance) * outcome.confidence.value * (direction === 'LOOSEN' ? 0.3 : 1)))
 }
 
 function reasonOf(inputs: RecommendationInputs, outcome: Outcome, result: Adjusted): string {
@@ -155,9 +155,9 @@ export function recompute(inputs: RecommendationInputs): RecommendationContent {
     modelValue: outcome.value,
     direction: result.direction,
     urgency: urgencyOf(result.direction, current, outcome, BigInt(inputs.policy.quantum)),
-    confidence: outcome.confidence,
+    confidence: outcome.confidence.value,
     reason: reasonOf(inputs, outcome, result),
-    evidence: [...outcome.evidence, ...alarms],
+    evidence: [...outcome.evidence, ...alarms, { label: 'Confidence', value: percent(outcome.confidence.value), unit: '', source: outcome.confidence.because }],
     adjustments: result.adjustments.map((a) => ({ step: a.step, from: a.from.toString(), to: a.to.toString(), why: a.why })),
   }
 }

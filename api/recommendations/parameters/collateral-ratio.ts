@@ -1,6 +1,6 @@
 import { fromFloat, toFloat } from '../../../core/units.ts'
 import { dailyVolatility, haircut, squareRootImpact, stressScenarios, withStressWeight, worstFall } from '../../risk/index.ts'
-import { stressAssetOf } from '../context.ts'
+import { leastConfident, stressAssetOf, type Confidence } from '../context.ts'
 import { count, money, percent } from '../format.ts'
 import { register } from '../model.ts'
 
@@ -18,7 +18,7 @@ type Data = {
   readonly stressScenario: string
   readonly stressWeight: number
   readonly floor: number
-  readonly confidence: number
+  readonly confidence: Confidence
 }
 
 register<Data>({
@@ -47,8 +47,7 @@ register<Data>({
       stressScenario: worst.scenario,
       stressWeight: collateral.stressWeight,
       floor: collateral.floor,
-      // The daily volume outside of the protocol is assumed, not observed.
-      confidence: Math.round(context.confidence(feed, context.alarmOf('COLLATERAL', parameter.subject)) * 90) / 100,
+      confidence: leastConfident([context.confidence(feed, context.alarmOf('COLLATERAL', parameter.subject))], 0.9, 'volume elsewhere assumed'),
     }
   },
   evaluate: (data, parameter) => {

@@ -1,6 +1,6 @@
 import { fromFloat } from '../../../core/units.ts'
 import { fundTarget, type ScenarioShortfall } from '../../risk/index.ts'
-import type { RunContext } from '../context.ts'
+import { leastConfident, type Confidence, type RunContext } from '../context.ts'
 import { count, money, percent } from '../format.ts'
 import { register } from '../model.ts'
 
@@ -10,7 +10,7 @@ export type FundData = {
   readonly kappa: number
   readonly capacity: number | null
   readonly accounts: number
-  readonly confidence: number
+  readonly confidence: Confidence
 }
 
 /** What the fund's target is computed from. Throws SampleTooSmallError where a scenario cannot be priced. */
@@ -24,8 +24,7 @@ export function fundData(context: RunContext): FundData {
     kappa: context.policy.fund.kappa,
     capacity: context.fundCapacity,
     accounts: context.inputs.accounts.length,
-    // Scenarios carry no probabilities, and funding not yet settled and fees not yet collected are left out.
-    confidence: Math.round(Math.min(...confidences, 0.9) * 80) / 100,
+    confidence: leastConfident(confidences, 0.8, 'scenarios carry no probabilities'),
   }
 }
 

@@ -1,9 +1,10 @@
 import { fromFloat } from '../../../core/units.ts'
 import { liquidationPenalty, quantile, SampleTooSmallError } from '../../risk/index.ts'
+import { leastConfident, type Confidence } from '../context.ts'
 import { count, money, percent } from '../format.ts'
 import { register } from '../model.ts'
 
-type MarketNeed = { readonly symbol: string; readonly impact: number; readonly method: string; readonly tradingFee: number; readonly notional: number; readonly positions: number; readonly sigmaPerBar: number; readonly confidence: number }
+type MarketNeed = { readonly symbol: string; readonly impact: number; readonly method: string; readonly tradingFee: number; readonly notional: number; readonly positions: number; readonly sigmaPerBar: number; readonly confidence: Confidence }
 
 type Data = {
   readonly markets: readonly MarketNeed[]
@@ -15,6 +16,7 @@ type Data = {
   readonly keeperShare: number
   readonly profitMargin: number
   readonly capShare: number
+  readonly sizeQuantile: number
 }
 
 register<Data>({
@@ -53,6 +55,7 @@ register<Data>({
       keeperShare: penalty.keeperShare,
       profitMargin: penalty.profitMargin,
       capShare: penalty.capShare,
+      sizeQuantile: penalty.sizeQuantile,
     }
   },
   evaluate: (data, parameter) => {
@@ -62,7 +65,7 @@ register<Data>({
     return {
       raw: fromFloat(result.penalty, parameter.decimals, 'floor'),
       value: result.penalty,
-      because: `a keeper who closes ${money(market.notional, 'USD')} in ${market.symbol} needs a penalty of ${percent(result.needed)}${result.capped ? `, of which half of the maintenance margin is asked for, ${percent(result.cap)}` : ''}`,
+      because: `a keeper who closes ${money(market.notional, 'USD')} in ${market.symbol} needs a penalty of ${percent(result.needed)}${result.capped ? ` (at most ${percent(result.cap)} is asked for, half of the maintenance margin)` : ''}`,
       evidence: [
         ...result.components.map((c) => ({
           label: `Cost: ${c.name}`,
@@ -70,12 +73,12 @@ register<Data>({
           unit: 'of notional',
           source: c.name === 'impact' ? market.method : c.name === 'trading fee' ? `${market.symbol}’s fee ratio` : c.name === 'gas' ? `policy: ${money(data.gasCostUsd, 'USD')} a liquidation` : `${data.z} σ over ${data.latencySec} s, σ from the oracle’s updates`,
         })),
-        ...needs.map((n) => ({ label: `Penalty that ${n.market.symbol} needs`, value: percent(n.result.needed), unit: 'of notional', source: `95 % of ${count(n.market.positions)} positions are at most ${money(n.market.notional, 'USD')}` })),
+        ...needs.map((n) => ({ label: `Penalty that ${n.market.symbol} needs`, value: percent(n.result.needed), unit: 'of notional', source: `${percent(data.sizeQuantile)} of ${count(n.market.positions)} positions are at most ${money(n.market.notional, 'USD')}` })),
         { label: 'Keeper’s share of the penalty', value: percent(data.keeperShare), unit: 'of penalty', source: 'the protocol gives the rest to the insurance fund' },
         { label: 'Keeper’s margin', value: percent(data.profitMargin), unit: 'of cost', source: 'policy' },
         { label: 'Cap', value: percent(result.cap), unit: 'of notional', source: `${percent(data.capShare)} of the maintenance margin of ${percent(data.maintenanceMargin)}` },
       ],
-      confidence: Math.min(...data.markets.map((m) => m.confidence)),
+      confidence: leastConfident(data.markets.map((m) => m.confidence)),
     }
   },
 })

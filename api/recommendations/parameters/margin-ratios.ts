@@ -1,6 +1,6 @@
 import { fromFloat } from '../../../core/units.ts'
 import { dynamicMargin, quantile, SampleTooSmallError, type DynamicMargin } from '../../risk/index.ts'
-import type { RunContext } from '../context.ts'
+import { leastConfident, type Confidence, type RunContext } from '../context.ts'
 import { count, money, percent } from '../format.ts'
 import type { ParameterInput } from '../inputs.ts'
 import type { Evidence } from '../model.ts'
@@ -16,7 +16,7 @@ type MarketMargin = {
   readonly notional: number
   readonly observations: number
   readonly tailPoints: number
-  readonly confidence: number
+  readonly confidence: Confidence
 }
 
 export type MarginData = {
@@ -32,12 +32,12 @@ export type MarginData = {
 
 /** What both margin ratios are computed from. Throws SampleTooSmallError where a market's tail is unknown. */
 export function marginData(context: RunContext, parameter: ParameterInput): MarginData {
-  const { margin, penalty } = context.policy
+  const { margin } = context.policy
   const markets = context.markets
     .filter((facts) => facts.input.open)
     .map((facts): MarketMargin => {
       const tail = context.tail(facts.input.oracle?.feed ?? null, facts.input.symbol)
-      const notional = facts.notionals.length === 0 ? 0 : quantile(facts.notionals, penalty.sizeQuantile)
+      const notional = facts.notionals.length === 0 ? 0 : quantile(facts.notionals, margin.sizeQuantile)
       const closing = notional === 0 ? { cost: 0, method: 'no open position' } : context.closingCost(facts, notional)
       if (closing === null) throw new SampleTooSmallError({ statistic: `cost of closing in ${facts.input.symbol}`, found: 0, needed: 1 })
       return { symbol: facts.input.symbol, ...tail, impact: closing.cost, method: closing.method, notional, confidence: context.confidence(facts.input.oracle?.feed ?? null, facts.alarm) }
@@ -75,4 +75,4 @@ export function marginEvidence(data: MarginData, which: 'initial' | 'maintenance
 
 export const marginRaw = (value: number, parameter: ParameterInput): bigint => fromFloat(Math.min(1, value), parameter.decimals, 'ceil')
 
-export const marginConfidence = (data: MarginData): number => Math.min(...data.markets.map((m) => m.confidence))
+export const marginConfidence = (data: MarginData): Confidence => leastConfident(data.markets.map((m) => m.confidence))
