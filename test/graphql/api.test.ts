@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals'
 import { BLOCK, LARGE, addressOf, chainAt, deployment, log, noChain, seed, services } from './support.ts'
 import { createJob } from '../../api/graphql/jobs.ts'
 import { LIMITS } from '../../api/graphql/limits.ts'
@@ -11,6 +11,8 @@ import { startTestPostgres } from '../support/postgres.ts'
 import type { TestPostgres } from '../support/postgres.ts'
 
 type Answer = { data?: any; errors?: { message: string; path?: unknown; extensions: { code: string; facts?: Record<string, unknown>; logId?: string; stacktrace?: unknown } }[] } // oxlint-disable-line typescript/no-explicit-any
+
+jest.setTimeout(30_000)
 
 let postgres: TestPostgres
 let prisma: PrismaClient

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals'
 import { toFunctionSelector } from 'viem'
 import { contracts } from './contracts.ts'
 import { BLOCK, addressOf, chainAt, deployment, log, seed, services } from './support.ts'
@@ -10,6 +10,8 @@ import { startTestPostgres } from '../support/postgres.ts'
 import type { TestPostgres } from '../support/postgres.ts'
 
 const [, btc] = deployment.markets
+
+jest.setTimeout(30_000)
 
 let postgres: TestPostgres
 let prisma: PrismaClient
