@@ -15,7 +15,10 @@ export function setParameter(event: ethereum.Event, name: string, scope: string,
   let oldValue: BigInt | null = null
   if (parameter === null) {
     parameter = newParameter(id, name, scope, subject)
-  } else oldValue = parameter.value
+  } else if (parameter.source == 'EVENT' || parameter.updatedAtBlock.notEqual(event.block.number)) {
+    oldValue = parameter.value
+  }
+  // What was read in this very block is the value at its end, which this event made.
   parameter.contract = event.address
   parameter.value = value
   parameter.source = 'EVENT'
