@@ -1,3 +1,4 @@
+import { useState } from 'react'
 import type { ReactNode } from 'react'
 import { useFeed, useNow } from './api.ts'
 import type { Account, Feed, InsuranceFund, Market, Page, Proposal, Recommendation } from './api.ts'
@@ -165,12 +166,14 @@ function OracleState({ market }: { market: Market }) {
   return market.oracleAgeSec === null ? null : <span title={`The price is ${market.oracleAgeSec} s older than the block`}>{age(market.oracleAgeSec)}</span>
 }
 
-/** Nearest to liquidation first; a bar shows how much of the way is left, full at 10 %. */
+/** Nearest to liquidation first; a bar shows how much of the way is left, full at 10 %. A narrow screen shows eight until asked for all. */
 function Accounts({ accounts, total }: { accounts: readonly Account[]; total: number }) {
+  const [all, setAll] = useState(false)
   const exposed = accounts.filter((account) => account.positions.length > 0 || account.ranges.length > 0)
   return (
     <Panel id="accounts" title="Most endangered accounts" note={exposed.length ? `${exposed.length} of ${whole(total)}` : undefined}>
       {exposed.length === 0 ? <p className="empty">No account holds a position at this block.</p> : (
+        <div className={all ? undefined : 'few'}>
         <Table label="Most endangered accounts" head={['Account', 'Margin ratio', 'Distance', 'Value, USD', 'Maintenance, USD', 'Positions']} numeric={[1, 2, 3, 4]}>
           {exposed.map((account) => {
             const { margin } = account
@@ -186,6 +189,8 @@ function Accounts({ accounts, total }: { accounts: readonly Account[]; total: nu
             )
           })}
         </Table>
+        {exposed.length > 8 && !all && <button type="button" className="all" onClick={() => setAll(true)}>Show all {exposed.length}</button>}
+        </div>
       )}
     </Panel>
   )
