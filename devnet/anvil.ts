@@ -30,6 +30,12 @@ export const CHAIN_FLAGS = [
   '--no-mining',
 ] as const
 
+/**
+ * States of past blocks that anvil keeps in memory: reorganisations and historical calls reach this far back.
+ * Each is a copy of the whole state (1–3 MB); with anvil's own default a history puts 5 GB of them on disk.
+ */
+export const KEPT_STATES = 128
+
 export type Anvil = {
   readonly url: string
   readonly rpc: RpcClient
@@ -55,7 +61,7 @@ export function anvilBinary(): string {
 export async function startAnvil(options: { port: number; stateDir: string; flags?: readonly string[] }): Promise<Anvil> {
   await refuseTakenPort(options.port)
   mkdirSync(options.stateDir, { recursive: true })
-  const args = [...CHAIN_FLAGS, '--host', HOST, '--port', String(options.port), '--cache-path', join(options.stateDir, 'states'), '--quiet', ...(options.flags ?? [])]
+  const args = [...CHAIN_FLAGS, '--host', HOST, '--port', String(options.port), '--cache-path', join(options.stateDir, 'states'), '--prune-history', String(KEPT_STATES), '--quiet', ...(options.flags ?? [])]
   const child = spawn(anvilBinary(), args, { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, RUST_BACKTRACE: '0' } })
   let lastWords = ''
   child.stderr.on('data', (chunk: Buffer) => (lastWords = (lastWords + chunk.toString('utf8')).slice(-500)))

@@ -183,8 +183,13 @@ async function goOn(anvil: Anvil, options: Options, plan: Plan, own: OwnArtifact
 function pause(ms: number, stopping: AbortSignal): Promise<void> {
   return new Promise((done) => {
     if (stopping.aborted || ms <= 0) return done()
-    const timer = setTimeout(done, ms)
-    stopping.addEventListener('abort', () => (clearTimeout(timer), done()), { once: true })
+    const finish = () => {
+      clearTimeout(timer)
+      stopping.removeEventListener('abort', finish)
+      done()
+    }
+    const timer = setTimeout(finish, ms)
+    stopping.addEventListener('abort', finish)
   })
 }
 
