@@ -8,7 +8,7 @@ import { formatRaw, percent } from '../../api/recommendations/format.ts'
 import { seriesOf, spreadsOf } from '../../api/recommendations/gather.ts'
 import type { RunInputs } from '../../api/recommendations/inputs.ts'
 import { curie } from '../../protocols/curie/index.ts'
-import { AS_OF_SEC, book, ETH, FEEDS, PROTOCOL, sqrtX96, walk, WETH } from './book.ts'
+import { AS_OF_SEC, book, ETH, FEEDS, OP, PROTOCOL, sqrtX96, walk, WETH } from './book.ts'
 
 const find = (all: readonly RecommendationContent[], parameter: string, subject: string): RecommendationContent => {
   const found = all.find((r) => r.parameter === parameter && r.subject === subject)
@@ -56,6 +56,15 @@ describe('a run', () => {
   test('behavior: the tick cap follows from the band: ln(1 + b) / ln 1.0001', () => {
     const band = find(all, 'marketMaxPriceSpreadRatio', ETH).modelValue ?? 0
     expect(find(all, 'maxTickCrossedWithinBlock', ETH).modelValue).toBe(Math.round(Math.log(1 + band) / Math.log(1.0001)))
+  })
+
+  test('behavior: the tick cap shows how much it takes to move the price that far, and says when that is unknown', () => {
+    const depth = (subject: string): string | undefined => find(all, 'maxTickCrossedWithinBlock', subject).evidence.find((e) => e.label === 'Depth within those ticks')?.value
+    // L 200,000 at √3000 = 54.7723; √(1 + b) − 1 for the ticks t is e^(t·ln 1.0001/2) − 1, so L·√P·that.
+    const ticks = find(all, 'maxTickCrossedWithinBlock', ETH).modelValue ?? 0
+    const up = 200_000 * Math.sqrt(3_000) * Math.expm1((ticks * Math.log(1.0001)) / 2)
+    expect(Number(depth(ETH)?.split(' ')[0]?.replaceAll(',', ''))).toBeCloseTo(up, -1)
+    expect(depth(OP)).toBe('unknown')
   })
 
   test('behavior: margin ratios are advisory, because the protocol has no setter', () => {

@@ -1,23 +1,38 @@
-import { moveOf, ticksOf } from '../../risk/index.ts'
+import { depthWithin, moveOf, ticksOf } from '../../risk/index.ts'
 import { bandFrom, type BandData } from '../context.ts'
-import { count, percent } from '../format.ts'
+import { count, money, percent } from '../format.ts'
 import { register } from '../model.ts'
 import { bandBecause, bandEvidence } from './price-band.ts'
 
-register<BandData>({
+/** Quote that it takes to move the price by the ticks asked for; null without ranges or price. */
+type Data = BandData & { readonly depth: { readonly up: number; readonly down: number } | null }
+
+register<Data>({
   parameter: 'maxTickCrossedWithinBlock',
   model: 'volatility-band-ticks',
   version: '1',
   tightWay: 'down',
-  prepare: (context, parameter) => context.band(parameter.subject),
-  evaluate: (data) => {
+  prepare: (context, parameter) => {
+    const data = context.band(parameter.subject)
+    const { ranges, indexPrice } = context.market(parameter.subject)
+    if (ranges.length === 0 || indexPrice === null) return { ...data, depth: null }
+    const { quoteUp, quoteDown } = depthWithin(ranges, Math.sqrt(indexPrice), ticksOf(bandFrom(data).band))
+    return { ...data, depth: { up: quoteUp, down: quoteDown } }
+  },
+  evaluate: (data, _parameter, symbol) => {
     const { band } = bandFrom(data)
     const ticks = ticksOf(band)
     return {
       raw: BigInt(ticks),
       value: ticks,
       because: bandBecause(data, `${count(ticks)} ticks, a move of ${percent(band)}`),
-      evidence: [...bandEvidence(data), { label: 'Move that the ticks allow', value: percent(moveOf(ticks)), unit: 'of price', source: '1.0001^ticks − 1' }],
+      evidence: [
+        ...bandEvidence(data),
+        { label: 'Move that the ticks allow', value: percent(moveOf(ticks)), unit: 'of price', source: '1.0001^ticks − 1' },
+        data.depth === null
+          ? { label: 'Depth within those ticks', value: 'unknown', unit: symbol, source: 'no liquidity ranges' }
+          : { label: 'Depth within those ticks', value: `${money(data.depth.up, symbol)} up, ${money(data.depth.down, symbol)} down`, unit: symbol, source: 'makers’ ranges around the index price' },
+      ],
       confidence: data.confidence,
     }
   },
