@@ -58,12 +58,12 @@ type GraphQLAnswer = { data?: Record<string, unknown> | null; errors?: readonly 
 export function createGraphNode(url: string): GraphNode {
   const fail = (found: string, action: string, cause?: unknown): UnavailableError => new UnavailableError({ part: 'graph-node', found, action }, cause)
 
-  async function ask(query: string): Promise<GraphQLAnswer> {
+  async function ask(query: string, variables: Readonly<Record<string, unknown>> = {}): Promise<GraphQLAnswer> {
     try {
       const response = await fetch(url, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ query }),
+        body: JSON.stringify({ query, variables }),
         signal: AbortSignal.timeout(TIMEOUT_MS),
       })
       if (!response.ok) throw fail(`it answered HTTP ${response.status}`, 'check GRAPH_NODE_URL and that the subgraph is deployed')
@@ -101,13 +101,22 @@ export function createGraphNode(url: string): GraphNode {
     },
 
     page: async (requests, at, fromBlock) => {
+      // What varies is in variables: the same few texts are asked again and again.
+      const variables: Record<string, unknown> = { at: Number(at), ...(fromBlock === null ? {} : { from: Number(fromBlock) }) }
+      const declared = ['$at: Int!', ...(fromBlock === null ? [] : ['$from: Int!'])]
       const lists = requests.map(({ entity, afterId }) => {
-        const filters = [...(afterId === null ? [] : [`id_gt: ${JSON.stringify(afterId)}`]), ...(fromBlock === null ? [] : [`_change_block: { number_gte: ${fromBlock} }`])]
+        const filters = fromBlock === null ? [] : ['_change_block: { number_gte: $from }']
+        if (afterId !== null) {
+          const name = `after${entity.name}`
+          variables[name] = afterId
+          declared.push(`$${name}: Bytes!`)
+          filters.push(`id_gt: $${name}`)
+        }
         const where = filters.length === 0 ? '' : `, where: { ${filters.join(', ')} }`
         const selection = entity.columns.map(({ field, reference }) => (reference ? `${field} { id }` : field)).join(' ')
-        return `${entity.queryField}(first: ${PAGE_ROWS}, orderBy: id, orderDirection: asc, block: { number: ${at} }${where}) { ${selection} }`
+        return `${entity.queryField}(first: ${PAGE_ROWS}, orderBy: id, orderDirection: asc, block: { number: $at }${where}) { ${selection} }`
       })
-      const { data, errors } = await ask(`{ _meta { block { number hash } } ${lists.join(' ')} }`)
+      const { data, errors } = await ask(`query Page(${declared.join(', ')}) { _meta { block { number hash } } ${lists.join(' ')} }`, variables)
       if (data === null || data === undefined || (errors?.length ?? 0) > 0) throw refusal(errors)
       const { block } = data['_meta'] as { block: { number: number; hash: string } }
       const rows = requests.map(({ entity }) => [entity, (data[entity.queryField] as Record<string, unknown>[]).map((row) => flatten(entity, row))] as const)

@@ -1,7 +1,8 @@
 /**
  * The mirror as a process of its own. Environment: DATABASE_URL, GRAPH_NODE_URL, RPC_URL.
  * Standard output carries JSON lines for whoever started it: {"event":"ready"} once the follower runs,
- * {"event":"block","number","hash","lagBlocks"} per stored step and for where it stands at the start, {"event":"reorg","from","to"} per rewind.
+ * {"event":"block","number","hash","lagBlocks"} per stored step and for where it stands at the start, {"event":"reorg","from","to"} per rewind,
+ * {"event":"stuck","graphNodeBlock","chainBlock","reason"} once when graph-node stands still while the chain goes on.
  */
 import { fstatSync } from 'node:fs'
 import { loadConfig } from '../../core/config.ts'
@@ -27,6 +28,8 @@ async function main(): Promise<void> {
       emit({ event: 'block', number: Number(step.block.number), hash: step.block.hash, lagBlocks: Number(step.lagBlocks) })
     } else if (step.kind === 'rewound') {
       emit({ event: 'reorg', from: Number(step.from.number), to: Number(step.to.number) })
+    } else if (step.kind === 'stuck') {
+      emit({ event: 'stuck', graphNodeBlock: Number(step.graphNodeBlock), chainBlock: Number(step.chainBlock), reason: step.error.message })
     }
   })
   await mirror.close()

@@ -15,6 +15,8 @@ export type MirrorOptions = {
   readonly log: Logger
   /** Pause between two looks at graph-node while nothing is new. */
   readonly pollIntervalMs?: number
+  /** How long graph-node may stand still while the chain moves on before it is called stuck. */
+  readonly stuckAfterMs?: number
 }
 
 /** What one `step()` did. */
@@ -27,6 +29,8 @@ export type Step =
   | { readonly kind: 'current'; readonly block: Block | null; readonly lagBlocks: bigint }
   /** graph-node and the chain do not agree yet, or moved while they were read: to be tried again. */
   | { readonly kind: 'unsettled'; readonly error: UnavailableError }
+  /** graph-node has not moved for `stuckAfterMs` while the chain has: waiting will not help, whoever runs graph-node must act. */
+  | { readonly kind: 'stuck'; readonly graphNodeBlock: bigint; readonly chainBlock: bigint; readonly error: UnavailableError }
   /** Another follower leads this database. */
   | { readonly kind: 'standby' }
 
@@ -35,7 +39,7 @@ export type Status = { readonly state: MirrorState; readonly standby: boolean; r
 export type Mirror = {
   /** One look and at most one transaction. Throws UnavailableError where a part is out of reach; what is stored stays whole. */
   step(): Promise<Step>
-  /** Steps until `signal` aborts; never throws for a part that is out of reach. `onStep` sees every stored and rewound step, and a `current` one that comes first. */
+  /** Steps until `signal` aborts; never throws for a part that is out of reach. `onStep` sees every stored and rewound step, a `current` one that comes first, and the first `stuck` one of each standstill. */
   run(signal: AbortSignal, onStep?: (step: Step) => void): Promise<void>
   /** How this process's follower is doing. Other processes read the table MirrorStatus. */
   status(): Status
@@ -52,7 +56,7 @@ const ROWS_PER_STEP = 50_000
 const UNDO_SPAN = 25n
 /** How long graph-node and the chain may disagree before it is called a fault: graph-node follows a reorg within seconds. */
 const UNSETTLED_GRACE_MS = 10_000
-/** How long graph-node may stand still while the chain moves on. */
+/** graph-node was back within 12 s after faults of its RPC and its database; longer than this it does not come back by itself. */
 const STUCK_AFTER_MS = 30_000
 const FIRST_BACKOFF_MS = 250
 const LAST_BACKOFF_MS = 3_000
@@ -65,15 +69,17 @@ type Plan = { readonly target: Block; readonly fromBlock: bigint | null; readonl
 
 export function createMirror(options: MirrorOptions): Mirror {
   const entities = readEntities()
-  return mirrorOf(createStore(options.databaseUrl, entities), createGraphNode(options.graphNodeUrl), createChain(options.rpcUrl), entities, options.log, options.pollIntervalMs ?? 200)
+  return mirrorOf(createStore(options.databaseUrl, entities), createGraphNode(options.graphNodeUrl), createChain(options.rpcUrl), entities, options.log, options.pollIntervalMs ?? 200, options.stuckAfterMs ?? STUCK_AFTER_MS)
 }
 
-function mirrorOf(store: Store, graphNode: GraphNode, chain: Chain, entities: readonly Entity[], log: Logger, pollIntervalMs: number): Mirror {
+function mirrorOf(store: Store, graphNode: GraphNode, chain: Chain, entities: readonly Entity[], log: Logger, pollIntervalMs: number, stuckAfterMs: number): Mirror {
   let current: Status = { state: 'STARTING', standby: false, indexed: null, error: null }
   let span = FIRST_SPAN
   /** graph-node's first block, once it has said so. */
   let earliest = 0n
-  let lastHead: { readonly number: bigint; readonly sinceMs: number } | undefined
+  let lastHead: { readonly hash: string; readonly sinceMs: number } | undefined
+  /** What the last look saw of the chain and of graph-node, for readers of the status. */
+  let seen: StatusPatch = {}
   let lastHeartbeatMs = 0
   let errorSince: Date | undefined
 
@@ -85,6 +91,7 @@ function mirrorOf(store: Store, graphNode: GraphNode, chain: Chain, entities: re
 
     const latest = await chain.block('latest')
     if (latest === null) throw new UnavailableError({ part: 'chain', found: 'the node has no block yet', action: 'wait until the chain has started' })
+    seen = { ...seen, chainBlock: latest.number, chainTimestamp: latest.timestamp }
 
     let clear = false
     if (checkpoint !== null) {
@@ -98,7 +105,8 @@ function mirrorOf(store: Store, graphNode: GraphNode, chain: Chain, entities: re
     }
 
     const meta = await graphNode.meta()
-    watchForStandstill(meta, latest)
+    seen = { ...seen, graphNodeBlock: meta.head.number }
+    const stillMs = standstillMs(meta, latest)
     if (meta.hasIndexingErrors) {
       throw new UnavailableError({ part: 'index', found: `the subgraph failed at block ${meta.head.number}`, action: "read its error at graph-node's status endpoint and deploy a corrected build; what was stored before stays" })
     }
@@ -116,12 +124,14 @@ function mirrorOf(store: Store, graphNode: GraphNode, chain: Chain, entities: re
 
     if (known !== null && meta.head.number <= known.number) {
       if (meta.head.number < known.number) return unsettled(`it stands at block ${meta.head.number}, below the mirror's ${known.number}`, 'wait until it has caught up')
+      if (stillMs > stuckAfterMs) return stuck(meta, latest, stillMs)
       await heartbeat(meta, latest, lagBlocks)
       return { kind: 'current', block: known, lagBlocks }
     }
 
     const headBlock = await chain.block(meta.head.number)
     if (headBlock?.hash !== meta.head.hash) {
+      if (stillMs > stuckAfterMs) return stuck(meta, latest, stillMs)
       return unsettled(`its block ${meta.head.number} (${meta.head.hash}) is not the chain's (${headBlock?.hash ?? 'none yet'})`, 'wait until it has followed the reorg; where that lasts, check that GRAPH_NODE_URL and RPC_URL name the same chain')
     }
 
@@ -265,15 +275,24 @@ function mirrorOf(store: Store, graphNode: GraphNode, chain: Chain, entities: re
     await store.status({ ...health(lagBlocks, stored, meta), graphNodeBlock: meta.head.number, chainBlock: latest.number, chainTimestamp: latest.timestamp })
   }
 
-  /** graph-node can stay `healthy` for ever while it asks for a block that the chain has forgotten. */
-  function watchForStandstill(meta: Meta, latest: Block): void {
+  /** How long graph-node's head has been the same while the chain was ahead of it, or elsewhere. */
+  function standstillMs(meta: Meta, latest: Block): number {
     const nowMs = performance.now()
-    if (lastHead === undefined || lastHead.number !== meta.head.number || latest.number <= meta.head.number) lastHead = { number: meta.head.number, sinceMs: nowMs }
-    const stillMs = nowMs - lastHead.sinceMs
-    if (stillMs > STUCK_AFTER_MS && current.indexed?.number === meta.head.number) {
-      throw new UnavailableError({ part: 'graph-node', found: `it has stood at block ${meta.head.number} for ${Math.round(stillMs / 1000)} s while the chain is at ${latest.number}`, action: 'restart it, and where that does not help deploy the subgraph under a new path' })
-    }
+    if (lastHead?.hash !== meta.head.hash || latest.hash === meta.head.hash) lastHead = { hash: meta.head.hash, sinceMs: nowMs }
+    return nowMs - lastHead.sinceMs
   }
+
+  /** graph-node can stay `healthy` for ever while it asks for a block that the chain has forgotten. */
+  const stuck = (meta: Meta, latest: Block, stillMs: number): Step => ({
+    kind: 'stuck',
+    graphNodeBlock: meta.head.number,
+    chainBlock: latest.number,
+    error: new UnavailableError({
+      part: 'graph-node',
+      found: `it has stood at block ${meta.head.number} for more than ${Math.floor(stillMs / stuckAfterMs) * (stuckAfterMs / 1000)} s while the chain went on`,
+      action: 'restart it, and where that does not help deploy the subgraph under a new path',
+    }),
+  })
 
   const reorganised = (): Step => unsettled('the chain was reorganised while it was read', 'the mirror tries again by itself')
   const unsettled = (found: string, action: string): Step => ({ kind: 'unsettled', error: new UnavailableError({ part: 'graph-node', found, action }) })
@@ -286,7 +305,7 @@ function mirrorOf(store: Store, graphNode: GraphNode, chain: Chain, entities: re
     if (first) log.warn({ code: error.code, facts: error.facts }, error.message)
     const part = error.facts['part']
     await store
-      .status({ state: 'WAITING', error: error.message, errorPart: typeof part === 'string' ? part : 'index', errorSince, lastError: error.message, lastErrorAt: new Date() })
+      .status({ ...seen, state: 'WAITING', error: error.message, errorPart: typeof part === 'string' ? part : 'index', errorSince, lastError: error.message, lastErrorAt: new Date() })
       .catch(() => undefined)
   }
 
@@ -294,12 +313,14 @@ function mirrorOf(store: Store, graphNode: GraphNode, chain: Chain, entities: re
     let backoffMs = FIRST_BACKOFF_MS
     let unsettledSinceMs: number | undefined
     let said = false
+    let saidStuck = false
     const pause = (ms: number): Promise<unknown> => sleep(ms, undefined, { signal }).catch(() => undefined)
     while (!signal.aborted) {
       try {
         const result = await step()
         backoffMs = FIRST_BACKOFF_MS
         if (result.kind !== 'unsettled') unsettledSinceMs = undefined
+        if (result.kind !== 'stuck') saidStuck = false
         const first = !said
         said ||= result.kind === 'stored' || result.kind === 'current'
         switch (result.kind) {
@@ -316,6 +337,12 @@ function mirrorOf(store: Store, graphNode: GraphNode, chain: Chain, entities: re
             unsettledSinceMs ??= performance.now()
             if (performance.now() - unsettledSinceMs > UNSETTLED_GRACE_MS) await report(result.error)
             await pause(pollIntervalMs)
+            break
+          case 'stuck':
+            await report(result.error)
+            if (!saidStuck) onStep?.(result)
+            saidStuck = true
+            await pause(CATCHING_UP_PAUSE_MS)
             break
           case 'standby':
             if (!current.standby) log.info('Another follower leads this database; this one stands by')

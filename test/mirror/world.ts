@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { buildSchema, getNamedType, graphql, isEnumType, isNonNullType, isObjectType } from 'graphql'
+import { buildSchema, execute, getNamedType, isEnumType, isNonNullType, isObjectType, parse, validate, type DocumentNode } from 'graphql'
 
 export type Change = { readonly entity: string; readonly row: Readonly<Record<string, unknown>> & { readonly id: string } }
 export type WorldBlock = { readonly number: number; readonly hash: string; readonly timestamp: number; readonly changes: readonly Change[] }
@@ -25,7 +25,7 @@ const schema = buildSchema(`
   enum Order { asc }
   enum OrderBy { id }
   input ChangeBlock { number_gte: Int! }
-  input Where { id_gt: String, _change_block: ChangeBlock }
+  input Where { id_gt: Bytes, _change_block: ChangeBlock }
   input At { number: Int! }
   type MetaBlock { number: Int!, hash: String, timestamp: Int }
   type Meta { block: MetaBlock!, deployment: String!, hasIndexingErrors: Boolean! }
@@ -34,6 +34,9 @@ const schema = buildSchema(`
     ${names.map((name) => `${queryField(name)}(first: Int!, orderBy: OrderBy!, orderDirection: Order!, block: At!, where: Where): [${name}!]!`).join('\n')}
   }
 `)
+
+/** Valid queries by their text. */
+const documents = new Map<string, DocumentNode>()
 
 export class World {
   /** What the node holds to be canonical. */
@@ -82,11 +85,18 @@ export class World {
     return rows
   }
 
-  async #graph(query: string): Promise<unknown> {
+  async #graph(query: string, variables: Readonly<Record<string, unknown>>): Promise<unknown> {
     if (query.includes('first:')) {
       if (this.refusal !== null) return { errors: [{ message: this.refusal }] }
       await this.beforePage(this.asked.length)
-      this.asked.push(/number_gte: (\d+)/.exec(query)?.[1] === undefined ? null : Number(/number_gte: (\d+)/.exec(query)?.[1]))
+      this.asked.push((variables['from'] as number | undefined) ?? null)
+    }
+    let document = documents.get(query)
+    if (document === undefined) {
+      document = parse(query)
+      const errors = validate(schema, document)
+      if (errors.length > 0) return { errors }
+      documents.set(query, document)
     }
     const head = this.indexed.at(-1)
     const root: Record<string, unknown> = {
@@ -100,7 +110,7 @@ export class World {
           .toSorted((a, b) => (a.id < b.id ? -1 : 1))
           .slice(0, first)
     }
-    return await graphql({ schema, source: query, rootValue: root })
+    return await execute({ schema, document, rootValue: root, variableValues: variables })
   }
 
   #rpc(params: [string, boolean]): unknown {
@@ -113,12 +123,12 @@ export class World {
       const chunks: Buffer[] = []
       request.on('data', (chunk: Buffer) => chunks.push(chunk))
       request.on('end', () => {
-        const body = JSON.parse(Buffer.concat(chunks).toString()) as { query: string; params: [string, boolean] }
+        const body = JSON.parse(Buffer.concat(chunks).toString()) as { query: string; variables: Record<string, unknown>; params: [string, boolean] }
         const graph = request.url === '/graph'
         if (graph ? this.graphDown : this.chainDown) return response.destroy()
         void (async () => {
           response.setHeader('content-type', 'application/json')
-          response.end(JSON.stringify(graph ? await this.#graph(body.query) : this.#rpc(body.params)))
+          response.end(JSON.stringify(graph ? await this.#graph(body.query, body.variables) : this.#rpc(body.params)))
         })()
       })
     })
