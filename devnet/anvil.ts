@@ -4,13 +4,11 @@ import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { BadInputError, UnavailableError } from '../core/errors.ts'
+import { BLOCK_GAS_LIMIT, serveGenesis } from './genesis.ts'
 import { ACCOUNT_COUNT, DEVNET_CHAIN_ID, MNEMONIC } from './keys.ts'
 import { RpcClient } from './rpc.ts'
 
 const HOST = '127.0.0.1'
-
-/** Chain time of the genesis block: 2026-01-01T00:00:00Z. Fixed, so that every devnet is the same devnet. */
-export const GENESIS_TIMESTAMP_SEC = 1_767_225_600
 
 /**
  * Everything that the block hashes depend on besides the transactions and their timestamps.
@@ -19,11 +17,10 @@ export const GENESIS_TIMESTAMP_SEC = 1_767_225_600
 export const CHAIN_FLAGS = [
   '--chain-id', String(DEVNET_CHAIN_ID),
   '--hardfork', 'cancun',
-  '--timestamp', String(GENESIS_TIMESTAMP_SEC),
   '--mnemonic', MNEMONIC,
   '--accounts', String(ACCOUNT_COUNT),
   '--balance', '100000',
-  '--gas-limit', '300000000',
+  '--gas-limit', String(BLOCK_GAS_LIMIT),
   '--gas-price', '0',
   '--base-fee', '0',
   '--order', 'fifo',
@@ -61,7 +58,8 @@ export function anvilBinary(): string {
 export async function startAnvil(options: { port: number; stateDir: string; flags?: readonly string[] }): Promise<Anvil> {
   await refuseTakenPort(options.port)
   mkdirSync(options.stateDir, { recursive: true })
-  const args = [...CHAIN_FLAGS, '--host', HOST, '--port', String(options.port), '--cache-path', join(options.stateDir, 'states'), '--prune-history', String(KEPT_STATES), '--quiet', ...(options.flags ?? [])]
+  const genesis = await serveGenesis()
+  const args = [...CHAIN_FLAGS, '--fork-url', genesis.url, '--fork-block-number', '0', '--fork-chain-id', String(DEVNET_CHAIN_ID), '--no-storage-caching', '--no-rate-limit', '--host', HOST, '--port', String(options.port), '--cache-path', join(options.stateDir, 'states'), '--prune-history', String(KEPT_STATES), '--quiet', ...(options.flags ?? [])]
   const child = spawn(anvilBinary(), args, { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, RUST_BACKTRACE: '0' } })
   let lastWords = ''
   child.stderr.on('data', (chunk: Buffer) => (lastWords = (lastWords + chunk.toString('utf8')).slice(-500)))
@@ -77,6 +75,7 @@ export async function startAnvil(options: { port: number; stateDir: string; flag
     await ended
     clearTimeout(force)
     rpc.close()
+    genesis.close()
   }
   const early = ended.then((reason) => {
     throw new UnavailableError({ part: 'devnet', found: reason, action: `look at port ${options.port} and at ${options.stateDir}` })

@@ -6,7 +6,8 @@ import { gunzipSync, gzipSync } from 'node:zlib'
 import type { Hex } from 'viem'
 import { InvariantError } from '../core/errors.ts'
 import type { Address } from '../protocols/curie/deployments.ts'
-import { CHAIN_FLAGS, GENESIS_TIMESTAMP_SEC } from './anvil.ts'
+import { CHAIN_FLAGS } from './anvil.ts'
+import { GENESIS_HASH, GENESIS_TIMESTAMP_SEC } from './genesis.ts'
 import type { OwnArtifacts } from './artifacts.ts'
 import { type Draft, type Head, mineBlock, type RawBlock, readHead, type Signer } from './chain.ts'
 import { deploymentBlocks, type Plan } from './deploy.ts'
@@ -108,7 +109,7 @@ export function historyKey(plan: Plan, options: HistoryOptions): string {
   // The scripts themselves: a changed line is a changed market.
   for (const file of readdirSync(here).filter((f) => f.endsWith('.ts') && f !== 'main.ts').toSorted()) hash.update(file).update(readFileSync(new URL(file, here)))
   for (const name of ['@foundry-rs/anvil', 'viem']) hash.update((require(`${name}/package.json`) as { version: string }).version)
-  hash.update(JSON.stringify(CHAIN_FLAGS)).update(JSON.stringify(options))
+  hash.update(JSON.stringify(CHAIN_FLAGS)).update(GENESIS_HASH).update(JSON.stringify(options))
   for (const draft of plan.blocks.flat()) hash.update(draft.data)
   return `history-${hash.digest('hex').slice(0, 16)}`
 }

@@ -1,4 +1,4 @@
-import { GENESIS_TIMESTAMP_SEC } from './anvil.ts'
+import { GENESIS_TIMESTAMP_SEC } from './genesis.ts'
 import { MARKETS } from './markets.ts'
 import type { Random } from './random.ts'
 
