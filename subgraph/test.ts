@@ -116,7 +116,6 @@ function setupCalls(): readonly WrittenCall[] {
       read(symbol, 'isOpen():(bool)', true),
       read(`${symbol}/feed`, 'decimals():(uint8)', 8),
     ]),
-    ['WETH/feed', 'getChainlinkPriceFeedV3():(address)', [], null],
     read('WETH/feed', 'getLastValidPrice():(uint256)', 0),
     read('WETH/feed', 'decimals():(uint8)', 8),
   ]

@@ -45,10 +45,10 @@ export function linkFeed(asked: Address, event: ethereum.Event): Bytes | null {
 function emitterBehind(asked: Address): Bytes | null {
   const text = asked.toHexString()
   for (let i = 0; i + 1 < FEEDS.length; i += 2) if (FEEDS[i] == text) return Address.fromString(FEEDS[i + 1])
+  if (!ChainlinkPriceFeedV3.bind(asked).try_getLastValidPrice().reverted) return asked
   const behind = PriceFeedDispatcher.bind(asked).try_getChainlinkPriceFeedV3()
-  if (!behind.reverted) return behind.value
-  const isPriceFeedV3 = !ChainlinkPriceFeedV3.bind(asked).try_getLastValidPrice().reverted
-  return isPriceFeedV3 ? asked : null
+  if (behind.reverted) return null
+  return behind.value
 }
 
 /**
