@@ -62,6 +62,7 @@ export async function startStack(options: RunOptions, progress: (step: string, d
     if (event.event === 'progress') progress(part, describeProgress(event))
     if (event.event === 'restarting') progress(part, `${String(event['reason'])}; starting it again (attempt ${String(event['attempt'])})`)
     if (event.event === 'gave-up') progress(part, `${String(event['reason'])}; it stays down`)
+    if (event.event === 'stuck') progress(part, String(event['reason']))
     if (part === 'mirror' && event.event === 'block') {
       mirrored = Number(event['number'])
       onMirrored?.()

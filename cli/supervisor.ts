@@ -73,7 +73,10 @@ export class Part {
     this.#child = child
     if (child.pid !== undefined) writeFileSync(this.#pidFile, String(child.pid))
     const log = createWriteStream(this.logFile, { flags: 'a' })
-    child.stderr.pipe(log)
+    child.stderr.pipe(log, { end: false })
+    child.once('close', () => log.end())
+    // A part that has just died cannot be told anything; its exit says so.
+    child.stdin.on('error', () => {})
     let reason: string | null = null
     createInterface({ input: child.stdout }).on('line', (line) => {
       const event = parseEvent(line)

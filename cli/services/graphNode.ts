@@ -177,6 +177,8 @@ async function main(): Promise<void> {
     if (!/exists/i.test(String(error))) throw error
   })
   await adminCall(adminPort, 'subgraph_deploy', { name: SUBGRAPH_NAME, ipfs_hash: deployment, node_id: 'default' })
+  // gnd's own deployment has done its part; unassigned, it costs nothing more.
+  await adminCall(adminPort, 'subgraph_remove', { name: 'subgraph-0' })
   log.info({ deployment }, 'subgraph deployed')
   emit({ event: 'ready', queryUrl: subgraphUrl(Number(values['http-port'])) })
 }
