@@ -82,6 +82,7 @@ export function createGraphNode(url: string): GraphNode {
     if (/has no field|Cannot query field|unknown field/i.test(words)) {
       return fail(`the deployed subgraph lacks an entity or a field (${words.slice(0, 200)})`, 'deploy the subgraph of this version')
     }
+    if (/has not started syncing/.test(words)) return fail('the subgraph has not indexed a block yet', 'wait until it has; the mirror goes on by itself')
     if (/does not exist/.test(words)) return fail(`it does not have the subgraph (${words.slice(0, 200)})`, 'deploy the subgraph, or correct its name in GRAPH_NODE_URL')
     return fail(`it refused a query (${words.slice(0, 200) || 'no reason given'})`, 'see its log; the mirror tries again by itself')
   }

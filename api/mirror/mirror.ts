@@ -58,6 +58,8 @@ const UNDO_SPAN = 25n
 const UNSETTLED_GRACE_MS = 10_000
 /** graph-node was back within 12 s after faults of its RPC and its database; longer than this it does not come back by itself. */
 const STUCK_AFTER_MS = 30_000
+/** While it catches up it writes batches of up to 300 s, and its head moves with them alone. */
+const STUCK_CATCHING_UP_MS = 330_000
 const FIRST_BACKOFF_MS = 250
 const LAST_BACKOFF_MS = 3_000
 /** graph-node indexes while we read: during a first sync fewer and larger steps take less from it. */
@@ -78,6 +80,8 @@ function mirrorOf(store: Store, graphNode: GraphNode, chain: Chain, entities: re
   /** graph-node's first block, once it has said so. */
   let earliest = 0n
   let lastHead: { readonly hash: string; readonly sinceMs: number } | undefined
+  /** The deployment that has been seen near the chain's head. */
+  let metNear: string | undefined
   /** What the last look saw of the chain and of graph-node, for readers of the status. */
   let seen: StatusPatch = {}
   let lastHeartbeatMs = 0
@@ -107,6 +111,7 @@ function mirrorOf(store: Store, graphNode: GraphNode, chain: Chain, entities: re
     const meta = await graphNode.meta()
     seen = { ...seen, graphNodeBlock: meta.head.number }
     const stillMs = standstillMs(meta, latest)
+    if (latest.number - meta.head.number <= NEAR_BLOCKS) metNear = meta.deployment
     if (meta.hasIndexingErrors) {
       throw new UnavailableError({ part: 'index', found: `the subgraph failed at block ${meta.head.number}`, action: "read its error at graph-node's status endpoint and deploy a corrected build; what was stored before stays" })
     }
@@ -124,7 +129,7 @@ function mirrorOf(store: Store, graphNode: GraphNode, chain: Chain, entities: re
 
     if (known !== null && meta.head.number <= known.number) {
       if (meta.head.number < known.number) return unsettled(`it stands at block ${meta.head.number}, below the mirror's ${known.number}`, 'wait until it has caught up')
-      if (stillMs > stuckAfterMs) return stuck(meta, latest, stillMs)
+      if (stillMs > (metNear === meta.deployment ? stuckAfterMs : STUCK_CATCHING_UP_MS)) return stuck(meta, latest, stillMs)
       await heartbeat(meta, latest, lagBlocks)
       return { kind: 'current', block: known, lagBlocks }
     }
