@@ -13,7 +13,8 @@ import type { Address, Hex } from '../protocols/adapter.ts'
 import { queryApi } from './graphql.ts'
 import { parseRunOptions, PROJECT } from './options.ts'
 import { createProgress } from './progress.ts'
-import { assertNotRunning, startStack, type Stack } from './stack.ts'
+import { assertNotRunning } from './lock.ts'
+import { startStack, type Stack } from './stack.ts'
 
 /** Longest wait for something that the chain, the index or the models owe us. */
 const PATIENCE_MS = 90_000

@@ -1,10 +1,17 @@
 /** The `bulwark` command. */
 import { BadInputError, BulwarkError } from '../core/errors.ts'
+import { build } from './build.ts'
 
 const COMMANDS: Readonly<Record<string, { readonly about: string; readonly run: (args: readonly string[]) => Promise<void> }>> = {
-  start: { about: 'run the console until Ctrl-C', run: async (args) => (await import('./start.ts')).start(args) },
-  demo: { about: 'from nothing to a parameter changed on chain, then stop', run: async (args) => (await import('./demo.ts')).demo(args) },
+  start: { about: 'run the console until Ctrl-C', run: async (args) => (await built(() => import('./start.ts'))).start(args) },
+  demo: { about: 'from nothing to a parameter changed on chain, then stop', run: async (args) => (await built(() => import('./demo.ts'))).demo(args) },
   reset: { about: 'empty the state folder', run: async (args) => (await import('./reset.ts')).reset(args) },
+}
+
+/** These commands import the generated database client, which a fresh checkout does not have yet. */
+async function built<T>(load: () => Promise<T>): Promise<T> {
+  await build((name) => process.stderr.write(`making the ${name}\n`))
+  return load()
 }
 
 const USAGE = `Usage: npm run bulwark -- COMMAND [OPTIONS]

@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseRunOptions, PROJECT } from './options.ts'
-import { assertNotRunning } from './stack.ts'
+import { assertNotRunning } from './lock.ts'
 
 /** `npm run reset`: empties the state folder, caches included. Throws where something still runs on it. */
 export async function reset(args: readonly string[]): Promise<void> {

@@ -1,12 +1,10 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { BulwarkError } from '../core/errors.ts'
 import { migrate } from '../prisma/migrate.ts'
 import { devnet, type Deployment } from '../protocols/curie/deployments.ts'
 import { buildSubgraph } from '../subgraph/build.ts'
-import { build } from './build.ts'
+import { assertNotRunning } from './lock.ts'
 import { assertPortsFree, PROJECT, type RunOptions } from './options.ts'
-import { isRunning } from './services/orphans.ts'
 import { subgraphUrl } from './services/graphNode.ts'
 import { postgresUrl } from './services/postgres.ts'
 import { endLeftParts, Part, type PartEvent, type PartSpec } from './supervisor.ts'
@@ -22,25 +20,6 @@ export type Stack = {
   /** The chain as it stood when its history was complete. */
   readonly head: { readonly number: number; readonly hash: string }
   stop(): Promise<void>
-}
-
-class AlreadyRunningError extends BulwarkError {
-  constructor(facts: { stateDir: string; pid: number }) {
-    super(`Found process ${facts.pid} running on ${facts.stateDir}, allowed is one at a time; stop it (Ctrl-C in its terminal) or give another --state-dir`, {
-      code: 'ALREADY_RUNNING',
-      facts,
-    })
-  }
-}
-
-/** Throws AlreadyRunningError where a supervisor holds the state folder. */
-export function assertNotRunning(stateDir: string): void {
-  const file = join(stateDir, 'supervisor.pid')
-  if (!existsSync(file)) return
-  const pid = Number(readFileSync(file, 'utf8'))
-  if (pid !== process.pid && isRunning(pid) && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('cli/main.ts')) {
-    throw new AlreadyRunningError({ stateDir, pid })
-  }
 }
 
 /**
@@ -90,10 +69,7 @@ export async function startStack(options: RunOptions, progress: (step: string, d
     // A deployment that has indexed blocks must not meet a chain that is still short of them.
     const indexedBefore = existsSync(join(stateDir, 'graph-node', 'indexed'))
     const [built] = await Promise.all([
-      (async () => {
-        await build((name) => progress('build', `making the ${name}`))
-        return buildSubgraph({ network, deployment: devnet, cacheDir })
-      })(),
+      buildSubgraph({ network, deployment: devnet, cacheDir }),
       postgres.ready(),
       indexedBefore ? chain.ready() : chain.event('rpc-ready'),
     ])

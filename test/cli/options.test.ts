@@ -54,7 +54,7 @@ describe('a taken port', () => {
 
 describe('one supervisor per state folder', () => {
   test('behavior: a pid file that another program has inherited is no obstacle', async () => {
-    const { assertNotRunning } = await import('../../cli/stack.ts')
+    const { assertNotRunning } = await import('../../cli/lock.ts')
     const dir = mkdtempSync(join(tmpdir(), 'bulwark-lock-'))
     mkdirSync(dir, { recursive: true })
     writeFileSync(join(dir, 'supervisor.pid'), '1')
