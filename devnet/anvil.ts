@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { createServer } from 'node:net'
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { BadInputError, UnavailableError } from '../core/errors.ts'
 import { BLOCK_GAS_LIMIT, serveGenesis } from './genesis.ts'
@@ -54,13 +54,29 @@ export function anvilBinary(): string {
   }
 }
 
+/** A port of the loopback interface that is free now. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', reject)
+    server.listen(0, HOST, () => {
+      const { port } = server.address() as AddressInfo
+      server.close(() => resolve(port))
+    })
+  })
+}
+
 /** Starts anvil on a port of the loopback interface and waits until it answers. `stateDir` takes the states it puts on disk. */
 export async function startAnvil(options: { port: number; stateDir: string; flags?: readonly string[] }): Promise<Anvil> {
-  await refuseTakenPort(options.port)
   mkdirSync(options.stateDir, { recursive: true })
+  const pidFile = join(options.stateDir, 'anvil.pid')
+  // A process that was killed holds its port a moment longer than its name.
+  const patienceMs = endLeftover(pidFile, options.stateDir) ? 5_000 : 0
+  await refuseTakenPort(options.port, Date.now() + patienceMs)
   const genesis = await serveGenesis()
   const args = [...CHAIN_FLAGS, '--fork-url', genesis.url, '--fork-block-number', '0', '--fork-chain-id', String(DEVNET_CHAIN_ID), '--no-storage-caching', '--no-rate-limit', '--host', HOST, '--port', String(options.port), '--cache-path', join(options.stateDir, 'states'), '--prune-history', String(KEPT_STATES), '--quiet', ...(options.flags ?? [])]
   const child = spawn(anvilBinary(), args, { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, RUST_BACKTRACE: '0' } })
+  if (child.pid !== undefined) writeFileSync(pidFile, String(child.pid))
   let lastWords = ''
   child.stderr.on('data', (chunk: Buffer) => (lastWords = (lastWords + chunk.toString('utf8')).slice(-500)))
   const ended = new Promise<string>((resolve) => {
@@ -85,6 +101,19 @@ export async function startAnvil(options: { port: number; stateDir: string; flag
   return { url, rpc, process: child, stop, ended }
 }
 
+/** Ends an anvil of ours that outlived its driver (which was killed): same state folder, same binary, recorded pid. */
+function endLeftover(pidFile: string, stateDir: string): boolean {
+  if (!existsSync(pidFile)) return false
+  const pid = Number(readFileSync(pidFile, 'utf8'))
+  try {
+    const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+    if (!command.includes('anvil') || !command.includes(join(stateDir, 'states'))) return false
+    return process.kill(pid, 'SIGKILL')
+  } catch {
+    return false
+  }
+}
+
 async function untilAnswering(rpc: RpcClient): Promise<void> {
   for (let attempt = 0; ; attempt++) {
     try {
@@ -97,16 +126,17 @@ async function untilAnswering(rpc: RpcClient): Promise<void> {
   }
 }
 
-function refuseTakenPort(port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', (cause: NodeJS.ErrnoException) =>
-      reject(
-        cause.code === 'EADDRINUSE'
-          ? new BadInputError(`Found port ${port} taken by another process, the devnet needs it free; stop that process or choose another port for the chain`, { port })
-          : new BadInputError(`Found that port ${port} cannot be opened (${cause.code}), allowed are free ports from 1024 to 65535; choose another port for the chain`, { port }),
-      ),
-    )
-    server.listen(port, HOST, () => server.close(() => resolve()))
-  })
+/** Throws BadInputError when the port is still taken at `deadlineMs` (Date.now()). */
+async function refuseTakenPort(port: number, deadlineMs: number): Promise<void> {
+  for (;;) {
+    const code = await new Promise<string | undefined>((resolve) => {
+      const server = createServer()
+      server.once('error', (cause: NodeJS.ErrnoException) => resolve(cause.code ?? cause.message))
+      server.listen(port, HOST, () => server.close(() => resolve(undefined)))
+    })
+    if (code === undefined) return
+    if (code !== 'EADDRINUSE') throw new BadInputError(`Found that port ${port} cannot be opened (${code}), allowed are free ports from 1024 to 65535; choose another port for the chain`, { port })
+    if (Date.now() >= deadlineMs) throw new BadInputError(`Found port ${port} taken by another process, the devnet needs it free; stop that process or choose another port for the chain`, { port })
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
 }

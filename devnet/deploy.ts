@@ -5,7 +5,7 @@ import { BadInputError, InvariantError } from '../core/errors.ts'
 import type { Address, Deployment } from '../protocols/curie/deployments.ts'
 import { type Artifact, curie, openZeppelin, oracle, type OwnArtifacts, safe, uniswap, weth } from './artifacts.ts'
 import { GENESIS_TIMESTAMP_SEC } from './genesis.ts'
-import { type Draft, type RawBlock, Signer } from './chain.ts'
+import type { Draft, RawBlock, Signer } from './chain.ts'
 import { DEVNET_CHAIN_ID, type DevnetAccount, devnetAccounts } from './keys.ts'
 import { COLLATERAL, COLLATERAL_RULES, DISTRIBUTION_THRESHOLD_E6, FEED_TIMEOUT_SEC, FEED_TWAP_SEC, MARKETS, POOL_FEE_E6, POOL_OBSERVATIONS, SAFE_THRESHOLD, SETTLEMENT_CAP_E6 } from './markets.ts'
 

@@ -8,10 +8,11 @@ import { parseArgs } from 'node:util'
 import { decodeFunctionResult, encodeFunctionData, type Hex } from 'viem'
 import { BadInputError, BulwarkError, UnavailableError } from '../core/errors.ts'
 import { createLogger } from '../core/log.ts'
-import { type Anvil, startAnvil } from './anvil.ts'
+import { type Anvil, freePort, startAnvil } from './anvil.ts'
+import { serveArchive } from './archive.ts'
 import { compileOwnContracts, type OwnArtifacts } from './artifacts.ts'
 import { type Head, mineBlock, readHead, Signer } from './chain.ts'
-import { assertRecorded, type Plan, planDeployment, writeDeployment } from './deploy.ts'
+import { assertRecorded, deploymentBlocks, type Plan, planDeployment, writeDeployment } from './deploy.ts'
 import { actorsOf, DEFAULT_HISTORY, generateHistory, type History, historyKey, type HistoryOptions, loadHistory, replay, saveHistory } from './history.ts'
 import { DEVNET_CHAIN_ID, devnetAccounts, ROLES, type Role } from './keys.ts'
 import { lensOf, Watch } from './lens.ts'
@@ -20,7 +21,7 @@ import { Market } from './market.ts'
 import { MARKETS } from './markets.ts'
 import { correlated, OPENING_SEC } from './prices.ts'
 import { random } from './random.ts'
-import type { RpcClient } from './rpc.ts'
+import { type RpcClient, RpcError } from './rpc.ts'
 
 const log = createLogger('devnet')
 
@@ -35,13 +36,14 @@ const LIVE_VOLATILITY = [0.6, 0.5, 0.9]
 const SECONDS_PER_YEAR = 31_557_600
 
 export type DevnetEvent =
-  | { event: 'rpc-ready'; url: string; chainId: number }
+  /** The chain answers; `archiveUrl` also knows the states of the protocol's first blocks, which `url` forgets. */
+  | { event: 'rpc-ready'; url: string; archiveUrl: string | null; chainId: number }
   | { event: 'progress'; step: 'generate' | 'replay' | 'replay-live'; done: number; total: number }
   | { event: 'ready'; url: string; headHash: Hex; headNumber: number; headTimestamp: number; historyHead: number }
 
-type Options = { stateDir: string; cacheDir: string; port: number; blockTimeMs: number; history: HistoryOptions; stopAfterHistory: boolean }
+type Options = { stateDir: string; cacheDir: string; port: number; blockTimeMs: number; history: HistoryOptions; archivePort: number | null; stopAfterHistory: boolean }
 
-const USAGE = 'usage: tsx devnet/main.ts --state-dir DIR --cache-dir DIR --port N [--seed N] [--days N] [--block-time-ms N] [--stop-after-history] | --write-addresses'
+const USAGE = 'usage: tsx devnet/main.ts --state-dir DIR --cache-dir DIR --port N [--seed N] [--days N] [--block-time-ms N] [--archive-port N] [--stop-after-history] | --write-addresses'
 
 function emit(event: DevnetEvent): void {
   process.stdout.write(`${JSON.stringify(event)}\n`)
@@ -71,6 +73,7 @@ function readOptions(): Options | 'write-addresses' {
         seed: { type: 'string', default: String(DEFAULT_HISTORY.seed) },
         days: { type: 'string', default: String(DEFAULT_HISTORY.days) },
         'block-time-ms': { type: 'string', default: '2000' },
+        'archive-port': { type: 'string' },
         'stop-after-history': { type: 'boolean', default: false },
         'write-addresses': { type: 'boolean', default: false },
       },
@@ -85,6 +88,7 @@ function readOptions(): Options | 'write-addresses' {
     port: wholeNumber('port', values.port, 1024, 65_535),
     blockTimeMs: wholeNumber('block-time-ms', values['block-time-ms'], 50, 3_600_000),
     history: { seed: wholeNumber('seed', values.seed, 0, 2 ** 31 - 1), days: dayCount(values.days) },
+    archivePort: values['archive-port'] === undefined ? null : wholeNumber('archive-port', values['archive-port'], 1024, 65_535),
     stopAfterHistory: values['stop-after-history'],
   }
 }
@@ -135,6 +139,24 @@ async function bringUp(anvil: Anvil, options: Options, plan: Plan, own: OwnArtif
   return { historyHead, head }
 }
 
+/** A second, small chain that stands still after the deployment, and the address that puts both together. */
+async function startArchive(port: number, chainUrl: string, stateDir: string, plan: Plan): Promise<{ url: string; stop(): Promise<void> }> {
+  const still = await startAnvil({ port: await freePort(), stateDir: join(stateDir, 'archive') })
+  try {
+    const hashes = new Set<string>()
+    const blocks = await deploymentBlocks(plan, new Signer())
+    for (const block of blocks) {
+      await mineBlock(still.rpc, block)
+      hashes.add((await readHead(still.rpc)).hash)
+    }
+    const gateway = await serveArchive({ port, chainUrl, archiveUrl: still.url, blocks: { last: blocks.length, hashes } })
+    return { url: gateway.url, stop: async () => (gateway.close(), still.stop()) }
+  } catch (error) {
+    await still.stop()
+    throw error
+  }
+}
+
 /** Prices that the sources reported last, in USD. */
 async function lastPrices(rpc: RpcClient, plan: Plan, own: OwnArtifacts): Promise<number[]> {
   const { abi } = own.Aggregator
@@ -171,7 +193,13 @@ async function goOn(anvil: Anvil, options: Options, plan: Plan, own: OwnArtifact
     for (const [i, address] of senders.entries()) signer.setNonce(address, Number(nonces[i]))
     const transactions: Hex[] = []
     for (const draft of drafts) transactions.push(await signer.sign(draft))
-    await mineBlock(rpc, { timestampSec: head.timestampSec + LIVE_BLOCK_SEC, transactions })
+    try {
+      await mineBlock(rpc, { timestampSec: head.timestampSec + LIVE_BLOCK_SEC, transactions })
+    } catch (error) {
+      // Someone else sent from a scripted account, or mined, in between: the next block will do.
+      if (!(error instanceof RpcError)) throw error
+      log.warn({ block: head.number + 1 }, error.message)
+    }
     const dropped = await record(rpc, live, historyHead, log)
     if (dropped > 0) log.warn({ blocks: dropped }, 'the chain was reorganised')
     head = await readHead(rpc)
@@ -229,8 +257,10 @@ async function main(): Promise<void> {
     if (stopped || stopping.signal.aborted) return
     throw new UnavailableError({ part: 'devnet', found: why, action: 'start it again; nothing that was mined is lost' })
   })
+  let archive: Awaited<ReturnType<typeof startArchive>> | undefined
   try {
-    emit({ event: 'rpc-ready', url: anvil.url, chainId: DEVNET_CHAIN_ID })
+    if (options.archivePort !== null) archive = await startArchive(options.archivePort, anvil.url, options.stateDir, plan)
+    emit({ event: 'rpc-ready', url: anvil.url, archiveUrl: archive?.url ?? null, chainId: DEVNET_CHAIN_ID })
     const work = (async () => {
       const { historyHead, head } = await bringUp(anvil, options, plan, own, live)
       emit({ event: 'ready', url: anvil.url, headHash: head.hash, headNumber: head.number, headTimestamp: head.timestampSec, historyHead: historyHead.number })
@@ -239,12 +269,20 @@ async function main(): Promise<void> {
     })()
     const asked = new Promise<void>((done) => stopping.signal.addEventListener('abort', () => done(), { once: true }))
     // Once asked to stop, the block being mined may finish; a history being replayed need not.
-    await Promise.race([work, died, asked])
+    await Promise.race([
+      work.catch(async (error: unknown) => {
+        // Where the chain died, its own last words say more than the call that found it gone.
+        await Promise.race([died, new Promise((done) => setTimeout(done, 500))])
+        if (!stopping.signal.aborted) throw error
+      }),
+      died,
+      asked,
+    ])
     await Promise.race([work.catch(() => undefined), new Promise((done) => setTimeout(done, 1_000))])
     if (reason !== '') log.info({ reason }, 'stopping')
   } finally {
     stopped = true
-    await anvil.stop()
+    await Promise.all([anvil.stop(), archive?.stop()])
   }
 }
 

@@ -52,7 +52,7 @@ const RANGES: readonly Range[] = [
 ]
 
 /** USDC that each maker puts into the vault. */
-const MAKER_MARGIN_USD = [9_000_000, 2_500_000, 400_000, 1_200_000, 1_000_000]
+const MAKER_MARGIN_USD = [9_000_000, 2_500_000, 800_000, 1_800_000, 1_200_000]
 const LIQUIDATOR_MARGIN_USD = 6_000_000
 const ARBITRAGEUR_MARGIN_USD = 20_000_000
 const FUND_DONATION_USD = 600_000
@@ -432,7 +432,7 @@ export class Market {
     const side = size !== 0 ? (size > 0 ? 'long' : 'short') : rng.chance(0.55) ? (cheap ? 'long' : 'short') : rng.chance(0.5 + 0.3 * taker.trend) ? 'long' : 'short'
     const exposure = sum(view.sizes.map((s, i) => Math.abs(s) * (sight.markets[i]?.markUsd ?? 0)))
     const wanted = Math.max(0, view.valueUsd * taker.leverage - exposure) * rng.between(0.5, 1)
-    return this.#order(taker, market, side, Math.min(wanted, view.freeUsd * 9.3), view, sight)
+    return this.#order(taker, market, side, Math.min(wanted, view.freeUsd * 8.8), view, sight)
   }
 
   #order(taker: Taker, market: number, side: 'long' | 'short', notionalUsd: number, view: AccountView, sight: Sight, reducing = false): Draft[] {
