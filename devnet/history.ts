@@ -20,7 +20,7 @@ import type { RpcClient } from './rpc.ts'
 /** What a history is a function of. */
 export type HistoryOptions = { readonly seed: number; readonly days: number }
 
-export const DEFAULT_HISTORY: HistoryOptions = { seed: 1, days: 30.5 }
+export const DEFAULT_HISTORY: HistoryOptions = { seed: 1, days: 30.25 }
 
 /** A recorded chain: every block with its transactions, and the hash that replaying them must end in. */
 export type History = { readonly head: Head; readonly blocks: readonly RawBlock[] }
@@ -28,7 +28,7 @@ export type History = { readonly head: Head; readonly blocks: readonly RawBlock[
 export type Progress = (done: number, total: number) => void
 
 /** Takers that act in one step, on average. */
-const ACTIVITY = { calm: 0.9, volatile: 1, crash: 1.2, squeeze: 1.2, slide: 1.5 } as const
+const ACTIVITY = { calm: 0.65, volatile: 0.8, crash: 1.1, squeeze: 1.1, slide: 1.5 } as const
 
 /** Seconds after a price report at which liquidators are through. */
 const RESCUE_DELAY_SEC = 4

@@ -61,7 +61,10 @@ const FUND_DONATION_USD = 600_000
 const TRADE_CAP_USD = [120_000, 160_000, 9_000]
 
 /** Distance between pool and index that makes arbitrage worth a transaction. */
-const ARBITRAGE_THRESHOLD = [0.005, 0.0045, 0.009]
+const ARBITRAGE_THRESHOLD = [0.006, 0.0055, 0.011]
+
+/** Hours in which takers go to the limit of their margin: just before the worst crash, while nobody expects it. */
+const EUPHORIA = { fromHour: 480, toHour: 481.6 } as const
 
 /** Fee collection of a maker's range, in hours. */
 const COLLECT_EVERY_HOURS = 48
@@ -111,6 +114,7 @@ const FUND_EVENTS: readonly { readonly hour: number; readonly kind: 'distribute'
   { hour: 120, kind: 'distribute' },
   { hour: 240, kind: 'distribute' },
   { hour: 400, kind: 'distribute' },
+  { hour: 478, kind: 'distribute' },
   { hour: 500, kind: 'donate' },
   { hour: 700, kind: 'distribute' },
 ]
@@ -222,7 +226,7 @@ export class Market {
       if (event.kind === 'distribute') drafts.push(this.#do.distributeFee(this.#donor))
       else drafts.push(this.#do.payInsuranceFund(this.#donor, usdToE6(FUND_DONATION_USD / 3)))
     }
-    if (Math.floor(hour / 24) > Math.floor(before / 24) && (await this.#lens.fundSettlementE6()) < -1_000_000n) drafts.push(this.#do.repayInsuranceFund(this.#donor))
+    if (Math.floor(hour) > Math.floor(before) && (await this.#lens.fundSettlementE6()) < -1_000_000n) drafts.push(this.#do.repayInsuranceFund(this.#donor))
     if (moment.regime !== 'crash') drafts.push(...(await this.#tendRanges(sight, before, hour)))
     drafts.push(...this.#unwind(sight))
     drafts.push(...this.#trade(moment, sight, totalHours - hour))
@@ -360,11 +364,11 @@ export class Market {
       const view = views.get(taker.account.address)
       return view === undefined || this.#hour < (this.#restingUntil.get(view.address) ?? 0) ? [] : this.#decide(taker, view, moment, sight)
     })
-    if (hoursLeft <= 5.5 && hoursLeft > 4) drafts.push(...this.#overreach(chosen, views, moment, sight))
+    if ((hoursLeft <= 5.5 && hoursLeft > 4) || (this.#hour >= EUPHORIA.fromHour && this.#hour < EUPHORIA.toHour)) drafts.push(...this.#overreach(chosen, views, moment, sight))
     return drafts
   }
 
-  /** Towards the end some takers go to the limit of their margin, so that the history ends with accounts in danger. */
+  /** Some takers go to the limit of their margin: before the crash, and so that the history ends with accounts in danger. */
   #overreach(acted: ReadonlySet<Taker>, views: ReadonlyMap<Address, AccountView>, moment: Moment, sight: Sight): Draft[] {
     return this.#takers.flatMap((taker, i) => {
       const view = views.get(taker.account.address)
@@ -372,7 +376,7 @@ export class Market {
       if (view.valueUsd < 300) return this.#bringMargin(taker, moment, 1)
       const market = i % 9 === 0 ? 2 : i % 2
       if (view.sizes.some((s) => s < 0)) return view.sizes.flatMap((s, m) => (s < 0 ? [this.#do.close(taker.account, this.#base(m))] : []))
-      return this.#order(taker, market, 'long', Math.min(view.freeUsd * 9.3, (TRADE_CAP_USD[market] ?? 0) * 1.5), view, sight)
+      return this.#order(taker, market, 'long', Math.min(view.freeUsd * 9, (TRADE_CAP_USD[market] ?? 0) * 1.5), view, sight)
     })
   }
 

@@ -26,7 +26,7 @@ const HOUR_SEC = 3_600
 const HOURS_PER_YEAR = 8_766
 
 /** Seconds between two steps: about the heartbeat (20 minutes) of a Chainlink feed on Optimism; finer when things move. */
-const STEP_SEC = 1_260
+const STEP_SEC = 1_380
 const FAST_STEP_SEC = 120
 
 /** Hourly log-drift of each market and the annual volatility around it. */
@@ -113,7 +113,7 @@ export function pricePath(rng: Random, days: number): PriceStep[] {
       pricesUsd: logs.map((log) => Math.exp(log)),
       reporting: MARKETS.map((_, i) => i).filter((i) => i !== silent),
       broken,
-      liquidatorsAwake: !CRASHES.some((c) => c.liquidatorsAsleep && hour >= c.hour && hour < c.hour + 0.75),
+      liquidatorsAwake: !CRASHES.some((c) => c.liquidatorsAsleep && hour >= c.hour && hour < c.hour + 0.9),
     })
     second += stepSec
   }

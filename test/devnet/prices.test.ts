@@ -22,7 +22,7 @@ describe('price path', () => {
 
   test('behavior: has every regime, a silent source and a broken one', () => {
     expect(new Set(path.map((s) => s.regime))).toEqual(new Set(['calm', 'volatile', 'crash', 'squeeze', 'slide']))
-    expect(path.filter((s) => !s.reporting.includes(2)).length * 21).toBeGreaterThan(5 * 60)
+    expect(path.filter((s) => !s.reporting.includes(2)).length * 23).toBeGreaterThan(5 * 60)
     expect(path.filter((s) => s.broken === 0).length).toBeGreaterThan(2)
     expect(path.some((s) => !s.liquidatorsAwake)).toBe(true)
   })
