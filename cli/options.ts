@@ -10,6 +10,7 @@ export const PROJECT = resolve(import.meta.dirname, '..')
 export const PORTS = {
   api: { part: 'the API and the console', fallback: 4000, option: '--api-port', variable: 'API_PORT' },
   rpc: { part: 'the chain', fallback: 8545, option: '--rpc-port', variable: 'RPC_PORT' },
+  archive: { part: "the chain's archive of first blocks", fallback: 8546, option: '--archive-port', variable: 'ARCHIVE_PORT' },
   postgres: { part: 'PostgreSQL', fallback: 15432, option: '--postgres-port', variable: 'POSTGRES_PORT' },
   graphHttp: { part: "graph-node's queries", fallback: 18000, option: '--graph-http-port', variable: 'GRAPH_HTTP_PORT' },
   graphAdmin: { part: "graph-node's administration", fallback: 18020, option: '--graph-admin-port', variable: 'GRAPH_ADMIN_PORT' },

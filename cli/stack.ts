@@ -63,7 +63,7 @@ export async function startStack(options: RunOptions, progress: (step: string, d
     const chain = start({
       name: 'chain',
       entry: 'devnet/main.ts',
-      args: ['--state-dir', stateDir, '--cache-dir', cacheDir, '--port', String(ports.rpc)],
+      args: ['--state-dir', stateDir, '--cache-dir', cacheDir, '--port', String(ports.rpc), '--archive-port', String(ports.archive)],
       readyEvent: 'ready',
     })
     // A deployment that has indexed blocks must not meet a chain that is still short of them.
@@ -79,11 +79,13 @@ export async function startStack(options: RunOptions, progress: (step: string, d
     if (applied.length > 0) progress('postgres', `migrated: ${applied.join(', ')}`)
 
     const rpcUrl = `http://127.0.0.1:${ports.rpc}`
+    // The chain forgets old states; the mappings read the first blocks' parameters, which the archive keeps.
+    const archiveUrl = `http://127.0.0.1:${ports.archive}`
     const graphNode = start({
       name: 'graph-node',
       entry: 'cli/services/graphNode.ts',
       args: [
-        ...['--dir', join(stateDir, 'graph-node'), '--network', network, '--rpc-url', rpcUrl, '--subgraph', built.manifest],
+        ...['--dir', join(stateDir, 'graph-node'), '--network', network, '--rpc-url', archiveUrl, '--subgraph', built.manifest],
         ...['--http-port', String(ports.graphHttp), '--admin-port', String(ports.graphAdmin)],
         ...['--index-port', String(ports.graphIndex), '--metrics-port', String(ports.graphMetrics)],
       ],
