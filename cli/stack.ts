@@ -6,7 +6,7 @@ import { buildSubgraph } from '../subgraph/build.ts'
 import { assertNotRunning } from './lock.ts'
 import { assertPortsFree, PROJECT, type RunOptions } from './options.ts'
 import { subgraphUrl } from './services/graphNode.ts'
-import { postgresUrl } from './services/postgres.ts'
+import { postgresUrl } from './services/databases.ts'
 import { endLeftParts, Part, type PartEvent, type PartSpec } from './supervisor.ts'
 
 /** A running console with everything below it. */
@@ -36,11 +36,13 @@ export async function startStack(options: RunOptions, progress: (step: string, d
 
   const parts: Part[] = []
   let mirrored = -1
+  // Until everything is up, a part that is given up fails the start, and the error says why.
+  let started = false
   let onMirrored: (() => void) | null = null
   const onEvent = (part: string, event: PartEvent): void => {
     if (event.event === 'progress') progress(part, describeProgress(event))
     if (event.event === 'restarting') progress(part, `${String(event['reason'])}; starting it again (attempt ${String(event['attempt'])})`)
-    if (event.event === 'gave-up') progress(part, `${String(event['reason'])}; it stays down`)
+    if (event.event === 'gave-up' && started) progress(part, `${String(event['reason'])}; it stays down`)
     if (event.event === 'stuck') progress(part, String(event['reason']))
     if (part === 'mirror' && event.event === 'block') {
       mirrored = Number(event['number'])
@@ -125,6 +127,7 @@ export async function startStack(options: RunOptions, progress: (step: string, d
     const api = start({ name: 'api', entry: 'api/graphql/main.ts', args: [], env, readyEvent: 'ready' })
     const apiUrl = String((await api.ready())['url'])
     progress('api', `ready at ${apiUrl}`)
+    started = true
     return { deployment: devnet, apiUrl, rpcUrl, graphNodeUrl, databaseUrl, stateDir, head, stop }
   } catch (error) {
     await stop()

@@ -1,8 +1,9 @@
 /**
  * The API as a process of its own. Environment: DATABASE_URL, RPC_URL, NETWORK, API_HOST, API_PORT, STATE_DIR.
  * Standard output carries JSON lines for whoever started it: {"event":"ready","url"} once it listens,
- * {"event":"recommendations","run"} per run. SIGTERM and SIGINT end it cleanly.
+ * {"event":"recommendations","run"} per run. SIGTERM, SIGINT and a closed stdin pipe end it cleanly.
  */
+import { fstatSync } from 'node:fs'
 import { loadConfig } from '../../core/config.ts'
 import { BadInputError, BulwarkError } from '../../core/errors.ts'
 import { createLogger } from '../../core/log.ts'
@@ -79,10 +80,14 @@ async function main(): Promise<void> {
       await server.close()
       await Promise.all([listener.stop(), ...jobs.map((job) => job.stop())])
       await prisma.$disconnect()
+      process.stdin.destroy()
     })()
   }
   process.once('SIGINT', stop)
   process.once('SIGTERM', stop)
+  // A pipe that closes means that whoever started this process is gone, however it went.
+  const input = fstatSync(0)
+  if (input.isFIFO() || input.isSocket()) process.stdin.once('close', stop).resume()
   emit({ event: 'ready', url: server.url })
 }
 

