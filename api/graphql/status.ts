@@ -8,7 +8,8 @@ import type { IndexedBlock } from './context.ts'
 import type { PartHealth, PartStatus, Status } from './generated/resolvers.ts'
 import type { MarginService } from './margins.ts'
 
-export type StatusService = { read(): Promise<Status> }
+/** `read(indexed)` names the block that the caller's other figures stand on; without one, the newest that was seen. */
+export type StatusService = { read(indexed?: IndexedBlock | null): Promise<Status> }
 
 /** A job that runs in this process says how its last run went. */
 export type Job = { readonly name: string; health(): { readonly health: PartHealth; readonly detail: string } }
@@ -24,9 +25,9 @@ const LATE_BLOCKS = 30n
 export function createStatus(options: { prisma: PrismaClient; chain: Chain; deployment: Deployment; margins: MarginService; jobs: readonly Job[]; now?: () => number }): StatusService {
   const { prisma, chain, deployment, margins, jobs, now = Date.now } = options
   let lastIndexed: IndexedBlock | null = null
-  let shared: { answer: Promise<Status>; until: number } | null = null
+  let shared: { answer: Promise<(indexed: IndexedBlock | null) => Status>; until: number } | null = null
 
-  const look = async (): Promise<Status> => {
+  const look = async (): Promise<(indexed: IndexedBlock | null) => Status> => {
     const [database, head] = await Promise.all([
       attempt(async () => {
         const [mirror, checkpoint] = await Promise.all([prisma.mirrorStatus.findUnique({ where: { id: 1 } }), prisma.checkpoint.findFirst({ orderBy: { blockNumber: 'desc' } })])
@@ -52,23 +53,24 @@ export function createStatus(options: { prisma: PrismaClient; chain: Chain; depl
       ...jobs.map((job) => ({ name: job.name, ...job.health() })),
       up('api', 'It answers.'),
     ]
-    // Where the chain itself is away, the mirror's last sight of its head is the best there is; its age is then unknown.
-    const lag = block && lastIndexed ? block.number - lastIndexed.number : mirror?.chainBlock != null && lastIndexed ? mirror.chainBlock - lastIndexed.number : null
-    return {
+    const health = parts.some((part) => part.health === 'DOWN') ? 'DOWN' : parts.some((part) => part.health === 'DEGRADED') ? 'DEGRADED' : 'UP'
+    // The head may have been looked at a moment before the indexed block: that is no negative age.
+    return (indexed) => ({
       network: deployment.network,
       chainId: deployment.chainId,
-      indexed: lastIndexed,
-      ageSec: block && lastIndexed ? Math.max(0, Number(block.timestamp - lastIndexed.timestamp)) : null,
-      lagBlocks: block && lag !== null ? Math.max(0, Number(lag)) : null,
-      health: parts.some((part) => part.health === 'DOWN') ? 'DOWN' : parts.some((part) => part.health === 'DEGRADED') ? 'DEGRADED' : 'UP',
+      indexed,
+      ageSec: block && indexed ? Math.max(0, Number(block.timestamp - indexed.timestamp)) : null,
+      lagBlocks: block && indexed ? Math.max(0, Number(block.number - indexed.number)) : null,
+      health,
       parts,
-    }
+    })
   }
 
   return {
-    read: () => {
+    read: async (indexed = null) => {
       if (shared === null || now() > shared.until) shared = { answer: look(), until: now() + SHARED_MS }
-      return shared.answer
+      const answer = await shared.answer
+      return answer(indexed ?? lastIndexed)
     },
   }
 }
