@@ -9,6 +9,7 @@ import { queryApi } from '../../cli/graphql.ts'
 import { PORTS, PROJECT, type PortName } from '../../cli/options.ts'
 import { freePort } from '../../cli/services/ports.ts'
 import { devnet } from '../../protocols/curie/deployments.ts'
+import { mulDiv } from '../../core/units.ts'
 import { isRunning } from '../../cli/services/orphans.ts'
 
 const MINUTE = 60_000
@@ -121,7 +122,9 @@ describe('npm start', () => {
     for (const { id, margin } of answer.accounts.nodes) {
       const read = (address: Hex, functionName: 'getAccountValue' | 'getFreeCollateral' | 'getMarginRequirementForLiquidation'): Promise<bigint> => client.readContract({ address, abi: GETTERS, functionName, args: [id], blockNumber })
       const [value, free, requirement] = await Promise.all([read(clearingHouse, 'getAccountValue'), read(vault, 'getFreeCollateral'), read(accountBalance, 'getMarginRequirementForLiquidation')])
-      expect({ id, exactness: margin?.exactness, value: BigInt(margin!.accountValue.raw), requirement: BigInt(margin!.maintenanceMargin.raw) }).toEqual({ id, exactness: 'EXACT', value, requirement })
+      // The getter rounds the account value down to settlement decimals.
+      const valueE6 = mulDiv(BigInt(margin!.accountValue.raw), 1n, 10n ** 12n, 'floor')
+      expect({ id, exactness: margin?.exactness, valueE6, requirement: BigInt(margin!.maintenanceMargin.raw) }).toEqual({ id, exactness: 'EXACT', valueE6: value / 10n ** 12n, requirement })
       // The getter speaks in settlement decimals and is never below 0.
       const freeE6 = BigInt(margin!.freeCollateral.raw) / 10n ** 12n
       expect({ id, free: freeE6 < 0n ? 0n : freeE6 }).toEqual({ id, free })
