@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { readdirSync } from 'node:fs'
+import { readFileSync, readdirSync } from 'node:fs'
 import { encodeAbiParameters } from 'viem'
 import { UnknownProtocolError, UnreadableAnswerError, type Hex } from '../../protocols/adapter.ts'
 import { optimism } from '../../protocols/curie/deployments.ts'
@@ -11,6 +11,11 @@ describe('registry', () => {
     const folders = readdirSync(new URL('../../protocols/', import.meta.url), { withFileTypes: true }).filter((entry) => entry.isDirectory())
     expect(protocols.map((protocol) => protocol.name)).toEqual(folders.map((entry) => entry.name))
     expect(protocolByName('curie').deployments['optimism']).toBe(optimism)
+  })
+  test('behavior: the adapter and the proposals know no protocol by name', () => {
+    const sources = ['protocols/adapter.ts', ...readdirSync(new URL('../../proposals/', import.meta.url)).filter((name) => name.endsWith('.ts')).map((name) => `proposals/${name}`)]
+    const named = sources.filter((file) => protocols.some(({ name }) => readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8').includes(`/${name}/`)))
+    expect(named).toEqual([])
   })
   test('error: an unknown protocol is named, with the known ones', () => {
     expect(() => protocolByName('gmx')).toThrow(UnknownProtocolError)
