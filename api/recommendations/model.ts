@@ -30,6 +30,8 @@ export type ParameterModel<Data> = {
   readonly version: string
   /** Which way the raw value moves when it protects more. */
   readonly tightWay: TightWay
+  /** What a current value of 0 says where 0 is a switch and no small amount: the parameter is then held, and people turn it back. */
+  readonly atZero?: string
   /** Canonical JSON data. Throws SampleTooSmallError where the recommendation must be "unknown". */
   prepare(context: RunContext, parameter: ParameterInput): Data
   evaluate(data: Data, parameter: ParameterInput, settlementSymbol: string): Outcome

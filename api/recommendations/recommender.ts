@@ -11,7 +11,7 @@ import { DEFAULT_POLICY, type Policy } from './policy.ts'
 import { recomputeRun, type RecommendationContent, type RecommendationInputs } from './run.ts'
 
 /** Raised with any change that lets the same inputs give another answer. */
-export const CODE_VERSION = '1'
+export const CODE_VERSION = '2'
 
 const KEEP_RUNS = 20
 

@@ -71,6 +71,7 @@ function adjusted(inputs: RecommendationInputs, raw: bigint): Adjusted {
     cooldown: { tightenSec: policy.tightenCooldownSec, loosenSec: policy.loosenCooldownSec },
     quantum: BigInt(policy.quantum),
     tightWay: model.tightWay,
+    switchedOff: current === 0n ? (model.atZero ?? null) : null,
     breaker: inputs.alarm.level,
     lastChangeTimestamp: parameter.changedAtSec,
     now: inputs.asOfSec,

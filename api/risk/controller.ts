@@ -3,7 +3,7 @@ import { abs, max, min } from '../../core/units.ts'
 import type { BreakerLevel } from './breaker.ts'
 
 /** One step between what a model says and what is recommended. Raw units. */
-export type Adjustment = { readonly step: 'quantise' | 'on-chain bounds' | 'policy bounds' | 'rate limit' | 'deadband' | 'cooldown' | 'breaker'; readonly from: bigint; readonly to: bigint; readonly why: string }
+export type Adjustment = { readonly step: 'switched off' | 'quantise' | 'on-chain bounds' | 'policy bounds' | 'rate limit' | 'deadband' | 'cooldown' | 'breaker'; readonly from: bigint; readonly to: bigint; readonly why: string }
 
 export type Direction = 'TIGHTEN' | 'LOOSEN' | 'HOLD'
 
@@ -25,6 +25,8 @@ export type AdjustInput = {
   readonly deadband: bigint
   /** Seconds since the last change before the next one. */
   readonly cooldown: { readonly tightenSec: number; readonly loosenSec: number }
+  /** Why the current value is a switch that people turned, and no amount; null where it is an amount. */
+  readonly switchedOff?: string | null
   /** Recommendations are whole multiples of this, raw units; rounded towards the current value. */
   readonly quantum: bigint
   readonly tightWay: TightWay
@@ -50,7 +52,7 @@ export function directionOf(from: bigint, to: bigint, tightWay: TightWay): Direc
 /**
  * Model value → recommended value: on-chain bounds → policy bounds → rate limit → quantise → deadband → cooldown → breaker.
  *
- * Every step that changes the value is listed. The result lies within the on-chain bounds whenever the current value does, and is never
+ * A value that is a switch is held, whatever the model says. Every step that changes the value is listed. The result lies within the on-chain bounds whenever the current value does, and is never
  * further from `current` than the rate limit. A current value outside the policy bounds moves towards them at the rate limit.
  * Tightening may be faster than loosening; nothing is loosened while the breaker is above NORMAL.
  * Throws BadInputError for bounds out of order, a quantum below 1, or a rate limit below deadband + quantum (it would never move).
@@ -72,6 +74,10 @@ export function adjust(input: AdjustInput): Adjusted {
     if (to === value) return
     adjustments.push({ step: name, from: value, to, why })
     value = to
+  }
+
+  if (input.switchedOff !== undefined && input.switchedOff !== null) {
+    return { value: current, direction: 'HOLD', adjustments: [{ step: 'switched off', from: value, to: current, why: input.switchedOff }] }
   }
 
   step('on-chain bounds', clamp(value, onChainBounds), `the contract accepts ${show(onChainBounds.min)} to ${show(onChainBounds.max)}`)

@@ -135,6 +135,19 @@ describe('a run', () => {
   })
 })
 
+describe('values that are switches', () => {
+  test('behavior: a distribution threshold of 0 pays nothing out, so that any other value would be looser: held', () => {
+    // InsuranceFund.distributeFee: require(distributionThreshold > 0, "IF_DTEZ").
+    const held = find(recomputeRun(patch(book(), 'distributionThreshold', PROTOCOL, { current: '0' })), 'distributionThreshold', PROTOCOL)
+    expect(held).toMatchObject({ current: 0n, recommended: 0n, direction: 'HOLD', urgency: 0 })
+    expect(held.modelValue).toBeGreaterThan(0)
+    expect(held.reason).toMatch(/, it is 0 USDC; held \(switched off: distribution is off, a threshold of 0 pays nothing out; people switch it on\)$/)
+    expect(held.adjustments).toHaveLength(1)
+    const open = find(recomputeRun(patch(book(), 'distributionThreshold', PROTOCOL, { current: '1' })), 'distributionThreshold', PROTOCOL)
+    expect(open.direction).toBe('TIGHTEN')
+  })
+})
+
 describe('small samples', () => {
   const inputs = book()
   const short = (updates: number): RunInputs => ({ ...inputs, series: inputs.series.map((s) => (s.feed === FEEDS.ETH ? walk(FEEDS.ETH, { sigma: 0.004, last: 3_000, everyBars: 4, seed: 13, updates }) : s)) })

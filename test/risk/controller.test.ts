@@ -49,6 +49,11 @@ describe('controller', () => {
     expect(adjust({ ...input, model: 77_777n }).value).toBe(77_800n)
     expect(adjust({ ...input, model: 105_555n }).value).toBe(105_500n)
   })
+  test('behavior: a value that is a switch is held, whatever the model and the limits say', () => {
+    const why = 'trading is stopped'
+    expect(adjust({ ...input, current: 0n, switchedOff: why })).toEqual({ value: 0n, direction: 'HOLD', adjustments: [{ step: 'switched off', from: 25_000n, to: 0n, why }] })
+    expect(adjust({ ...input, switchedOff: null })).toEqual(adjust(input))
+  })
   test('error: refuses a rate limit that the deadband would swallow', () => {
     expect(() => adjust({ ...input, deadband: 50_000n })).toThrow(BadInputError)
   })

@@ -31,8 +31,10 @@ export function fundData(context: RunContext): FundData {
 register<FundData>({
   parameter: 'distributionThreshold',
   model: 'fund-target',
-  version: '1',
+  version: '2',
   tightWay: 'up',
+  // InsuranceFund.distributeFee reverts at 0 (IF_DTEZ): the tightest value there is, although it is the smallest number.
+  atZero: 'distribution is off, a threshold of 0 pays nothing out; people switch it on',
   prepare: (context) => fundData(context),
   evaluate: (data, parameter, symbol) => {
     const result = fundTarget(data.shortfalls, data.openInterest, data.kappa)
