@@ -146,6 +146,16 @@ describe('values that are switches', () => {
     const open = find(recomputeRun(patch(book(), 'distributionThreshold', PROTOCOL, { current: '1' })), 'distributionThreshold', PROTOCOL)
     expect(open.direction).toBe('TIGHTEN')
   })
+
+  test('behavior: a tick cap of 0 stops trading on purpose, and is never loosened', () => {
+    // Exchange.swap: require(_maxTickCrossedWithinBlockMap[baseToken] > 0, "EX_MIP").
+    const all = recomputeRun(patch(book(), 'maxTickCrossedWithinBlock', ETH, { current: '0' }))
+    const held = find(all, 'maxTickCrossedWithinBlock', ETH)
+    expect(held).toMatchObject({ current: 0n, recommended: 0n, direction: 'HOLD', urgency: 0 })
+    expect(held.reason).toMatch(/, it is 0 ticks; held \(switched off: trading is stopped by a tick cap of 0; people reopen it\)$/)
+    expect(find(recomputeRun(patch(book(), 'maxTickCrossedWithinBlock', ETH, { current: '50' })), 'maxTickCrossedWithinBlock', ETH).direction).toBe('LOOSEN')
+    expect(canonicalJson(recompute(held.inputs))).toBe(canonicalJson(held))
+  })
 })
 
 describe('small samples', () => {

@@ -10,8 +10,10 @@ type Data = BandData & { readonly depth: { readonly up: number; readonly down: n
 register<Data>({
   parameter: 'maxTickCrossedWithinBlock',
   model: 'volatility-band-ticks',
-  version: '1',
+  version: '2',
   tightWay: 'down',
+  // Exchange.swap reverts at 0 (EX_MIP); liquidations go on.
+  atZero: 'trading is stopped by a tick cap of 0; people reopen it',
   prepare: (context, parameter) => {
     const data = context.band(parameter.subject)
     const { ranges, indexPrice } = context.market(parameter.subject)
