@@ -1,9 +1,8 @@
-import { rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, sep } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createPublicClient, http } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
-import { BulwarkError } from '../core/errors.ts'
+import { BadInputError, BulwarkError } from '../core/errors.ts'
 import { createLogger } from '../core/log.ts'
 import { devnetAccounts } from '../devnet/keys.ts'
 import { createPrisma } from '../prisma/client.ts'
@@ -13,7 +12,7 @@ import type { Address, Hex } from '../protocols/adapter.ts'
 import { queryApi } from './graphql.ts'
 import { parseRunOptions, PROJECT } from './options.ts'
 import { createProgress } from './progress.ts'
-import { assertNotRunning } from './lock.ts'
+import { emptyState } from './lock.ts'
 import { startStack, type Stack } from './stack.ts'
 
 /** Longest wait for something that the chain, the index or the models owe us. */
@@ -93,22 +92,25 @@ async function waitFor<T>(what: string, stack: Stack, ask: () => Promise<T>, isT
 export async function demo(args: readonly string[]): Promise<void> {
   const startedAt = performance.now()
   const options = await parseRunOptions(args, { stateDir: join(PROJECT, '.bulwark', 'demo'), ephemeral: true })
-  assertNotRunning(options.stateDir)
-  rmSync(options.stateDir, { recursive: true, force: true })
+  if (`${options.cacheDir}${sep}`.startsWith(`${options.stateDir}${sep}`)) {
+    throw new BadInputError(`Found --state-dir ${options.stateDir}, which holds the caches, allowed is a folder that the demo may empty; leave it out or give another`)
+  }
+  await emptyState(options.stateDir)
   const progress = createProgress()
-  const starting = startStack(options, progress)
+  const interruption = new AbortController()
   const interrupted = new Promise<never>((_, reject) => {
-    const interrupt = (): void => reject(new BulwarkError('The demo was interrupted; run it again whenever you like', { code: 'INTERRUPTED' }))
-    process.once('SIGINT', interrupt)
-    process.once('SIGTERM', interrupt)
+    interruption.signal.addEventListener('abort', () => reject(new BulwarkError('The demo was interrupted; run it again whenever you like', { code: 'INTERRUPTED' })), { once: true })
   })
+  interrupted.catch(() => {})
+  process.once('SIGINT', () => interruption.abort())
+  process.once('SIGTERM', () => interruption.abort())
+  const stack = await startStack(options, progress, interruption.signal)
   try {
-    const stack = await Promise.race([starting, interrupted])
     const result = await Promise.race([steward(stack, progress, startedAt), interrupted])
     if (result.proposal.state !== 'APPLIED' || result.parameter.onChain !== result.parameter.recommended) process.exitCode = 1
     if (options.json) process.stdout.write(`${JSON.stringify(result)}\n`)
   } finally {
-    await (await starting.catch(() => null))?.stop()
+    await stack.stop()
   }
 }
 

@@ -1,13 +1,11 @@
-import { rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { assertNotRunning, emptyState } from './lock.ts'
 import { parseRunOptions, PROJECT } from './options.ts'
-import { assertNotRunning } from './lock.ts'
 
 /** `npm run reset`: empties the state folder, caches included. Throws where something still runs on it. */
 export async function reset(args: readonly string[]): Promise<void> {
   const { stateDir } = await parseRunOptions(args, { stateDir: join(PROJECT, '.bulwark'), ephemeral: false })
-  assertNotRunning(stateDir)
   assertNotRunning(join(stateDir, 'demo'))
-  rmSync(stateDir, { recursive: true, force: true })
+  await emptyState(stateDir)
   process.stdout.write(`${stateDir} is empty.\n`)
 }

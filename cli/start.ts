@@ -6,15 +6,13 @@ import { startStack } from './stack.ts'
 /** `npm start`: runs the console until Ctrl-C. */
 export async function start(args: readonly string[]): Promise<void> {
   const options = await parseRunOptions(args, { stateDir: join(PROJECT, '.bulwark'), ephemeral: false })
-  const interrupted = new Promise<void>((resolve) => {
-    process.once('SIGINT', () => resolve())
-    process.once('SIGTERM', () => resolve())
-  })
+  const interruption = new AbortController()
+  const interrupted = new Promise<void>((resolve) => interruption.signal.addEventListener('abort', () => resolve(), { once: true }))
+  process.once('SIGINT', () => interruption.abort())
+  process.once('SIGTERM', () => interruption.abort())
   const progress = createProgress()
-  const starting = startStack(options, progress)
-  const stack = await Promise.race([starting, interrupted.then(() => null)])
-  if (stack !== null) {
-    process.stdout.write(`
+  const stack = await startStack(options, progress, interruption.signal)
+  process.stdout.write(`
 Bulwark runs on ${options.network}.
   Console      ${stack.apiUrl}/
   GraphQL      ${stack.apiUrl}/graphql
@@ -23,8 +21,7 @@ Bulwark runs on ${options.network}.
   State        ${stack.stateDir}
 Ctrl-C stops everything.
 `)
-    await interrupted
-  }
+  await interrupted
   progress('stop', 'stopping every part')
-  await (await starting).stop()
+  await stack.stop()
 }

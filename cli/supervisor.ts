@@ -1,10 +1,9 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { createWriteStream, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createWriteStream, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BulwarkError } from '../core/errors.ts'
-import { endOrphan, isRunning } from './services/orphans.ts'
 
 /** A JSON line that a part writes to its stdout. */
 export type PartEvent = { readonly event: string } & Readonly<Record<string, unknown>>
@@ -37,13 +36,15 @@ const STOP_MS = 15_000
 export class Part {
   readonly name: string
   readonly logFile: string
-  readonly #pidFile: string
   readonly #spec: PartSpec
   readonly #onEvent: (part: string, event: PartEvent) => void
   readonly #events: PartEvent[] = []
   #waiters: { event: string; resolve: (event: PartEvent) => void; reject: (error: Error) => void }[] = []
   #child: ChildProcess | null = null
+  /** Being ended on purpose: its exit is no failure. */
   #stopping = false
+  #finished = false
+  #suspended: Promise<void> | null = null
   #restarts = 0
   #failure: PartFailedError | null = null
 
@@ -53,9 +54,7 @@ export class Part {
     this.#onEvent = options.onEvent
     const logs = join(options.stateDir, 'logs')
     mkdirSync(logs, { recursive: true })
-    mkdirSync(pidDir(options.stateDir), { recursive: true })
     this.logFile = join(logs, `${spec.name}.log`)
-    this.#pidFile = join(pidDir(options.stateDir), spec.name)
   }
 
   get pid(): number | undefined {
@@ -63,6 +62,8 @@ export class Part {
   }
 
   start(): this {
+    if (this.#finished || this.#child !== null) return this
+    this.#stopping = false
     const startedAt = Date.now()
     // Its own process group: Ctrl-C reaches the supervisor alone, which then stops the parts in order.
     const child = spawn(process.execPath, ['--import', 'tsx', this.#spec.entry, ...this.#spec.args], {
@@ -71,7 +72,6 @@ export class Part {
       detached: true,
     })
     this.#child = child
-    if (child.pid !== undefined) writeFileSync(this.#pidFile, String(child.pid))
     const log = createWriteStream(this.logFile, { flags: 'a' })
     child.stderr.pipe(log, { end: false })
     child.once('close', () => log.end())
@@ -89,7 +89,6 @@ export class Part {
     })
     child.on('exit', (code, signal) => {
       this.#child = null
-      rmSync(this.#pidFile, { force: true })
       if (this.#stopping) return
       const failure = new PartFailedError({ part: this.name, reason: reason ?? `it ended with ${signal ?? `code ${code}`}`, log: this.logFile })
       this.#restarts = Date.now() - startedAt > STABLE_MS ? 1 : this.#restarts + 1
@@ -120,8 +119,33 @@ export class Part {
     return this.event(this.#spec.readyEvent)
   }
 
-  /** Closes its stdin, which every part takes as the end; kills it after STOP_MS. */
+  /** Ends it for good. */
   async stop(): Promise<void> {
+    this.#finished = true
+    await this.#end()
+  }
+
+  /** Ends it until `resume`. */
+  suspend(): void {
+    this.#suspended ??= this.#end()
+  }
+
+  /** Starts it again after `suspend`; does nothing where it was not suspended. */
+  resume(): void {
+    const suspended = this.#suspended
+    this.#suspended = null
+    void suspended?.then(() => this.start())
+  }
+
+  /** Ends it and starts it again. */
+  async restart(): Promise<void> {
+    if (this.#suspended !== null) return
+    await this.#end()
+    this.start()
+  }
+
+  /** Closes its stdin, which every part takes as the end; kills it after STOP_MS. */
+  async #end(): Promise<void> {
     this.#stopping = true
     const child = this.#child
     if (child === null) return
@@ -142,20 +166,6 @@ export class Part {
       return false
     })
     this.#onEvent(this.name, event)
-  }
-}
-
-const pidDir = (stateDir: string): string => join(stateDir, 'pids')
-
-/** Parts that outlived their supervisor: they end by themselves when their stdin closes, and are helped after 10 s. */
-export async function endLeftParts(stateDir: string): Promise<void> {
-  const dir = pidDir(stateDir)
-  if (!existsSync(dir)) return
-  for (const name of readdirSync(dir)) {
-    const pid = Number(readFileSync(join(dir, name), 'utf8'))
-    for (let waited = 0; waited < 100 && isRunning(pid); waited++) await sleep(100)
-    if (isRunning(pid)) await endOrphan(pid, 'tsx')
-    rmSync(join(dir, name), { force: true })
   }
 }
 

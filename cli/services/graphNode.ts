@@ -7,7 +7,7 @@
  * deployed through the admin port: graph-node knows that deployment by its path and goes on where it stood.
  */
 import { spawn } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createRequire } from 'node:module'
@@ -17,13 +17,16 @@ import { parseArgs } from 'node:util'
 import { BadInputError, UnavailableError } from '../../core/errors.ts'
 import { createLogger } from '../../core/log.ts'
 import { emit, onEnd } from './lifeline.ts'
-import { endOrphan, isRunning } from './orphans.ts'
+import { endProcesses, isRunning, processesOn } from './orphans.ts'
 
 /** Name under which the subgraph is deployed, hence the path of its query endpoint. */
 export const SUBGRAPH_NAME = 'bulwark'
 
 /** Where graph-node answers queries for our subgraph. */
 export const subgraphUrl = (httpPort: number): string => `http://127.0.0.1:${httpPort}/subgraphs/name/${SUBGRAPH_NAME}`
+
+/** Migrations of a new database included, it answers within seconds. */
+const START_MS = 90_000
 
 /** `gnd dev` wants a manifest of its own; this one indexes nothing. */
 function emptyManifest(dir: string, network: string): string {
@@ -83,7 +86,8 @@ async function adminCall(port: number, method: string, params: object): Promise<
 }
 
 async function waitForPort(url: string, alive: () => boolean): Promise<void> {
-  for (;;) {
+  for (const until = Date.now() + START_MS; ; ) {
+    if (Date.now() > until) throw new UnavailableError({ part: 'graph-node', found: `it did not answer within ${START_MS / 1000} s`, action: 'its log says what it waits for' })
     if (!alive()) throw new UnavailableError({ part: 'graph-node', found: 'it ended while starting', action: 'its log says why' })
     try {
       await fetch(url, { method: 'POST', body: '{}', headers: { 'content-type': 'application/json' } })
@@ -116,8 +120,8 @@ async function main(): Promise<void> {
   }
   const log = createLogger('graph-node')
   mkdirSync(dir, { recursive: true })
-  const pidFile = join(dir, 'gnd.pid')
-  if (existsSync(pidFile)) await endOrphan(Number(readFileSync(pidFile, 'utf8')), 'gnd')
+  // One that a killed wrapper left.
+  await endProcesses(processesOn(resolve(dir), [resolve(dir)], ['gnd']), 0)
 
   const ipfs = await startIpfsStandIn()
   const gnd = join(dirname(createRequire(import.meta.url).resolve('@graphprotocol/gnd-linux-x64/package.json')), 'bin', 'gnd')
@@ -126,8 +130,6 @@ async function main(): Promise<void> {
     [
       'dev',
       ...['--manifests', emptyManifest(resolve(dir), network)],
-      ...['--postgres-url', databaseUrl],
-      ...['--ethereum-rpc', `${network}:${rpcUrl}`],
       ...['--ipfs', ipfs.url],
       ...['--http-port', values['http-port'] ?? ''],
       ...['--admin-port', values['admin-port'] ?? ''],
@@ -139,6 +141,9 @@ async function main(): Promise<void> {
       // A backtrace on graph-node's hot path makes indexing three times slower; the other two let it follow a live head at once.
       env: {
         ...process.env,
+        // Not on the command line, which every user of the machine may read.
+        POSTGRES_URL: databaseUrl,
+        ETHEREUM_RPC: `${network}:${rpcUrl}`,
         RUST_BACKTRACE: '0',
         RUST_LIB_BACKTRACE: '0',
         ETHEREUM_POLLING_INTERVAL: '100',
@@ -150,7 +155,6 @@ async function main(): Promise<void> {
       detached: true,
     },
   )
-  if (child.pid !== undefined) writeFileSync(pidFile, String(child.pid))
   let ended = false
   let stopping = false
   child.on('exit', (code, signal) => {

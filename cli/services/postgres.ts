@@ -12,12 +12,13 @@ import { BadInputError, UnavailableError } from '../../core/errors.ts'
 import { createLogger } from '../../core/log.ts'
 import { DATABASES } from './databases.ts'
 import { emit, onEnd } from './lifeline.ts'
-import { endOrphan } from './orphans.ts'
+import { endProcesses, processesOn } from './orphans.ts'
 
 /** PostgreSQL refuses to run as root, so that root lends it another user, which must be able to reach its files. */
 function assertReachable(dir: string): void {
   if (process.getuid?.() !== 0) return
-  for (let folder = dirname(resolve(dir)); folder !== '/'; folder = dirname(folder)) {
+  const above = (path: string): string[] => (path === '/' ? [] : [path, ...above(dirname(path))])
+  for (const folder of [...above(dirname(resolve(dir))), ...above(import.meta.dirname)]) {
     if (existsSync(folder) && (statSync(folder).mode & 0o001) === 0) {
       throw new BadInputError(
         `Found the folder ${folder} closed to the user that PostgreSQL runs as, allowed is a folder that all users may enter; move the project, or run it as a user other than root`,
@@ -53,8 +54,8 @@ async function main(): Promise<void> {
     onError: (error) => log.error(String(error)),
   })
 
-  const postmasterPid = join(data, 'postmaster.pid')
-  if (existsSync(postmasterPid)) await endOrphan(Number(readFileSync(postmasterPid, 'utf8').split('\n')[0]), data)
+  // One that a killed wrapper left.
+  await endProcesses(processesOn(dir, [dir], ['postgres']), 0)
   const initialised = join(dir, 'initialised')
   if (!existsSync(initialised)) {
     emit({ event: 'progress', step: 'creating the database cluster' })

@@ -1,8 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { createServer, type Server } from 'node:net'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { assertPortsFree, parseRunOptions, PORTS } from '../../cli/options.ts'
 import { freePort } from '../../cli/services/ports.ts'
 
@@ -49,16 +46,5 @@ describe('a taken port', () => {
   test('error: is named with its part and the flag that moves it', async () => {
     const { ports } = await parseRunOptions(['--graph-http-port', String(port)], defaults)
     await expect(assertPortsFree(ports)).rejects.toThrow(`Port ${port} for graph-node's queries is taken, allowed is any free port; stop what uses it or choose another with --graph-http-port`)
-  })
-})
-
-describe('one supervisor per state folder', () => {
-  test('behavior: a pid file that another program has inherited is no obstacle', async () => {
-    const { assertNotRunning } = await import('../../cli/lock.ts')
-    const dir = mkdtempSync(join(tmpdir(), 'bulwark-lock-'))
-    mkdirSync(dir, { recursive: true })
-    writeFileSync(join(dir, 'supervisor.pid'), '1')
-    expect(() => assertNotRunning(dir)).not.toThrow()
-    rmSync(dir, { recursive: true })
   })
 })

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { spawn, type ChildProcess } from 'node:child_process'
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -10,7 +10,7 @@ import { PORTS, PROJECT, type PortName } from '../../cli/options.ts'
 import { freePort } from '../../cli/services/ports.ts'
 import { devnet } from '../../protocols/curie/deployments.ts'
 import { mulDiv } from '../../core/units.ts'
-import { isRunning } from '../../cli/services/orphans.ts'
+import { commandLineOf, isRunning } from '../../cli/services/orphans.ts'
 
 const MINUTE = 60_000
 const GETTERS = parseAbi([
@@ -30,21 +30,26 @@ type Status = {
 }
 const STATUS = '{ status { network chainId health ageSec indexed { number hash timestamp } parts { name health detail } } markets { symbol oracleAgeSec oracleFreezeReason } liquidations(first: 1) { totalCount } parameterChanges(first: 1) { totalCount } }'
 
-/** `npm start` as a user has it; resolves with its output when it names its addresses, rejects when it ends before. */
-function start(): Promise<{ child: ChildProcess; output: string[] }> {
+/** `npm start` as a user has it. */
+function launch(): { child: ChildProcess; output: string[]; onLine: (listener: (line: string) => void) => void } {
   const flags = (Object.keys(PORTS) as PortName[]).flatMap((name) => [PORTS[name].option, String(ports[name])])
   const child = spawn(process.execPath, ['--import', 'tsx', 'cli/main.ts', 'start', '--state-dir', stateDir, ...flags], { cwd: PROJECT, env: { ...process.env, NODE_OPTIONS: '' }, stdio: ['ignore', 'pipe', 'pipe'] })
   const output: string[] = []
+  const listeners = [(line: string): unknown => output.push(line)]
+  for (const input of [child.stdout!, child.stderr!]) createInterface({ input }).on('line', (line) => listeners.forEach((listener) => listener(line)))
+  return { child, output, onLine: (listener) => listeners.push(listener) }
+}
+
+/** Resolves with the output when it names its addresses, rejects when it ends before. */
+function start(): Promise<{ child: ChildProcess; output: string[] }> {
+  const { child, output, onLine } = launch()
   return new Promise((resolve, reject) => {
-    const collect = (line: string): void => {
-      output.push(line)
+    onLine((line) => {
       if (!line.includes('Ctrl-C stops everything')) return
       running = child
       resolve({ child, output })
-    }
-    createInterface({ input: child.stdout }).on('line', collect)
-    createInterface({ input: child.stderr }).on('line', collect)
-    child.once('exit', (code) => reject(new Error(`npm start ended with ${code}:\n${output.join('\n')}`)))
+    })
+    child.once('close', (code) => reject(new Error(`npm start ended with ${code}:\n${output.join('\n')}`)))
   })
 }
 
@@ -52,18 +57,22 @@ function ended(child: ChildProcess): Promise<number | null> {
   return child.exitCode !== null || child.signalCode !== null ? Promise.resolve(child.exitCode) : new Promise((resolve) => child.once('exit', resolve))
 }
 
-/** Processes on this machine whose command line names the state folder or one of its ports' databases. */
-function processesOf(folder: string): string[] {
+/** Processes on this machine whose command line names the state folder or something below it. */
+function processesOf(folder: string): { pid: number; commandLine: string }[] {
   return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid && isRunning(Number(name)))
-    .map((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')
-      } catch {
-        return ''
-      }
-    })
-    .filter((commandLine) => commandLine.includes(folder))
+    .map(Number)
+    .filter((pid) => Number.isInteger(pid) && pid !== process.pid && isRunning(pid))
+    .map((pid) => ({ pid, commandLine: commandLineOf(pid).join(' ') }))
+    .filter(({ commandLine }) => commandLine.includes(folder) && !commandLine.includes('cli/main.ts'))
+}
+
+/** Asks until the answer is right; an API that does not answer yet is asked again. The test's own time limit bounds it. */
+async function until<T>(ask: () => Promise<T>, isRight: (answer: T) => boolean): Promise<T> {
+  for (;;) {
+    const answer = await ask().catch(() => null)
+    if (answer !== null && isRight(answer)) return answer
+    await new Promise((resolve) => setTimeout(resolve, 200))
+  }
 }
 
 async function rpc<T>(method: string, params: unknown[]): Promise<T> {
@@ -142,6 +151,15 @@ describe('npm start', () => {
     expect(processesOf(stateDir)).toEqual([])
   }, MINUTE)
 
+  test('behavior: Ctrl-C while it starts is obeyed at once', async () => {
+    const { child, output } = launch()
+    await new Promise<void>((resolve) => createInterface({ input: child.stderr! }).once('line', () => resolve()))
+    child.kill('SIGINT')
+    expect(await ended(child)).toBe(1)
+    expect(output.join('\n')).toContain('The start was interrupted')
+    expect(processesOf(stateDir)).toEqual([])
+  }, MINUTE)
+
   test('behavior: comes back on the same chain and deployment, with nothing indexed twice and no feed fallen stale', async () => {
     await start()
     const second = await queryApi<Status>(apiUrl(), STATUS)
@@ -157,30 +175,29 @@ describe('npm start', () => {
     for (const market of second.markets) expect(market.oracleAgeSec).toBeLessThan(3600)
   }, 4 * MINUTE)
 
-  test('behavior: a part that is killed is named and started again, and the API serves meanwhile', async () => {
+  test.each([
+    ['mirror', 'api/mirror/main.ts'],
+    ['api', 'api/graphql/main.ts'],
+    ['graph-node', 'cli/services/graphNode.ts'],
+    ['postgres', 'cli/services/postgres.ts'],
+    ['chain', 'devnet/main.ts'],
+  ])('behavior: %s, killed, is named, started again, and the index goes on', async (name, entry) => {
     const child = spawnedStart()
-    const restarted = new Promise<string>((resolve) => {
+    const named = new Promise<string>((resolve) => {
       createInterface({ input: child.stderr! }).on('line', (line) => {
         if (line.includes('starting it again')) resolve(line)
       })
     })
-    const mirror = readdirSync('/proc').find((pid) => {
-      if (!/^\d+$/.test(pid)) return false
-      try {
-        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('api/mirror/main.ts') && readFileSync(`/proc/${pid}/environ`, 'utf8').includes(stateDir)
-      } catch {
-        return false
-      }
-    })
     const before = await queryApi<Status>(apiUrl(), STATUS)
-    process.kill(Number(mirror), 'SIGKILL')
-    expect(await restarted).toContain('mirror failed: it ended with SIGKILL')
-    const during = await queryApi<Status>(apiUrl(), STATUS)
-    expect(Number(during.status.indexed.number)).toBeGreaterThanOrEqual(Number(before.status.indexed.number))
-    // The mirror announces each block that it stores: wait until it has passed the block it died at.
-    const target = Number(during.status.indexed.number) + 2
-    for (let now = during; Number(now.status.indexed.number) < target; now = await queryApi<Status>(apiUrl(), STATUS)) await new Promise((resolve) => setTimeout(resolve, 200))
-  }, MINUTE)
+    const [victim, ...others] = processesOf(stateDir).filter(({ commandLine }) => commandLine.includes(entry))
+    expect(others).toEqual([])
+    process.kill(victim!.pid, 'SIGKILL')
+    expect(await named).toContain(`${name} failed: it ended with SIGKILL`)
+    const target = Number(before.status.indexed.number) + 3
+    const now = await until(async () => queryApi<Status>(apiUrl(), STATUS), (answer) => Number(answer.status.indexed.number) >= target && answer.status.health === 'UP')
+    expect(await deploymentId()).toBe(firstDeployment)
+    expect(now.parameterChanges).toEqual(first.parameterChanges)
+  }, 2 * MINUTE)
 
   test('behavior: a supervisor that is killed takes its parts with it, and the next start finds a sound state', async () => {
     const child = spawnedStart()
