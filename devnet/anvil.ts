@@ -50,7 +50,7 @@ export function anvilBinary(): string {
   try {
     return join(require.resolve(`${name}/package.json`), '..', 'bin', 'anvil')
   } catch (cause) {
-    throw new UnavailableError({ part: 'devnet', found: `npm installed no ${name}`, action: 'run npm ci on linux-x64, or set RPC_URL to a chain of your own' }, cause)
+    throw new UnavailableError({ part: 'devnet', found: `npm installed no ${name}`, action: 'run npm ci, with optional dependencies, on linux-x64' }, cause)
   }
 }
 

@@ -1,9 +1,8 @@
-import { type Hex, keccak256, numberToHex, serializeTransaction } from 'viem'
+import { type Hex, keccak256, serializeTransaction } from 'viem'
 import { sign } from 'viem/accounts'
 import type { Address } from '../protocols/curie/deployments.ts'
 import { DEVNET_CHAIN_ID, type DevnetAccount } from './keys.ts'
 import type { RpcCall, RpcClient } from './rpc.ts'
-import { InvariantError } from '../core/errors.ts'
 
 /** A transaction before it has a nonce and a signature. `to` null creates a contract. */
 export type Draft = { readonly from: DevnetAccount; readonly to: Address | null; readonly data: Hex; readonly value?: bigint; readonly gas: bigint; /** Another account whose state it changes. */ readonly affects?: Address }
@@ -39,11 +38,14 @@ export class Signer {
  */
 export const blockCalls = (block: RawBlock): RpcCall[] => [
   ...block.transactions.map((raw): RpcCall => ['eth_sendRawTransaction', [raw]]),
-  ['evm_setNextBlockTimestamp', [block.timestampSec]],
-  ['evm_mine'],
+  // The time goes with the order to mine: named beforehand, it would be there for others to see and to use up.
+  ['evm_mine', [block.timestampSec]],
 ]
 
-/** Mines one block and fails when the chain took other transactions than it was given. */
+/**
+ * Mines one block with these transactions, and with whatever else waits in the mempool.
+ * Throws RpcError when the chain refuses one of them. Only the block's hash tells that it took no others: who replays blocks compares that.
+ */
 export async function mineBlock(rpc: RpcClient, block: RawBlock): Promise<void> {
   await rpc.batch(blockCalls(block))
 }
@@ -53,11 +55,4 @@ export type Head = { readonly number: number; readonly hash: Hex; readonly times
 export async function readHead(rpc: RpcClient): Promise<Head> {
   const block = await rpc.call<{ number: Hex; hash: Hex; timestamp: Hex; transactions: unknown[] }>('eth_getBlockByNumber', ['latest', false])
   return { number: Number(block.number), hash: block.hash, timestampSec: Number(block.timestamp), transactions: block.transactions.length }
-}
-
-/** Transactions of a block that reverted, by index. */
-export async function failedTransactions(rpc: RpcClient, blockNumber: number): Promise<{ index: number; hash: Hex }[]> {
-  const receipts = await rpc.call<{ status: Hex; transactionHash: Hex }[] | null>('eth_getBlockReceipts', [numberToHex(blockNumber)])
-  if (receipts === null) throw new InvariantError(`the chain has no block ${blockNumber}`)
-  return receipts.flatMap((receipt, index) => (receipt.status === '0x1' ? [] : [{ index, hash: receipt.transactionHash }]))
 }
