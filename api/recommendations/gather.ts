@@ -37,15 +37,21 @@ export async function gather(tx: Tx, block: MirroredBlock, options: GatherOption
     ORDER BY "feedId", "blockNumber", "logIndex"`
   const byFeed = groupBy(updates, (u) => u.feedId)
 
-  const trades = await tx.$queryRaw<{ marketId: string; sqrtPriceAfterX96: string | null; notional: string; fee: string; blockNumber: bigint; logIndex: number }[]>`
+  const marketIds = markets.map((m) => m.id)
+  const changes = await tx.$queryRaw<(ChangeRow & { marketId: string; notional: string; blockNumber: bigint; logIndex: number })[]>`
     SELECT "marketId", "sqrtPriceAfterX96"::text AS "sqrtPriceAfterX96", abs("notionalDeltaE18")::text AS "notional", "feeE18"::text AS "fee", "blockNumber", "logIndex" FROM "PositionChange"
-    WHERE "marketId" = ANY(${markets.map((m) => m.id)}) AND "timestamp" >= ${BigInt(fromSec)} AND "timestamp" < ${BigInt(asOfSec)}
+    WHERE "marketId" = ANY(${marketIds}) AND "timestamp" >= ${BigInt(fromSec)} AND "timestamp" < ${BigInt(asOfSec)}
     ORDER BY "marketId", "blockNumber", "logIndex"`
-  const tradesByMarket = groupBy(trades, (t) => t.marketId)
+  const changesByMarket = groupBy(changes, (c) => c.marketId)
+  const before = await tx.$queryRaw<{ marketId: string; sqrtPriceX96: string | null }[]>`
+    SELECT m."id" AS "marketId", (SELECT c."sqrtPriceAfterX96"::text FROM "PositionChange" c
+      WHERE c."marketId" = m."id" AND c."timestamp" < ${BigInt(fromSec)} AND c."sqrtPriceAfterX96" IS NOT NULL ORDER BY c."blockNumber" DESC, c."logIndex" DESC LIMIT 1) AS "sqrtPriceX96"
+    FROM "Market" m WHERE m."id" = ANY(${marketIds})`
+  const priceBefore = new Map(before.map((b) => [b.marketId, b.sqrtPriceX96]))
 
   const ranges = await tx.$queryRaw<(RangeInput & { marketId: string })[]>`
     SELECT "marketId", "accountId" AS "account", "lowerTick", "upperTick", "liquidity"::text AS "liquidity", "baseDebtE18"::text AS "baseDebtE18", "quoteDebtE18"::text AS "quoteDebtE18"
-    FROM "LiquidityRange" WHERE "marketId" = ANY(${markets.map((m) => m.id)}) AND "liquidity" > 0 ORDER BY "marketId", "id"`
+    FROM "LiquidityRange" WHERE "marketId" = ANY(${marketIds}) AND "liquidity" > 0 ORDER BY "marketId", "id"`
   const rangesByMarket = groupBy(ranges, (r) => r.marketId)
 
   const fund = await tx.insuranceFund.findFirst({ where: { protocolId }, orderBy: { id: 'asc' } })
@@ -58,7 +64,7 @@ export async function gather(tx: Tx, block: MirroredBlock, options: GatherOption
     policy,
     series: feeds.map((feed) => seriesOf(feed, byFeed.get(feed) ?? [], fromSec, asOfSec, policy.barSec)),
     markets: markets.map((m): MarketInput => {
-      const own = tradesByMarket.get(m.id) ?? []
+      const own = swapsOf(changesByMarket.get(m.id) ?? [], priceBefore.get(m.id) ?? null)
       return {
         id: m.id,
         symbol: m.symbol,
@@ -114,6 +120,22 @@ export function seriesOf(feed: string, updates: readonly { priceE18: string; pri
     else bars.push([index, priceE18])
   }
   return { feed, startSec, endSec: asOfSec, bars }
+}
+
+type ChangeRow = { readonly sqrtPriceAfterX96: string | null; readonly fee: string }
+
+/**
+ * The swaps among a market's position changes, in the chain's order: those that paid a fee or moved the price, as in Market.volumeE18.
+ * Either side of a liquidation, a removed range and a settlement in a closed market exchange nothing with the pool.
+ * `sqrtPriceBeforeX96` is the price that the change before the first one left; null where there is none.
+ */
+export function swapsOf<T extends ChangeRow>(changes: readonly T[], sqrtPriceBeforeX96: string | null): T[] {
+  let last = sqrtPriceBeforeX96
+  return changes.filter((change) => {
+    const moved = last !== null && change.sqrtPriceAfterX96 !== null && change.sqrtPriceAfterX96 !== last
+    last = change.sqrtPriceAfterX96 ?? last
+    return BigInt(change.fee) > 0n || moved
+  })
 }
 
 /** |market − index| / index in 1e6 after each trade, with the index price that stood before it in the chain's order. */

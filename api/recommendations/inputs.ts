@@ -24,7 +24,7 @@ export type MarketInput = {
   readonly sqrtPriceX96: string | null
   readonly openInterestLongE18: string
   readonly openInterestShortE18: string
-  /** In the window: quote exchanged and trading fees paid, E18, and the seconds of the window that the market existed. */
+  /** In the window: quote exchanged with the pool and trading fees paid, E18, and the seconds of the window that the market existed. */
   readonly volumeE18: string
   readonly feesE18: string
   readonly observedSec: number

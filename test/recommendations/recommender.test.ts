@@ -44,6 +44,17 @@ async function fill(db: PrismaClient): Promise<void> {
     await db.positionChange.createMany({
       data: Array.from({ length: 120 }, (_, i) => ({ id: `${m.id}-${i}`, accountId: '0xa1', marketId: m.id, sizeDeltaE18: '1', notionalDeltaE18: '-1000000000000000000000', feeE18: '1000000000000000000', sizeAfterE18: '1', openNotionalAfterE18: '0', realizedPnlE18: '0', sqrtPriceAfterX96: m.sqrtPriceX96, blockNumber: 3_000n + BigInt(i), timestamp: BigInt(AS_OF_SEC - 1_000 + i), transactionHash: '0x00', logIndex: 0 })),
     })
+    // Before the window, and in it: both sides of a liquidation, a removed range, a settlement. None of them is a swap.
+    const other = { accountId: '0xa1', marketId: m.id, sizeDeltaE18: '1', notionalDeltaE18: '-9000000000000000000000', feeE18: 0, sizeAfterE18: '1', openNotionalAfterE18: '0', realizedPnlE18: '0', transactionHash: '0x00' }
+    await db.positionChange.createMany({
+      data: [
+        { ...other, id: `${m.id}-before`, sqrtPriceAfterX96: m.sqrtPriceX96, blockNumber: 1n, logIndex: 0, timestamp: BigInt(AS_OF_SEC - 40 * 86_400) },
+        { ...other, id: `${m.id}-first`, sqrtPriceAfterX96: m.sqrtPriceX96, blockNumber: 2_999n, logIndex: 0, timestamp: BigInt(AS_OF_SEC - 1_001) },
+        { ...other, id: `${m.id}-liquidated`, sqrtPriceAfterX96: m.sqrtPriceX96, blockNumber: 3_050n, logIndex: 1, timestamp: BigInt(AS_OF_SEC - 950) },
+        { ...other, id: `${m.id}-liquidator`, sqrtPriceAfterX96: m.sqrtPriceX96, blockNumber: 3_050n, logIndex: 2, timestamp: BigInt(AS_OF_SEC - 950) },
+        { ...other, id: `${m.id}-settled`, sqrtPriceAfterX96: null, blockNumber: 3_060n, logIndex: 1, timestamp: BigInt(AS_OF_SEC - 940) },
+      ],
+    })
   }
   await db.collateralAsset.create({ data: { id: WETH, protocolId: PROTOCOL, symbol: 'WETH', decimals: 18, priceFeed: FEEDS.ETH, feedId: FEEDS.ETH, totalBalance: '25000000000000000000', ...at } })
   for (const a of inputs.accounts) {
@@ -87,6 +98,15 @@ describe('recommendations over the mirror', () => {
   test('behavior: refused oracle answers are no prices', async () => {
     const stored = await prisma.recommendationRun.findFirstOrThrow()
     for (const series of runInputsOf(stored).series) expect(series.bars.some(([, price]) => price === '1')).toBe(false)
+  })
+
+  test('behavior: volume, fees and usual spread are those of swaps, 120 of 1,000 each', async () => {
+    const stored = await prisma.recommendationRun.findFirstOrThrow()
+    for (const market of runInputsOf(stored).markets) {
+      expect(market.volumeE18).toBe('120000000000000000000000')
+      expect(market.feesE18).toBe('120000000000000000000')
+      expect(market.spreadsE6).toHaveLength(120)
+    }
   })
 
   test('behavior: a quiet block stores no second run', async () => {

@@ -5,7 +5,7 @@ import { accountUnder } from '../../api/risk/index.ts'
 import { canonicalJson, DEFAULT_POLICY, digestOf, models, mostUrgentSettable, recompute, recomputeRun, type RecommendationContent } from '../../api/recommendations/index.ts'
 import { createContext, stressAccounts, stressAssetOf } from '../../api/recommendations/context.ts'
 import { formatRaw, percent } from '../../api/recommendations/format.ts'
-import { seriesOf, spreadsOf } from '../../api/recommendations/gather.ts'
+import { seriesOf, spreadsOf, swapsOf } from '../../api/recommendations/gather.ts'
 import type { RunInputs } from '../../api/recommendations/inputs.ts'
 import { curie } from '../../protocols/curie/index.ts'
 import { AS_OF_SEC, book, ETH, FEEDS, OP, PROTOCOL, sqrtX96, walk, WETH } from './book.ts'
@@ -233,6 +233,18 @@ describe('gathering', () => {
     const at = (sec: number, price: string) => ({ priceTimestamp: BigInt(sec), priceE18: price })
     expect(seriesOf('f', [at(900, '2'), at(650, '1'), at(1_250, '3'), at(1_499, '4'), at(1_500, '5')], 0, 1_500, 300)).toEqual({ feed: 'f', startSec: 600, endSec: 1_500, bars: [[0, '1'], [1, '2'], [2, '4']] })
     expect(seriesOf('f', [], 0, 1_500, 300)).toEqual({ feed: 'f', startSec: 1_500, endSec: 1_500, bars: [] })
+  })
+  test('behavior: swaps pay a fee or move the price; liquidations, removed ranges and closed markets do neither', () => {
+    const change = (id: string, fee: string, sqrtPriceAfterX96: string | null) => ({ id, fee, sqrtPriceAfterX96 })
+    const changes = [
+      change('removed range', '0', '100'), change('swap', '5', '120'), change('liquidated', '0', '120'), change('liquidator', '0', '120'),
+      change('swap in a market without fee', '0', '130'), change('settled in a closed market', '0', null), change('liquidated after it', '0', '130'), change('swap back', '7', '130'),
+    ]
+    const ids = (before: string | null): string[] => swapsOf(changes, before).map((c) => c.id)
+    expect(ids('100')).toEqual(['swap', 'swap in a market without fee', 'swap back'])
+    expect(ids(null)).toEqual(['swap', 'swap in a market without fee', 'swap back'])
+    // The price that the window begins with tells whether its first change moved it.
+    expect(ids('99')).toEqual(['removed range', 'swap', 'swap in a market without fee', 'swap back'])
   })
   test('behavior: a trade’s spread is against the index price before it', () => {
     const trade = (blockNumber: bigint, logIndex: number, price: number | null) => ({ blockNumber, logIndex, sqrtPriceAfterX96: price === null ? null : sqrtX96(price) })
