@@ -67,6 +67,17 @@ describe('a run', () => {
     expect(depth(OP)).toBe('unknown')
   })
 
+  test('behavior: the ticks’ sentence gives the move that they allow, and says where the contract takes no more', () => {
+    const calm = find(all, 'maxTickCrossedWithinBlock', ETH)
+    const ticks = calm.modelValue ?? 0
+    expect(calm.reason).toContain(`asks for ${ticks} ticks, a move of ${percent(1.0001 ** ticks - 1)}, it is`)
+    // σ of 2 % per 5 minutes asks for about 12 %, while 1.0001^1000 − 1 = 10.52 %.
+    const stormy: RunInputs = { ...inputs, series: inputs.series.map((s) => (s.feed === FEEDS.ETH ? walk(FEEDS.ETH, { sigma: 0.02, last: 3_000, everyBars: 4, seed: 13, updates: 2_160 }) : s)) }
+    const capped = find(recomputeRun(stormy), 'maxTickCrossedWithinBlock', ETH)
+    expect(capped.modelValue).toBe(1000)
+    expect(capped.reason).toMatch(/asks for 1,000 ticks, the most the contract takes \(a move of 10\.52 % for a band of 1\d\.\d+ %\), it is 1,000 ticks/)
+  })
+
   test('behavior: margin ratios are advisory, because the protocol has no setter', () => {
     for (const name of ['imRatio', 'mmRatio']) {
       const margin = find(all, name, PROTOCOL)

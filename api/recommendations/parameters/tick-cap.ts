@@ -1,4 +1,4 @@
-import { depthWithin, moveOf, ticksOf } from '../../risk/index.ts'
+import { depthWithin, MAX_TICKS, moveOf, ticksOf } from '../../risk/index.ts'
 import { bandFrom, type BandData } from '../context.ts'
 import { count, money, percent } from '../format.ts'
 import { register } from '../model.ts'
@@ -27,7 +27,7 @@ register<Data>({
     return {
       raw: BigInt(ticks),
       value: ticks,
-      because: bandBecause(data, `${count(ticks)} ticks, a move of ${percent(band)}`),
+      because: bandBecause(data, ticks === MAX_TICKS ? `${count(ticks)} ticks, the most the contract takes (a move of ${percent(moveOf(ticks))} for a band of ${percent(band)})` : `${count(ticks)} ticks, a move of ${percent(moveOf(ticks))}`),
       evidence: [
         ...bandEvidence(data),
         { label: 'Move that the ticks allow', value: percent(moveOf(ticks)), unit: 'of price', source: '1.0001^ticks − 1' },
