@@ -2,8 +2,12 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { mkdir } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createRequire } from 'node:module'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { createTestClient, http, publicActions, walletActions } from 'viem'
 import type { PublicActions, TestClient, WalletActions } from 'viem'
 import { UnavailableError } from '../core/errors.ts'
@@ -34,11 +38,13 @@ export function anvilPath(): string {
 export async function openFork(options: { rpcUrl: string; blockNumber: bigint; chainId: number; stateDir: string }): Promise<Fork> {
   const cachePath = join(options.stateDir, 'cache', 'fork')
   await mkdir(cachePath, { recursive: true })
-  const args = ['--fork-url', options.rpcUrl, '--fork-block-number', String(options.blockNumber), '--chain-id', String(options.chainId), '--host', '127.0.0.1', '--port', '0', '--no-storage-caching', '--no-rate-limit', '--cache-path', cachePath]
+  const upstream = await forward(options.rpcUrl)
+  const args = ['--fork-url', upstream.url, '--fork-block-number', String(options.blockNumber), '--chain-id', String(options.chainId), '--host', '127.0.0.1', '--port', '0', '--no-storage-caching', '--no-rate-limit', '--cache-path', cachePath]
   const child = spawn(anvilPath(), args, { stdio: ['ignore', 'pipe', 'pipe'] })
   running.add(child)
   child.once('exit', () => running.delete(child))
   const close = async (): Promise<void> => {
+    upstream.close()
     if (child.exitCode !== null || child.signalCode !== null) return
     const gone = new Promise((resolve) => child.once('exit', resolve))
     child.kill('SIGKILL')
@@ -52,6 +58,35 @@ export async function openFork(options: { rpcUrl: string; blockNumber: bigint; c
     await close()
     throw error
   }
+}
+
+/**
+ * Passes JSON-RPC on to `rpcUrl` from a loopback port. anvil takes the chain's URL on its command line alone, where every
+ * user of the machine can read it, and a URL may carry a key. While the fork lives, they can use the port, but not keep the key.
+ */
+async function forward(rpcUrl: string): Promise<{ readonly url: string; close(): void }> {
+  const target = new URL(rpcUrl)
+  const headers = new Headers({ 'content-type': 'application/json' })
+  if (target.username !== '') headers.set('authorization', `Basic ${btoa(`${decodeURIComponent(target.username)}:${decodeURIComponent(target.password)}`)}`)
+  target.username = ''
+  target.password = ''
+  const pass = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    try {
+      const answer = await fetch(target, { method: 'POST', headers, body: await text(request) })
+      const body = await answer.text()
+      response.writeHead(answer.status, { 'content-type': 'application/json' }).end(body)
+    } catch {
+      // Without the cause: it would carry the URL into anvil's output.
+      response.writeHead(502).end()
+    }
+  }
+  const server = createServer((request, response) => void pass(request, response))
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve))
+  const close = (): void => {
+    server.close()
+    server.closeAllConnections()
+  }
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, close }
 }
 
 /** The address that anvil prints once it listens: port 0 lets the system choose a free one. */

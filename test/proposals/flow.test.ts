@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals'
-import { spawnSync } from 'node:child_process'
+import { readFileSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { createLogger } from '../../core/log.ts'
 import { createPrisma } from '../../prisma/client.ts'
@@ -261,13 +262,32 @@ describe('faults', () => {
     expect(new Set(drafts.map((draft) => draft.nonce)).size).toBe(2)
   })
 
-  test('behavior: the fork leaves no process behind', async () => {
+  test("behavior: the fork leaves no process behind, and none shows the chain's URL to other users", async () => {
+    const keyed = createProposals({ prisma, catalog, deployment: chain.deployment, rpcUrl: `${chain.url}/?key=secret-key`, stateDir: chain.stateDir, log: createLogger('test', 'silent') })
     const { id } = await proposals.draft({ title: 'Band', changes: [band(70_000n)] })
-    await proposals.simulate(id)
-    const children = spawnSync('pgrep', ['-P', String(process.pid), '-f', 'fork-url'], { encoding: 'utf8' })
-    expect(children.stdout.trim()).toBe('')
+    const shown = new Set<string>()
+    const watch = setInterval(() => forks().forEach((commandLine) => shown.add(commandLine)), 20)
+    const simulated = await keyed.simulate(id).finally(() => clearInterval(watch))
+    expect(simulated.state).toBe('SIMULATED')
+    expect([...shown].filter((commandLine) => commandLine.includes('--fork-url'))).not.toEqual([])
+    expect([...shown].filter((commandLine) => commandLine.includes('secret-key') || commandLine.includes(chain.url))).toEqual([])
+    expect(forks()).toEqual([])
   })
 })
+
+/** Command lines of the living forks that this file started: its own folder tells them from those of others. */
+function forks(): readonly string[] {
+  const folder = join(chain.stateDir, 'cache', 'fork')
+  return readdirSync('/proc').flatMap((pid) => {
+    if (!/^\d+$/.test(pid)) return []
+    try {
+      const commandLine = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')
+      return commandLine.includes(folder) ? [commandLine] : []
+    } catch {
+      return [] // gone since it was listed
+    }
+  })
+}
 
 describe('tracking', () => {
   test('behavior: an execution by others is found by the Safe log, also of a cancelled proposal', async () => {
