@@ -5,6 +5,7 @@ import { accountUnder } from '../../api/risk/index.ts'
 import { canonicalJson, DEFAULT_POLICY, digestOf, models, mostUrgentSettable, recompute, recomputeRun, type RecommendationContent } from '../../api/recommendations/index.ts'
 import { createContext, stressAccounts, stressAssetOf } from '../../api/recommendations/context.ts'
 import { formatRaw, percent } from '../../api/recommendations/format.ts'
+import { modelOf } from '../../api/recommendations/model.ts'
 import { seriesOf, spreadsOf, swapsOf } from '../../api/recommendations/gather.ts'
 import type { RunInputs } from '../../api/recommendations/inputs.ts'
 import { curie } from '../../protocols/curie/index.ts'
@@ -143,6 +144,31 @@ describe('a run', () => {
     expect(held.direction).toBe('HOLD')
     expect(held.adjustments.at(-1)?.step).toBe('breaker')
     expect(held.evidence.some((e) => e.label === 'Alarm' && e.value.includes('1500 s old'))).toBe(true)
+  })
+})
+
+describe('sentences of the margins', () => {
+  const parameter = book().parameters.find((p) => p.name === 'imRatio')
+  if (parameter === undefined) throw new Error('no parameter')
+  const market = { symbol: 'vETH', initialNow: 0.06, initialLongRun: 0.05, liquidationNow: 0.03, liquidationLongRun: 0.025, impact: 0.005, method: 'at once', notional: 1_000, observations: 600, tailPoints: 6, confidence: { value: 1, because: '' } }
+  const data = { markets: [market], level: 0.975, penalty: 0.005, buffer: 0.25, minRatio: 1.3, min: 0.02, max: 0.5, initialHorizonSec: 14_400, liquidationHorizonSec: 3_600 }
+  const say = (name: string, change: object, more: object = {}): string => modelOf(name)?.evaluate(JSON.parse(JSON.stringify({ ...data, ...more, markets: [{ ...market, ...change }] })), parameter, 'USDC').because ?? ''
+
+  test('behavior: the terms that are named add up to the margin, whichever of them decides', () => {
+    // 3 + 0.5 + 0.5 = 4; 1.25 · 6 + 0.5 = 8.
+    expect(say('mmRatio', {})).toBe('the 97.5 % expected shortfall in vETH of 3 % over 1 h, 0.5 % of impact and the penalty of 0.5 % ask for a maintenance margin of 4 %')
+    expect(say('imRatio', {})).toBe('the 97.5 % expected shortfall in vETH of 6 % over 4 h, the buffer of 25 % on it and 0.5 % of impact ask for an initial margin of 8 %')
+    // 9 + 0.5 > 1.25 · 6 + 0.5.
+    expect(say('imRatio', { initialLongRun: 0.09 })).toBe('the 97.5 % expected shortfall in vETH of 9 % over 4 h at the window’s volatility and 0.5 % of impact ask for an initial margin of 9.5 %')
+    // 3 + 0.5 + 4.5 = 8, times 1.3 = 10.4 > 8.
+    expect(say('imRatio', {}, { penalty: 0.045 })).toBe('the 97.5 % expected shortfall in vETH of 3 % over 1 h, 0.5 % of impact and the penalty of 4.5 % ask for a maintenance margin of 8 %, and 1.3 times that for an initial margin of 10.4 %')
+    // 1.25 · 48 = 60, held to 50.
+    expect(say('imRatio', { initialNow: 0.48 })).toBe('the 97.5 % expected shortfall in vETH over 4 h, 60 % with its buffer, is held to the policy’s bound of 50 %, which with 0.5 % of impact asks for an initial margin of 50.5 %')
+  })
+
+  test('behavior: a margin that is mostly impact says that the market is too thin', () => {
+    expect(say('mmRatio', { impact: 0.8676 })).toBe('vETH is too thin for its positions, closing 1,000 USD costs 86.76 % of it: the 97.5 % expected shortfall in vETH of 3 % over 1 h, that impact and the penalty of 0.5 % ask for a maintenance margin of 90.26 %')
+    expect(say('imRatio', { impact: 0.8676 })).toMatch(/^vETH is too thin for its positions, .* ask for a maintenance margin of 90\.26 %, and 1\.3 times that for an initial margin of 117\.34 %$/)
   })
 })
 

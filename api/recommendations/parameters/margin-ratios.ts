@@ -21,6 +21,8 @@ type MarketMargin = {
 
 export type MarginData = {
   readonly markets: readonly MarketMargin[]
+  /** Of the expected shortfalls. */
+  readonly level: number
   readonly penalty: number
   readonly buffer: number
   readonly minRatio: number
@@ -44,7 +46,7 @@ export function marginData(context: RunContext, parameter: ParameterInput): Marg
     })
   if (markets.length === 0) throw new SampleTooSmallError({ statistic: 'open markets', found: 0, needed: 1 })
   const { buffer, minRatio, min, max, initialHorizonSec, liquidationHorizonSec } = margin
-  return { markets, penalty: context.ratio('liquidationPenaltyRatio', parameter.subject), buffer, minRatio, min, max, initialHorizonSec, liquidationHorizonSec }
+  return { markets, level: context.policy.level, penalty: context.ratio('liquidationPenaltyRatio', parameter.subject), buffer, minRatio, min, max, initialHorizonSec, liquidationHorizonSec }
 }
 
 /** The market that asks for the most, since the protocol has one ratio for all. */
@@ -62,8 +64,8 @@ export function marginEvidence(data: MarginData, which: 'initial' | 'maintenance
   const hours = (which === 'initial' ? data.initialHorizonSec : data.liquidationHorizonSec) / 3600
   const source = `filtered historical simulation, ${count(market.observations)} residuals, ${count(market.tailPoints)} in the tail`
   return [
-    { label: `ES 99 % over ${hours} h now`, value: percent(which === 'initial' ? market.initialNow : market.liquidationNow), unit: 'of notional', source },
-    { label: `ES 99 % over ${hours} h at the window’s volatility`, value: percent(which === 'initial' ? market.initialLongRun : market.liquidationLongRun), unit: 'of notional', source },
+    { label: `ES ${percent(data.level)} over ${hours} h now`, value: percent(which === 'initial' ? market.initialNow : market.liquidationNow), unit: 'of notional', source },
+    { label: `ES ${percent(data.level)} over ${hours} h at the window’s volatility`, value: percent(which === 'initial' ? market.initialLongRun : market.liquidationLongRun), unit: 'of notional', source },
     { label: 'Impact of closing', value: percent(market.impact), unit: 'of notional', source: `${market.method}, ${money(market.notional, 'USD')}` },
     { label: 'Liquidation penalty', value: percent(data.penalty), unit: 'of notional', source: 'the protocol’s current value' },
     { label: 'Buffer', value: percent(data.buffer), unit: 'of ES', source: 'policy, after EMIR RTS 153/2013 art. 28(1)(a)' },
@@ -71,6 +73,34 @@ export function marginEvidence(data: MarginData, which: 'initial' | 'maintenance
     ...all.map((m) => ({ label: `Asked for by ${m.market.symbol}`, value: percent(m.result[which]), unit: 'of notional', source: 'the same model' })),
     ...(which === 'initial' ? [{ label: 'Decided by', value: result.binding, unit: '', source: market.symbol }] : []),
   ]
+}
+
+/** First half of the sentence, with the terms that add up to the margin; the impact leads where it is most of it. */
+export function marginBecause(data: MarginData, which: 'initial' | 'maintenance'): string {
+  const { market, result } = marginOf(data, which)
+  const { symbol, impact } = market
+  const horizon = (sec: number): string => `over ${sec / 3600} h`
+  const shortfall = `the ${percent(data.level)} expected shortfall in ${symbol}`
+  const asked = `${which === 'initial' ? 'an initial' : 'a maintenance'} margin of ${percent(result[which])}`
+  const byMaintenance = which === 'maintenance' || result.binding === 'ratio to maintenance'
+  const thin = impact > (byMaintenance ? result.maintenance : result.initial) / 2
+  const lead = thin ? `${symbol} is too thin for its positions, closing ${money(market.notional, 'USD')} costs ${percent(impact)} of it: ` : ''
+  const cost = thin ? 'that impact' : `${percent(impact)} of impact`
+  if (byMaintenance) {
+    const terms = `${shortfall} of ${percent(result.maintenanceShortfall)} ${horizon(data.liquidationHorizonSec)}, ${cost} and the penalty of ${percent(data.penalty)}`
+    if (which === 'maintenance') return `${lead}${terms} ask for ${asked}`
+    return `${lead}${terms} ask for a maintenance margin of ${percent(result.maintenance)}, and ${data.minRatio} times that for ${asked}`
+  }
+  const over = horizon(data.initialHorizonSec)
+  const buffered = (1 + data.buffer) * market.initialNow
+  switch (result.binding) {
+    case 'current volatility':
+      return `${lead}${shortfall} of ${percent(market.initialNow)} ${over}, the buffer of ${percent(data.buffer)} on it and ${cost} ask for ${asked}`
+    case 'long-run floor':
+      return `${lead}${shortfall} of ${percent(market.initialLongRun)} ${over} at the window’s volatility and ${cost} ask for ${asked}`
+    default:
+      return `${lead}${shortfall} ${over}, ${percent(Math.max(market.initialLongRun, buffered))} with its buffer, is held to the policy’s bound of ${percent(result.initial - impact)}, which with ${cost} asks for ${asked}`
+  }
 }
 
 export const marginRaw = (value: number, parameter: ParameterInput): bigint => fromFloat(Math.min(1, value), parameter.decimals, 'ceil')
