@@ -1,5 +1,6 @@
 /** What one request works with: a snapshot of the database, and loaders over it. */
 import DataLoader from 'dataloader'
+import { InvariantError } from '../../core/errors.ts'
 import type { PrismaClient } from '../../prisma/client.ts'
 import type { Deployment, Protocol } from '../../protocols/adapter.ts'
 import type { AccountBook, Health, MarginService } from './margins.ts'
@@ -98,16 +99,21 @@ export function createContext(services: Services): Context {
 
 const byId = <R extends { id: string }>(rows: readonly R[]): ReadonlyMap<string, R> => new Map(rows.map((row) => [row.id, row]))
 
-/** A repeatable-read transaction that opens at the first `db()` and ends with `close()`: the mirror's steps do not show within it. */
+/**
+ * A repeatable-read transaction that opens at the first `db()` and ends with `close()`: the mirror's steps do not show within it.
+ * A close before the transaction has begun ends it as soon as it begins; after a close, nothing opens any more.
+ */
 function openSnapshot(prisma: PrismaClient): { db: () => Promise<Db>; close: () => Promise<void> } {
   let opened: Promise<Db> | undefined
   let transaction: Promise<unknown> = Promise.resolve()
+  let closed = false
   let release = (): void => {}
+  const released = new Promise<void>((end) => (release = end))
   return {
-    db: () => {
+    db: async () => {
+      if (closed && opened === undefined) throw new InvariantError('Found a read after the answer went out, allowed is one before; await every read within its resolver')
       opened ??= new Promise<Db>((resolve, reject) => {
         const hold = async (tx: Db) => {
-          const released = new Promise<void>((end) => (release = end))
           resolve(tx)
           await released
         }
@@ -116,6 +122,7 @@ function openSnapshot(prisma: PrismaClient): { db: () => Promise<Db>; close: () 
       return opened
     },
     close: async () => {
+      closed = true
       release()
       await transaction
     },

@@ -303,6 +303,28 @@ describe('status', () => {
 })
 
 describe('one request', () => {
+  test('behavior: answers that fail before their snapshot has begun leave no connection behind', async () => {
+    const own = createPrisma(await postgres.freshDatabase())
+    const api = await start({ ...services(own, noChain), ...base })
+    const failed = await Promise.all(Array.from({ length: 25 }, () => ask('{ accounts(first: 0) { nodes { id } } markets { symbol } }', {}, api.url)))
+    expect(failed.every((one) => one.errors?.[0]?.extensions.code === 'BAD_INPUT')).toBe(true)
+    // A snapshot that stays open would be idle in its transaction until its 20 s are over.
+    const held = await prisma.$queryRawUnsafe<{ count: bigint }[]>(`SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'`)
+    expect(held[0]?.count).toBe(0n)
+    expect((await ask('{ markets { symbol } }', {}, api.url)).errors).toBeUndefined()
+    await own.$disconnect()
+  })
+
+  test('behavior: a context that is closed before it has read opens nothing', async () => {
+    let transactions = 0
+    const counting = new Proxy(prisma, { get: (target, name) => { if (name === '$transaction') transactions++; return Reflect.get(target, name) as unknown } })
+    const { createContext } = await import('../../api/graphql/context.ts')
+    const context = createContext(services(counting, noChain))
+    await context.close()
+    await expect(context.db()).rejects.toThrow('Found a read after the answer went out')
+    expect(transactions).toBe(0)
+  })
+
   test('behavior: all its figures are of one block, even while the mirror steps', async () => {
     const api = await start({ ...services(prisma, noChain), ...base })
     // The first field reads the checkpoint and opens the snapshot; the second reads after the step.
