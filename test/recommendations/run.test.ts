@@ -172,6 +172,23 @@ describe('sentences of the margins', () => {
   })
 })
 
+describe('sentence of the distribution threshold', () => {
+  const s = (id: string, total: number, cover1: number, cover2: number) => ({ id, total, cover1, cover2, accountsInLoss: 3 })
+  const parameter = book().parameters.find((p) => p.name === 'distributionThreshold')
+  if (parameter === undefined) throw new Error('no parameter')
+  const say = (shortfalls: readonly object[], openInterest: number): string =>
+    modelOf('distributionThreshold')?.evaluate(JSON.parse(JSON.stringify({ shortfalls, openInterest, kappa: 0.01, capacity: 0, accounts: 4, confidence: { value: 1, because: '' } })), parameter, 'USDC').because ?? ''
+
+  test('behavior: names the term that decides, with the value that is asked for', () => {
+    // Cover-2 is largest where the total is not; ⌈3/4⌉ = 1 worst total.
+    expect(say([s('a', 100, 40, 170), s('b', 160, 50, 100), s('c', 0, 0, 0)], 100)).toBe('the two largest account losses of one stress scenario, 170 USDC in a, ask for a threshold of 170 USDC')
+    // ⌈5/4⌉ = 2 worst: (1,000 + 600)/2 = 800.
+    expect(say([s('a', 1000, 400, 700), s('b', 600, 300, 500), s('c', 0, 0, 0), s('d', 0, 0, 0), s('e', 0, 0, 0)], 100)).toBe('the worst quarter of 5 stress scenarios leaves 800 USDC unpaid on average (most in a, 1,000 USDC by 3 of 4 accounts), which asks for a threshold of 800 USDC')
+    expect(say([s('a', 100, 40, 70)], 50_000)).toBe('1 % of 50,000 USDC open interest, above what the stress scenarios take, asks for a threshold of 500 USDC')
+    expect(say([s('a', 0, 0, 0), s('b', 0, 0, 0)], 0)).toBe('none of 2 stress scenarios leaves a loss, and there is no open interest: the book asks for a threshold of 0.00 USDC')
+  })
+})
+
 describe('values that are switches', () => {
   test('behavior: a distribution threshold of 0 pays nothing out, so that any other value would be looser: held', () => {
     // InsuranceFund.distributeFee: require(distributionThreshold > 0, "IF_DTEZ").

@@ -1,5 +1,5 @@
 import { fromFloat } from '../../../core/units.ts'
-import { fundTarget, type ScenarioShortfall } from '../../risk/index.ts'
+import { fundTarget, type FundTarget, type ScenarioShortfall } from '../../risk/index.ts'
 import { leastConfident, type Confidence, type RunContext } from '../context.ts'
 import { count, money, percent } from '../format.ts'
 import { register } from '../model.ts'
@@ -28,6 +28,22 @@ export function fundData(context: RunContext): FundData {
   }
 }
 
+/** First half of the sentence, with the term that decides; its value is the target. */
+function becauseOf(data: FundData, result: FundTarget, symbol: string): string {
+  const scenarios = count(data.shortfalls.length)
+  if (result.target === 0) return `none of ${scenarios} stress scenarios leaves a loss${data.openInterest === 0 ? ', and there is no open interest' : ''}: the book asks for`
+  switch (result.binding) {
+    case 'share of open interest':
+      return `${percent(data.kappa)} of ${money(data.openInterest, symbol)} open interest, above what the stress scenarios take, asks for`
+    case 'cover-2': {
+      const { id } = data.shortfalls.reduce((a, b) => (b.cover2 > a.cover2 ? b : a))
+      return `the two largest account losses of one stress scenario, ${money(result.cover2, symbol)} in ${id}, ask for`
+    }
+    default:
+      return `the worst quarter of ${scenarios} stress scenarios leaves ${money(result.expectedShortfall, symbol)} unpaid on average (most in ${result.worst.id}, ${money(result.worst.total, symbol)} by ${count(result.worst.accountsInLoss)} of ${count(data.accounts)} accounts), which asks for`
+  }
+}
+
 register<FundData>({
   parameter: 'distributionThreshold',
   model: 'fund-target',
@@ -41,10 +57,7 @@ register<FundData>({
     return {
       raw: fromFloat(result.target, parameter.decimals, 'ceil'),
       value: result.target,
-      because:
-        result.binding === 'share of open interest'
-          ? `${percent(data.kappa)} of ${money(data.openInterest, symbol)} open interest asks for a threshold of ${money(result.target, symbol)}`
-          : `${count(data.shortfalls.length)} stress scenarios leave up to ${money(result.worst.total, symbol)} unpaid (${result.worst.id}, ${count(result.worst.accountsInLoss)} of ${count(data.accounts)} accounts), which asks for a threshold of ${money(result.target, symbol)}`,
+      because: `${becauseOf(data, result, symbol)} a threshold of ${money(result.target, symbol)}`,
       evidence: [
         { label: 'Shortfall in the worst scenario', value: money(result.worst.total, symbol), unit: symbol, source: `${result.worst.id}, all accounts at once at index prices` },
         { label: 'Cover-1', value: money(result.cover1, symbol), unit: symbol, source: 'largest single loss over the scenarios' },
