@@ -16,7 +16,7 @@ import { groupBy, integer } from './model.ts'
 import type { AccountNode, CollateralAssetNode, CollateralBalanceNode, Db } from './model.ts'
 
 export type Health = AccountHealth & {
-  /** Position value · imRatio, E18. */
+  /** Total debt value · imRatio, E18, rounded down: what Vault._getFreeCollateralByRatio takes off for the initial margin. */
   readonly initialMarginE18: bigint
 }
 
@@ -133,7 +133,7 @@ async function makeBook(options: BookOptions): Promise<AccountBook> {
     const collaterals = collateralFacts(rows)
     if (params === null || parts === null || collaterals === null) return null
     const health = accountHealth({ settlementBalance: integer(account.settlementBalance), owedRealizedPnlE18: integer(account.owedRealizedPnlE18), collaterals, ...parts }, params.of(account.id))
-    return { ...health, initialMarginE18: mulDiv(health.totalAbsPositionValueE18, params.of(account.id).imRatioE6, 1_000_000n) }
+    return { ...health, initialMarginE18: mulDiv(health.totalDebtValueE18, params.of(account.id).imRatioE6, 1_000_000n) }
   }
 
   const partsOf = (account: AccountNode): Pick<AccountFacts, 'positions' | 'pendingFundingE18' | 'pendingFeeE18'> | null => {

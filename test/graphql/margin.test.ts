@@ -39,15 +39,23 @@ describe('margin at the indexed block', () => {
     const url = await start(contracts)
     const { data, errors } = await ask(url, `{ account(id: "${addressOf(1)}") { margin { accountValue { value } collateralValue { value } unrealizedPnl { value } positionValue { value } initialMargin { value } maintenanceMargin { value } freeCollateral { value } marginRatio distanceToLiquidation liquidatable exactness missing } positions { entryPrice { value } unrealizedPnl { value } liquidationPrice { value } bankruptcyPrice { value } } } }`)
     expect(errors).toBeUndefined()
-    // 1,000 USDC; 2 ETH bought at 1,900, marked at 1,800: value 3,600, loss 200, account value 800; im 10 %, mm 6.25 %.
+    // 1,000 USDC; 2 ETH bought at 1,900, marked at 1,800: value 3,600, loss 200, account value 800.
+    // im 10 % of the debt, which is the 3,800 paid; mm 6.25 % of the value.
     expect(data.account.margin).toEqual({
-      accountValue: { value: '800' }, collateralValue: { value: '1000' }, unrealizedPnl: { value: '-200' }, positionValue: { value: '3600' }, initialMargin: { value: '360' }, maintenanceMargin: { value: '225' },
+      accountValue: { value: '800' }, collateralValue: { value: '1000' }, unrealizedPnl: { value: '-200' }, positionValue: { value: '3600' }, initialMargin: { value: '380' }, maintenanceMargin: { value: '225' },
       // min(1000, 800) − debt 3,800 · 10 %
       freeCollateral: { value: '420' },
       marginRatio: 0.2222222222222222, distanceToLiquidation: 0.1597222222222222, liquidatable: false, exactness: 'EXACT', missing: [],
     })
     // P* = (3800 − 1000) / (2 · (1 − 0.0625)) = 1493.33…, bankruptcy 2800 / 2.
     expect(data.account.positions).toEqual([{ entryPrice: { value: '1900' }, unrealizedPnl: { value: '-200' }, liquidationPrice: { value: '1493.333333333333333333' }, bankruptcyPrice: { value: '1400' } }])
+  })
+
+  test('behavior: a short owes base, so its initial margin is taken at the mark price, and free collateral is what that leaves', async () => {
+    const url = await start(contracts)
+    const { data } = await ask(url, `{ account(id: "${addressOf(2)}") { margin { accountValue { value } initialMargin { value } freeCollateral { value } } } }`)
+    // 1,000 USDC; 1 ETH sold at 1,900, marked at 1,800: the quote of 1,900 is no debt, the base is one of 1,800; min(1000, 1100) − 180.
+    expect(data.account.margin).toEqual({ accountValue: { value: '1100' }, initialMargin: { value: '180' }, freeCollateral: { value: '820' } })
   })
 
   test('behavior: an account without positions is worth its collateral after the haircut', async () => {
