@@ -189,6 +189,25 @@ describe('sentence of the distribution threshold', () => {
   })
 })
 
+describe('factors in sentences and evidence', () => {
+  const inputs = book()
+  test('behavior: where the usual spread decides, its factor is named and makes the band', () => {
+    // 400 spreads of 4 %: 1.5 × 4 % = 6 %, above 6 volatilities of about 0.41 %.
+    const wide: RunInputs = { ...inputs, markets: inputs.markets.map((m) => ({ ...m, spreadsE6: m.spreadsE6.map(() => 40_000) })) }
+    const band = find(recomputeRun(wide), 'marketMaxPriceSpreadRatio', ETH)
+    expect(band.modelValue).toBeCloseTo(0.06, 12)
+    expect(band.reason).toMatch(/^95 % of 400 trades end within 4 % of the index, and 1\.5 times that asks for a band of 6 % \(5-minute volatility of 0\.4\d? % over 8,640 bars asks for less\), it is 10 %/)
+    expect(band.evidence.find((e) => e.label === 'Usual spreads in the band')?.value).toBe('1.5')
+  })
+  test('behavior: the penalty’s cap is the policy’s share of the maintenance margin, and its largest cost is named', () => {
+    const capped: RunInputs = { ...inputs, policy: { ...inputs.policy, penalty: { ...inputs.policy.penalty, capShare: 0.1 } } }
+    const penalty = find(recomputeRun(capped), 'liquidationPenaltyRatio', PROTOCOL)
+    // 10 % of 6.25 %, rounded to two decimals.
+    expect(penalty.reason).toMatch(/^A keeper who closes .* needs a penalty of [\d.]+ %, for (impact|gas|trading fee|latency) of [\d.]+ % above all \(at most 0\.63 % is asked for, 10 % of the maintenance margin\)/)
+    expect(penalty.modelValue).toBeCloseTo(0.00625, 12)
+  })
+})
+
 describe('values that are switches', () => {
   test('behavior: a distribution threshold of 0 pays nothing out, so that any other value would be looser: held', () => {
     // InsuranceFund.distributeFee: require(distributionThreshold > 0, "IF_DTEZ").

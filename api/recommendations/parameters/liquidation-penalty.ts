@@ -22,7 +22,7 @@ type Data = {
 register<Data>({
   parameter: 'liquidationPenaltyRatio',
   model: 'keeper-cost',
-  version: '1',
+  version: '2',
   tightWay: 'up',
   prepare: (context, parameter) => {
     const { penalty, barSec, z } = context.policy
@@ -62,10 +62,11 @@ register<Data>({
     const needs = data.markets.map((market) => ({ market, result: liquidationPenalty({ ...data, impact: market.impact, tradingFee: market.tradingFee, gasCost: data.gasCostUsd, notional: market.notional, sigmaPerBar: market.sigmaPerBar }) }))
     const worst = needs.reduce((a, b) => (b.result.needed > a.result.needed ? b : a))
     const { market, result } = worst
+    const largest = result.components.reduce((a, b) => (b.value > a.value ? b : a))
     return {
       raw: fromFloat(result.penalty, parameter.decimals, 'floor'),
       value: result.penalty,
-      because: `a keeper who closes ${money(market.notional, 'USD')} in ${market.symbol} needs a penalty of ${percent(result.needed)}${result.capped ? ` (at most ${percent(result.cap)} is asked for, half of the maintenance margin)` : ''}`,
+      because: `a keeper who closes ${money(market.notional, 'USD')} in ${market.symbol} needs a penalty of ${percent(result.needed)}, for ${largest.name} of ${percent(largest.value)} above all${result.capped ? ` (at most ${percent(result.cap)} is asked for, ${percent(data.capShare)} of the maintenance margin)` : ''}`,
       evidence: [
         ...result.components.map((c) => ({
           label: `Cost: ${c.name}`,

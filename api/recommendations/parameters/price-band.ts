@@ -15,6 +15,7 @@ export function bandEvidence(data: BandData): Evidence[] {
     data.spread === null
       ? { label: 'Spread that trades usually show', value: 'unknown', unit: 'of index price', source: `${count(data.trades)} trades in the window, too few` }
       : { label: `Spread that ${percent(data.spreadQuantile)} of trades stay within`, value: percent(data.spread), unit: 'of index price', source: `${count(data.trades)} trades in the window` },
+    { label: 'Usual spreads in the band', value: String(data.spreadFactor), unit: '× spread', source: 'policy' },
     { label: 'Volatilities in the band', value: String(data.k), unit: 'σ', source: 'policy' },
     { label: 'Narrowest band', value: percent(data.floor), unit: 'of index price', source: 'policy' },
   ]
@@ -25,14 +26,14 @@ export function bandBecause(data: BandData, asked: string): string {
   const volatility = `5-minute volatility of ${percent(data.sigma5Min)} over ${count(data.barCount)} bars`
   const { binding } = bandFrom(data)
   if (binding === 'volatility') return `${volatility} asks for ${asked}`
-  if (binding === 'usual spread') return `${volatility} and trades that usually end within ${percent(data.spread ?? 0)} of the index ask for ${asked}`
+  if (binding === 'usual spread') return `${percent(data.spreadQuantile)} of ${count(data.trades)} trades end within ${percent(data.spread ?? 0)} of the index, and ${data.spreadFactor} times that asks for ${asked} (${volatility} asks for less)`
   return `${volatility} asks for ${asked}, the narrowest that the policy allows`
 }
 
 register<BandData>({
   parameter: 'marketMaxPriceSpreadRatio',
   model: 'volatility-band',
-  version: '1',
+  version: '2',
   tightWay: 'down',
   prepare: (context, parameter) => context.band(parameter.subject),
   evaluate: (data, parameter) => {
