@@ -2,6 +2,7 @@
 import { RpcRequestError, createPublicClient, http } from 'viem'
 import type { PublicClient } from 'viem'
 import { UnavailableError } from '../../core/errors.ts'
+import { maskUrls } from '../../core/log.ts'
 import type { Call, Deployment, Hex, ParameterCatalog, ParameterRef } from '../../protocols/adapter.ts'
 
 export type Chain = {
@@ -20,7 +21,8 @@ export function createChain(rpcUrl: string): Chain {
       return await client.request({ method: 'eth_call', params: [{ to, data }, { blockHash }] } as never)
     } catch (error) {
       if (isRevert(error)) return null
-      throw new UnavailableError({ part: 'chain', found: `a call at block ${blockHash} was refused (${firstLine(error)})`, action: 'check that the RPC keeps the state of recent blocks' }, error)
+      // viem's error names the RPC's whole address, which may hold a key: it is no cause to hand on.
+      throw new UnavailableError({ part: 'chain', found: `a call at block ${blockHash} was refused (${firstLine(error)})`, action: 'check that the RPC keeps the state of recent blocks' })
     }
   }
   return {
@@ -48,5 +50,5 @@ function isRevert(error: unknown): boolean {
   return false
 }
 
-/** What went wrong in a few words, without the URL and the request that viem adds. */
-export const firstLine = (error: unknown): string => ((error as { details?: string }).details ?? (error instanceof Error ? error.message : String(error))).split('\n')[0]!.slice(0, 160)
+/** What went wrong in a few words, without the request that viem adds, and of an address its origin alone. */
+export const firstLine = (error: unknown): string => maskUrls((error as { details?: string }).details ?? (error instanceof Error ? error.message : String(error))).split('\n')[0]!.slice(0, 160)
