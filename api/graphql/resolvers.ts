@@ -3,6 +3,7 @@ import { BadInputError } from '../../core/errors.ts'
 import { formatUnits, toFloat } from '../../core/units.ts'
 import type { Address, Hex } from '../../protocols/adapter.ts'
 import type { Change, SimulationResult } from '../../proposals/index.ts'
+import { byUrgency } from '../recommendations/index.ts'
 import type { Context } from './context.ts'
 import { displayUnit, displayValue, specOf, subjectLabel } from './display.ts'
 import type { Direction, Adjustment, Evidence, Resolvers } from './generated/resolvers.ts'
@@ -106,8 +107,8 @@ export const resolvers: Resolvers<Context> = {
       const db = await context.db()
       const run = await db.recommendationRun.findFirst({ where: { blockNumber: { lte: block.number } }, orderBy: [{ blockNumber: 'desc' }, { id: 'desc' }], omit: { inputs: true } })
       if (run === null) return []
-      const rows = await db.recommendation.findMany({ where: { runId: run.id, ...(args.settableOnly ? { settable: true } : {}) }, orderBy: [{ urgency: 'desc' }, { confidence: 'desc' }, { id: 'asc' }], omit: { inputs: true } })
-      return rows.map((row) => ({ ...row, run }))
+      const rows = await db.recommendation.findMany({ where: { runId: run.id, ...(args.settableOnly ? { settable: true } : {}) }, omit: { inputs: true } })
+      return rows.toSorted(byUrgency).map((row) => ({ ...row, run }))
     },
     recommendation: async (_, { id }, context) => (await context.db()).recommendation.findUnique({ where: { id }, omit: { inputs: true }, include: { run: { omit: { inputs: true } } } }),
     proposals: (_, args, context) => page(proposals(context, { chainId: context.deployment.chainId, ...(args.state == null ? {} : { state: args.state }) }), args),

@@ -140,6 +140,15 @@ describe('recommendations and proposals', () => {
     expect(data.settable).toEqual([{ currentDisplay: '10 %', recommendedDisplay: '6.25 %', currentRaw: '100000' }])
   })
 
+  test('behavior: equally urgent ones come by parameter and then subject, as the one to act on first is chosen', async () => {
+    const rows = await prisma.recommendation.findMany({ where: { runId: '1000-aaaa' } })
+    const mm = rows.find((row) => row.parameter === 'mmRatio')!
+    await prisma.recommendation.update({ where: { id: mm.id }, data: { urgency: 80, confidence: 0.9 } })
+    const { data } = await ask('{ recommendations { parameter urgency confidence } }')
+    await prisma.recommendation.update({ where: { id: mm.id }, data: { urgency: 90, confidence: 0.8 } })
+    expect(data.recommendations).toEqual([{ parameter: 'marketMaxPriceSpreadRatio', urgency: 80, confidence: 0.8 }, { parameter: 'mmRatio', urgency: 80, confidence: 0.9 }])
+  })
+
   test('behavior: a proposal shows its changes, its simulation and its history', async () => {
     const { data } = await ask('{ proposal(id: "p1") { state threshold changes { title fromDisplay toDisplay toRaw } calls { data } simulation { success gasUsed parameters { beforeRaw afterRaw } } signatures { signer } events { toState note } draftedAt { number } } }')
     expect(data.proposal).toMatchObject({ state: 'AWAITING_SIGNATURES', threshold: 2, changes: [{ title: 'Price band', fromDisplay: '10 %', toDisplay: '6.25 %', toRaw: '62500' }], calls: [{ data: '0x1234' }], simulation: { success: true, gasUsed: '123456', parameters: [{ beforeRaw: '100000', afterRaw: '62500' }] }, signatures: [{ signer: addressOf(50) }], events: [{ toState: 'DRAFT', note: 'Drafted' }], draftedAt: { number: '900' } })
