@@ -5,7 +5,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { InvariantError } from '../../core/errors.ts'
-import type { Address, CollateralDeployment, Deployment, MarketDeployment } from './deployments.ts'
+import type { Address, CollateralDeployment, Deployment, MarketDeployment } from '../adapter.ts'
 
 type Metadata = {
   readonly network: string
