@@ -67,7 +67,7 @@ export function refsOf(target: Target, intents: readonly Intent[]): readonly Par
 
 /**
  * Exact changes out of wishes and current values, linted: unknown, not settable, out of bounds, unchanged, twice in one
- * batch, irreversible. `current` answers null where the index has no value.
+ * batch, irreversible. `current` answers for `refsOf` and what bounds them, null where there is no value.
  * Throws DraftRefusedError with one sentence per fault.
  */
 export function draftChanges(target: Target, intents: readonly Intent[], current: (ref: ParameterRef) => bigint | null): readonly [Change, ...Change[]] {
@@ -80,7 +80,7 @@ export function draftChanges(target: Target, intents: readonly Intent[], current
     const name = `${spec.name} of ${subjectLabel}`
     if (spec.irreversible) throw new DraftRefusedError([`Found a change of ${name}, which the chain cannot take back, allowed are reversible changes; do this outside of a parameter proposal`])
     // Encoding asks the catalog for everything that the contract would refuse: no setter, out of bounds, unknown subject.
-    target.catalog.encodeChange(target.deployment, ref, intent.to)
+    target.catalog.encodeChange(target.deployment, ref, intent.to, current)
     const key = keyOf({ parameter: ref.name, subject: ref.subject })
     if (seen.has(key)) throw new DraftRefusedError([`Found two changes of ${name}, allowed is one per proposal; keep the one that is meant`])
     seen.add(key)

@@ -122,8 +122,15 @@ export type ParameterCatalog = {
   encodeRead(deployment: Deployment, ref: ParameterRef): Call
   /** Raw value out of the getter's answer. */
   decodeRead(ref: ParameterRef, data: Hex): bigint
-  /** Calldata of the setter. Throws UnknownParameterError, NotSettableError, OutOfBoundsError, UnknownSubjectError. */
-  encodeChange(deployment: Deployment, ref: ParameterRef, value: bigint): Call
+  /** The parameters whose values decide another's bounds; none for most. */
+  boundedBy(deployment: Deployment, ref: ParameterRef): readonly ParameterRef[]
+  /**
+   * Calldata of the setter. Where bounds depend on other parameters, `valueOf` gives the values of `boundedBy` (null where
+   * it has none: `spec.bounds` then). Without it, bounds are the widest that any values allow, so that a change that was
+   * accepted encodes again without the chain.
+   * Throws UnknownParameterError, NotSettableError, OutOfBoundsError, UnknownSubjectError.
+   */
+  encodeChange(deployment: Deployment, ref: ParameterRef, value: bigint, valueOf?: (ref: ParameterRef) => bigint | null): Call
   /** The change that a call makes; null where the call is none of ours. `decodeChange(encodeChange(x)) = x`. */
   decodeChange(deployment: Deployment, call: Call): { ref: ParameterRef; value: bigint } | null
   /** Every parameter × subject of the deployment, whose value can be read (ACCOUNT scope excluded). */

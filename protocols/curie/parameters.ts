@@ -496,11 +496,15 @@ export const catalog: ParameterCatalog = {
     }
   },
 
-  encodeChange(deployment, ref, value) {
+  boundedBy: (deployment, ref) => (ref.name === 'mmRatioBuffer' ? [{ name: 'mmRatio', subject: lower(deployment.contracts.clearingHouse) }] : []),
+
+  encodeChange(deployment, ref, value, valueOf) {
     const row = rowOf(ref.name)
     const subject = checkedSubject(deployment, row, ref)
     if (row.spec.advisoryReason !== null) throw new NotSettableError({ parameter: ref.name, reason: row.spec.advisoryReason })
-    checkBounds(row.spec, value)
+    const [mmRatio] = catalog.boundedBy(deployment, ref)
+    const mmRatioE6 = mmRatio === undefined || valueOf === undefined ? 0n : valueOf(mmRatio)
+    checkBounds(row.spec, value, mmRatioE6 === null ? {} : { mmRatioE6 })
     const call = encodeSetter(deployment, row, subject, value)
     if (call === null) throw new InvariantError(`${ref.name} has neither a setter nor a reason for having none`)
     return call

@@ -178,9 +178,20 @@ describe('catalog', () => {
   test('error: refuses a value one beyond either bound, for every parameter', () => {
     for (const spec of settable) {
       const ref = { name: spec.name, subject: subjects[spec.scope]?.[0] ?? TRADER }
-      expect(() => catalog.encodeChange(optimism, ref, spec.bounds.max + 1n)).toThrow(OutOfBoundsError)
-      expect(() => catalog.encodeChange(optimism, ref, spec.bounds.min - 1n)).toThrow(OutOfBoundsError)
+      expect(() => catalog.encodeChange(optimism, ref, spec.bounds.max + 1n, () => null)).toThrow(OutOfBoundsError)
+      expect(() => catalog.encodeChange(optimism, ref, spec.bounds.min - 1n, () => null)).toThrow(OutOfBoundsError)
     }
+  })
+
+  test('behavior: bounds by another parameter are those of its value, and the widest where its value is not asked for', () => {
+    const ref = { name: 'mmRatioBuffer', subject: CLEARING_HOUSE } as const
+    const encode = (value: bigint, ...valueOf: ((ref: ParameterRef) => bigint | null)[]) => () => catalog.encodeChange(optimism, ref, value, ...valueOf)
+    const of = (mmRatioE6: bigint) => (asked: ParameterRef) => (asked.name === 'mmRatio' && asked.subject === CLEARING_HOUSE ? mmRatioE6 : null)
+    expect(catalog.boundedBy(optimism, ref)).toEqual([{ name: 'mmRatio', subject: CLEARING_HOUSE }])
+    expect(encode(900_001n, of(100_000n))).toThrow('Found 900001 for mmRatioBuffer, allowed is 0 to 900000 ')
+    expect(encode(950_001n, of(50_000n))).toThrow('allowed is 0 to 950000 ')
+    expect(encode(950_000n, of(50_000n))()).toEqual(encode(950_000n)())
+    expect(encode(1_000_001n)).toThrow('allowed is 0 to 1000000 ')
   })
 
   test('behavior: the buffer\'s largest value follows the maintenance margin', () => {
