@@ -20,7 +20,7 @@ import { batchFile } from './export.ts'
 import type { BatchFile } from './export.ts'
 import { lower, safeTxToJson } from './safe.ts'
 import { checkSignature } from './sign.ts'
-import { simulate } from './simulate.ts'
+import { readCurrent, simulate } from './simulate.ts'
 import { OPEN_STATES, canGo } from './state.ts'
 import type { ProposalState } from './state.ts'
 import { appendEvent, find, load, move, readIndexed, readValues, toDate } from './store.ts'
@@ -116,8 +116,9 @@ export function createProposals({ prisma, catalog, deployment, rpcUrl, stateDir,
         // One draft at a time per Safe: two would take the same nonce.
         await tx.$queryRaw`SELECT 1 FROM (SELECT pg_advisory_xact_lock(hashtextextended(${`proposals:${deployment.chainId}:${lower(safe.address)}`}, 0))) AS locked`
         const block = await readIndexed(tx)
-        const values = await readValues(tx, refs)
-        const changes = draftChanges(target, intents, (ref) => values.get(keyOf({ parameter: ref.name, subject: ref.subject }))?.value ?? null)
+        const asked = [...refs, ...refs.flatMap((ref) => catalog.boundedBy(deployment, ref))]
+        const values = await readCurrent(target, client, asked, await readValues(tx, asked), block)
+        const changes = draftChanges(target, intents, (ref) => values.get(keyOf({ parameter: ref.name, subject: ref.subject })) ?? null)
         const open = await find(tx, { chainId: deployment.chainId, safe: lower(safe.address), state: { in: [...OPEN_STATES] } })
         const faults = changes.flatMap((change) => {
           const other = open.find((each) => each.changes.some((theirs) => keyOf(theirs) === keyOf(change)))

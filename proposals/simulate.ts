@@ -1,14 +1,17 @@
 /** A batch tried out on a fork, through the Safe itself, with every parameter read before and after. */
+import type { PublicClient } from 'viem'
 import { createPublicClient, decodeErrorResult, http, numberToHex, parseAbi, parseEther, RpcRequestError, BaseError, BlockNotFoundError } from 'viem'
 import { UnavailableError } from '../core/errors.ts'
-import type { Address, Call, Hex } from '../protocols/adapter.ts'
+import type { Address, Call, Hex, ParameterRef } from '../protocols/adapter.ts'
 import { safeOf } from './build.ts'
 import type { Built } from './build.ts'
+import { keyOf } from './draft.ts'
 import type { Change, Target } from './draft.ts'
 import { openFork } from './fork.ts'
 import type { ForkClient } from './fork.ts'
 import { EXECUTION_SUCCESS_TOPIC, encodeExecution } from './safe.ts'
 import { preValidatedSignature } from './sign.ts'
+import type { IndexedBlock, IndexedValue } from './store.ts'
 
 export type CallResult = { readonly to: Address; readonly success: boolean; readonly gasUsed: string | null; readonly error: string | null }
 export type ParameterResult = { readonly name: string; readonly subject: Address; readonly before: string; readonly after: string; readonly expected: string }
@@ -32,13 +35,21 @@ const THRESHOLD_SLOT = numberToHex(4n, { size: 32 })
 const GAS = 20_000_000n
 const REVERT_ABI = parseAbi(['error Error(string)', 'error Panic(uint256)'])
 
-/** The raw value of a parameter by the protocol's own getter. */
-export async function readParameter({ catalog, deployment }: Target, client: { call: ForkClient['call'] }, change: { parameter: string; subject: Address }, blockNumber?: bigint): Promise<bigint> {
+/** The raw value of a parameter by the protocol's own getter, at the head or at a block of the chain. */
+export async function readParameter({ catalog, deployment }: Target, client: { call: ForkClient['call'] }, change: { parameter: string; subject: Address }, blockHash?: Hex): Promise<bigint> {
   const ref = { name: change.parameter, subject: change.subject }
   const read = catalog.encodeRead(deployment, ref)
-  const { data } = await client.call({ to: read.to, data: read.data, ...(blockNumber === undefined ? {} : { blockNumber }) })
+  const call = { to: read.to, data: read.data }
+  const { data } = await (blockHash === undefined ? client.call(call) : client.call({ ...call, blockHash }))
   if (data === undefined) throw new UnavailableError({ part: 'chain', found: `no answer for ${change.parameter} of ${change.subject} at ${read.to}`, action: 'check that the chain is the one that the deployment records' })
   return catalog.decodeRead(ref, data)
+}
+
+/** Values at the indexed block by `keyOf`: the index's own, and the getter's answer for those that no event has announced yet. */
+export async function readCurrent(target: Target, client: PublicClient, refs: readonly ParameterRef[], indexed: ReadonlyMap<string, IndexedValue>, block: IndexedBlock): Promise<ReadonlyMap<string, bigint>> {
+  const changes = refs.map((ref) => ({ parameter: ref.name, subject: ref.subject }))
+  const values = await Promise.all(changes.map(async (change) => [keyOf(change), indexed.get(keyOf(change))?.value ?? (await readParameter(target, client, change, block.hash))] as const))
+  return new Map(values)
 }
 
 /**

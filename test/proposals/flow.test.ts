@@ -125,6 +125,28 @@ describe('the way forward, on the real protocol and Safe', () => {
     expect(file.meta.description).toContain(drafted.safeTxHash)
   })
 
+  test("behavior: an account's threshold that no event has announced is drafted from the contract's own answer", async () => {
+    const subject = lower(owners[0]!.address)
+    expect(await prisma.parameter.count({ where: { name: 'whitelistedDebtThreshold' } })).toBe(0)
+    // An account without a threshold of its own has the general one (CollateralManager.getDebtThresholdByTrader).
+    const general = await onChain('debtThreshold', chain.deployment.contracts.clearingHouse)
+    const { id, changes } = await proposals.draft({ title: 'Its own threshold', changes: [{ parameter: 'whitelistedDebtThreshold', subject, to: general + 1n }] })
+    expect(changes).toMatchObject([{ subject, from: general, to: general + 1n }])
+    expect(await proposals.simulate(id)).toMatchObject({ state: 'SIMULATED', simulation: { parameters: [{ before: String(general), after: String(general + 1n) }] } })
+  })
+
+  test("behavior: the collateral buffer's largest value is 100 % less the maintenance margin as indexed", async () => {
+    const buffer = (to: bigint) => proposals.draft({ title: 'Buffer', changes: [{ parameter: 'mmRatioBuffer', to }] })
+    await expect(buffer(937_501n)).rejects.toThrow('Found 937501 for mmRatioBuffer, allowed is 0 to 937500 ')
+    await prisma.parameter.updateMany({ where: { name: 'mmRatio' }, data: { value: 100_000 } })
+    await expect(buffer(900_001n)).rejects.toThrow('Found 900001 for mmRatioBuffer, allowed is 0 to 900000 ')
+    await prisma.parameter.updateMany({ where: { name: 'mmRatio' }, data: { value: 50_000 } })
+    await expect(buffer(950_001n)).rejects.toThrow('Found 950001 for mmRatioBuffer, allowed is 0 to 950000 ')
+    const { id } = await buffer(950_000n)
+    // Derived again without the chain it stays what was drafted; the chain itself still has 6.25 % and refuses it.
+    expect(await proposals.simulate(id)).toMatchObject({ state: 'DRAFT', stateReason: 'Call 1 (mmRatioBuffer of protocol) fails: reverted with "CM_ICMR"' })
+  })
+
   test('behavior: proposals drafted after one another take one nonce each and are executed in that order', async () => {
     const first = await ready([band(70_000n)])
     const second = await ready([band(71_000n, chain.deployment.markets[1]!.symbol)])
