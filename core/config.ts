@@ -17,11 +17,10 @@ const port = z
   .transform(Number)
   .refine((value) => value >= 1 && value <= 65_535, { message: 'is not a port, allowed are the integers 1 to 65535' })
 
-/** Every key, its rule and what it is for. `.env.example` is held against this. */
+/** Every key, its rule and what it is for. A process asks for the keys that it reads, and `npm start` gives them to its parts. */
 export const CONFIG_SCHEMA = {
   DATABASE_URL: url(['postgresql:', 'postgres:']).describe('PostgreSQL database of the console'),
   GRAPH_NODE_URL: url(['http:', 'https:']).describe("graph-node's GraphQL endpoint of the subgraph"),
-  GRAPH_NODE_STATUS_URL: url(['http:', 'https:']).describe("graph-node's index-node endpoint (indexingStatuses)"),
   RPC_URL: url(['http:', 'https:']).describe("JSON-RPC endpoint of the chain that graph-node indexes"),
   NETWORK: z.enum(['devnet', 'optimism'], { errorMap: () => ({ message: 'is not a network, allowed are devnet and optimism' }) }).default('devnet').describe('network of networks.json'),
   API_HOST: z.string().min(1).default('127.0.0.1').describe('address that the API listens on'),

@@ -42,7 +42,6 @@ export function createStatus(options: { prisma: PrismaClient; chain: Chain; depl
       const { checkpoint } = database.value
       lastIndexed = checkpoint && { number: checkpoint.blockNumber, hash: checkpoint.blockHash, timestamp: checkpoint.blockTimestamp }
     }
-    const mirror = 'value' in database ? database.value.mirror : null
     const block = 'value' in head ? head.value : null
     const parts: PartStatus[] = [
       chainPart(head, deployment),
