@@ -1,6 +1,6 @@
 /** A run's inputs in the form that models take: statistics per feed, float64 amounts, alarms. Pure; computed once per run. */
 import { InvariantError } from '../../core/errors.ts'
-import { toFloat } from '../../core/units.ts'
+import { toE18, toFloat } from '../../core/units.ts'
 import {
   breakerLevel, dailyVolatility, poolImpact, priceBand, quantile, SampleTooSmallError, scaleVolatility, scenarioShortfall, shockOf, squareRootImpact, stressScenarios,
   type BreakerLevel, type Range, type ScenarioShortfall, type Shock, type StressAccount, type StressAsset, type StressScenario,
@@ -257,7 +257,7 @@ export function createContext(inputs: RunInputs): RunContext {
       return worst(markets.map(named))
     },
     openInterest: markets.reduce((sum, m) => sum + m.openInterest, 0),
-    fundCapacity: inputs.fund === null ? null : toFloat(BigInt(inputs.fund.walletBalance), inputs.settlement.decimals) + e18(inputs.fund.vaultBalanceE18),
+    fundCapacity: inputs.fund === null ? null : toFloat(fundCapacityE18(inputs.fund, inputs.settlement.decimals), 18),
     shortfalls: () => (shortfallsCache ??= known(() => allShortfalls(context))),
   }
   return context
@@ -266,6 +266,9 @@ export function createContext(inputs: RunInputs): RunContext {
 /** A band from its data; the tick cap and the alarm limit take the same one. */
 export const bandFrom = (data: Omit<BandData, 'confidence'>): ReturnType<typeof priceBand> =>
   priceBand({ sigma5Min: data.sigma5Min, k: data.k, floor: data.floor, usualSpread: data.spread === null ? 0 : data.spread * data.spreadFactor })
+
+/** What the insurance fund can pay, E18: its wallet, what is on the way from there to the vault, and its account in the vault (InsuranceFund.getInsuranceFundCapacity). */
+export const fundCapacityE18 = (fund: NonNullable<RunInputs['fund']>, settlementDecimals: number): bigint => toE18(BigInt(fund.walletBalance) + BigInt(fund.inTransit), settlementDecimals) + BigInt(fund.vaultBalanceE18)
 
 /** A shortage that was kept, named for one subject. */
 const shortageOf = ({ shortage }: SampleTooSmallError, what: string): SampleTooSmallError => new SampleTooSmallError({ ...shortage, statistic: `${shortage.statistic} of ${what}` })

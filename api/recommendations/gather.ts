@@ -56,7 +56,7 @@ export async function gather(tx: Tx, block: MirroredBlock, options: GatherOption
 
   const fund = await tx.insuranceFund.findFirst({ where: { protocolId }, orderBy: { id: 'asc' } })
   return {
-    version: '1',
+    version: '2',
     protocol: protocol.name,
     network: deployment.network,
     settlement: { symbol: deployment.settlementToken.symbol, decimals: deployment.settlementToken.decimals },
@@ -83,7 +83,7 @@ export async function gather(tx: Tx, block: MirroredBlock, options: GatherOption
     }),
     collaterals: collaterals.map((c): CollateralInput => ({ id: c.id, symbol: c.symbol, decimals: c.decimals, oracle: oracleOf(c.feed), totalBalance: c.totalBalance.toFixed(0) })),
     accounts: await accountsOf(tx, protocolId, fund?.id ?? ''),
-    fund: fund === null ? null : { walletBalance: fund.walletBalance.toFixed(0), vaultBalanceE18: fund.vaultBalanceE18.toFixed(0) },
+    fund: fund === null ? null : { walletBalance: fund.walletBalance.toFixed(0), inTransit: fund.inTransit.toFixed(0), vaultBalanceE18: fund.vaultBalanceE18.toFixed(0) },
     parameters: await parametersOf(tx, block, options, new Map([...markets, ...collaterals].map((s) => [s.id, s.symbol]))),
   }
 }

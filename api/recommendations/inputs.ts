@@ -62,7 +62,7 @@ export type ParameterInput = {
 
 /** Everything that a run computes from. Raw amounts are decimal strings. Arrays are in a defined order. */
 export type RunInputs = {
-  readonly version: '1'
+  readonly version: '2'
   readonly protocol: string
   readonly network: string
   readonly settlement: { readonly symbol: string; readonly decimals: number }
@@ -73,7 +73,8 @@ export type RunInputs = {
   readonly markets: readonly MarketInput[]
   readonly collaterals: readonly CollateralInput[]
   readonly accounts: readonly AccountInput[]
-  readonly fund: { readonly walletBalance: string; readonly vaultBalanceE18: string } | null
+  /** Settlement decimals: in the fund's wallet, and left it for the vault that has not credited it yet. E18: its account in the vault. */
+  readonly fund: { readonly walletBalance: string; readonly inTransit: string; readonly vaultBalanceE18: string } | null
   /** Current values of the parameters that models speak of, and of those that they need. */
   readonly parameters: readonly ParameterInput[]
 }

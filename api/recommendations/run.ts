@@ -163,8 +163,9 @@ export function recompute(inputs: RecommendationInputs): RecommendationContent {
   }
 }
 
-/** All recommendations of a run from its stored inputs, ordered by parameter, then by the subject's order in the inputs. */
+/** All recommendations of a run from its stored inputs, ordered by parameter, then by the subject's order in the inputs. Throws BadInputError for inputs of another version. */
 export function recomputeRun(inputs: RunInputs): readonly RecommendationContent[] {
+  if (inputs.version !== '2') throw new BadInputError(`Found run inputs of version ${String(inputs.version)}, allowed is 2; recompute with the version that made them`)
   const context = createContext(inputs)
   const out: RecommendationContent[] = []
   for (const model of models()) {

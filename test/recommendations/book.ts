@@ -46,7 +46,7 @@ export function book(): RunInputs {
   const oracle = (feed: string, price: number) => ({ feed, priceE18: e18(price), priceTimestampSec: AS_OF_SEC - 600, freezeReason: 0, fallback: false })
   const spreadsE6 = normals(400, 5).map((z) => Math.round(Math.abs(z) * 2_000))
   return {
-    version: '1',
+    version: '2',
     protocol: 'curie',
     network: 'devnet',
     settlement: { symbol: 'USDC', decimals: 6 },
@@ -73,7 +73,7 @@ export function book(): RunInputs {
       { id: '0xa3', settlementBalance: '-5000000000', owedRealizedPnlE18: '0', positions: [{ market: OP, sizeE18: e18(100_000), openNotionalE18: `-${e18(199_000)}` }], collaterals: [{ asset: WETH, amount: e18(20) }] },
       { id: '0xm1', settlementBalance: '2000000000000', owedRealizedPnlE18: '0', positions: [], collaterals: [] },
     ],
-    fund: { walletBalance: '40000000000', vaultBalanceE18: e18(10_000) },
+    fund: { walletBalance: '40000000000', inTransit: '0', vaultBalanceE18: e18(10_000) },
     parameters: [
       parameter('collateralRatio', WETH, 850_000n),
       parameter('discountRatio', WETH, 50_000n),

@@ -62,7 +62,7 @@ async function fill(db: PrismaClient): Promise<void> {
     for (const p of a.positions) await db.position.create({ data: { id: `${a.id}-${p.market}`, accountId: a.id, marketId: p.market, sizeE18: p.sizeE18, rawSizeE18: p.sizeE18, openNotionalE18: p.openNotionalE18, realizedPnlE18: 0, fundingPaidE18: 0, openRangeCount: 0, ...born } })
     for (const c of a.collaterals) await db.collateralBalance.create({ data: { id: `${a.id}-${c.asset}`, accountId: a.id, assetId: c.asset, amount: c.amount, ...at } })
   }
-  await db.insuranceFund.create({ data: { id: '0xf', protocolId: PROTOCOL, walletBalance: '40000000000', vaultBalanceE18: '10000000000000000000000', inTransit: 0, inflowE18: 0, outflowE18: 0, badDebtE18: 0, ...at } })
+  await db.insuranceFund.create({ data: { id: '0xf', protocolId: PROTOCOL, walletBalance: '40000000000', vaultBalanceE18: '10000000000000000000000', inTransit: '2500000', inflowE18: 0, outflowE18: 0, badDebtE18: 0, ...at } })
   for (const p of inputs.parameters) await db.parameter.create({ data: { id: `${p.name}-${p.subject}`, protocolId: PROTOCOL, name: p.name, scope: p.scope, subject: p.subject, contract: '0x', value: p.current, source: 'EVENT', changeCount: 0, ...at } })
   await step(db, 5_000n, AS_OF_SEC + 10)
 }
@@ -107,6 +107,10 @@ describe('recommendations over the mirror', () => {
       expect(market.feesE18).toBe('120000000000000000000')
       expect(market.spreadsE6).toHaveLength(120)
     }
+  })
+
+  test('behavior: the fund is gathered with what is on the way to the vault', async () => {
+    expect(runInputsOf(await prisma.recommendationRun.findFirstOrThrow()).fund).toEqual({ walletBalance: '40000000000', inTransit: '2500000', vaultBalanceE18: '10000000000000000000000' })
   })
 
   test('behavior: a quiet block stores no second run', async () => {

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { BadInputError } from '../../core/errors.ts'
 import { accountUnder } from '../../api/risk/index.ts'
 import { canonicalJson, DEFAULT_POLICY, digestOf, models, mostUrgentSettable, recompute, recomputeRun, type RecommendationContent } from '../../api/recommendations/index.ts'
-import { createContext, stressAccounts, stressAssetOf } from '../../api/recommendations/context.ts'
+import { createContext, fundCapacityE18, stressAccounts, stressAssetOf } from '../../api/recommendations/context.ts'
 import { formatRaw, percent } from '../../api/recommendations/format.ts'
 import { modelOf } from '../../api/recommendations/model.ts'
 import { seriesOf, spreadsOf, swapsOf } from '../../api/recommendations/gather.ts'
@@ -298,6 +298,20 @@ describe('most urgent', () => {
     const r = (urgency: number, parameter: string, subject: string, more: object = {}) => ({ urgency, parameter, subject, settable: true, direction: 'TIGHTEN', ...more })
     expect(mostUrgentSettable([r(5, 'b', '1'), r(9, 'b', '2'), r(9, 'a', '3'), r(9, 'a', '2'), r(99, 'a', '1', { settable: false }), r(99, 'a', '0', { direction: 'HOLD' })])).toMatchObject({ parameter: 'a', subject: '2' })
     expect(mostUrgentSettable([])).toBeNull()
+  })
+})
+
+describe('insurance fund', () => {
+  test('behavior: what is on the way from the wallet to the vault is counted, by hand', () => {
+    // 40,000 − 7.5 + 7.5 in USDC with 6 decimals, and 10,000 in the vault.
+    const fund = { walletBalance: '39992500000', inTransit: '7500000', vaultBalanceE18: '10000000000000000000001' }
+    expect(fundCapacityE18(fund, 6)).toBe(50_000_000000000000000001n)
+    const capacity = (change: object): string | undefined => find(recomputeRun({ ...book(), fund: { ...fund, ...change } }), 'distributionThreshold', PROTOCOL).evidence.find((e) => e.label === 'Fund now')?.value
+    expect(capacity({})).toBe('50,000 USDC')
+    expect(capacity({ inTransit: '1007500000' })).toBe('51,000 USDC')
+  })
+  test('error: refuses run inputs of another version', () => {
+    expect(() => recomputeRun({ ...book(), version: '1' } as unknown as RunInputs)).toThrow('Found run inputs of version 1, allowed is 2')
   })
 })
 

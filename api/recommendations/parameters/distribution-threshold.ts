@@ -64,7 +64,7 @@ register<FundData>({
         { label: 'Cover-2', value: money(result.cover2, symbol), unit: symbol, source: 'two largest losses of one scenario' },
         { label: 'Expected shortfall', value: money(result.expectedShortfall, symbol), unit: symbol, source: 'mean of the worst quarter of the scenarios' },
         { label: `${percent(data.kappa)} of open interest`, value: money(result.openInterestTerm, symbol), unit: symbol, source: 'policy, larger side of each market at the index price' },
-        { label: 'Fund now', value: data.capacity === null ? 'unknown' : money(data.capacity, symbol), unit: symbol, source: 'wallet and vault balance' },
+        { label: 'Fund now', value: data.capacity === null ? 'unknown' : money(data.capacity, symbol), unit: symbol, source: 'wallet and vault balance, what is on the way between them included' },
         { label: 'Decided by', value: result.binding, unit: '', source: 'the largest of the three' },
         { label: 'Approximated', value: 'index price for mark price; no liquidation during the shock', unit: '', source: 'unsettled funding and uncollected maker fees are left out' },
       ],

@@ -9,7 +9,7 @@ type Data = FundData & { readonly symbol: string; readonly share: number; readon
 register<Data>({
   parameter: 'insuranceFundFeeRatio',
   model: 'fund-filling',
-  version: '1',
+  version: '2',
   tightWay: 'up',
   prepare: (context, parameter) => {
     const facts = context.market(parameter.subject)
@@ -33,7 +33,7 @@ register<Data>({
           : `the fund lacks ${money(target - capacity, symbol)}; ${data.symbol}’s part of ${percent(data.share)} in ${count(data.days)} days of fees at ${money(data.feesPerDay, symbol)} a day asks for a share of ${ratio < 1 ? percent(ratio) : 'more than 100 %'}`,
       evidence: [
         { label: 'Fund target', value: money(target, symbol), unit: symbol, source: 'as for distributionThreshold' },
-        { label: 'Fund now', value: money(capacity, symbol), unit: symbol, source: 'wallet and vault balance' },
+        { label: 'Fund now', value: money(capacity, symbol), unit: symbol, source: 'wallet and vault balance, what is on the way between them included' },
         { label: 'Market’s part of the gap', value: percent(data.share), unit: 'of gap', source: 'its share of open interest' },
         { label: 'Trading fees', value: money(data.feesPerDay, symbol), unit: `${symbol} per day`, source: 'mean over the window' },
         { label: 'Time to fill', value: count(data.days), unit: 'days', source: 'policy' },
