@@ -1,6 +1,6 @@
 /** A batch tried out on a fork, through the Safe itself, with every parameter read before and after. */
 import type { PublicClient } from 'viem'
-import { createPublicClient, decodeErrorResult, http, numberToHex, parseAbi, parseEther, RpcRequestError, BaseError, BlockNotFoundError } from 'viem'
+import { createPublicClient, decodeErrorResult, http, LimitExceededRpcError, numberToHex, parseAbi, parseEther, RpcRequestError, BaseError, BlockNotFoundError } from 'viem'
 import { UnavailableError } from '../core/errors.ts'
 import type { Address, Call, Hex, ParameterRef } from '../protocols/adapter.ts'
 import { safeOf } from './build.ts'
@@ -45,9 +45,29 @@ export async function readParameter({ catalog, deployment }: Target, client: { c
   return catalog.decodeRead(ref, data)
 }
 
+/**
+ * Throws UnavailableError where the chain has the block but not its state any more: a node without an archive keeps the
+ * state of its last 128 blocks or so. Errors of other kinds (no connection, a rate limit) pass through as they are.
+ */
+export async function assertStateKept(target: Target, client: PublicClient, block: bigint): Promise<void> {
+  try {
+    await client.getBalance({ address: safeOf(target.deployment).address, blockNumber: block })
+  } catch (error) {
+    const refused = error instanceof BaseError && error.walk((each) => each instanceof RpcRequestError) !== null && error.walk((each) => each instanceof LimitExceededRpcError) === null
+    const head = refused ? await client.getBlockNumber({ cacheTime: 0 }) : 0n
+    if (head <= block) throw error
+    throw new UnavailableError({
+      part: 'chain',
+      found: `the state of indexed block ${block} is gone: the head is ${head}, and this node keeps the states of its last blocks alone`,
+      action: 'wait for the index to catch up and try again, or name an RPC that keeps older states',
+    })
+  }
+}
+
 /** Values at the indexed block by `keyOf`: the index's own, and the getter's answer for those that no event has announced yet. */
 export async function readCurrent(target: Target, client: PublicClient, refs: readonly ParameterRef[], indexed: ReadonlyMap<string, IndexedValue>, block: IndexedBlock): Promise<ReadonlyMap<string, bigint>> {
   const changes = refs.map((ref) => ({ parameter: ref.name, subject: ref.subject }))
+  if (changes.some((change) => !indexed.has(keyOf(change)))) await assertStateKept(target, client, block.number)
   const values = await Promise.all(changes.map(async (change) => [keyOf(change), indexed.get(keyOf(change))?.value ?? (await readParameter(target, client, change, block.hash))] as const))
   return new Map(values)
 }
@@ -71,6 +91,7 @@ export async function simulate(target: Target, changes: readonly Change[], built
   if (pinned.hash !== options.block.hash) {
     throw new UnavailableError({ part: 'mirror', found: `block ${options.block.number} is ${options.block.hash} in the index and ${pinned.hash} on chain`, action: 'wait for the index to follow the reorganisation, and simulate again' })
   }
+  await assertStateKept(target, upstream, pinned.number)
   const fork = await openFork({ rpcUrl: options.rpcUrl, blockNumber: options.block.number, chainId: deployment.chainId, stateDir: options.stateDir })
   try {
     const { client } = fork
@@ -111,6 +132,8 @@ export async function simulate(target: Target, changes: readonly Change[], built
     const failure = failureOf(changes, before, after, results, executed)
     return { block: pinned.number.toString(), blockHash: pinned.hash, success: failure === null, failure, gasUsed: executed ? receipt.gasUsed.toString() : null, results, parameters }
   } catch (error) {
+    // A block at the edge may be forgotten while the fork still asks for its state.
+    if (error instanceof BaseError) await assertStateKept(target, upstream, pinned.number)
     if (error instanceof BaseError) throw new UnavailableError({ part: 'fork', found: error.shortMessage, action: 'check that the chain answers at that block, and simulate again' })
     throw error
   } finally {

@@ -3,6 +3,7 @@ import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { createLogger } from '../../core/log.ts'
+import { KEPT_STATES } from '../../devnet/anvil.ts'
 import { createPrisma } from '../../prisma/client.ts'
 import type { PrismaClient } from '../../prisma/client.ts'
 import { createProposals, signWithKey } from '../../proposals/index.ts'
@@ -348,5 +349,22 @@ describe('tracking', () => {
     await chain.rpc.call('evm_mine')
     expect(await proposals.track()).toMatchObject([{ from: 'EXECUTED', to: 'READY' }])
     expect((await proposals.execute(proposal.id, executor)).state).toBe('EXECUTED')
+  })
+})
+
+// Last: it moves the chain far away from where the tests above begin.
+describe('a chain that forgets', () => {
+  test('error: a block whose state is gone is said in one sentence, to simulate at and to read at', async () => {
+    const { id } = await proposals.draft({ title: 'Band', changes: [band(70_000n)] })
+    const { number } = await chain.client.getBlock()
+    await chain.rpc.call('anvil_mine', ['0x1'])
+    expect((await proposals.simulate(id)).state).toBe('SIMULATED')
+    for (let block = 0; block < KEPT_STATES + 2; block++) await chain.rpc.call('evm_mine')
+    const sentence = new RegExp(`^chain: the state of indexed block ${number} is gone: the head is ${number + BigInt(KEPT_STATES) + 3n}, and .+; wait for the index to catch up and try again, or name an RPC that keeps older states$`)
+    await expect(proposals.simulate(id)).rejects.toThrow(sentence)
+    await expect(proposals.draft({ title: 'Unseen', changes: [{ parameter: 'whitelistedDebtThreshold', subject: owners[0]!.address, to: 5n }] })).rejects.toThrow(sentence)
+    // Once the index stands on a block that is kept, the same proposal simulates.
+    await mirrorChain(prisma, chain)
+    expect((await proposals.simulate(id)).state).toBe('SIMULATED')
   })
 })
