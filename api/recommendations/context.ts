@@ -1,6 +1,7 @@
 /** A run's inputs in the form that models take: statistics per feed, float64 amounts, alarms. Pure; computed once per run. */
 import { InvariantError } from '../../core/errors.ts'
 import { toE18, toFloat } from '../../core/units.ts'
+import { priceOfSqrtX96 } from '../../protocols/curie/uniswap-v3.ts'
 import {
   breakerLevel, dailyVolatility, poolImpact, priceBand, quantile, SampleTooSmallError, scaleVolatility, scenarioShortfall, shockOf, squareRootImpact, stressScenarios,
   type BreakerLevel, type Range, type ScenarioShortfall, type Shock, type StressAccount, type StressAsset, type StressScenario,
@@ -145,8 +146,7 @@ export function createContext(inputs: RunInputs): RunContext {
   const markets = inputs.markets.map((input): MarketFacts => {
     const priceE18 = input.heldPriceE18 ?? input.oracle?.priceE18
     const indexPrice = priceE18 === undefined ? null : e18(priceE18)
-    const root = input.sqrtPriceX96 === null ? null : Number(BigInt(input.sqrtPriceX96)) / 2 ** 96
-    const deviation = root === null || indexPrice === null ? null : Math.abs((root * root) / indexPrice - 1)
+    const deviation = input.sqrtPriceX96 === null || indexPrice === null ? null : Math.abs(toFloat(priceOfSqrtX96(BigInt(input.sqrtPriceX96)), 18) / indexPrice - 1)
     const band = bandOf(input).value
     const notionals: number[] = []
     if (indexPrice !== null) {

@@ -3,6 +3,7 @@ import { InvariantError } from '../../core/errors.ts'
 import { abs } from '../../core/units.ts'
 import type { Prisma } from '../../prisma/client.ts'
 import type { Address, Deployment, ParameterRef, ParameterSpec, Protocol } from '../../protocols/adapter.ts'
+import { priceOfSqrtX96 } from '../../protocols/curie/uniswap-v3.ts'
 import type { MirroredBlock } from '../mirror/read.ts'
 import type { AccountInput, CollateralInput, MarketInput, OracleInput, ParameterInput, RangeInput, RunInputs, SeriesInput } from './inputs.ts'
 import { models } from './model.ts'
@@ -149,8 +150,7 @@ export function spreadsOf(
   for (const trade of trades) {
     for (let u = updates[next]; u !== undefined && (u.blockNumber < trade.blockNumber || (u.blockNumber === trade.blockNumber && u.logIndex < trade.logIndex)); u = updates[++next]) indexE18 = BigInt(u.priceE18)
     if (trade.sqrtPriceAfterX96 === null || indexE18 === null) continue
-    const root = BigInt(trade.sqrtPriceAfterX96)
-    const marketE18 = (root * root * 10n ** 18n) >> 192n
+    const marketE18 = priceOfSqrtX96(BigInt(trade.sqrtPriceAfterX96))
     spreads.push(Number((abs(marketE18 - indexE18) * 1_000_000n) / indexE18))
   }
   return spreads

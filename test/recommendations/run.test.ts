@@ -340,6 +340,10 @@ describe('gathering', () => {
     expect(spreads).toHaveLength(2)
     expect(spreads[0]).toBeGreaterThanOrEqual(9_998)
     expect(spreads[0]).toBeLessThanOrEqual(10_000)
+    // As the contract rounds: ⌊⌊s²/2⁹⁶⌋·10¹⁸/2⁹⁶⌋. (2⁹⁶ + 2⁹⁴)² = 1.5625 · 2¹⁹², 562,500 above 1.
+    expect(spreadsOf([{ blockNumber: 2n, logIndex: 1, sqrtPriceAfterX96: (2n ** 96n + 2n ** 94n).toString() }], [update(1n, 0, 10n ** 18n)])).toEqual([562_500])
+    // (2⁷²)²/2¹⁹² · 10¹⁸ = 3,552.7 wei, truncated: nothing off an index of 3,552 wei.
+    expect(spreadsOf([{ blockNumber: 2n, logIndex: 1, sqrtPriceAfterX96: (2n ** 72n).toString() }], [update(1n, 0, 3_552n)])).toEqual([0])
     expect(spreads[1]).toBeGreaterThanOrEqual(9_999)
     expect(spreads[1]).toBeLessThanOrEqual(10_002)
   })
