@@ -231,7 +231,7 @@ function Recommendations({ all }: { all: readonly Recommendation[] }) {
   return (
     <Panel id="recommendations" title="Recommendations" note={all.length ? `${act.length} to change, ${hold.length} to hold` : undefined}>
       {all.length === 0 && <p className="empty">No run has finished yet. The first follows the first indexed block; “recommendations” in the bar above says how it stands.</p>}
-      {all.length > 0 && act.length === 0 && <p className="empty">Nothing to change: every parameter is within its model’s deadband.</p>}
+      {all.length > 0 && act.length === 0 && <p className="empty">Nothing to change now; each card below says why.</p>}
       <ul className="cards">{act.map((one) => <RecommendationCard key={one.id} one={one} />)}</ul>
       {hold.length > 0 && (
         <details className="more">

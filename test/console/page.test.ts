@@ -165,6 +165,24 @@ inBrowser('console', () => {
     }
   }, 30_000)
 
+  test('behavior: where all is held, it claims no reason that holds for all', async () => {
+    const held = createPrisma(await postgres.freshDatabase())
+    await seed(held)
+    await held.recommendation.updateMany({ data: { direction: 'HOLD', reason: 'Unknown: the sample is too small' } })
+    const own = await serve(held)
+    try {
+      await visit(own.url, {}, async (page) => {
+        await page.getByText('2 to hold', { exact: true }).waitFor()
+        const text = await page.locator('#recommendations').innerText()
+        expect(text).toContain('Nothing to change now; each card below says why.')
+        expect(text).not.toContain('deadband')
+      })
+    } finally {
+      await own.close()
+      await held.$disconnect()
+    }
+  }, 30_000)
+
   test('behavior: the query page runs a query and shows the schema, without the internet', async () => {
     await visit(`${server.url}/graphql`, {}, async (page) => {
       await page.locator('.docs .field').first().waitFor()
