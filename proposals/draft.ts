@@ -1,6 +1,6 @@
 /** Intent → changes → calls: what a person wants, made exact and refused where it cannot be meant. Pure: no network, no database. */
 import { isAddress } from 'viem'
-import { BulwarkError } from '../core/errors.ts'
+import { BadInputError, BulwarkError } from '../core/errors.ts'
 import { UnknownSubjectError } from '../protocols/adapter.ts'
 import type { Address, Call, Deployment, ParameterCatalog, ParameterRef, ParameterSpec, Scope } from '../protocols/adapter.ts'
 import { DraftRefusedError } from './errors.ts'
@@ -20,10 +20,32 @@ export type Change = {
   readonly to: bigint
 }
 
+/** As stored: integers as decimal strings. */
 export type ChangeJson = Omit<Change, 'from' | 'to'> & { readonly from: string; readonly to: string }
 
 /** The protocol being proposed to, in the words of its adapter. */
 export type Target = { readonly catalog: ParameterCatalog; readonly deployment: Deployment }
+
+const TITLE_MAX = 200
+/** More than a person can check before signing is not one decision. */
+const CHANGES_MAX = 50
+
+/** The title without space around it. Throws BadInputError unless it is one line of 1 to 200 characters. */
+export function checkedTitle(title: string): string {
+  const trimmed = title.trim()
+  if (trimmed === '' || trimmed.length > TITLE_MAX) throw new BadInputError(`Found a title of ${trimmed.length} characters, allowed are 1 to ${TITLE_MAX}; say in a few words what the proposal does`)
+  const control = /[\p{Cc}\p{Zl}\p{Zp}]/u.exec(trimmed)?.[0]
+  if (control !== undefined) {
+    throw new BadInputError(`Found character U+${control.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')} in the title, allowed is a single line without control characters; write it in one line`)
+  }
+  return trimmed
+}
+
+/** Throws DraftRefusedError unless a draft has 1 to 50 changes. */
+export function assertCount(changes: number): void {
+  if (changes === 0) throw new DraftRefusedError(['Found a draft without changes, allowed is one or more; name recommendations or changes'])
+  if (changes > CHANGES_MAX) throw new DraftRefusedError([`Found a draft of ${changes} changes, allowed are at most ${CHANGES_MAX}; split it into several proposals`])
+}
 
 /** One parameter of one subject as a key: equal for what is the same on chain. */
 export const keyOf = (change: { parameter: string; subject: string }): string => `${change.parameter}:${change.subject.toLowerCase()}`
@@ -58,7 +80,7 @@ export function labelOf(deployment: Deployment, scope: Scope, subject: Address):
 
 /** The parameters that a draft touches, for reading their current values. Throws DraftRefusedError with every fault found. */
 export function refsOf(target: Target, intents: readonly Intent[]): readonly ParameterRef[] {
-  if (intents.length === 0) throw new DraftRefusedError(['Found a draft without changes, allowed is one or more; name recommendations or changes'])
+  assertCount(intents.length)
   return collect(intents, (intent) => {
     const spec = target.catalog.find(intent.parameter)
     return { name: spec.name, subject: resolveSubject(target, spec, intent.subject) }

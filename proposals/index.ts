@@ -12,7 +12,7 @@ import type { Logger } from '../core/log.ts'
 import { BadInputError, UnavailableError } from '../core/errors.ts'
 import type { Address, Deployment, Hex, ParameterCatalog } from '../protocols/adapter.ts'
 import { build, crossCheck, readRecordedSafe, readSafe, safeOf, verify } from './build.ts'
-import { changeToJson, draftChanges, keyOf, refsOf } from './draft.ts'
+import { assertCount, changeToJson, checkedTitle, draftChanges, keyOf, refsOf } from './draft.ts'
 import type { Intent } from './draft.ts'
 import { DraftRefusedError, StaleProposalError, WrongStateError } from './errors.ts'
 import { execute } from './execute.ts'
@@ -28,7 +28,7 @@ import type { ProposalRecord } from './store.ts'
 import { outdated, track } from './track.ts'
 import type { Tracked } from './track.ts'
 
-export type { Change, Intent, Target } from './draft.ts'
+export type { Change, ChangeJson, Intent, Target } from './draft.ts'
 export type { ProposalRecord } from './store.ts'
 export type { ProposalState } from './state.ts'
 export type { SafeTx, SafeTxHashes } from './safe.ts'
@@ -43,11 +43,11 @@ export { build, verify } from './build.ts'
 /** 3 days. */
 const DEFAULT_VALID_FOR_SEC = 259_200
 const VALID_FOR_SEC = { min: 60, max: 90 * 86_400 }
-const TITLE_MAX = 200
 
 export type DraftInput = {
+  /** One line of 1 to 200 characters. */
   readonly title: string
-  /** Recommendations whose values are proposed. */
+  /** Recommendations whose values are proposed; with `changes` at most 50. */
   readonly recommendationIds?: readonly string[]
   readonly changes?: readonly Intent[]
   /** Chain time that signers have, s. Default 3 days. */
@@ -102,12 +102,12 @@ export function createProposals({ prisma, catalog, deployment, rpcUrl, stateDir,
 
   async function draft(input: DraftInput): Promise<ProposalRecord> {
     const safe = safeOf(deployment)
-    const title = input.title.trim()
-    if (title === '' || title.length > TITLE_MAX) throw new BadInputError(`Found a title of ${title.length} characters, allowed are 1 to ${TITLE_MAX}; say in a few words what the proposal does`)
+    const title = checkedTitle(input.title)
     const validForSec = input.validForSec ?? DEFAULT_VALID_FOR_SEC
     if (!Number.isInteger(validForSec) || validForSec < VALID_FOR_SEC.min || validForSec > VALID_FOR_SEC.max) {
       throw new BadInputError(`Found validForSec ${validForSec}, allowed are whole seconds from ${VALID_FOR_SEC.min} to ${VALID_FOR_SEC.max}; choose how long signers need`)
     }
+    assertCount((input.recommendationIds?.length ?? 0) + (input.changes?.length ?? 0))
     const intents = [...(await intentsOf(input.recommendationIds ?? [])), ...(input.changes ?? [])]
     const refs = refsOf(target, intents)
     const onChain = await readRecordedSafe(client, deployment)

@@ -3,11 +3,12 @@ import fc from 'fast-check'
 import { devnet as deployment, optimism } from '../../protocols/curie/deployments.ts'
 import { catalog } from '../../protocols/curie/parameters.ts'
 import { build, verify } from '../../proposals/build.ts'
-import { callsOf, changeFromJson, changeToJson, draftChanges, refsOf } from '../../proposals/draft.ts'
+import { callsOf, changeFromJson, changeToJson, checkedTitle, draftChanges, refsOf } from '../../proposals/draft.ts'
 import type { Intent } from '../../proposals/draft.ts'
 
 const target = { catalog, deployment }
-const draft = (intents: readonly Intent[], current: bigint | null = 1n) => draftChanges(target, intents, () => current)
+// The maintenance margin, by which another parameter is bounded, is that of every deployment.
+const draft = (intents: readonly Intent[], current: bigint | null = 1n) => draftChanges(target, intents, (ref) => (ref.name === 'mmRatio' ? 62_500n : current))
 const market = deployment.markets[0]!
 const settable = catalog.specs.filter((spec) => spec.setter !== null && !spec.irreversible && spec.scope !== 'ACCOUNT')
 
@@ -39,6 +40,7 @@ describe('draft', () => {
 
   test.each<[string, readonly Intent[], RegExp]>([
     ['nothing', [], /^Found a draft without changes, allowed is one or more; /],
+    ['51 changes', Array.from({ length: 51 }, () => ({ parameter: 'nope', to: 1n })), /^Found a draft of 51 changes, allowed are at most 50; split it into several proposals$/],
     ['an unknown parameter', [{ parameter: 'nope', to: 1n }], /^Found parameter "nope", allowed are .+; take one of these$/],
     ['a parameter without a setter', [{ parameter: 'imRatio', to: 2n }], /^imRatio has no setter: .+; propose an upgrade instead$/],
     ['a ratio above 100 %', [{ parameter: 'liquidationPenaltyRatio', to: 1_000_001n }], /^Found 1000001 for liquidationPenaltyRatio, allowed is 0 to 1000000 /],
@@ -57,6 +59,22 @@ describe('draft', () => {
       expect(() => draft([{ parameter: spec.name, subject, to: spec.bounds.max }], 0n)).toThrow(/which the chain cannot take back|has no setter/)
     }
     expect(() => draft([{ parameter: 'liquidationPenaltyRatio', to: 2n }], null)).toThrow(/^Found no current value of liquidationPenaltyRatio of protocol in the index, /)
+  })
+
+  test('behavior: 50 changes are not too many', () => {
+    const accounts = Array.from({ length: 50 }, (_, i) => `0x${(i + 1).toString(16).padStart(40, '0')}`)
+    expect(draft(accounts.map((subject) => ({ parameter: 'whitelistedDebtThreshold', subject, to: 2n })))).toHaveLength(50)
+  })
+
+  test('behavior: a title is one line of 1 to 200 characters, without the space around it', () => {
+    expect(checkedTitle(' Tighten the band – vETH \n')).toBe('Tighten the band – vETH')
+    expect(checkedTitle('x'.repeat(200))).toHaveLength(200)
+    expect(() => checkedTitle(' \n ')).toThrow('Found a title of 0 characters, allowed are 1 to 200; ')
+    expect(() => checkedTitle('x'.repeat(201))).toThrow('Found a title of 201 characters, allowed are 1 to 200; ')
+  })
+
+  test.each([['0000', 0x0], ['0009', 0x9], ['000A', 0xa], ['000D', 0xd], ['001B', 0x1b], ['0085', 0x85], ['2028', 0x2028]])('error: refuses a title with character U+%s', (name, code) => {
+    expect(() => checkedTitle(`Tighten${String.fromCharCode(code)}the band`)).toThrow(`Found character U+${name} in the title, allowed is a single line without control characters; write it in one line`)
   })
 
   test('error: names every fault at once', () => {
