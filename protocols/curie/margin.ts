@@ -261,7 +261,7 @@ export function liquidatableSize(p: { sizeE18: bigint; valueE18: bigint; account
  * ratio = mmRatio gives the liquidation price; ratio = 0 the bankruptcy price. Rounded down for a long and up for a
  * short. null where no positive price does it. Closed form of Vault.getAccountValue = getMarginRequirementForLiquidation.
  */
-export function priceWhereMarginIs(p: { sizeE18: bigint; markPriceE18: bigint; accountValueE18: bigint; otherAbsPositionValueE18: bigint; ratioE6: bigint }): bigint | null {
+function priceWhereMarginIs(p: { sizeE18: bigint; markPriceE18: bigint; accountValueE18: bigint; otherAbsPositionValueE18: bigint; ratioE6: bigint }): bigint | null {
   if (p.sizeE18 === 0n) return null
   // All amounts times 1e18 · 1e6, so that one division remains.
   const fixedE42 = (p.accountValueE18 * E18 - p.sizeE18 * p.markPriceE18) * RATIO_ONE

@@ -13,7 +13,7 @@ import { UnreadableAnswerError, type Address, type Call, type Deployment, type H
 import { accountBalanceAbi, baseTokenAbi, collateralManagerAbi, exchangeAbi, orderBookAbi, poolAbi, vaultAbi } from './abi.ts'
 
 /** Interval over which the vault averages collateral prices (Vault._COLLATERAL_TWAP_INTERVAL). */
-export const COLLATERAL_TWAP_INTERVAL_SEC = 900
+const COLLATERAL_TWAP_INTERVAL_SEC = 900
 
 /** Calls to send together, and what their answers mean. */
 export type Reads<T> = {
@@ -107,7 +107,7 @@ export type MarketPrices = {
  * Prices of one market. `markPriceE18` is AccountBalance.getMarkPrice; of a closed market, whose positions stand at the
  * closed price, it is that price.
  */
-export function marketPriceReads(deployment: Deployment, baseToken: Address, options: { readonly indexIntervalSec: number }): Reads<MarketPrices> {
+function marketPriceReads(deployment: Deployment, baseToken: Address, options: { readonly indexIntervalSec: number }): Reads<MarketPrices> {
   const pool = deployment.markets.find((market) => lower(market.baseToken) === lower(baseToken))?.pool ?? baseToken
   const parts = all({
     mark: read(deployment.contracts.accountBalance, accountBalanceAbi, 'getMarkPrice', [baseToken], asIs),

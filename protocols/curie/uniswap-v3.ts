@@ -70,7 +70,7 @@ export function baseInRange(sqrtLowerX96: bigint, sqrtUpperX96: bigint, liquidit
 }
 
 /** Quote in a range of prices, rounded down (LiquidityAmounts.getAmount1ForLiquidity). */
-export function quoteInRange(sqrtLowerX96: bigint, sqrtUpperX96: bigint, liquidity: bigint): bigint {
+function quoteInRange(sqrtLowerX96: bigint, sqrtUpperX96: bigint, liquidity: bigint): bigint {
   return (liquidity * (sqrtUpperX96 - sqrtLowerX96)) / X96
 }
 
