@@ -190,11 +190,14 @@ export function recomputeRun(inputs: RunInputs): readonly RecommendationContent[
   return out
 }
 
-/** What `mostUrgentSettable` looks at; rows and contents both fit. */
-export type Urgent = { readonly settable: boolean; readonly direction: string; readonly urgency: number; readonly parameter: string; readonly subject: string }
+/** What the order of urgency looks at; rows and contents both fit. */
+export type Ranked = { readonly urgency: number; readonly parameter: string; readonly subject: string }
 
-/** Order of urgency: highest first, then parameter, then subject, so that equal ones always come in the same order. */
-export function byUrgency(a: Urgent, b: Urgent): number {
+/** What `mostUrgentSettable` looks at. */
+export type Urgent = Ranked & { readonly settable: boolean; readonly direction: string }
+
+/** The one order of urgency, for `sort`: highest first, then parameter, then subject by code unit, so that equal ones always come in the same order. */
+export function byUrgency(a: Ranked, b: Ranked): number {
   if (a.urgency !== b.urgency) return b.urgency - a.urgency
   if (a.parameter !== b.parameter) return a.parameter < b.parameter ? -1 : 1
   return a.subject === b.subject ? 0 : a.subject < b.subject ? -1 : 1

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { createLogger } from '../../core/log.ts'
 import { UnavailableError } from '../../core/errors.ts'
-import { canonicalJson, createRecommender, inputsOf, recompute, recomputeRun, runInputsOf, runRecommendations } from '../../api/recommendations/index.ts'
+import { byUrgency, canonicalJson, createRecommender, inputsOf, recompute, recomputeRun, runInputsOf, runRecommendations } from '../../api/recommendations/index.ts'
 import { createPrisma, type PrismaClient } from '../../prisma/client.ts'
 import { devnet } from '../../protocols/curie/deployments.ts'
 import { curie } from '../../protocols/curie/index.ts'
@@ -111,6 +111,12 @@ describe('recommendations over the mirror', () => {
 
   test('behavior: the fund is gathered with what is on the way to the vault', async () => {
     expect(runInputsOf(await prisma.recommendationRun.findFirstOrThrow()).fund).toEqual({ walletBalance: '40000000000', inTransit: '2500000', vaultBalanceE18: '10000000000000000000000' })
+  })
+
+  test('behavior: stored rows sort by urgency as the contents that they came from', async () => {
+    const { inputs, recommendations } = await prisma.recommendationRun.findFirstOrThrow({ include: { recommendations: true } })
+    const ids = (all: readonly { parameter: string; subject: string }[]) => all.map((r) => `${r.parameter}:${r.subject}`)
+    expect(ids(recommendations.toSorted(byUrgency))).toEqual(ids(recomputeRun(runInputsOf({ inputs })).toSorted(byUrgency)))
   })
 
   test('behavior: a quiet block stores no second run', async () => {

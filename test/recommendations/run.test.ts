@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { BadInputError } from '../../core/errors.ts'
 import { accountUnder } from '../../api/risk/index.ts'
-import { canonicalJson, DEFAULT_POLICY, digestOf, models, mostUrgentSettable, recompute, recomputeRun, type RecommendationContent } from '../../api/recommendations/index.ts'
+import { byUrgency, canonicalJson, DEFAULT_POLICY, digestOf, models, mostUrgentSettable, recompute, recomputeRun, type RecommendationContent } from '../../api/recommendations/index.ts'
 import { createContext, fundCapacityE18, stressAccounts, stressAssetOf } from '../../api/recommendations/context.ts'
 import { formatRaw, percent } from '../../api/recommendations/format.ts'
 import { modelOf } from '../../api/recommendations/model.ts'
@@ -298,6 +298,18 @@ describe('most urgent', () => {
     const r = (urgency: number, parameter: string, subject: string, more: object = {}) => ({ urgency, parameter, subject, settable: true, direction: 'TIGHTEN', ...more })
     expect(mostUrgentSettable([r(5, 'b', '1'), r(9, 'b', '2'), r(9, 'a', '3'), r(9, 'a', '2'), r(99, 'a', '1', { settable: false }), r(99, 'a', '0', { direction: 'HOLD' })])).toMatchObject({ parameter: 'a', subject: '2' })
     expect(mostUrgentSettable([])).toBeNull()
+  })
+  test('property: the order of urgency is total and does not depend on the order before', () => {
+    const row = fc.record({ urgency: fc.integer({ min: 0, max: 3 }), parameter: fc.constantFrom('imRatio', 'mmRatio', 'Zeta'), subject: fc.constantFrom('0xa', '0xB', '0xb') })
+    fc.assert(
+      fc.property(fc.array(row), fc.array(fc.nat(), { minLength: 1 }), (rows, keys) => {
+        const shuffled = rows.map((r, i) => ({ r, key: keys[i % keys.length] ?? 0 })).sort((a, b) => a.key - b.key).map(({ r }) => r)
+        expect(shuffled.sort(byUrgency)).toEqual(rows.toSorted(byUrgency))
+        const sorted = rows.toSorted(byUrgency)
+        expect(sorted.map((r) => r.urgency)).toEqual(rows.map((r) => r.urgency).toSorted((a, b) => b - a))
+      }),
+    )
+    expect([{ urgency: 1, parameter: 'b', subject: '2' }, { urgency: 1, parameter: 'b', subject: '1' }, { urgency: 1, parameter: 'a', subject: '3' }, { urgency: 2, parameter: 'z', subject: '9' }].sort(byUrgency).map((r) => r.subject)).toEqual(['9', '3', '1', '2'])
   })
 })
 
