@@ -75,7 +75,7 @@ export async function generateHistory(context: { rpc: RpcClient; plan: Plan; own
 }
 
 /** Everyone whose account a draft changes. */
-export const actorsOf = (drafts: readonly Draft[]): Set<Address> => new Set(drafts.flatMap((d) => [d.from.address, ...(d.affects === undefined ? [] : [d.affects])]))
+const actorsOf = (drafts: readonly Draft[]): Set<Address> => new Set(drafts.flatMap((d) => [d.from.address, ...(d.affects === undefined ? [] : [d.affects])]))
 
 const momentOf = (step: PriceStep): Moment => ({
   regime: step.regime,

@@ -11,26 +11,23 @@ import { createLogger } from '../core/log.ts'
 import { type Anvil, freePort, startAnvil } from './anvil.ts'
 import { serveArchive } from './archive.ts'
 import { compileOwnContracts, type OwnArtifacts } from './artifacts.ts'
-import { type Head, mineBlock, readHead, Signer } from './chain.ts'
+import { type Draft, type Head, mineBlock, readHead, Signer } from './chain.ts'
 import { assertRecorded, deploymentBlocks, type Plan, planDeployment, writeDeployment } from './deploy.ts'
-import { actorsOf, DEFAULT_HISTORY, generateHistory, type History, historyKey, type HistoryOptions, loadHistory, replay, saveHistory } from './history.ts'
+import { DEFAULT_HISTORY, generateHistory, type History, historyKey, type HistoryOptions, loadHistory, replay, saveHistory } from './history.ts'
 import { DEVNET_CHAIN_ID, devnetAccounts, ROLES, type Role } from './keys.ts'
 import { lensOf, Watch } from './lens.ts'
-import { LiveLog, record } from './live.ts'
+import { LIVE_BLOCK_SEC, LiveLog, record, replayLive } from './live.ts'
 import { Market } from './market.ts'
-import { MARKETS } from './markets.ts'
-import { correlated, OPENING_SEC } from './prices.ts'
+import { correlated, isReportDue, OPENING_SEC, type Report } from './prices.ts'
 import { random } from './random.ts'
 import { type RpcClient, RpcError } from './rpc.ts'
 
 const log = createLogger('devnet')
 
-/** Seconds of chain time between two live blocks, however much wall time has passed: a pause makes no feed stale. */
-const LIVE_BLOCK_SEC = 2
-const PRICE_EVERY_BLOCKS = 5
-const RESCUE_EVERY_BLOCKS = 10
-/** Expected number of takers that act in a live block. */
-const LIVE_ACTIVITY = 0.2
+/** Live blocks between two in which the market acts, a minute of chain time; those between are empty unless someone else sends. */
+const MARKET_EVERY_BLOCKS = 30
+/** Expected number of takers that act when the market does. */
+const LIVE_ACTIVITY = 0.6
 /** Annual volatility of live prices. */
 const LIVE_VOLATILITY = [0.6, 0.5, 0.9]
 const SECONDS_PER_YEAR = 31_557_600
@@ -96,25 +93,32 @@ function readOptions(): Options | 'write-addresses' {
 /** Which history the state folder's live blocks stand on. */
 type ChainRecord = { readonly historyKey: string; readonly seed: number; readonly days: number }
 
-/** The history that belongs to this state folder, and its key. A folder stays with the history that it began with. */
-function chooseHistory(options: Options, plan: Plan): { key: string; cached: History | undefined } {
+/**
+ * The history that this state folder stands on, and its key. Whoever indexed the folder's chain holds it to be this one:
+ * throws BadInputError where it cannot be had again exactly.
+ */
+function chooseHistory(options: Options, plan: Plan, live: LiveLog): { key: string; cached: History | undefined } {
   const file = join(options.stateDir, 'chain.json')
   const key = historyKey(plan, options.history)
-  if (!existsSync(file)) return { key, cached: loadHistory(options.cacheDir, key) }
+  const cached = loadHistory(options.cacheDir, key)
+  const action = 'run npm run reset to begin anew, or name another --state-dir'
+  if (!existsSync(file)) {
+    if (live.blocks === 0) return { key, cached }
+    throw new BadInputError(`Found ${live.blocks} live blocks in ${options.stateDir} and no chain.json that names the history below them; ${action}`)
+  }
   const recorded = JSON.parse(readFileSync(file, 'utf8')) as ChainRecord
   if (recorded.seed !== options.history.seed || recorded.days !== options.history.days) {
     throw new BadInputError(
-      `Found a chain with seed ${recorded.seed} and ${recorded.days} days in ${options.stateDir}, asked for was seed ${options.history.seed} and ${options.history.days} days; run npm run reset or name another --state-dir`,
+      `Found a chain with seed ${recorded.seed} and ${recorded.days} days in ${options.stateDir}, asked for was seed ${options.history.seed} and ${options.history.days} days; ${action}`,
     )
   }
-  const cached = loadHistory(options.cacheDir, recorded.historyKey)
-  if (cached !== undefined || recorded.historyKey === key) return { key: recorded.historyKey, cached }
-  throw new BadInputError(`Found a chain in ${options.stateDir} that an earlier version of devnet/ made, and its history is no longer in ${options.cacheDir}; run npm run reset`)
+  if (recorded.historyKey !== key) throw new BadInputError(`Found a chain in ${options.stateDir} that stands on ${recorded.historyKey}, this version of devnet/ makes ${key}; ${action}`)
+  if (cached === undefined) throw new BadInputError(`Found a chain in ${options.stateDir} that stands on ${key}, which is no longer in ${options.cacheDir}; put it back, or ${action}`)
+  return { key, cached }
 }
 
-async function bringUp(anvil: Anvil, options: Options, plan: Plan, own: OwnArtifacts, live: LiveLog): Promise<{ historyHead: Head; head: Head }> {
+async function bringUp(anvil: Anvil, options: Options, plan: Plan, own: OwnArtifacts, live: LiveLog, { key, cached }: ReturnType<typeof chooseHistory>): Promise<{ historyHead: Head; head: Head }> {
   const { rpc } = anvil
-  const { key, cached } = chooseHistory(options, plan)
   let historyHead: Head
   if (cached === undefined) {
     log.info({ days: options.history.days, seed: options.history.seed }, 'generating the history, once')
@@ -127,12 +131,9 @@ async function bringUp(anvil: Anvil, options: Options, plan: Plan, own: OwnArtif
   mkdirSync(options.stateDir, { recursive: true })
   writeFileSync(join(options.stateDir, 'chain.json'), JSON.stringify({ historyKey: key, ...options.history } satisfies ChainRecord))
 
-  for (const [i, block] of live.blocks.entries()) {
-    await mineBlock(rpc, block)
-    if (i % 100 === 99) emit({ event: 'progress', step: 'replay-live', done: i + 1, total: live.blocks.length })
-  }
+  if (live.blocks > 0) await replayLive(rpc, live.entries, (done) => emit({ event: 'progress', step: 'replay-live', done, total: live.blocks }))
   const head = await readHead(rpc)
-  const last = live.blocks.at(-1)
+  const last = live.entries.at(-1)
   if (last !== undefined && last.hash !== head.hash) {
     log.warn({ found: head.hash, recorded: last.hash, block: head.number }, 'the live blocks were replayed to another hash: something outside changed the chain (a reorganisation or an impersonated transaction)')
   }
@@ -157,12 +158,15 @@ async function startArchive(port: number, chainUrl: string, stateDir: string, pl
   }
 }
 
-/** Prices that the sources reported last, in USD. */
-async function lastPrices(rpc: RpcClient, plan: Plan, own: OwnArtifacts): Promise<number[]> {
+/** What each market's source reported last. */
+async function lastReports(rpc: RpcClient, plan: Plan, own: OwnArtifacts): Promise<Report[]> {
   const { abi } = own.Aggregator
   const data = encodeFunctionData({ abi, functionName: 'latestRoundData' })
   const answers = (await rpc.batch(plan.tools.aggregators.map((to) => ['eth_call', [{ to, data }, 'latest']]))) as Hex[]
-  return answers.map((answer) => Number((decodeFunctionResult({ abi, functionName: 'latestRoundData', data: answer }) as readonly [bigint, bigint])[1]) / 1e8)
+  return answers.map((answer) => {
+    const [, price, , updatedAt] = decodeFunctionResult({ abi, functionName: 'latestRoundData', data: answer }) as readonly bigint[]
+    return { priceUsd: Number(price) / 1e8, timestampSec: Number(updatedAt) }
+  })
 }
 
 /** Mines a block every `blockTimeMs` until told to stop. Other people's transactions in the mempool are mined with ours. */
@@ -174,18 +178,24 @@ async function goOn(anvil: Anvil, options: Options, plan: Plan, own: OwnArtifact
   const rng = random(head.number ^ options.history.seed)
   const market = new Market(plan, own, lens, head.number + options.history.seed)
   const watch = new Watch(lens, market.watched)
-  await watch.start()
   const scripted = (Object.keys(ROLES) as Role[]).filter((r) => r !== 'spare').flatMap((r) => devnetAccounts(r, DEVNET_CHAIN_ID))
-  let prices = await lastPrices(rpc, plan, own)
+  let prices = (await lastReports(rpc, plan, own)).map((r) => r.priceUsd)
+
+  /** What the market sends in the block after `at`, with fresh eyes: reports that are due, arbitrage, trades, liquidations. */
+  const act = async (at: Head): Promise<Draft[]> => {
+    const timestampSec = at.timestampSec + LIVE_BLOCK_SEC
+    const reports = await lastReports(rpc, plan, own)
+    await watch.start()
+    const reporting = reports.flatMap((last, i) => (isReportDue(last, prices[i] ?? 0, timestampSec, MARKET_EVERY_BLOCKS * LIVE_BLOCK_SEC) ? [i] : []))
+    const moment = { regime: 'calm', pricesUsd: prices, reporting, broken: null, liquidatorsAwake: true, activity: LIVE_ACTIVITY } as const
+    return [...market.liveStep(moment, watch.sight, (timestampSec - OPENING_SEC) / 3_600), ...(await market.rescue(watch.sight))]
+  }
 
   while (!stopping.aborted) {
     const due = Date.now() + options.blockTimeMs
     const noise = correlated(rng)
     prices = prices.map((p, i) => p * Math.exp((LIVE_VOLATILITY[i] ?? 0) * Math.sqrt(LIVE_BLOCK_SEC / SECONDS_PER_YEAR) * (noise[i] ?? 0)))
-    const report = head.number % PRICE_EVERY_BLOCKS === 0
-    const moment = { regime: 'calm', pricesUsd: prices, reporting: report ? MARKETS.map((_, i) => i) : [], broken: null, liquidatorsAwake: true, activity: LIVE_ACTIVITY } as const
-    const drafts = market.liveStep(moment, watch.sight, (head.timestampSec - OPENING_SEC) / 3_600)
-    if (head.number % RESCUE_EVERY_BLOCKS === 0) drafts.push(...(await market.rescue(watch.sight)))
+    const drafts = head.number % MARKET_EVERY_BLOCKS === 0 ? await act(head) : []
     // Someone else may use the scripted keys (the Safe's owners do): nonces are read, never assumed.
     const senders = [...new Set(drafts.map((d) => d.from.address))].filter((a) => scripted.some((s) => s.address === a))
     const nonces = senders.length === 0 ? [] : ((await rpc.batch(senders.map((a) => ['eth_getTransactionCount', [a, 'pending']]))) as Hex[])
@@ -201,9 +211,8 @@ async function goOn(anvil: Anvil, options: Options, plan: Plan, own: OwnArtifact
       log.warn({ block: head.number + 1 }, error.message)
     }
     const dropped = await record(rpc, live, historyHead, log)
-    if (dropped > 0) log.warn({ blocks: dropped }, 'the chain was reorganised')
+    if (dropped > 0) log.warn({ recordedAgain: dropped }, 'the chain was reorganised')
     head = await readHead(rpc)
-    await watch.update(actorsOf(drafts))
     await pause(due - Date.now(), stopping)
   }
 }
@@ -251,6 +260,7 @@ async function main(): Promise<void> {
   assertRecorded(plan.deployment)
   mkdirSync(dirname(options.stateDir), { recursive: true })
   const live = new LiveLog(options.stateDir)
+  const chosen = chooseHistory(options, plan, live)
   const anvil = await startAnvil({ port: options.port, stateDir: options.stateDir })
   let stopped = false
   const died = anvil.ended.then((why) => {
@@ -262,7 +272,7 @@ async function main(): Promise<void> {
     if (options.archivePort !== null) archive = await startArchive(options.archivePort, anvil.url, options.stateDir, plan)
     emit({ event: 'rpc-ready', url: anvil.url, archiveUrl: archive?.url ?? null, chainId: DEVNET_CHAIN_ID })
     const work = (async () => {
-      const { historyHead, head } = await bringUp(anvil, options, plan, own, live)
+      const { historyHead, head } = await bringUp(anvil, options, plan, own, live, chosen)
       emit({ event: 'ready', url: anvil.url, headHash: head.hash, headNumber: head.number, headTimestamp: head.timestampSec, historyHead: historyHead.number })
       if (options.stopAfterHistory) await new Promise<void>((done) => stopping.signal.addEventListener('abort', () => done(), { once: true }))
       else await goOn(anvil, options, plan, own, live, historyHead.number, stopping.signal)

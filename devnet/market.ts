@@ -208,11 +208,11 @@ export class Market {
     return RANGES.map((range) => this.#openRange(range, pricesUsd[range.market] ?? 0))
   }
 
-  /** Reports of prices: every source that speaks, and a zero from one that is broken. */
-  report(moment: Moment): Draft[] {
+  /** Reports of prices: every source that speaks, and a zero from one that is broken. The collateral's feed takes part in every `collateralEvery`-th. */
+  report(moment: Moment, collateralEvery = COLLATERAL_FEED_EVERY): Draft[] {
     if (moment.reporting.length === 0) return []
     const prices = moment.pricesUsd.map((p, i) => (i === moment.broken ? 0 : p))
-    return [{ from: this.#keeper, to: this.#plan.tools.priceKeeper, data: priceCall(this.#own, this.#plan.tools, prices, moment.reporting, moment.reporting.includes(0) && this.#reports++ % COLLATERAL_FEED_EVERY === 0), gas: KEEPER_GAS }]
+    return [{ from: this.#keeper, to: this.#plan.tools.priceKeeper, data: priceCall(this.#own, this.#plan.tools, prices, moment.reporting, moment.reporting.includes(0) && this.#reports++ % collateralEvery === 0), gas: KEEPER_GAS }]
   }
 
   /** One block of the market. `hour` counts from the opening; it drives what is scheduled. */
@@ -233,10 +233,11 @@ export class Market {
     return drafts
   }
 
-  /** One block after the history: prices, arbitrage, trades; nothing is scheduled. */
+  /** One block after the history: prices, arbitrage, trades; nothing is scheduled. Arbitrage looks at every market, whether its source reports or not. */
   liveStep(moment: Moment, sight: Sight, hour: number): Draft[] {
     this.#hour = hour
-    return [...this.report(moment), ...this.#arbitrage(moment, sight), ...this.#unwind(sight), ...this.#trade(moment, sight, Infinity)]
+    const everywhere = { ...moment, reporting: MARKETS.map((_, i) => i) }
+    return [...this.report(moment, 1), ...this.#arbitrage(everywhere, sight), ...this.#unwind(sight), ...this.#trade(moment, sight, Infinity)]
   }
 
   /** Liquidations that are possible now; empty when there are none. */

@@ -119,3 +119,15 @@ export function pricePath(rng: Random, days: number): PriceStep[] {
   }
   return steps
 }
+
+/** A live source reports when the price has left its last report by this fraction, or when the report is this old: the habits of real feeds. */
+export const REPORT_DEVIATION = 0.003
+export const REPORT_HEARTBEAT_SEC = 1_200
+
+/** What a source said last. */
+export type Report = { readonly priceUsd: number; readonly timestampSec: number }
+
+/** Whether a source has to report now, so that no report grows older than the heartbeat; it is asked again `nextSec` seconds from now. */
+export function isReportDue(last: Report, priceUsd: number, nowSec: number, nextSec: number): boolean {
+  return Math.abs(priceUsd / last.priceUsd - 1) >= REPORT_DEVIATION || nowSec + nextSec - last.timestampSec > REPORT_HEARTBEAT_SEC
+}

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { DEFAULT_HISTORY } from '../../devnet/history.ts'
 import { MARKETS } from '../../devnet/markets.ts'
-import { pricePath, type PriceStep } from '../../devnet/prices.ts'
+import { isReportDue, pricePath, type PriceStep } from '../../devnet/prices.ts'
 import { random } from '../../devnet/random.ts'
 
 const path = pricePath(random(7), DEFAULT_HISTORY.days)
@@ -50,4 +50,11 @@ describe('price path', () => {
       { numRuns: 20 },
     )
   })
+})
+
+test('behavior: a live source reports after 0.3 %, or before its report would be 20 minutes old', () => {
+  const last = { priceUsd: 1_000, timestampSec: 0 }
+  for (const [price, now, due] of [[1_002.9, 60, false], [1_003.1, 60, true], [996.9, 60, true], [1_000, 1_140, false], [1_000, 1_141, true]] as const) {
+    expect({ price, now, due: isReportDue(last, price, now, 60) }).toEqual({ price, now, due })
+  }
 })
