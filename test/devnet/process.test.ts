@@ -1,14 +1,16 @@
 import { describe, expect, test } from '@jest/globals'
 import { type ChildProcess, spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import type { Hex } from 'viem'
 import { freePort } from '../../devnet/anvil.ts'
 import { Signer } from '../../devnet/chain.ts'
+import { historyKey } from '../../devnet/history.ts'
 import { DEVNET_CHAIN_ID, type DevnetAccount, devnetAccounts } from '../../devnet/keys.ts'
+import { LiveLog } from '../../devnet/live.ts'
 import { RpcClient } from '../../devnet/rpc.ts'
-import { CACHE_DIR, withFolder } from './world.ts'
+import { CACHE_DIR, plan, withFolder } from './world.ts'
 
 type Ready = { headHash: Hex; headNumber: number; headTimestamp: number; historyHead: number }
 
@@ -93,4 +95,25 @@ describe('the devnet as a process', () => {
       })
     })
   }, 30_000)
+
+  test('error: says what it found and what to do where the history below a state folder cannot be had again', async () => {
+    const world = await plan()
+    const uncached = { seed: 77_001, days: 0.1 }
+    for (const [record, extra, words] of [
+      [{ historyKey: 'history-of-another-version', seed: 1, days: 0.1 }, [], /stands on history-of-another-version, this version of devnet\/ makes history-[0-9a-f]{16}; run npm run reset/],
+      [{ historyKey: historyKey(world.plan, uncached), ...uncached }, ['--seed', '77001'], /stands on history-[0-9a-f]{16}, which is no longer in .*; put it back, or run npm run reset/],
+      [undefined, [], /Found 1 live blocks in .* and no chain\.json .*; run npm run reset/],
+    ] as const) {
+      await withFolder(async (dir) => {
+        const folder = join(dir, 'devnet')
+        mkdirSync(folder)
+        if (record === undefined) new LiveLog(folder).append({ number: 1, hash: '0x01', timestampSec: 1, count: 1, transactions: [] })
+        else writeFileSync(join(folder, 'chain.json'), JSON.stringify(record))
+        await expect(withDevnet(dir, extra, async () => undefined)).rejects.toThrow(words)
+        // Nothing was started, and what was found is still there.
+        expect(existsSync(join(folder, 'anvil.pid'))).toBe(false)
+        if (record !== undefined) expect(JSON.parse(readFileSync(join(folder, 'chain.json'), 'utf8'))).toEqual(record)
+      })
+    }
+  }, 60_000)
 })
