@@ -167,8 +167,8 @@ describe('sentences of the margins', () => {
   })
 
   test('behavior: a margin that is mostly impact says that the market is too thin', () => {
-    expect(say('mmRatio', { impact: 0.8676 })).toBe('vETH is too thin for its positions, closing 1,000 USD costs 86.76 % of it: the 97.5 % expected shortfall in vETH of 3 % over 1 h, that impact and the penalty of 0.5 % ask for a maintenance margin of 90.26 %')
-    expect(say('imRatio', { impact: 0.8676 })).toMatch(/^vETH is too thin for its positions, .* ask for a maintenance margin of 90\.26 %, and 1\.3 times that for an initial margin of 117\.34 %$/)
+    expect(say('mmRatio', { impact: 0.8676 })).toBe('closing 1,000 USD in vETH, which is too thin for its positions, costs 86.76 %: the 97.5 % expected shortfall in vETH of 3 % over 1 h, that impact and the penalty of 0.5 % ask for a maintenance margin of 90.26 %')
+    expect(say('imRatio', { impact: 0.8676 })).toMatch(/^closing 1,000 USD in vETH, which is too thin for its positions, .* ask for a maintenance margin of 90\.26 %, and 1\.3 times that for an initial margin of 117\.34 %$/)
   })
 })
 

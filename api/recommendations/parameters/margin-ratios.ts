@@ -84,7 +84,7 @@ export function marginBecause(data: MarginData, which: 'initial' | 'maintenance'
   const asked = `${which === 'initial' ? 'an initial' : 'a maintenance'} margin of ${percent(result[which])}`
   const byMaintenance = which === 'maintenance' || result.binding === 'ratio to maintenance'
   const thin = impact > (byMaintenance ? result.maintenance : result.initial) / 2
-  const lead = thin ? `${symbol} is too thin for its positions, closing ${money(market.notional, 'USD')} costs ${percent(impact)} of it: ` : ''
+  const lead = thin ? `closing ${money(market.notional, 'USD')} in ${symbol}, which is too thin for its positions, costs ${percent(impact)}: ` : ''
   const cost = thin ? 'that impact' : `${percent(impact)} of impact`
   if (byMaintenance) {
     const terms = `${shortfall} of ${percent(result.maintenanceShortfall)} ${horizon(data.liquidationHorizonSec)}, ${cost} and the penalty of ${percent(data.penalty)}`
