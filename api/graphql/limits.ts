@@ -1,9 +1,9 @@
 /**
- * How large a query may be. Three limits: tokens (in the parser), depth, and cost.
+ * How large a query may be, and which characters no argument may hold. Three limits: tokens (in the parser), depth, and cost.
  * The cost of a field is 1 plus, for a list, its page size times the cost of what is asked of each node.
  */
 import type { ApolloServerPlugin } from '@apollo/server'
-import { GraphQLError, Kind, getNamedType, isListType, isNonNullType, isObjectType, isInterfaceType } from 'graphql'
+import { BREAK, GraphQLError, Kind, getNamedType, isListType, isNonNullType, isObjectType, isInterfaceType, visit } from 'graphql'
 import type { ArgumentNode, DocumentNode, FragmentDefinitionNode, GraphQLNamedType, GraphQLOutputType, GraphQLSchema, OperationDefinitionNode, SelectionSetNode } from 'graphql'
 
 export type Limits = {
@@ -83,6 +83,9 @@ export function limitsPlugin<Context extends object>(limits: Limits = LIMITS): A
     requestDidStart: async () => ({
       didResolveOperation: async ({ schema, document, operation, request }) => {
         if (!operation) return
+        if (holdsNul(request.variables) || documentHoldsNul(document)) {
+          throw new GraphQLError('Found a NUL character in an argument, allowed is text without one; take it out', { extensions: { http: { status: 400 }, code: 'BAD_INPUT' } })
+        }
         const size = measure(schema, document, operation, request.variables ?? {}, limits)
         if (size.depth > limits.maxDepth) {
           throw new GraphQLError(`Found a query ${size.depth} levels deep, allowed is ${limits.maxDepth}; ask for the inner part in a query of its own`, { extensions: { http: { status: 400 }, code: 'QUERY_TOO_DEEP', facts: { depth: size.depth, max: limits.maxDepth } } })
@@ -93,4 +96,18 @@ export function limitsPlugin<Context extends object>(limits: Limits = LIMITS): A
       },
     }),
   }
+}
+
+/** PostgreSQL holds no NUL in a text, so no argument with one can name anything. */
+const holdsNul = (value: unknown): boolean => (typeof value === 'string' ? value.includes('\0') : typeof value === 'object' && value !== null && Object.values(value).some(holdsNul))
+
+function documentHoldsNul(document: DocumentNode): boolean {
+  let found = false
+  visit(document, {
+    StringValue: (node) => {
+      found ||= node.value.includes('\0')
+      return found ? BREAK : undefined
+    },
+  })
+  return found
 }

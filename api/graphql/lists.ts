@@ -18,7 +18,7 @@ export function facts<Table extends FactTable>(context: Context, table: Table, w
   const delegate = async () => (await context.db())[table] as unknown as Delegate
   return {
     list: `${table}s, newest first`,
-    keyLength: 3,
+    parts: ['int64', 'int32', 'text'],
     key: (row) => [(row as Fact).blockNumber.toString(), String((row as Fact).logIndex), row.id],
     rows: async (key, take) =>
       (await delegate()).findMany({ where: key === null ? where : { AND: [where, olderThan(key)] }, orderBy: [{ blockNumber: 'desc' }, { logIndex: 'desc' }, { id: 'desc' }], take }),
@@ -26,9 +26,9 @@ export function facts<Table extends FactTable>(context: Context, table: Table, w
   }
 }
 
-function olderThan([block = '', log = '', id = '']: readonly string[]): object {
-  const blockNumber = BigInt(/^\d{1,19}$/.test(block) ? block : '0')
-  const logIndex = Number(/^\d{1,9}$/.test(log) ? log : '0')
+function olderThan([block = '0', log = '0', id = '']: readonly string[]): object {
+  const blockNumber = BigInt(block)
+  const logIndex = Number(log)
   return { blockNumber: { lte: blockNumber }, OR: [{ blockNumber: { lt: blockNumber } }, { logIndex: { lt: logIndex } }, { logIndex, id: { lt: id } }] }
 }
 
@@ -37,7 +37,7 @@ export function openPositions(context: Context, marketId: string | null): PageSo
   const where: Prisma.PositionWhereInput = { sizeE18: { not: 0 }, ...(marketId === null ? {} : { marketId }) }
   return {
     list: 'open positions',
-    keyLength: 1,
+    parts: ['text'],
     key: (row) => [row.id],
     rows: async (key, take) => (await context.db()).position.findMany({ where: key === null ? where : { AND: [where, { id: { gt: key[0] ?? '' } }] }, orderBy: { id: 'asc' }, take }),
     total: async () => (await context.db()).position.count({ where }),
@@ -48,10 +48,10 @@ export function openPositions(context: Context, marketId: string | null): PageSo
 export function proposals(context: Context, where: Prisma.ProposalWhereInput) {
   return {
     list: 'proposals, newest first',
-    keyLength: 2,
+    parts: ['int64', 'text'],
     key: (row) => [row.draftedAtTimestamp.toString(), row.id],
     rows: async (key, take) => {
-      const before = key === null ? null : BigInt(/^\d{1,19}$/.test(key[0] ?? '') ? key[0]! : '0')
+      const before = key === null ? null : BigInt(key[0] ?? '0')
       const after: Prisma.ProposalWhereInput = before === null ? {} : { draftedAtTimestamp: { lte: before }, OR: [{ draftedAtTimestamp: { lt: before } }, { id: { lt: key?.[1] ?? '' } }] }
       return (await context.db()).proposal.findMany({ where: { AND: [where, after] }, include: PROPOSAL_PARTS, orderBy: [{ draftedAtTimestamp: 'desc' }, { id: 'desc' }], take })
     },
@@ -73,14 +73,14 @@ export function accounts(context: Context, order: 'MARGIN_RATIO' | 'POSITION_VAL
   const total = async () => (await context.db()).account.count()
   const byId = async (where: Prisma.AccountWhereInput, after: string | null, take: number) =>
     (await context.db()).account.findMany({ where: after === null ? where : { AND: [where, { id: { gt: after } }] }, orderBy: { id: 'asc' }, take })
-  if (order === 'ID') return { list, keyLength: 1, key: (row) => [row.id], total, rows: (key, take) => byId({}, key?.[0] ?? null, take) }
+  if (order === 'ID') return { list, parts: ['text'], key: (row) => [row.id], total, rows: (key, take) => byId({}, key?.[0] ?? null, take) }
 
   const places = new Map<string, readonly string[]>()
   return {
     list,
-    keyLength: 3,
+    parts: ['integer', 'integer', 'text'],
     total,
-    key: (row) => places.get(row.id) ?? ['2', '', row.id],
+    key: (row) => places.get(row.id) ?? ['2', '0', row.id],
     rows: async (key, take) => {
       const ranked = rank(await context.book(), order)
       const start = key === null ? 0 : key[0] === '2' ? ranked.length : ranked.findIndex((one) => compare(one.place, key) > 0)
@@ -112,9 +112,7 @@ function compare(a: readonly string[], b: readonly string[]): number {
   const [groupA = '', rankA = '0', idA = ''] = a
   const [groupB = '', rankB = '0', idB = ''] = b
   if (groupA !== groupB) return groupA < groupB ? -1 : 1
-  const [x, y] = [whole(rankA), whole(rankB)]
+  const [x, y] = [BigInt(rankA), BigInt(rankB)]
   if (x !== y) return x < y ? -1 : 1
   return idA < idB ? -1 : idA > idB ? 1 : 0
 }
-
-const whole = (text: string): bigint => (/^-?\d{1,80}$/.test(text) ? BigInt(text) : 0n)

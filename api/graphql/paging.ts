@@ -14,12 +14,23 @@ export type Connection<Node> = {
 
 export type PageArgs = { readonly first?: number | null | undefined; readonly after?: string | null | undefined }
 
+/** A part of a sort key: text, any whole number, or one that a 64 or 32 bit column holds. */
+export type KeyPart = 'text' | 'integer' | 'int64' | 'int32'
+
+const fits: Readonly<Record<KeyPart, (part: string) => boolean>> = {
+  // PostgreSQL holds no NUL in a text.
+  text: (part) => !part.includes('\0'),
+  integer: (part) => /^-?\d{1,80}$/.test(part),
+  int64: (part) => /^\d{1,19}$/.test(part) && BigInt(part) < 2n ** 63n,
+  int32: (part) => /^\d{1,10}$/.test(part) && BigInt(part) < 2n ** 31n,
+}
+
 /** What one list has to give: its name (cursors of other lists are refused), a size, and rows after a key. */
 export type PageSource<Row> = {
   /** Name of the list and its order, e.g. `accounts by ID`. */
   readonly list: string
-  /** How many parts its sort key has. */
-  readonly keyLength: number
+  /** What its sort key consists of. */
+  readonly parts: readonly KeyPart[]
   key(row: Row): readonly string[]
   /** At most `take` rows that come after `key`, in order; from the start where `key` is null. */
   rows(key: readonly string[] | null, take: number): Promise<readonly Row[]>
@@ -30,7 +41,7 @@ export const encodeCursor = (list: string, key: readonly string[]): string =>
   Buffer.from(JSON.stringify([list, ...key])).toString('base64url')
 
 /** Throws BadInputError where the cursor is not one of this list's. */
-export function decodeCursor(list: string, keyLength: number, cursor: string): readonly string[] {
+export function decodeCursor(list: string, key: readonly KeyPart[], cursor: string): readonly string[] {
   const refuse = () => new BadInputError(`Found the cursor "${shorten(cursor)}", allowed is an endCursor of the list of ${list}; leave out \`after\` to start over`, { list })
   let parts: unknown
   try {
@@ -38,14 +49,16 @@ export function decodeCursor(list: string, keyLength: number, cursor: string): r
   } catch {
     throw refuse()
   }
-  if (!Array.isArray(parts) || parts.length !== keyLength + 1 || parts[0] !== list || !parts.every((part) => typeof part === 'string')) throw refuse()
-  return parts.slice(1) as string[]
+  if (!Array.isArray(parts) || parts.length !== key.length + 1 || parts[0] !== list || !parts.every((part) => typeof part === 'string')) throw refuse()
+  const values = parts.slice(1) as string[]
+  if (!key.every((part, index) => fits[part](values[index] ?? ''))) throw refuse()
+  return values
 }
 
 /** Throws BadInputError where `first` is out of 1..200 or `after` is no cursor of this list. */
 export async function page<Row>(source: PageSource<Row>, args: PageArgs): Promise<Connection<Row>> {
   const first = checkFirst(args.first)
-  const key = args.after == null ? null : decodeCursor(source.list, source.keyLength, args.after)
+  const key = args.after == null ? null : decodeCursor(source.list, source.parts, args.after)
   const [rows, totalCount] = await Promise.all([source.rows(key, first + 1), source.total()])
   const nodes = rows.slice(0, first)
   const last = nodes.at(-1)

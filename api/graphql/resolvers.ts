@@ -6,7 +6,7 @@ import type { Change, SimulationResult } from '../../proposals/index.ts'
 import { byUrgency } from '../recommendations/index.ts'
 import type { Context } from './context.ts'
 import { displayUnit, displayValue, specOf, subjectLabel } from './display.ts'
-import type { Direction, Adjustment, Evidence, Resolvers } from './generated/resolvers.ts'
+import type { Direction, Adjustment, DraftProposalInput, Evidence, Resolvers } from './generated/resolvers.ts'
 import { PROPOSAL_PARTS, accounts, facts, openPositions, proposals } from './lists.ts'
 import { e18, fundCapacityE18, integer, priceOfSqrtX96 } from './model.ts'
 import type { AmountNode, CollateralAssetNode, MarketNode, ParameterNode, ProposalNode } from './model.ts'
@@ -67,6 +67,19 @@ const indexPrice = (row: { feed: MarketNode['feed'] }): AmountNode | null => (ro
 /** A proposal as it stands now: mutations answer what they wrote, not what the request's snapshot saw. */
 const proposalNow = (context: Context, id: string): Promise<ProposalNode> => context.prisma.proposal.findUniqueOrThrow({ where: { id }, include: PROPOSAL_PARTS })
 
+/** One Safe transaction holds every change of a proposal, and each change is a call of it. */
+const MAX_CHANGES = 50
+const MAX_TITLE = 200
+
+/** Throws BadInputError where the title is not one line of 1 to 200 characters, or where too much is asked for at once. */
+function checkDraft({ title, changes, recommendationIds }: DraftProposalInput): void {
+  const { length } = title.trim()
+  if (length < 1 || length > MAX_TITLE) throw new BadInputError(`Found a title of ${length} characters, allowed are 1 to ${MAX_TITLE}; say in a few words what the proposal does`, { length, max: MAX_TITLE })
+  if (/[\p{Cc}\u2028\u2029]/u.test(title.trim())) throw new BadInputError('Found a line break or a control character in the title, allowed is one line; put it into one')
+  const count = (changes ?? []).length + (recommendationIds ?? []).length
+  if (count > MAX_CHANGES) throw new BadInputError(`Found ${count} changes and recommendations in one draft, allowed are ${MAX_CHANGES} together; draft several proposals`, { count, max: MAX_CHANGES })
+}
+
 export const resolvers: Resolvers<Context> = {
   ...scalars,
 
@@ -117,6 +130,7 @@ export const resolvers: Resolvers<Context> = {
 
   Mutation: {
     draftProposal: async (_, { input }, context) => {
+      checkDraft(input)
       const changes = (input.changes ?? []).map((change) => ({ parameter: change.parameter, subject: change.subject ?? null, to: change.toRaw }))
       const { id } = await context.proposals.draft({ title: input.title, recommendationIds: [...new Set(input.recommendationIds ?? [])], changes, validForSec: input.validForSec ?? null })
       return proposalNow(context, id)

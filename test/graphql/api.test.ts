@@ -104,6 +104,67 @@ describe('connections', () => {
   })
 })
 
+const cursorOf = (...parts: string[]): string => Buffer.from(JSON.stringify(parts)).toString('base64url')
+
+describe('input that no column holds', () => {
+  test.each([
+    ['liquidations', cursorOf('liquidations, newest first', '9223372036854775808', '0', '0x00')],
+    ['liquidations', cursorOf('liquidations, newest first', '1', '2147483648', '0x00')],
+    ['liquidations', cursorOf('liquidations, newest first', '-1', '0', '0x00')],
+    ['liquidations', cursorOf('liquidations, newest first', '1', '0', '0x00\0')],
+    ['positions', cursorOf('open positions', '0x\0')],
+    ['proposals', cursorOf('proposals, newest first', '9999999999999999999', 'p1')],
+    ['proposals', cursorOf('proposals, newest first', '1', 'p\0')],
+    ['accounts', cursorOf('accounts by MARGIN_RATIO', '0', 'x', '0x00')],
+    ['accounts', cursorOf('accounts by MARGIN_RATIO', '2', '0', '0x\0')],
+  ])('error: %s refuses the cursor %s in one sentence', async (field, after) => {
+    const { errors } = await ask(`query($after: String) { ${field}(after: $after) { nodes { id } } }`, { after })
+    expect(errors?.[0]).toMatchObject({ message: expect.stringMatching(/^Found the cursor .*leave out `after` to start over$/), extensions: { code: 'BAD_INPUT' } })
+  })
+
+  test('behavior: the largest block and log index that a column holds are places in the order', async () => {
+    const { data } = await ask('query($after: String) { liquidations(after: $after) { nodes { id } } }', { after: cursorOf('liquidations, newest first', (2n ** 63n - 1n).toString(), (2 ** 31 - 1).toString(), '') })
+    expect(data.liquidations.nodes).toHaveLength(5)
+  })
+
+  test.each([
+    ['query($id: ID!) { proposal(id: $id) { id } }', { id: 'p\0' }],
+    ['query($id: ID!) { recommendation(id: $id) { id } }', { id: '\0' }],
+    ['{ proposal(id: "p\\u0000") { id } }', {}],
+    ['query($name: String!) { parameter(name: $name) { id } }', { name: 'mmRatio\0' }],
+    ['mutation($input: DraftProposalInput!) { draftProposal(input: $input) { id } }', { input: { title: 'a\0b', changes: [] } }],
+    ['mutation($input: DraftProposalInput!) { draftProposal(input: $input) { id } }', { input: { title: 'a', changes: [{ parameter: 'feeRatio\0', toRaw: '1' }] } }],
+    ['mutation($id: ID!) { cancelProposal(id: $id) { id } }', { id: '\0' }],
+  ])('error: a NUL in %s %j is refused in one sentence', async (query, variables) => {
+    const { errors } = await ask(query, variables)
+    expect(errors?.[0]).toMatchObject({ message: 'Found a NUL character in an argument, allowed is text without one; take it out', extensions: { code: 'BAD_INPUT' } })
+  })
+})
+
+describe('limits of a draft', () => {
+  const draft = async (input: Record<string, unknown>) => {
+    const api = await start({ ...services(prisma, noChain, { proposals: { draft: async () => ({ id: 'p2' }) as never } }), ...base })
+    const answer = await ask('mutation($input: DraftProposalInput!) { draftProposal(input: $input) { id } }', { input }, api.url)
+    return answer.errors?.[0] ?? answer.data.draftProposal
+  }
+  const changes = (count: number) => Array.from({ length: count }, () => ({ parameter: 'feeRatio', subject: 'vETH', toRaw: '1' }))
+  const ids = (count: number) => Array.from({ length: count }, (_, index) => `r${index}`)
+
+  test.each([
+    [{ title: 'x', changes: changes(26), recommendationIds: ids(25) }, 'Found 51 changes and recommendations in one draft, allowed are 50 together; draft several proposals'],
+    [{ title: ' ' }, 'Found a title of 0 characters, allowed are 1 to 200; say in a few words what the proposal does'],
+    [{ title: 'x'.repeat(201) }, 'Found a title of 201 characters, allowed are 1 to 200; say in a few words what the proposal does'],
+    [{ title: 'a\nb' }, 'Found a line break or a control character in the title, allowed is one line; put it into one'],
+    [{ title: 'a\u2028b' }, 'Found a line break or a control character in the title, allowed is one line; put it into one'],
+  ])('error: case %# is refused in one sentence', async (input, message) => {
+    expect(await draft(input)).toMatchObject({ message, extensions: { code: 'BAD_INPUT' } })
+  })
+
+  test('behavior: 50 together and 200 characters are taken', async () => {
+    expect(await draft({ title: 'x'.repeat(200), changes: changes(25), recommendationIds: ids(25) })).toEqual({ id: 'p2' })
+  })
+})
+
 describe('amounts', () => {
   test('behavior: raw integers and their decimal text are exact beyond what a float holds', async () => {
     const { data } = await ask(`{ markets { symbol openInterestLong { raw decimals value } marketPrice { value } indexPrice { value } } account(id: "${addressOf(7)}") { settlementBalance { raw value } badDebt { value } } insuranceFund { capacity { raw value } wallet { value } vault { value } inflow { raw } } collaterals { symbol totalBalance { value } } }`)
