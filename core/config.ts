@@ -22,7 +22,7 @@ export const CONFIG_SCHEMA = {
   DATABASE_URL: url(['postgresql:', 'postgres:']).describe('PostgreSQL database of the console'),
   GRAPH_NODE_URL: url(['http:', 'https:']).describe("graph-node's GraphQL endpoint of the subgraph"),
   RPC_URL: url(['http:', 'https:']).describe("JSON-RPC endpoint of the chain that graph-node indexes"),
-  NETWORK: z.enum(['devnet', 'optimism'], { errorMap: () => ({ message: 'is not a network, allowed are devnet and optimism' }) }).default('devnet').describe('network of networks.json'),
+  NETWORK: z.enum(['devnet', 'optimism'], { errorMap: () => ({ message: 'is not a network, allowed are devnet and optimism' }) }).default('devnet').describe('network that the protocol is deployed on'),
   API_HOST: z.string().min(1).default('127.0.0.1').describe('address that the API listens on'),
   API_PORT: port.default('4000').describe('port that the API listens on'),
   STATE_DIR: z.string().min(1).default('.bulwark').describe('folder of everything that a run keeps'),
