@@ -199,6 +199,11 @@ describe('factors in sentences and evidence', () => {
     expect(band.reason).toMatch(/^95 % of 400 trades end within 4 % of the index, and 1\.5 times that asks for a band of 6 % \(5-minute volatility of 0\.4\d? % over 8,640 bars asks for less\), it is 10 %/)
     expect(band.evidence.find((e) => e.label === 'Usual spreads in the band')?.value).toBe('1.5')
   })
+  test('behavior: a haircut names its impact, and the floor where that decides', () => {
+    const at = (floor: number): string => find(recomputeRun({ ...inputs, policy: { ...inputs.policy, collateral: { ...inputs.policy.collateral, floor } } }), 'collateralRatio', WETH).reason
+    expect(at(0.1)).toMatch(/, [\d.]+ % of impact and the liquidation discount of 5 % ask for a haircut of 1\d\.\d+ %, a collateral ratio of 8\d\.\d+ %, it is 85 %/)
+    expect(at(0.4)).toMatch(/ ask for less than the smallest haircut that the policy allows, 40 %, a collateral ratio of 60 %, it is 85 %/)
+  })
   test('behavior: the penalty’s cap is the policy’s share of the maintenance margin, and its largest cost is named', () => {
     const capped: RunInputs = { ...inputs, policy: { ...inputs.policy, penalty: { ...inputs.policy.penalty, capShare: 0.1 } } }
     const penalty = find(recomputeRun(capped), 'liquidationPenaltyRatio', PROTOCOL)

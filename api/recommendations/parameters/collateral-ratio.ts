@@ -24,7 +24,7 @@ type Data = {
 register<Data>({
   parameter: 'collateralRatio',
   model: 'haircut',
-  version: '1',
+  version: '2',
   tightWay: 'down',
   prepare: (context, parameter) => {
     const token = context.collateral(parameter.subject)
@@ -61,7 +61,7 @@ register<Data>({
     return {
       raw: fromFloat(result.collateralRatio, parameter.decimals, 'floor'),
       value: result.collateralRatio,
-      because: `a daily volatility of ${percent(data.dailyVolatility)} of ${data.symbol}, ${percent(data.stressWeight)} weight on its worst hour (${percent(-data.stressFall)}) and the liquidation discount of ${percent(data.discount)} ask for a haircut of ${percent(result.haircut)}, a collateral ratio of ${percent(result.collateralRatio)}`,
+      because: `a daily volatility of ${percent(data.dailyVolatility)} of ${data.symbol}, ${percent(data.stressWeight)} weight on its worst hour (${percent(-data.stressFall)}), ${percent(impact)} of impact and the liquidation discount of ${percent(data.discount)} ask for ${result.floored ? `less than the smallest haircut that the policy allows, ${percent(result.haircut)}` : `a haircut of ${percent(result.haircut)}`}, a collateral ratio of ${percent(result.collateralRatio)}`,
       evidence: [
         { label: 'Daily volatility', value: percent(data.dailyVolatility), unit: 'of price', source: `oracle price updates, ${count(data.observations)} returns in ${count(data.barCount)} bars; the larger of now and the window` },
         ...result.components.map((c) => ({ label: `Haircut for ${c.name}`, value: percent(c.value), unit: 'of value', source: c.name === 'volatility' ? `${data.z} σ over ${data.horizonHours} h` : c.name === 'impact' ? 'square-root law' : c.name === 'stress' ? `weight ${percent(data.stressWeight)} on ${data.stressScenario} (${percent(-data.stressFall)})` : 'the protocol’s discountRatio' })),
