@@ -69,7 +69,7 @@ export function createContext(services: Services): Context {
   })
   const book = once(async () => {
     const block = await indexed()
-    return block && (await services.margins.at(block, await db()))
+    return block && (await services.margins.at(block, db))
   })
   const balancesOf = grouped((tx, ids) => tx.collateralBalance.findMany({ where: { accountId: { in: ids }, amount: { not: 0 } }, orderBy: { id: 'asc' } }))
   return {

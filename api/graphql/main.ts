@@ -33,7 +33,8 @@ async function main(): Promise<void> {
   if (deployment === undefined) throw new BadInputError(`Found NETWORK ${config.NETWORK}, allowed are ${Object.keys(protocol.deployments).join(', ')} for ${protocol.title}; set one of these`)
   const prisma = createPrisma(config.DATABASE_URL)
   const chain = createChain(config.RPC_URL)
-  const margins = createMargins({ chain, deployment, catalog: protocol.catalog, log })
+  const marginsPrisma = createPrisma(config.DATABASE_URL)
+  const margins = createMargins({ prisma: marginsPrisma, chain, deployment, catalog: protocol.catalog, log })
   const proposals = createProposals({ prisma, catalog: protocol.catalog, deployment, rpcUrl: config.RPC_URL, stateDir: config.STATE_DIR, log: createLogger('proposals') })
   const recommender = createRecommender({
     prisma,
@@ -79,7 +80,7 @@ async function main(): Promise<void> {
       clearInterval(idle)
       await server.close()
       await Promise.all([listener.stop(), ...jobs.map((job) => job.stop())])
-      await prisma.$disconnect()
+      await Promise.all([prisma.$disconnect(), marginsPrisma.$disconnect()])
       process.stdin.destroy()
     })()
   }

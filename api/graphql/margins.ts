@@ -2,6 +2,7 @@
  * The margin of every account at one indexed block: indexed facts, with prices, pending funding and pending fees read
  * from the contracts at that same block. Made once per block and kept while that block is served.
  */
+import type { PrismaClient } from '../../prisma/client.ts'
 import { BulwarkError } from '../../core/errors.ts'
 import type { Logger } from '../../core/log.ts'
 import { mulDiv } from '../../core/units.ts'
@@ -10,6 +11,7 @@ import { accountHealth } from '../../protocols/curie/margin.ts'
 import type { AccountFacts, AccountHealth, MarginParams } from '../../protocols/curie/margin.ts'
 import { all, each, pendingReads, priceReads } from '../../protocols/curie/read.ts'
 import type { MarketPrices } from '../../protocols/curie/read.ts'
+import { readAtCheckpoint } from '../mirror/read.ts'
 import type { Chain } from './chain.ts'
 import { firstLine, readParameter } from './chain.ts'
 import { groupBy, integer } from './model.ts'
@@ -37,7 +39,8 @@ export type AccountBook = {
 }
 
 export type MarginService = {
-  at(block: { readonly hash: string }, db: Db): Promise<AccountBook>
+  /** The book of a block that the request's snapshot `db` stands on. */
+  at(block: { readonly hash: string }, db: () => Promise<Db>): Promise<AccountBook>
   /** What the last book says of itself, for the status; null before the first. */
   last(): { readonly gaps: readonly string[]; readonly accounts: number } | null
 }
@@ -47,51 +50,76 @@ const KEPT = 3
 /** A book with gaps is made again after this, ms: the chain may be back. */
 const RETRY_MS = 4000
 
-export function createMargins({ chain, deployment, catalog, log }: { chain: Chain; deployment: Deployment; catalog: ParameterCatalog; log: Logger }): MarginService {
-  const books = new Map<string, { made: Promise<AccountBook>; until: number }>()
+/**
+ * Requests for one block share its book, and it is read on a snapshot of its own: no request that ends early takes it from
+ * the others. `prisma` needs a pool of its own, because the requests that wait for a book hold connections meanwhile.
+ */
+export function createMargins({ prisma, chain, deployment, catalog, log }: { prisma: PrismaClient; chain: Chain; deployment: Deployment; catalog: ParameterCatalog; log: Logger }): MarginService {
+  const books = new Map<string, { made: Promise<AccountBook | null>; until: number }>()
   let last: { gaps: readonly string[]; accounts: number } | null = null
 
-  const make = async (hash: string, db: Db): Promise<AccountBook> => {
+  const make = async (hash: string, rows: Rows): Promise<AccountBook> => {
     const started = performance.now()
-    const book = await makeBook({ chain, deployment, catalog, hash, db })
+    const book = await makeBook({ chain, deployment, catalog, hash, rows })
     if (book.gaps.length > 0 && last?.gaps.join() !== book.gaps.join()) log.warn({ block: hash, gaps: book.gaps }, 'some margins are unknown')
     log.debug({ block: hash, accounts: book.ranked.length, ms: Math.round(performance.now() - started) }, 'margins computed')
     last = { gaps: book.gaps, accounts: book.ranked.length }
     return book
   }
 
+  /** null where the mirror stands on another block already. */
+  const makeShared = async (hash: string): Promise<AccountBook | null> => {
+    const rows = await readAtCheckpoint(prisma, async (tx, block) => (block?.hash === hash ? readRows(tx) : null))
+    return rows && make(hash, rows)
+  }
+
+  const shared = (hash: string): Promise<AccountBook | null> => {
+    const kept = books.get(hash)
+    if (kept && Date.now() < kept.until) return kept.made
+    const entry = { made: makeShared(hash), until: Infinity }
+    books.set(hash, entry)
+    for (const old of [...books.keys()].slice(0, -KEPT)) books.delete(old)
+    entry.made.then(
+      (book) => {
+        if (book !== null && book.gaps.length > 0) entry.until = Date.now() + RETRY_MS
+      },
+      () => books.get(hash) === entry && books.delete(hash),
+    )
+    return entry.made
+  }
+
   return {
     last: () => last,
-    at: async ({ hash }, db) => {
-      const kept = books.get(hash)
-      if (kept && Date.now() < kept.until) return kept.made
-      const entry = { made: make(hash, db), until: Infinity }
-      books.set(hash, entry)
-      for (const old of [...books.keys()].slice(0, -KEPT)) books.delete(old)
-      entry.made.then(
-        (book) => {
-          if (book.gaps.length > 0) entry.until = Date.now() + RETRY_MS
-        },
-        () => books.delete(hash),
-      )
-      return entry.made
-    },
+    // Where a step fell between the request's snapshot and the book's, the request reads its own block on its own snapshot.
+    at: async ({ hash }, db) => (await shared(hash)) ?? (await make(hash, await readRows(await db()))),
   }
 }
 
-type BookOptions = { readonly chain: Chain; readonly deployment: Deployment; readonly catalog: ParameterCatalog; readonly hash: string; readonly db: Db }
+type Rows = Awaited<ReturnType<typeof readRows>>
+
+/** What the margins depend on, as of one snapshot. */
+async function readRows(db: Db) {
+  const accounts = await db.account.findMany({ where: { OR: [{ openPositionCount: { gt: 0 } }, { openRangeCount: { gt: 0 } }] }, orderBy: { id: 'asc' } })
+  const ofThem = { accountId: { in: accounts.map((account) => account.id) } }
+  return {
+    accounts,
+    positions: await db.position.findMany({ where: ofThem }),
+    ranges: await db.liquidityRange.findMany({ where: { ...ofThem, liquidity: { not: 0 } } }),
+    balances: await db.collateralBalance.findMany({ where: { ...ofThem, amount: { not: 0 } } }),
+    assets: await db.collateralAsset.findMany({ include: { feed: true } }),
+    parameters: await db.parameter.findMany(),
+  }
+}
+
+type BookOptions = { readonly chain: Chain; readonly deployment: Deployment; readonly catalog: ParameterCatalog; readonly hash: string; readonly rows: Rows }
 
 async function makeBook(options: BookOptions): Promise<AccountBook> {
-  const { chain, deployment, hash, db } = options
-  const exposed = { OR: [{ openPositionCount: { gt: 0 } }, { openRangeCount: { gt: 0 } }] }
-  const accounts = await db.account.findMany({ where: exposed, orderBy: { id: 'asc' } })
+  const { chain, deployment, hash, rows: { accounts, parameters, ...rows } } = options
   const ids = accounts.map((account) => account.id)
-  const ofThem = { accountId: { in: ids } }
-  const positions = groupBy(await db.position.findMany({ where: ofThem }), (row) => row.accountId)
-  const ranges = groupBy(await db.liquidityRange.findMany({ where: { ...ofThem, liquidity: { not: 0 } } }), (row) => row.accountId)
-  const balances = groupBy(await db.collateralBalance.findMany({ where: { ...ofThem, amount: { not: 0 } } }), (row) => row.accountId)
-  const assets = new Map((await db.collateralAsset.findMany({ include: { feed: true } })).map((row) => [row.id, row]))
-  const parameters = await db.parameter.findMany()
+  const positions = groupBy(rows.positions, (row) => row.accountId)
+  const ranges = groupBy(rows.ranges, (row) => row.accountId)
+  const balances = groupBy(rows.balances, (row) => row.accountId)
+  const assets = new Map(rows.assets.map((row) => [row.id, row]))
 
   const gaps: string[] = []
   const reads = all({
@@ -118,8 +146,8 @@ async function makeBook(options: BookOptions): Promise<AccountBook> {
     for (const [id, price] of collateralPrices) if (price === null) gaps.push(`the price of ${assets.get(id)?.symbol ?? id} cannot be read`)
   }
 
-  const collateralFacts = (rows: readonly CollateralBalanceNode[]): AccountFacts['collaterals'] | null => {
-    const found = rows.map((row) => {
+  const collateralFacts = (owned: readonly CollateralBalanceNode[]): AccountFacts['collaterals'] | null => {
+    const found = owned.map((row) => {
       const asset: CollateralAssetNode | undefined = assets.get(row.assetId)
       const price = collateralPrices.get(row.assetId)
       const collateralRatioE6 = params?.collateralRatioE6.get(row.assetId)

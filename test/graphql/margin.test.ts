@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals
 import { toFunctionSelector } from 'viem'
 import { contracts } from './contracts.ts'
 import { BLOCK, addressOf, chainAt, deployment, log, seed, services } from './support.ts'
+import { createContext } from '../../api/graphql/context.ts'
 import { startServer } from '../../api/graphql/server.ts'
 import type { ApiServer } from '../../api/graphql/server.ts'
 import { createPrisma } from '../../prisma/client.ts'
@@ -15,6 +16,7 @@ jest.setTimeout(30_000)
 
 let postgres: TestPostgres
 let prisma: PrismaClient
+let databaseUrl: string
 const open: ApiServer[] = []
 const ask = async (url: string, query: string) => (await (await fetch(`${url}/graphql`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ query }) })).json()) as { data: any; errors?: unknown } // oxlint-disable-line typescript/no-explicit-any
 const start = async (answers: typeof contracts): Promise<string> => {
@@ -25,7 +27,8 @@ const start = async (answers: typeof contracts): Promise<string> => {
 
 beforeAll(async () => {
   postgres = await startTestPostgres()
-  prisma = createPrisma(await postgres.freshDatabase())
+  databaseUrl = await postgres.freshDatabase()
+  prisma = createPrisma(databaseUrl)
   await seed(prisma)
 }, 90_000)
 afterAll(async () => {
@@ -105,5 +108,43 @@ describe('margin at the indexed block', () => {
     expect(first).toBeGreaterThan(0)
     await Promise.all([1, 2, 3].map(() => ask(url, '{ accounts { nodes { margin { marginRatio } positions { liquidationPrice { value } } } } markets { markPrice { value } } }')))
     expect(calls).toBe(first)
+  })
+
+  test('behavior: a request that ends early does not take the book from one that shares it', async () => {
+    const shared = services(prisma, chainAt(BLOCK.number, BLOCK.timestamp, contracts))
+    const [first, second] = [createContext(shared), createContext(shared)]
+    await Promise.all([first.indexed(), second.indexed()])
+    const [asked, others] = [first.book(), second.book()]
+    await first.close()
+    expect((await others)?.exposed(addressOf(1))?.accountValueE18).toBe(800n * 10n ** 18n)
+    expect((await asked)?.blockHash).toBe(BLOCK.hash)
+    await second.close()
+  })
+
+  test('behavior: a request that began before a step gets the margins of its own block', async () => {
+    const before = createContext(services(prisma, chainAt(BLOCK.number, BLOCK.timestamp, contracts)))
+    await before.indexed()
+    await prisma.$transaction([
+      prisma.account.update({ where: { id: addressOf(1) }, data: { settlementBalance: '5000000000' } }),
+      prisma.checkpoint.create({ data: { blockNumber: 1001n, blockHash: `0x${'cd'.repeat(32)}`, blockTimestamp: BLOCK.timestamp + 2n, rowCount: 1 } }),
+    ])
+    try {
+      const book = await before.book()
+      expect(book?.blockHash).toBe(BLOCK.hash)
+      expect(book?.exposed(addressOf(1))?.accountValueE18).toBe(800n * 10n ** 18n)
+    } finally {
+      await before.close()
+      await prisma.checkpoint.delete({ where: { blockNumber: 1001n } })
+      await prisma.account.update({ where: { id: addressOf(1) }, data: { settlementBalance: '1000000000' } })
+    }
+  })
+
+  test('behavior: more requests at once than the pool has connections all get their margins', async () => {
+    const marginsPrisma = createPrisma(databaseUrl)
+    const server = await startServer({ ...services(prisma, chainAt(BLOCK.number, BLOCK.timestamp, contracts), { marginsPrisma }), log, host: '127.0.0.1', port: 0 })
+    open.push(server)
+    const answers = await Promise.all(Array.from({ length: 25 }, () => ask(server.url, '{ accounts(first: 1) { nodes { margin { marginRatio } } } }')))
+    expect(new Set(answers.map(({ data }) => data?.accounts.nodes[0].margin?.marginRatio))).toEqual(new Set([0.1]))
+    await marginsPrisma.$disconnect()
   })
 })

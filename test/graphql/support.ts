@@ -35,8 +35,8 @@ export const chainAt = (number: bigint, timestamp: bigint, answers: (to: string,
   callAll: async (calls) => calls.map(({ to, data }) => answers(to, data)),
 })
 
-export function services(prisma: PrismaClient, chain: Chain, options: { jobs?: readonly Job[]; proposals?: Partial<Proposals>; now?: () => number } = {}): Services {
-  const margins = createMargins({ chain, deployment, catalog: curie.catalog, log })
+export function services(prisma: PrismaClient, chain: Chain, options: { jobs?: readonly Job[]; proposals?: Partial<Proposals>; now?: () => number; marginsPrisma?: PrismaClient } = {}): Services {
+  const margins = createMargins({ prisma: options.marginsPrisma ?? prisma, chain, deployment, catalog: curie.catalog, log })
   const status = createStatus({ prisma, chain, deployment, margins, jobs: options.jobs ?? [], ...(options.now ? { now: options.now } : {}) })
   return { prisma, protocol: curie, deployment, margins, status, proposals: (options.proposals ?? {}) as Proposals }
 }
