@@ -110,9 +110,8 @@ describe('the devnet as a process', () => {
         if (record === undefined) new LiveLog(folder).append({ number: 1, hash: '0x01', timestampSec: 1, count: 1, transactions: [] })
         else writeFileSync(join(folder, 'chain.json'), JSON.stringify(record))
         await expect(withDevnet(dir, extra, async () => undefined)).rejects.toThrow(words)
-        // Nothing was started, and what was found is still there.
+        // Nothing was started on it.
         expect(existsSync(join(folder, 'anvil.pid'))).toBe(false)
-        if (record !== undefined) expect(JSON.parse(readFileSync(join(folder, 'chain.json'), 'utf8'))).toEqual(record)
       })
     }
   }, 60_000)
