@@ -17,21 +17,37 @@ export type Job = {
 /** After a run that had nothing to do, or failed, the next may come this soon, ms. */
 const RETRY_MS = 2000
 
+/** What a run did, in a few words; why it waits, in a sentence; null where there was nothing to do yet. */
+export type Outcome = string | { readonly waits: string } | null
+
+/** Further behind the chain than this, what a run would find is about to be overtaken, blocks. */
+const FAR_BEHIND_BLOCKS = 300n
+
+/** Why a job had better wait, while the mirror is far behind the chain; null where it need not. */
+export function farBehind(mirror: { readonly indexedBlock: bigint | null; readonly chainBlock: bigint | null } | null): { readonly waits: string } | null {
+  if (mirror?.chainBlock == null) return null
+  const behind = mirror.chainBlock - (mirror.indexedBlock ?? 0n)
+  return behind <= FAR_BEHIND_BLOCKS ? null : { waits: `It waits while the mirror is ${behind} blocks behind the chain, and goes on by itself from ${FAR_BEHIND_BLOCKS}.` }
+}
+
 /**
- * `run` says in a few words what it did, or null where there was nothing to do yet.
+ * A run that waits or fails is tried again by itself, without a step of the mirror.
  * `gapMs` lies between the end of one run and the start of the next: steps come every second or two.
  */
-export function createJob({ name, gapMs, log, run }: { name: string; gapMs: number; log: Logger; run: () => Promise<string | null> }): Job {
+export function createJob({ name, gapMs, log, run }: { name: string; gapMs: number; log: Logger; run: () => Promise<Outcome> }): Job {
   const stop = new AbortController()
   let wanted = false
   let running: Promise<void> | null = null
   let done: { at: Date; detail: string } | null = null
   let failed: { since: Date; sentence: string } | null = null
+  let waits: string | null = null
 
   /** True where it did something that the gap is meant to space out. */
   const once = async (): Promise<boolean> => {
     try {
-      const detail = await run()
+      const outcome = await run()
+      const detail = typeof outcome === 'string' ? outcome : null
+      waits = typeof outcome === 'object' ? (outcome?.waits ?? null) : null
       if (failed) log.info({ job: name }, 'a job works again')
       failed = null
       if (detail !== null) done = { at: new Date(), detail }
@@ -47,7 +63,7 @@ export function createJob({ name, gapMs, log, run }: { name: string; gapMs: numb
     while (wanted && !stop.signal.aborted) {
       wanted = false
       const worked = await once()
-      if (failed) wanted = true
+      if (failed || waits !== null) wanted = true
       await sleep(worked ? gapMs : Math.min(gapMs, RETRY_MS), undefined, { signal: stop.signal, ref: false }).catch(() => {})
     }
     running = null
@@ -60,6 +76,7 @@ export function createJob({ name, gapMs, log, run }: { name: string; gapMs: numb
     },
     health: () => {
       if (failed) return { health: 'DEGRADED', detail: `Since ${failed.since.toISOString()}: ${failed.sentence}. It is tried again every few seconds.` }
+      if (waits !== null) return { health: 'DEGRADED', detail: done ? `${waits} ${done.detail} (${done.at.toISOString()}).` : waits }
       if (done) return { health: 'UP', detail: `${done.detail} (${done.at.toISOString()}).` }
       return { health: 'UP', detail: 'Nothing to do yet; it starts with the first indexed block.' }
     },

@@ -10,10 +10,10 @@ import { createLogger } from '../../core/log.ts'
 import { createPrisma } from '../../prisma/client.ts'
 import { createProposals } from '../../proposals/index.ts'
 import { curie } from '../../protocols/curie/index.ts'
-import { STEP_CHANNEL } from '../mirror/read.ts'
+import { STEP_CHANNEL, latestCheckpoint, mirrorStatus } from '../mirror/read.ts'
 import { createRecommender } from '../recommendations/index.ts'
 import { createChain, readParameter } from './chain.ts'
-import { createJob, listen } from './jobs.ts'
+import { createJob, farBehind, listen } from './jobs.ts'
 import { createMargins } from './margins.ts'
 import { startServer } from './server.ts'
 import { createStatus } from './status.ts'
@@ -44,14 +44,16 @@ async function main(): Promise<void> {
     chainReads: (ref, block) => readParameter(chain, protocol.catalog, deployment, ref, block.hash),
   })
 
-  const indexed = async (): Promise<boolean> => (await prisma.mirrorStatus.findUnique({ where: { id: 1 } }))?.state === 'FOLLOWING'
+  const behind = async () => farBehind(await mirrorStatus(prisma))
+  const stored = async (): Promise<boolean> => (await latestCheckpoint(prisma)) !== null
   const recommend = createJob({
     name: 'recommendations',
     gapMs: RECOMMEND_EVERY_MS,
     log,
     run: async () => {
       // While the index catches up, every step would be a run over a past that is about to be overtaken.
-      if (!(await indexed())) return null
+      const waits = await behind()
+      if (waits !== null || !(await stored())) return waits
       const run = await recommender.runOnce()
       if (run.stored) emit({ event: 'recommendations', run: run.id })
       return `The last run stands on block ${run.block.number}`
@@ -62,7 +64,8 @@ async function main(): Promise<void> {
     gapMs: TRACK_EVERY_MS,
     log,
     run: async () => {
-      if (deployment.safe === null || (await prisma.checkpoint.count()) === 0) return null
+      const waits = deployment.safe === null ? null : await behind()
+      if (waits !== null || deployment.safe === null || !(await stored())) return waits
       await proposals.track()
       return 'Their states are those of the chain and the index'
     },

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals'
 import { BLOCK, LARGE, addressOf, chainAt, deployment, log, noChain, seed, services } from './support.ts'
-import { createJob } from '../../api/graphql/jobs.ts'
+import { createJob, farBehind } from '../../api/graphql/jobs.ts'
 import { LIMITS } from '../../api/graphql/limits.ts'
 import { startServer } from '../../api/graphql/server.ts'
 import type { ApiServer } from '../../api/graphql/server.ts'
@@ -343,6 +343,44 @@ describe('status', () => {
     await new Promise((resolve) => setTimeout(resolve, 80))
     expect(job.health()).toMatchObject({ health: 'UP' })
     await job.stop()
+  })
+
+  test('behavior: a job waits while the mirror is more than 300 blocks behind, says so, and goes on by itself', async () => {
+    let chainBlock = 1301n
+    let runs = 0
+    const job = createJob({ name: 'recommendations', gapMs: 20, log, run: async () => farBehind({ indexedBlock: 1000n, chainBlock }) ?? `Run ${++runs}` })
+    job.trigger()
+    await new Promise((resolve) => setTimeout(resolve, 60))
+    expect(job.health()).toEqual({ health: 'DEGRADED', detail: 'It waits while the mirror is 301 blocks behind the chain, and goes on by itself from 300.' })
+    expect(runs).toBe(0)
+    chainBlock = 1300n
+    await new Promise((resolve) => setTimeout(resolve, 80))
+    expect(job.health()).toMatchObject({ health: 'UP', detail: expect.stringContaining('Run 1') })
+    expect(runs).toBe(1)
+    await job.stop()
+  })
+
+  test('behavior: how far behind is counted from block 0 before the first step, and unknown before the chain is known', () => {
+    expect(farBehind(null)).toBeNull()
+    expect(farBehind({ indexedBlock: null, chainBlock: null })).toBeNull()
+    expect(farBehind({ indexedBlock: null, chainBlock: 301n })?.waits).toContain('301 blocks')
+    // After the chain was put back, the mirror may stand above it.
+    expect(farBehind({ indexedBlock: 900n, chainBlock: 10n })).toBeNull()
+  })
+
+  test('behavior: before the first step it serves: lists are empty, single things null, and the status says what is missing', async () => {
+    const empty = createPrisma(await postgres.freshDatabase())
+    const api = await start({ ...services(empty, chainAt(5n, BLOCK.timestamp, () => null)), ...base })
+    const page = '(first: 2) { totalCount nodes { id } pageInfo { hasNextPage endCursor } }'
+    const { data, errors } = await ask(`{ protocol { id } markets { id } collaterals { id } parameters { id } recommendations { id } insuranceFund { id } accounts${page} byId: accounts(orderBy: ID) { totalCount nodes { id } } positions${page} liquidations${page} collateralLiquidations${page} parameterChanges${page} proposals${page} ${STATUS.slice(1, -1)} }`, {}, api.url)
+    expect(errors).toBeUndefined()
+    const { status, ...rest } = data
+    const none = { totalCount: 0, nodes: [], pageInfo: { hasNextPage: false, endCursor: null } }
+    expect(rest).toEqual({ protocol: null, markets: [], collaterals: [], parameters: [], recommendations: [], insuranceFund: null, accounts: none, byId: { totalCount: 0, nodes: [] }, positions: none, liquidations: none, collateralLiquidations: none, parameterChanges: none, proposals: none })
+    expect(status).toMatchObject({ indexed: null, ageSec: null, lagBlocks: null, health: 'DEGRADED' })
+    expect(status.parts.filter((part: { health: string }) => part.health !== 'UP').map((part: { detail: string }) => part.detail)).toEqual(['Not known before the mirror has asked it.', 'It has not started yet; wait for its first step.'])
+    expect((await fetch(`${api.url}/healthz`)).status).toBe(200)
+    await empty.$disconnect()
   })
 
   test('behavior: with the database away it still answers, names it, keeps the last block, and comes back', async () => {
