@@ -1,7 +1,7 @@
 /** A parameter's raw value for people. */
-import { formatPercentE6, formatUnits } from '../../core/units.ts'
 import type { Deployment, ParameterCatalog, ParameterSpec, Scope } from '../../protocols/adapter.ts'
 import { UnknownParameterError } from '../../protocols/adapter.ts'
+import { formatRaw } from '../recommendations/format.ts'
 
 /** A contract's way to say "no limit". */
 const NO_LIMIT = 2n ** 255n
@@ -10,20 +10,18 @@ const NO_LIMIT = 2n ** 255n
 export function displayValue(spec: ParameterSpec, raw: bigint, subject: string, deployment: Deployment): string {
   const { unit } = spec
   switch (unit.kind) {
-    case 'RATIO':
-      return grouped(formatPercentE6(raw))
-    case 'RATIO_PER_DAY':
-      return `${grouped(formatPercentE6(raw))} per day`
     case 'ADDRESS':
       return `0x${raw.toString(16).padStart(40, '0')}`
     case 'BOOLEAN':
       return raw === 0n ? 'no' : 'yes'
     case 'SETTLEMENT_TOKEN':
-    case 'COLLATERAL_TOKEN':
+    case 'COLLATERAL_TOKEN': {
       if (raw >= NO_LIMIT) return 'no limit'
-      return `${grouped(formatUnits(raw, unit.decimals ?? collateralOf(deployment, subject)?.decimals ?? 0))} ${displayUnit(spec, subject, deployment)}`
+      const decimals = unit.decimals ?? collateralOf(deployment, subject)?.decimals ?? 0
+      return formatRaw(raw, 'SETTLEMENT_TOKEN', decimals, displayUnit(spec, subject, deployment))
+    }
     default:
-      return `${grouped(raw.toString())} ${displayUnit(spec, subject, deployment)}`.trimEnd()
+      return formatRaw(raw, unit.kind, unit.decimals ?? 0, deployment.settlementToken.symbol)
   }
 }
 
@@ -33,7 +31,7 @@ export function displayUnit(spec: ParameterSpec, subject: string, deployment: De
     case 'RATIO':
       return '%'
     case 'RATIO_PER_DAY':
-      return '% per day'
+      return '% a day'
     case 'SECONDS':
       return 's'
     case 'TICKS':
@@ -49,13 +47,6 @@ export function displayUnit(spec: ParameterSpec, subject: string, deployment: De
     case 'COUNT':
       return ''
   }
-}
-
-/** `vETH`, `WETH`, `protocol`, or the address where the deployment has no name for it. */
-export function subjectLabel(scope: Scope, subject: string, deployment: Deployment): string {
-  const is = (address: string) => address.toLowerCase() === subject.toLowerCase()
-  if (scope === 'PROTOCOL') return 'protocol'
-  return deployment.markets.find((market) => is(market.baseToken))?.symbol ?? collateralOf(deployment, subject)?.symbol ?? subject
 }
 
 /** The catalog's entry; for a name that the index has and the catalog does not, one that claims nothing. */
@@ -78,8 +69,5 @@ export function specOf(catalog: ParameterCatalog, name: string, scope: Scope): P
     }
   }
 }
-
-/** Thousands separated, the fraction left alone. */
-const grouped = (text: string): string => text.replace(/^-?\d+/, (whole) => whole.replace(/\B(?=(\d{3})+$)/g, ','))
 
 const collateralOf = (deployment: Deployment, subject: string) => deployment.collaterals.find((collateral) => collateral.token.toLowerCase() === subject.toLowerCase())

@@ -29,9 +29,6 @@ export const integer = (value: { toFixed(places: number): string }): bigint => B
 
 export const e18 = (raw: bigint): AmountNode => ({ raw, decimals: 18 })
 
-/** Price of base in quote, E18, truncated, out of a pool's sqrt(quote/base) · 2^96 (both tokens with 18 decimals). */
-export const priceOfSqrtX96 = (sqrtPriceX96: bigint): bigint => (sqrtPriceX96 * sqrtPriceX96 * 10n ** 18n) >> 192n
-
 /** Wallet and what is on its way from it (settlement decimals), plus vault, E18. */
 export const fundCapacityE18 = (fund: InsuranceFund, settlementDecimals: number): bigint => toE18(integer(fund.walletBalance) + integer(fund.inTransit), settlementDecimals) + integer(fund.vaultBalanceE18)
 

@@ -2,13 +2,15 @@
 import { BadInputError } from '../../core/errors.ts'
 import { formatUnits, toFloat } from '../../core/units.ts'
 import type { Address, Hex } from '../../protocols/adapter.ts'
+import { priceOfSqrtX96 } from '../../protocols/curie/uniswap-v3.ts'
+import { labelOf } from '../../proposals/draft.ts'
 import type { Change, SimulationResult } from '../../proposals/index.ts'
 import { byUrgency } from '../recommendations/index.ts'
 import type { Context } from './context.ts'
-import { displayUnit, displayValue, specOf, subjectLabel } from './display.ts'
+import { displayUnit, displayValue, specOf } from './display.ts'
 import type { Direction, Adjustment, DraftProposalInput, Evidence, Resolvers } from './generated/resolvers.ts'
 import { PROPOSAL_PARTS, accounts, facts, openPositions, proposals } from './lists.ts'
-import { e18, fundCapacityE18, integer, priceOfSqrtX96 } from './model.ts'
+import { e18, fundCapacityE18, integer } from './model.ts'
 import type { AmountNode, CollateralAssetNode, MarketNode, ParameterNode, ProposalNode } from './model.ts'
 import { checkFirst, page } from './paging.ts'
 import { scalars } from './scalars.ts'
@@ -278,7 +280,7 @@ export const resolvers: Resolvers<Context> = {
   Parameter: {
     title: (row, _, { protocol }) => specOf(protocol.catalog, row.name, row.scope).title,
     description: (row, _, { protocol }) => specOf(protocol.catalog, row.name, row.scope).description,
-    subjectLabel: (row, _, { deployment }) => subjectLabel(row.scope, row.subject, deployment),
+    subjectLabel: (row, _, { deployment }) => labelOf(deployment, row.scope, row.subject as Address),
     raw: (row) => integer(row.value),
     display: (row, _, { protocol, deployment }) => displayValue(specOf(protocol.catalog, row.name, row.scope), integer(row.value), row.subject, deployment),
     unit: (row, _, { protocol, deployment }) => displayUnit(specOf(protocol.catalog, row.name, row.scope), row.subject, deployment),
@@ -290,7 +292,7 @@ export const resolvers: Resolvers<Context> = {
   },
 
   ParameterChange: {
-    subjectLabel: (row, _, { deployment }) => subjectLabel(row.scope, row.subject, deployment),
+    subjectLabel: (row, _, { deployment }) => labelOf(deployment, row.scope, row.subject as Address),
     oldRaw: (row) => (row.oldValue === null ? null : integer(row.oldValue)),
     newRaw: (row) => integer(row.newValue),
     oldDisplay: (row, _, { protocol, deployment }) => (row.oldValue === null ? null : displayValue(specOf(protocol.catalog, row.name, row.scope), integer(row.oldValue), row.subject, deployment)),
