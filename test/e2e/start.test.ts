@@ -111,7 +111,8 @@ describe('npm start', () => {
   test('behavior: ends with the addresses to open, and everything behind them is up', async () => {
     const { output } = await start()
     expect(output.join('\n')).toContain(apiUrl())
-    first = await queryApi<Status>(apiUrl(), STATUS)
+    // The first recommendations come a moment after the index has caught up.
+    first = await until(async () => queryApi<Status>(apiUrl(), STATUS), (answer) => answer.status.health === 'UP')
     expect(first.status).toMatchObject({ network: 'devnet', chainId: 31337, health: 'UP' })
     expect(first.status.parts.filter((part) => part.health !== 'UP')).toEqual([])
     expect(first.markets.map((market) => market.symbol).toSorted()).toHaveLength(3)
