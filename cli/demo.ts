@@ -20,6 +20,7 @@ const PATIENCE_MS = 90_000
 
 type Recommendation = {
   id: string
+  block: { number: string }
   parameter: string
   title: string
   scope: string
@@ -119,11 +120,13 @@ async function steward(stack: Stack, progress: (step: string, detail: string) =>
   const { apiUrl, deployment } = stack
   const ask = <T>(query: string, variables: Record<string, unknown> = {}): Promise<T> => queryApi<T>(apiUrl, query, variables)
 
+  // Recommendations of an earlier block would compare with parameters that have changed since.
+  const isCurrent = (recommendation: Recommendation): boolean => Number(recommendation.block.number) >= stack.head.number
   const { recommendations } = await waitFor(
-    'a settable recommendation that changes something',
+    `a settable recommendation of block ${stack.head.number} or later that changes something`,
     stack,
-    () => ask<{ recommendations: Recommendation[] }>('{ recommendations(settableOnly: true) { id parameter title scope subject subjectLabel currentRaw currentDisplay recommendedRaw recommendedDisplay urgency reason direction } }'),
-    (answer) => answer.recommendations.some(isChange),
+    () => ask<{ recommendations: Recommendation[] }>('{ recommendations(settableOnly: true) { block { number } id parameter title scope subject subjectLabel currentRaw currentDisplay recommendedRaw recommendedDisplay urgency reason direction } }'),
+    (answer) => answer.recommendations.some((each) => isChange(each) && isCurrent(each)),
     (answer) => `${answer.recommendations.length} recommendations, none of which changes anything`,
   )
   const chosen = recommendations.find(isChange)!
@@ -134,6 +137,8 @@ async function steward(stack: Stack, progress: (step: string, detail: string) =>
     input: { title: `${chosen.title} of ${chosen.subjectLabel} to ${chosen.recommendedDisplay}`, recommendationIds: [chosen.id] },
   })
   const { id } = draftProposal
+  // What the change starts from is the proposal's own reading, not the recommendation's.
+  const before = draftProposal.changes[0]!.fromRaw
   progress('steward', `drafted ${id}, safeTxHash ${draftProposal.safeTxHash}`)
   const { simulateProposal } = await ask<{ simulateProposal: ProposalView }>(`mutation ($id: ID!) { simulateProposal(id: $id) { ${PROPOSAL_FIELDS} } }`, { id })
   progress('steward', `simulated: ${simulateProposal.simulation?.success === true ? `succeeds with ${simulateProposal.simulation.gasUsed} gas` : `fails, ${simulateProposal.simulation?.failure}`}`)
@@ -201,7 +206,7 @@ async function steward(stack: Stack, progress: (step: string, detail: string) =>
     parameters: counts.parameters.length,
     recommendations: counts.recommendations.length,
     proposal: { id, safeTxHash: proposal.safeTxHash, state: proposal.state },
-    parameter: { name: chosen.parameter, scope: chosen.scope, subject: chosen.subjectLabel, before: chosen.currentRaw, recommended: chosen.recommendedRaw, onChain },
+    parameter: { name: chosen.parameter, scope: chosen.scope, subject: chosen.subjectLabel, before, recommended: chosen.recommendedRaw, onChain },
     seconds: Number(((performance.now() - startedAt) / 1000).toFixed(1)),
   }
   printTable([

@@ -138,13 +138,14 @@ async function bringUp(
   }
   // Their state folder stands on the command line only so that a later run knows whose they are.
   const mirror = start({ name: 'mirror', entry: 'api/mirror/main.ts', args: ['--state-dir', stateDir], env, readyEvent: 'ready' })
-  const api = start({ name: 'api', entry: 'api/graphql/main.ts', args: ['--state-dir', stateDir], env, readyEvent: 'ready' })
   await mirror.ready()
-  const apiUrl = String((await api.ready())['url'])
-  progress('api', `ready at ${apiUrl}`)
   const ready = await chain.ready()
   const head = { number: Number(ready['headNumber']), hash: String(ready['headHash']) }
   progress('chain', `block ${head.number}, ${head.hash}`)
+  // Not before: on a chain in the middle of its replay, a past block would pass for the present one.
+  const api = start({ name: 'api', entry: 'api/graphql/main.ts', args: ['--state-dir', stateDir], env, readyEvent: 'ready' })
+  const apiUrl = String((await api.ready())['url'])
+  progress('api', `ready at ${apiUrl}`)
   await new Promise<void>((resolve) => {
     onMirrored = (): void => {
       progress('mirror', `block ${mirrored} of ${head.number}`)
