@@ -169,9 +169,16 @@ async function lastReports(rpc: RpcClient, plan: Plan, own: OwnArtifacts): Promi
   })
 }
 
+/** Accounts that no transaction of ours touches and every fork of the chain asks for: the coinbase, the precompiles, what `eth_call` sends from. */
+const ASKED_BY_FORKS = Array.from({ length: 32 }, (_, i) => `0x${i.toString(16).padStart(40, '0')}`)
+/** A block takes milliseconds; an anvil that needs this long stands still for good. */
+const ANSWER_MS = 5_000
+
 /** Mines a block every `blockTimeMs` until told to stop. Other people's transactions in the mempool are mined with ours. */
 async function goOn(anvil: Anvil, options: Options, plan: Plan, own: OwnArtifacts, live: LiveLog, historyHead: number, stopping: AbortSignal): Promise<void> {
   const { rpc } = anvil
+  // anvil fetches an account that it has not seen from the chain that it forks, and can stand still when that meets a block being mined: see them now.
+  for (const address of ASKED_BY_FORKS) await rpc.call('eth_getBalance', [address, 'latest'])
   let head = await readHead(rpc)
   const lens = lensOf(rpc, plan.deployment, own)
   // The head decides the sequence, so that a restart neither repeats nor depends on what came before.
@@ -204,7 +211,7 @@ async function goOn(anvil: Anvil, options: Options, plan: Plan, own: OwnArtifact
     const transactions: Hex[] = []
     for (const draft of drafts) transactions.push(await signer.sign(draft))
     try {
-      await mineBlock(rpc, { timestampSec: head.timestampSec + LIVE_BLOCK_SEC, transactions })
+      await answered(mineBlock(rpc, { timestampSec: head.timestampSec + LIVE_BLOCK_SEC, transactions }))
     } catch (error) {
       // Someone else sent from a scripted account, or mined, in between: the next block will do.
       if (!(error instanceof RpcError)) throw error
@@ -215,6 +222,14 @@ async function goOn(anvil: Anvil, options: Options, plan: Plan, own: OwnArtifact
     head = await readHead(rpc)
     await pause(due - Date.now(), stopping)
   }
+}
+
+/** Throws UnavailableError where anvil has stood still for ANSWER_MS: whoever started this process then starts it again, at the same head. */
+function answered<T>(work: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new UnavailableError({ part: 'devnet', found: `anvil has not answered for ${ANSWER_MS / 1000} s`, action: 'start it again; nothing that was mined is lost' })), ANSWER_MS)
+    work.then(resolve, reject).finally(() => clearTimeout(timer))
+  })
 }
 
 function pause(ms: number, stopping: AbortSignal): Promise<void> {

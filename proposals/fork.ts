@@ -80,7 +80,11 @@ async function forward(rpcUrl: string): Promise<{ readonly url: string; close():
       response.writeHead(502).end()
     }
   }
-  const server = createServer((request, response) => void pass(request, response))
+  // One at a time: an anvil that is asked for many unknown accounts at once while it mines can stand still for good.
+  let last: Promise<void> = Promise.resolve()
+  const server = createServer((request, response) => {
+    last = last.then(() => pass(request, response))
+  })
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve))
   const close = (): void => {
     server.close()
