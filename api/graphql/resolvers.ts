@@ -4,7 +4,7 @@ import { formatUnits, toFloat } from '../../core/units.ts'
 import type { Address, Hex } from '../../protocols/adapter.ts'
 import { priceOfSqrtX96 } from '../../protocols/curie/uniswap-v3.ts'
 import { labelOf } from '../../proposals/draft.ts'
-import type { Change, SimulationResult } from '../../proposals/index.ts'
+import type { ChangeJson, SimulationResult } from '../../proposals/index.ts'
 import { byUrgency } from '../recommendations/index.ts'
 import type { Context } from './context.ts'
 import { displayUnit, displayValue, specOf } from './display.ts'
@@ -14,9 +14,6 @@ import { e18, fundCapacityE18, integer } from './model.ts'
 import type { AmountNode, CollateralAssetNode, MarketNode, ParameterNode, ProposalNode } from './model.ts'
 import { checkFirst, page } from './paging.ts'
 import { scalars } from './scalars.ts'
-
-/** A change as it is stored: raw values as decimal text. */
-type ChangeJson = Omit<Change, 'from' | 'to'> & { readonly from: string; readonly to: string }
 
 const amount = (raw: { toFixed(places: number): string }, decimals = 18): AmountNode => ({ raw: integer(raw), decimals })
 
