@@ -137,6 +137,47 @@ export type ParameterCatalog = {
   refs(deployment: Deployment): readonly ParameterRef[]
 }
 
+/**
+ * A fact of the index as the mirror keeps it: an immutable row, by entity name of subgraph/schema.graphql. Fields have the
+ * mirror's column names (a reference ends in `Id`). Every BigInt is a decimal string, Int a number, Bytes lower-case hex.
+ */
+export type Fact = {
+  readonly entity: string
+  readonly id: string
+  readonly blockNumber: string
+  /** Of the block, s. */
+  readonly timestamp: string
+  readonly transactionHash: string
+  readonly logIndex: number
+} & Readonly<Record<string, string | number | boolean | null>>
+
+export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json }
+
+/** A row of what a reducer keeps. Integers that may pass 2^53 are decimal strings in it. */
+export type ReplayRow = { readonly kind: string; /** The reducer's own key, unique within the kind. */ readonly key: string; readonly value: Json }
+
+/** Rows of a kind whose key starts with `prefix`: a whole key asks for one row. */
+export type ReplayNeed = { readonly kind: string; readonly prefix: string }
+
+/**
+ * What no event says and the facts decide: fees and funding that are pending, liquidity by tick, averages. Pure; the mirror
+ * runs it over the facts of a step, inside the step's transaction, and its rows are rewound with the index's.
+ * Reducing facts in one go or in any number of pieces (whole blocks) gives the same rows.
+ */
+export type Reducer = {
+  /** Raised when the same facts would give other rows: the mirror then computes all rows again from the facts it has. */
+  readonly version: number
+  /** Names of the entities whose facts it takes. */
+  readonly facts: readonly string[]
+  /** Which rows these facts read or change. */
+  needs(facts: readonly Fact[]): readonly ReplayNeed[]
+  /**
+   * The rows that these facts, in the order of the chain (block, log index, id), leave changed; what is not in it stays.
+   * `rows` hold at least what `needs(facts)` asked for. Throws InvariantError where facts contradict each other.
+   */
+  reduce(rows: readonly ReplayRow[], facts: readonly Fact[]): readonly ReplayRow[]
+}
+
 /** What the rest of Bulwark takes from a protocol's folder. */
 export type Protocol = {
   /** Name of the folder, and of the protocol in the index. */

@@ -51,7 +51,7 @@ export async function seed(prisma: PrismaClient): Promise<void> {
   for (const [index, market] of deployment.markets.entries()) {
     const feedId = lower(market.chainlinkFeed)
     await prisma.oracleFeed.create({ data: { id: feedId, dispatcher: lower(market.priceFeed), priceE18: index === 0 ? '2000000000000000000001' : '40000000000000000000000', priceTimestamp: BLOCK.timestamp - 30n, freezeReason: 0, fallback: false, updateCount: 3, ...updated } })
-    for (let i = 0; i < 3; i++) await prisma.priceUpdate.create({ data: { id: `${hashOf(index * 10 + i)}00`, feedId, priceE18: `${1990 + i * 5}000000000000000000`, priceTimestamp: BLOCK.timestamp - 90n + BigInt(i) * 30n, freezeReason: 0, ...fact(800 + i, 0) } })
+    for (let i = 0; i < 3; i++) await prisma.priceUpdate.create({ data: { id: `${hashOf(index * 10 + i)}00`, feedId, priceE18: `${1990 + i * 5}000000000000000000`, priceTimestamp: BLOCK.timestamp - 90n + BigInt(i) * 30n, freezeReason: 0, ageSec: '0', ...fact(800 + i, 0) } })
     await prisma.market.create({
       data: {
         id: lower(market.baseToken), protocolId, symbol: market.symbol, pool: lower(market.pool), poolFeeE6: 3000, state: 'OPEN', feedId,
@@ -100,7 +100,7 @@ export async function seed(prisma: PrismaClient): Promise<void> {
   }
   const band = { name: 'marketMaxPriceSpreadRatio', subject: lower(eth!.baseToken) }
   for (let i = 0; i < 3; i++) {
-    await prisma.parameterChange.create({ data: { id: `${hashOf(300 + i)}00`, parameterId: parameterId(band.name, band.subject), ...band, scope: 'MARKET', contract: addressOf(77), oldValue: i === 0 ? null : '62500', newValue: i === 2 ? '100000' : '62500', sender: addressOf(8), ...fact(600 + i, 0) } })
+    await prisma.parameterChange.create({ data: { id: `${hashOf(300 + i)}00`, parameterId: parameterId(band.name, band.subject), ...band, scope: 'MARKET', contract: addressOf(77), oldValue: i === 0 ? null : '62500', newValue: i === 2 ? '100000' : '62500', source: 'EVENT', sender: addressOf(8), ...fact(600 + i, 0) } })
   }
 
   await prisma.checkpoint.create({ data: { blockNumber: BLOCK.number, blockHash: BLOCK.hash, blockTimestamp: BLOCK.timestamp, rowCount: 1 } })

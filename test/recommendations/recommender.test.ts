@@ -30,7 +30,7 @@ async function fill(db: PrismaClient): Promise<void> {
   for (const series of inputs.series) {
     const updates = series.bars.map(([index, priceE18], i) => {
       const time = BigInt(series.startSec + index * 300 + 7)
-      return { id: `${series.feed}-${i}`, feedId: series.feed, priceE18, priceTimestamp: time, freezeReason: 0, blockNumber: BigInt(i + 1), timestamp: time + 2n, transactionHash: '0x00', logIndex: 0 }
+      return { id: `${series.feed}-${i}`, feedId: series.feed, priceE18, priceTimestamp: time, freezeReason: 0, ageSec: '2', blockNumber: BigInt(i + 1), timestamp: time + 2n, transactionHash: '0x00', logIndex: 0 }
     })
     await db.priceUpdate.createMany({ data: [...updates, { ...(updates[0] as (typeof updates)[0]), id: `${series.feed}-refused`, freezeReason: 4, priceE18: '1' }] })
     const last = updates.at(-1)
