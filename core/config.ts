@@ -17,14 +17,24 @@ const port = z
   .transform(Number)
   .refine((value) => value >= 1 && value <= 65_535, { message: 'is not a port, allowed are the integers 1 to 65535' })
 
+const wholeNumber = (min: number, max: number) =>
+  z
+    .string()
+    .regex(/^\d{1,9}$/, `is not a whole number, allowed are ${min} to ${max}`)
+    .transform(Number)
+    .refine((value) => value >= min && value <= max, { message: `is out of range, allowed are ${min} to ${max}` })
+
 /** Every key, its rule and what it is for. A process asks for the keys that it reads, and `npm start` gives them to its parts. */
 export const CONFIG_SCHEMA = {
   DATABASE_URL: url(['postgresql:', 'postgres:']).describe('PostgreSQL database of the console'),
   GRAPH_NODE_URL: url(['http:', 'https:']).describe("graph-node's GraphQL endpoint of the subgraph"),
-  RPC_URL: url(['http:', 'https:']).describe("JSON-RPC endpoint of the chain that graph-node indexes"),
+  GRAPH_NODE_API_KEY: z.string().regex(/^[\x21-\x7e]+$/, 'has a character that no header may hold, allowed are printable ones without spaces').nullable().default(null).describe('key of a hosted graph-node or of The Graph Network, sent as "Authorization: Bearer"'),
+  RPC_URL: url(['http:', 'https:']).describe('JSON-RPC endpoint of the chain that graph-node indexes'),
+  RPC_BATCH: wholeNumber(1, 1000).default('100').describe('most calls that the RPC takes in one request'),
   NETWORK: z.enum(['devnet', 'optimism'], { errorMap: () => ({ message: 'is not a network, allowed are devnet and optimism' }) }).default('devnet').describe('network that the protocol is deployed on'),
   API_HOST: z.string().min(1).default('127.0.0.1').describe('address that the API listens on'),
   API_PORT: port.default('4000').describe('port that the API listens on'),
+  MIRROR_POLL_MS: wholeNumber(50, 60_000).default('200').describe('pause of the mirror between two looks at graph-node and the chain, ms'),
   STATE_DIR: z.string().min(1).default('.bulwark').describe('folder of everything that a run keeps'),
 } as const
 

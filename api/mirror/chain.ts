@@ -1,3 +1,4 @@
+import { endpointOf } from '../../core/endpoint.ts'
 import { UnavailableError } from '../../core/errors.ts'
 
 export type Block = {
@@ -16,6 +17,7 @@ const TIMEOUT_MS = 10_000
 
 /** The chain's own word on what is canonical, over JSON-RPC. */
 export function createChain(rpcUrl: string): Chain {
+  const { url, headers } = endpointOf(rpcUrl)
   const fail = (found: string, cause?: unknown): UnavailableError =>
     new UnavailableError({ part: 'chain', found, action: 'check RPC_URL and that the node runs; the mirror goes on by itself' }, cause)
 
@@ -24,9 +26,9 @@ export function createChain(rpcUrl: string): Chain {
       const params = [at === 'latest' ? 'latest' : `0x${at.toString(16)}`, false]
       let answer: { result?: { number: string; hash: string; timestamp: string } | null; error?: { message?: string } }
       try {
-        const response = await fetch(rpcUrl, {
+        const response = await fetch(url, {
           method: 'POST',
-          headers: { 'content-type': 'application/json' },
+          headers: { 'content-type': 'application/json', ...headers },
           body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'eth_getBlockByNumber', params }),
           signal: AbortSignal.timeout(TIMEOUT_MS),
         })

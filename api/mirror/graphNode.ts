@@ -1,3 +1,4 @@
+import { endpointOf } from '../../core/endpoint.ts'
 import { UnavailableError } from '../../core/errors.ts'
 import type { Entity } from './entities.ts'
 
@@ -54,15 +55,16 @@ const TIMEOUT_MS = 60_000
 
 type GraphQLAnswer = { data?: Record<string, unknown> | null; errors?: readonly { message: string }[] }
 
-/** The GraphQL endpoint of one subgraph of a graph-node. */
-export function createGraphNode(url: string): GraphNode {
+/** The GraphQL endpoint of one subgraph of a graph-node; `apiKey` is what a hosted one or The Graph Network wants. */
+export function createGraphNode(address: string, apiKey?: string | null): GraphNode {
+  const { url, headers } = endpointOf(address, apiKey)
   const fail = (found: string, action: string, cause?: unknown): UnavailableError => new UnavailableError({ part: 'graph-node', found, action }, cause)
 
   async function ask(query: string, variables: Readonly<Record<string, unknown>> = {}): Promise<GraphQLAnswer> {
     try {
       const response = await fetch(url, {
         method: 'POST',
-        headers: { 'content-type': 'application/json' },
+        headers: { 'content-type': 'application/json', ...headers },
         body: JSON.stringify({ query, variables }),
         signal: AbortSignal.timeout(TIMEOUT_MS),
       })

@@ -1,5 +1,5 @@
 /**
- * The mirror as a process of its own. Environment: DATABASE_URL, GRAPH_NODE_URL, RPC_URL.
+ * The mirror as a process of its own. Environment: DATABASE_URL, GRAPH_NODE_URL, GRAPH_NODE_API_KEY, RPC_URL, MIRROR_POLL_MS.
  * Standard output carries JSON lines for whoever started it: {"event":"ready"} once the follower runs,
  * {"event":"block","number","hash","lagBlocks"} per stored step and for where it stands at the start, {"event":"reorg","from","to"} per rewind,
  * {"event":"stuck","graphNodeBlock","chainBlock","reason"} once when graph-node stands still while the chain goes on.
@@ -11,9 +11,16 @@ import { createLogger } from '../../core/log.ts'
 import { createMirror } from './mirror.ts'
 
 async function main(): Promise<void> {
-  const config = loadConfig(['DATABASE_URL', 'GRAPH_NODE_URL', 'RPC_URL'])
+  const config = loadConfig(['DATABASE_URL', 'GRAPH_NODE_URL', 'GRAPH_NODE_API_KEY', 'RPC_URL', 'MIRROR_POLL_MS'])
   const emit = (event: Readonly<Record<string, unknown>>): boolean => process.stdout.write(`${JSON.stringify(event)}\n`)
-  const mirror = createMirror({ databaseUrl: config.DATABASE_URL, graphNodeUrl: config.GRAPH_NODE_URL, rpcUrl: config.RPC_URL, log: createLogger('mirror') })
+  const mirror = createMirror({
+    databaseUrl: config.DATABASE_URL,
+    graphNodeUrl: config.GRAPH_NODE_URL,
+    graphNodeApiKey: config.GRAPH_NODE_API_KEY,
+    rpcUrl: config.RPC_URL,
+    pollIntervalMs: config.MIRROR_POLL_MS,
+    log: createLogger('mirror'),
+  })
 
   const stop = new AbortController()
   process.once('SIGINT', () => stop.abort())

@@ -10,6 +10,8 @@ export type MirrorOptions = {
   readonly databaseUrl: string
   /** GraphQL endpoint of the subgraph. */
   readonly graphNodeUrl: string
+  /** Bearer key of a hosted graph-node. */
+  readonly graphNodeApiKey?: string | null
   /** JSON-RPC of the chain that graph-node indexes: it decides what is canonical. */
   readonly rpcUrl: string
   readonly log: Logger
@@ -71,7 +73,7 @@ type Plan = { readonly target: Block; readonly fromBlock: bigint | null; readonl
 
 export function createMirror(options: MirrorOptions): Mirror {
   const entities = readEntities()
-  return mirrorOf(createStore(options.databaseUrl, entities), createGraphNode(options.graphNodeUrl), createChain(options.rpcUrl), entities, options.log, options.pollIntervalMs ?? 200, options.stuckAfterMs ?? STUCK_AFTER_MS)
+  return mirrorOf(createStore(options.databaseUrl, entities), createGraphNode(options.graphNodeUrl, options.graphNodeApiKey), createChain(options.rpcUrl), entities, options.log, options.pollIntervalMs ?? 200, options.stuckAfterMs ?? STUCK_AFTER_MS)
 }
 
 function mirrorOf(store: Store, graphNode: GraphNode, chain: Chain, entities: readonly Entity[], log: Logger, pollIntervalMs: number, stuckAfterMs: number): Mirror {
