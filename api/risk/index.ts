@@ -1,4 +1,5 @@
 /** Risk models: pure functions without clock, I/O, environment or database. */
+export * from './account.ts'
 export * from './breaker.ts'
 export * from './controller.ts'
 export * from './errors.ts'
@@ -7,6 +8,7 @@ export * from './haircut.ts'
 export * from './liquidity.ts'
 export * from './margin.ts'
 export * from './penalty.ts'
+export * from './random.ts'
 export * from './series.ts'
 export * from './stress.ts'
 export * from './tail.ts'
