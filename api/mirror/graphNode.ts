@@ -116,7 +116,7 @@ export function createGraphNode(address: string, apiKey?: string | null): GraphN
           filters.push(`id_gt: $${name}`)
         }
         const where = filters.length === 0 ? '' : `, where: { ${filters.join(', ')} }`
-        const selection = entity.columns.map(({ field, reference }) => (reference ? `${field} { id }` : field)).join(' ')
+        const selection = entity.columns.map(({ field, reference }) => (reference ? `${field} { id }` : field ?? '')).join(' ')
         return `${entity.queryField}(first: ${PAGE_ROWS}, orderBy: id, orderDirection: asc, block: { number: $at }${where}) { ${selection} }`
       })
       const { data, errors } = await ask(`query Page(${declared.join(', ')}) { _meta { block { number hash } } ${lists.join(' ')} }`, variables)
@@ -131,7 +131,7 @@ export function createGraphNode(address: string, apiKey?: string | null): GraphN
 function flatten(entity: Entity, row: Record<string, unknown>): Row {
   const flat: Record<string, unknown> = {}
   for (const { field, column, reference } of entity.columns) {
-    const value = row[field] ?? null
+    const value = field === null ? null : (row[field] ?? null)
     flat[column] = reference && value !== null ? (value as { id: string }).id : value
   }
   return flat

@@ -3,14 +3,19 @@
  * Standard output carries JSON lines for whoever started it: {"event":"ready"} once the follower runs,
  * {"event":"block","number","hash","lagBlocks"} per stored step and for where it stands at the start, {"event":"reorg","from","to"} per rewind,
  * {"event":"stuck","graphNodeBlock","chainBlock","reason"} once when graph-node stands still while the chain goes on.
+ *
+ * `--stop-at N` ends the process with exit code 0 once the tables hold exactly the state at block N, after {"event":"stopped","number","hash"}.
  */
 import { fstatSync } from 'node:fs'
+import { parseArgs } from 'node:util'
 import { loadConfig } from '../../core/config.ts'
-import { BulwarkError } from '../../core/errors.ts'
+import { BadInputError, BulwarkError } from '../../core/errors.ts'
 import { createLogger } from '../../core/log.ts'
-import { createMirror } from './mirror.ts'
+import { createMirror, type Step } from './mirror.ts'
 
 async function main(): Promise<void> {
+  const { 'stop-at': stopAt } = parseArgs({ options: { 'stop-at': { type: 'string' }, 'state-dir': { type: 'string' } } }).values
+  if (stopAt !== undefined && !/^\d{1,18}$/.test(stopAt)) throw new BadInputError(`Found --stop-at ${stopAt}, allowed are block numbers; give one`)
   const config = loadConfig(['DATABASE_URL', 'GRAPH_NODE_URL', 'GRAPH_NODE_API_KEY', 'RPC_URL', 'MIRROR_POLL_MS'])
   const emit = (event: Readonly<Record<string, unknown>>): boolean => process.stdout.write(`${JSON.stringify(event)}\n`)
   const mirror = createMirror({
@@ -30,7 +35,7 @@ async function main(): Promise<void> {
   if (input.isFIFO() || input.isSocket()) process.stdin.once('close', () => stop.abort()).resume()
 
   emit({ event: 'ready' })
-  await mirror.run(stop.signal, (step) => {
+  const tell = (step: Step): void => {
     if ((step.kind === 'stored' || step.kind === 'current') && step.block !== null) {
       emit({ event: 'block', number: Number(step.block.number), hash: step.block.hash, lagBlocks: Number(step.lagBlocks) })
     } else if (step.kind === 'rewound') {
@@ -38,7 +43,13 @@ async function main(): Promise<void> {
     } else if (step.kind === 'stuck') {
       emit({ event: 'stuck', graphNodeBlock: Number(step.graphNodeBlock), chainBlock: Number(step.chainBlock), reason: step.error.message })
     }
-  })
+  }
+  if (stopAt === undefined) {
+    await mirror.run(stop.signal, tell)
+  } else {
+    const block = await mirror.standAt(BigInt(stopAt), stop.signal, tell)
+    if (block !== null) emit({ event: 'stopped', number: Number(block.number), hash: block.hash })
+  }
   await mirror.close()
   process.stdin.destroy()
 }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { BulwarkError, UnavailableError } from '../../core/errors.ts'
+import { BadInputError, BulwarkError, UnavailableError } from '../../core/errors.ts'
 import type { Logger } from '../../core/log.ts'
 import { createChain, type Block, type Chain } from './chain.ts'
 import { readEntities, type Entity } from './entities.ts'
@@ -39,10 +39,18 @@ export type Step =
 export type Status = { readonly state: MirrorState; readonly standby: boolean; readonly indexed: Block | null; readonly error: string | null }
 
 export type Mirror = {
-  /** One look and at most one transaction. Throws UnavailableError where a part is out of reach; what is stored stays whole. */
-  step(): Promise<Step>
+  /**
+   * One look and at most one transaction, which ends on block `stopAt` at the latest. Throws UnavailableError where a part is out of
+   * reach; what is stored stays whole.
+   */
+  step(stopAt?: bigint): Promise<Step>
   /** Steps until `signal` aborts; never throws for a part that is out of reach. `onStep` sees every stored and rewound step, a `current` one that comes first, and the first `stuck` one of each standstill. */
   run(signal: AbortSignal, onStep?: (step: Step) => void): Promise<void>
+  /**
+   * Steps as `run` does until the tables hold exactly the state at block `number`, and gives that block: call it again with a
+   * higher one to go on. Null where `signal` aborted first. Throws BadInputError where the tables stand above that block already.
+   */
+  standAt(number: bigint, signal: AbortSignal, onStep?: (step: Step) => void): Promise<Block | null>
   /** How this process's follower is doing. Other processes read the table MirrorStatus. */
   status(): Status
   /** Ends the connection and gives up the lead. */
@@ -68,6 +76,8 @@ const LAST_BACKOFF_MS = 3_000
 const CATCHING_UP_PAUSE_MS = 1_000
 /** Pause between two status writes while nothing happens. */
 const HEARTBEAT_MS = 2_000
+/** No block is higher: int8. */
+const MAX_BLOCK = 2n ** 63n - 1n
 
 type Plan = { readonly target: Block; readonly fromBlock: bigint | null; readonly undoBlock: bigint | null; readonly clear: boolean }
 
@@ -89,7 +99,7 @@ function mirrorOf(store: Store, graphNode: GraphNode, chain: Chain, entities: re
   let lastHeartbeatMs = 0
   let errorSince: Date | undefined
 
-  async function step(): Promise<Step> {
+  async function step(stopAt: bigint = MAX_BLOCK): Promise<Step> {
     const startedMs = performance.now()
     if (!(await store.lead())) return { kind: 'standby' }
     const checkpoint = await store.latestCheckpoint()
@@ -107,6 +117,8 @@ function mirrorOf(store: Store, graphNode: GraphNode, chain: Chain, entities: re
         clear = true
       } else if (common.number !== checkpoint.number) {
         return await rewind(checkpoint, common)
+      } else if (checkpoint.number >= stopAt) {
+        return { kind: 'current', block: checkpoint, lagBlocks: latest.number - checkpoint.number }
       }
     }
 
@@ -142,7 +154,7 @@ function mirrorOf(store: Store, graphNode: GraphNode, chain: Chain, entities: re
       return unsettled(`its block ${meta.head.number} (${meta.head.hash}) is not the chain's (${headBlock?.hash ?? 'none yet'})`, 'wait until it has followed the reorg; where that lasts, check that GRAPH_NODE_URL and RPC_URL name the same chain')
     }
 
-    const target = await targetBlock(known, headBlock, latest)
+    const target = await targetBlock(known, headBlock, latest, stopAt)
     if (target === null) return unsettled(`the chain lost a block below ${meta.head.number} while it was read`, 'the mirror tries again by itself')
     const plan: Plan = {
       target,
@@ -200,10 +212,11 @@ function mirrorOf(store: Store, graphNode: GraphNode, chain: Chain, entities: re
    * The block that the next step ends on. More than UNDO_DEPTH below the chain's head no reorg is expected: large steps
    * without an undo log up to there, then steps of UNDO_SPAN up to graph-node's head. Null where the chain has no such block.
    */
-  async function targetBlock(known: Block | null, head: Block, latest: Block): Promise<Block | null> {
+  async function targetBlock(known: Block | null, head: Block, latest: Block, stopAt: bigint): Promise<Block | null> {
     const settled = latest.number - UNDO_DEPTH
     const start = known?.number ?? (earliest === 0n ? 0n : earliest - 1n)
     let number = start >= settled ? start + UNDO_SPAN : settled < start + span ? settled : start + span
+    if (number > stopAt) number = stopAt
     if (number < earliest) number = earliest
     return number >= head.number ? head : await chain.block(number)
   }
@@ -217,7 +230,7 @@ function mirrorOf(store: Store, graphNode: GraphNode, chain: Chain, entities: re
       if ((heads.get(head.number) ?? head.hash) !== head.hash || head.number < target.number) agree = false
       heads.set(head.number, head.hash)
     }
-    let requests: PageRequest[] = entities.map((entity) => ({ entity, afterId: null }))
+    let requests: PageRequest[] = entities.filter(({ kind }) => kind !== 'ROLLUP').map((entity) => ({ entity, afterId: null }))
     // A rejection is met where the page is awaited; until then it must not count as unhandled.
     const ask = (): ReturnType<GraphNode['page']> => {
       const page = graphNode.page(requests, target.number, fromBlock)
@@ -316,7 +329,7 @@ function mirrorOf(store: Store, graphNode: GraphNode, chain: Chain, entities: re
       .catch(() => undefined)
   }
 
-  async function run(signal: AbortSignal, onStep?: (step: Step) => void): Promise<void> {
+  async function run(signal: AbortSignal, onStep?: (step: Step) => void, stopAt?: bigint): Promise<void> {
     let backoffMs = FIRST_BACKOFF_MS
     let unsettledSinceMs: number | undefined
     let said = false
@@ -324,7 +337,8 @@ function mirrorOf(store: Store, graphNode: GraphNode, chain: Chain, entities: re
     const pause = (ms: number): Promise<unknown> => sleep(ms, undefined, { signal }).catch(() => undefined)
     while (!signal.aborted) {
       try {
-        const result = await step()
+        const result = await step(stopAt)
+        if (stopAt !== undefined && (current.indexed?.number ?? -1n) >= stopAt && result.kind === 'current') return
         backoffMs = FIRST_BACKOFF_MS
         if (result.kind !== 'unsettled') unsettledSinceMs = undefined
         if (result.kind !== 'stuck') saidStuck = false
@@ -373,5 +387,15 @@ function mirrorOf(store: Store, graphNode: GraphNode, chain: Chain, entities: re
     }
   }
 
-  return { step, run, status: () => current, close: () => store.close() }
+  async function standAt(number: bigint, signal: AbortSignal, onStep?: (step: Step) => void): Promise<Block | null> {
+    await run(signal, onStep, number)
+    const { indexed } = current
+    if (signal.aborted) return null
+    if (indexed === null || indexed.number !== number) {
+      throw new BadInputError(`Found the mirror on block ${indexed?.number ?? 'none'}, asked for was ${number}, allowed is a block above the one that it stands on; name a higher one, or start from an empty database`)
+    }
+    return indexed
+  }
+
+  return { step, run, standAt, status: () => current, close: () => store.close() }
 }

@@ -21,6 +21,10 @@ const schema = buildSchema(`
   directive @derivedFrom(field: String!) on FIELD_DEFINITION
   scalar Bytes
   scalar BigInt
+  scalar Int8
+  scalar Timestamp
+  directive @aggregation(intervals: [String!]!, source: String!) on OBJECT
+  directive @aggregate(fn: String!, arg: String, cumulative: Boolean) on FIELD_DEFINITION
   ${sdl}
   enum Order { asc }
   enum OrderBy { id }
