@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BadInputError, BulwarkError, UnavailableError } from '../../core/errors.ts'
 import type { Logger } from '../../core/log.ts'
-import { createChain, type Block, type Chain } from './chain.ts'
-import { readEntities, type Entity } from './entities.ts'
+import { createChain, type Block } from './chain.ts'
+import { readEntities } from './entities.ts'
 import { BlockTooEarlyError, createGraphNode, MovedError, PAGE_ROWS, type GraphNode, type Head, type Meta, type PageRequest } from './graphNode.ts'
-import { createStore, UNDO_DEPTH, type MirrorState, type StatusPatch, type Store } from './store.ts'
+import { createReplay, findReducer, type FindReducer } from './replay.ts'
+import { createStore, UNDO_DEPTH, type MirrorState, type StatusPatch } from './store.ts'
 
 export type MirrorOptions = {
   readonly databaseUrl: string
@@ -19,6 +20,8 @@ export type MirrorOptions = {
   readonly pollIntervalMs?: number
   /** How long graph-node may stand still while the chain moves on before it is called stuck. */
   readonly stuckAfterMs?: number
+  /** Reducers by the protocol's name in the index; those of protocols/ by default. */
+  readonly reducers?: FindReducer
 }
 
 /** What one `step()` did. */
@@ -27,6 +30,8 @@ export type Step =
   | { readonly kind: 'stored'; readonly block: Block; readonly rows: number; readonly lagBlocks: bigint; readonly rebuilt: boolean; readonly durationMs: number }
   /** The chain left `from`; the mirror stands on `to` again. */
   | { readonly kind: 'rewound'; readonly from: Block; readonly to: Block; readonly rows: number }
+  /** The rows that the reducer keeps were computed again from `facts` facts. */
+  | { readonly kind: 'replayed'; readonly block: Block; readonly facts: number }
   /** Nothing new. */
   | { readonly kind: 'current'; readonly block: Block | null; readonly lagBlocks: bigint }
   /** graph-node and the chain do not agree yet, or moved while they were read: to be tried again. */
@@ -79,14 +84,15 @@ const HEARTBEAT_MS = 2_000
 /** No block is higher: int8. */
 const MAX_BLOCK = 2n ** 63n - 1n
 
-type Plan = { readonly target: Block; readonly fromBlock: bigint | null; readonly undoBlock: bigint | null; readonly clear: boolean }
+type Plan = { /** Where the tables stand; null where nothing in them counts. */ readonly known: Block | null; readonly target: Block; readonly fromBlock: bigint | null; readonly undoBlock: bigint | null; readonly clear: boolean }
 
 export function createMirror(options: MirrorOptions): Mirror {
   const entities = readEntities()
-  return mirrorOf(createStore(options.databaseUrl, entities), createGraphNode(options.graphNodeUrl, options.graphNodeApiKey), createChain(options.rpcUrl), entities, options.log, options.pollIntervalMs ?? 200, options.stuckAfterMs ?? STUCK_AFTER_MS)
-}
-
-function mirrorOf(store: Store, graphNode: GraphNode, chain: Chain, entities: readonly Entity[], log: Logger, pollIntervalMs: number, stuckAfterMs: number): Mirror {
+  const store = createStore(options.databaseUrl, entities)
+  const graphNode = createGraphNode(options.graphNodeUrl, options.graphNodeApiKey)
+  const chain = createChain(options.rpcUrl)
+  const { log, pollIntervalMs = 200, stuckAfterMs = STUCK_AFTER_MS } = options
+  const replay = createReplay(store, options.reducers ?? findReducer, log)
   let current: Status = { state: 'STARTING', standby: false, indexed: null, error: null }
   let span = FIRST_SPAN
   /** graph-node's first block, once it has said so. */
@@ -117,8 +123,9 @@ function mirrorOf(store: Store, graphNode: GraphNode, chain: Chain, entities: re
         clear = true
       } else if (common.number !== checkpoint.number) {
         return await rewind(checkpoint, common)
-      } else if (checkpoint.number >= stopAt) {
-        return { kind: 'current', block: checkpoint, lagBlocks: latest.number - checkpoint.number }
+      } else {
+        if (await replay.isStale(checkpoint.number)) return await recompute(checkpoint)
+        if (checkpoint.number >= stopAt) return { kind: 'current', block: checkpoint, lagBlocks: latest.number - checkpoint.number }
       }
     }
 
@@ -157,6 +164,7 @@ function mirrorOf(store: Store, graphNode: GraphNode, chain: Chain, entities: re
     const target = await targetBlock(known, headBlock, latest, stopAt)
     if (target === null) return unsettled(`the chain lost a block below ${meta.head.number} while it was read`, 'the mirror tries again by itself')
     const plan: Plan = {
+      known,
       target,
       fromBlock: known === null ? null : known.number + 1n,
       undoBlock: known !== null && target.number > latest.number - UNDO_DEPTH ? target.number : null,
@@ -208,6 +216,16 @@ function mirrorOf(store: Store, graphNode: GraphNode, chain: Chain, entities: re
     return { kind: 'rewound', from, to, rows }
   }
 
+  async function recompute(block: Block): Promise<Step> {
+    log.info({ block: block.number.toString() }, 'The replayed rows are of another version of the reducer; computing them again')
+    const facts = await store.transaction(async () => {
+      const count = await replay.recompute()
+      await store.announce(block.number)
+      return count
+    })
+    return { kind: 'replayed', block, facts }
+  }
+
   /**
    * The block that the next step ends on. More than UNDO_DEPTH below the chain's head no reorg is expected: large steps
    * without an undo log up to there, then steps of UNDO_SPAN up to graph-node's head. Null where the chain has no such block.
@@ -223,7 +241,7 @@ function mirrorOf(store: Store, graphNode: GraphNode, chain: Chain, entities: re
 
   /** One transaction; null where the chain moved under the pages, and nothing was stored. */
   async function storeStep(plan: Plan, meta: Meta, latest: Block, lagBlocks: bigint): Promise<number | null> {
-    const { target, fromBlock, undoBlock, clear } = plan
+    const { known, target, fromBlock, undoBlock, clear } = plan
     const heads = new Map<bigint, string>()
     let agree = true
     const note = (head: Head): void => {
@@ -259,6 +277,7 @@ function mirrorOf(store: Store, graphNode: GraphNode, chain: Chain, entities: re
         for (const [number, hash] of heads) if ((await chain.block(number))?.hash !== hash) agree = false
         if (!agree || (await chain.block(target.number))?.hash !== target.hash) throw moved
 
+        await replay.advance(known?.number ?? null, target.number, undoBlock)
         await store.checkpoint(target, rowCount, undoBlock !== null)
         await store.status({
           ...health(lagBlocks, target, meta),
@@ -353,6 +372,9 @@ function mirrorOf(store: Store, graphNode: GraphNode, chain: Chain, entities: re
           case 'rewound':
             log.warn({ from: result.from.number.toString(), to: result.to.number.toString(), rows: result.rows }, 'The chain was reorganised; went back to the last common block')
             onStep?.(result)
+            break
+          case 'replayed':
+            log.info({ block: result.block.number.toString(), facts: result.facts }, 'Computed the replayed rows again')
             break
           case 'unsettled':
             unsettledSinceMs ??= performance.now()

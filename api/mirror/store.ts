@@ -1,8 +1,9 @@
 import pg from 'pg'
-import { UnavailableError } from '../../core/errors.ts'
+import type { Fact, Json, ReplayNeed, ReplayRow } from '../../protocols/adapter.ts'
 import type { Block } from './chain.ts'
 import type { Entity } from './entities.ts'
 import type { Row } from './graphNode.ts'
+import { TroubleError } from './trouble.ts'
 
 /** PostgreSQL channel on which every stored step is announced; the payload is the block number. */
 export const STEP_CHANNEL = 'mirror_step'
@@ -15,6 +16,22 @@ export const UNDO_DEPTH = 300n
 
 /** Session lock of the one follower that writes: 'BULW' and the mirror's number. */
 const LOCK = [0x42_55_4c_57, 1] as const
+
+/** What the protocol's reducer keeps, as a table that is written and rewound like any other. */
+const REPLAY: Entity = {
+  name: 'ReplayRow',
+  queryField: '',
+  kind: 'STATE',
+  intervals: [],
+  columns: [
+    { field: null, column: 'id', sqlType: 'text', reference: false },
+    { field: null, column: 'kind', sqlType: 'text', reference: false },
+    { field: null, column: 'value', sqlType: 'jsonb', reference: false },
+  ],
+}
+
+/** Rows that one statement takes or gives: bounds what is in memory. */
+const BATCH_ROWS = 1_000
 
 export type MirrorState = 'STARTING' | 'FOLLOWING' | 'CATCHING_UP' | 'WAITING'
 
@@ -57,10 +74,23 @@ export type Store = {
   clear(): Promise<void>
   status(patch: StatusPatch): Promise<void>
   countReorg(): Promise<void>
+  /** Name of the protocol that is indexed; null before its first event. Throws TroubleError where there are several. */
+  protocolName(): Promise<string | null>
+  /** Which reduction ReplayRow holds; null: none. */
+  replayStatus(): Promise<ReplayStatus | null>
+  setReplayStatus(status: ReplayStatus): Promise<void>
+  /** Takes out what the reducer keeps, its undo rows included. */
+  clearReplay(): Promise<void>
+  /** Facts of the blocks above `after` up to `upTo`, in the order block, log index, id; whole blocks, about `chunk` facts at a time. */
+  facts(names: readonly string[], after: bigint, upTo: bigint, chunk: number): AsyncGenerator<readonly Fact[]>
+  replayRows(needs: readonly ReplayNeed[]): Promise<readonly ReplayRow[]>
+  writeReplay(rows: readonly ReplayRow[], undoBlock: bigint | null): Promise<void>
   /** Tells listeners of STEP_CHANNEL when the transaction commits. */
   announce(blockNumber: bigint): Promise<void>
   close(): Promise<void>
 }
+
+export type ReplayStatus = { readonly version: number; readonly blockNumber: bigint }
 
 const quote = (name: string): string => `"${name}"`
 
@@ -80,6 +110,8 @@ function statementsOf(entity: Entity) {
         INSERT INTO "UndoLog" ("blockNumber", "entity", "rowId", "previous")
         SELECT $${entity.columns.length + 1}::int8, '${entity.name}', incoming."id", to_jsonb(previous)
         FROM incoming LEFT JOIN ${table} AS previous ON previous."id" = incoming."id"
+        -- A row that a step writes twice goes back to what the step found.
+        ON CONFLICT DO NOTHING
       ) ${upsert('incoming')}`,
     // A row that several steps changed goes back to what the first of them found.
     rewind: `WITH oldest AS MATERIALIZED (
@@ -98,12 +130,14 @@ const blockOf = (row: BlockRow): Block => ({ number: BigInt(row.blockNumber), ha
 
 /** The mirror's tables over one connection, which also holds the lock: where it breaks, the step and the lead are both gone. */
 export function createStore(databaseUrl: string, entities: readonly Entity[]): Store {
-  const statements = new Map(entities.map((entity) => [entity, statementsOf(entity)]))
+  const statements = new Map([...entities, REPLAY].map((entity) => [entity, statementsOf(entity)]))
   let client: pg.Client | undefined
   let leading = false
 
-  const unavailable = (found: string, cause?: unknown): UnavailableError =>
-    new UnavailableError({ part: 'database', found, action: 'check DATABASE_URL and that PostgreSQL runs and is migrated; the mirror goes on by itself' }, cause)
+  const unavailable = (found: string, cause?: unknown): TroubleError =>
+    new TroubleError('DATABASE_UNREACHABLE', found, 'check DATABASE_URL and that PostgreSQL runs; the mirror goes on by itself', cause)
+  const refused = (found: string, cause?: unknown): TroubleError =>
+    new TroubleError('DATABASE_REFUSED', found, 'check that the database is migrated and has room; the mirror tries again by itself', cause)
 
   function drop(): void {
     const broken = client
@@ -122,8 +156,42 @@ export function createStore(databaseUrl: string, entities: readonly Entity[]): S
       const code = (cause as { code?: string }).code ?? ''
       const broken = !/^[0-9A-Z]{5}$/.test(code) || code.startsWith('57') || code.startsWith('08')
       if (broken && client === current) drop()
-      throw unavailable(broken ? 'the connection broke' : `PostgreSQL refused a statement (${code}: ${(cause as Error).message})`, cause)
+      throw broken ? unavailable('the connection broke', cause) : refused(`PostgreSQL refused a statement (${code}: ${(cause as Error).message})`, cause)
     }
+  }
+
+  async function write(entity: Entity, rows: readonly Row[], undoBlock: bigint | null): Promise<void> {
+    const statement = statements.get(entity)
+    if (statement === undefined || rows.length === 0) return
+    const arrays = entity.columns.map(({ column }) => rows.map((row) => row[column] ?? null))
+    if (undoBlock === null) await sql(statement.write, arrays)
+    else await sql(statement.writeWithUndo, [...arrays, undoBlock])
+  }
+
+  async function* facts(names: readonly string[], after: bigint, upTo: bigint, chunk: number): AsyncGenerator<readonly Fact[]> {
+    const sources = entities.filter(({ name }) => names.includes(name)).map(({ name, columns }) => {
+      // As api/mirror gives them to a reducer: integers that may pass 2^53 as text.
+      const fields = columns.map(({ column, sqlType }) => (sqlType === 'numeric' || sqlType === 'int8' ? `${quote(column)}::text AS ${quote(column)}` : quote(column)))
+      return `SELECT '${name}' AS entity, f."blockNumber" AS block, f."logIndex" AS log, f."id" COLLATE "C" AS id, to_jsonb(r) AS fact
+        FROM ${quote(name)} AS f, LATERAL (SELECT ${fields.map((field) => `f.${field}`).join(', ')}) AS r
+        WHERE f."blockNumber" > ${after} AND f."blockNumber" <= ${upTo}`
+    })
+    if (sources.length === 0) return
+    // A cursor: the server sorts, on its disk where that is needed, and this process holds one chunk.
+    await sql(`DECLARE facts NO SCROLL CURSOR FOR SELECT entity, fact FROM (${sources.join(' UNION ALL ')}) AS f ORDER BY block, log, id, entity`)
+    let held: Fact[] = []
+    for (;;) {
+      const rows = await sql<{ entity: string; fact: Omit<Fact, 'entity'> }>(`FETCH FORWARD ${chunk} FROM facts`)
+      held.push(...rows.map(({ entity, fact }) => ({ ...fact, entity }) as Fact))
+      if (rows.length < chunk) break
+      const last = held.at(-1)?.blockNumber
+      const whole = held.findIndex(({ blockNumber }) => blockNumber === last)
+      if (whole === 0) continue
+      yield held.slice(0, whole)
+      held = held.slice(whole)
+    }
+    await sql('CLOSE facts')
+    if (held.length > 0) yield held
   }
 
   return {
@@ -170,13 +238,7 @@ export function createStore(databaseUrl: string, entities: readonly Entity[]): S
       }
     },
 
-    write: async (entity, rows, undoBlock) => {
-      const statement = statements.get(entity)
-      if (statement === undefined || rows.length === 0) return
-      const arrays = entity.columns.map(({ column }) => rows.map((row) => row[column] ?? null))
-      if (undoBlock === null) await sql(statement.write, arrays)
-      else await sql(statement.writeWithUndo, [...arrays, undoBlock])
-    },
+    write,
 
     checkpoint: async (block, rowCount, undoable) => {
       if (!undoable) {
@@ -201,12 +263,16 @@ export function createStore(databaseUrl: string, entities: readonly Entity[]): S
       }
       await sql('DELETE FROM "UndoLog" WHERE "blockNumber" > $1', [blockNumber])
       await sql('DELETE FROM "Checkpoint" WHERE "blockNumber" > $1', [blockNumber])
+      await sql('UPDATE "ReplayStatus" SET "blockNumber" = $1', [blockNumber])
+      // Before the protocol's first event nothing was reduced.
+      await sql('DELETE FROM "ReplayStatus" WHERE NOT EXISTS (SELECT 1 FROM "Protocol")')
       return rows
     },
 
     clear: async () => {
       // DELETE, not TRUNCATE: readers keep what they see until the new rows are committed.
-      for (const { name } of entities) await sql(`DELETE FROM ${quote(name)}`)
+      for (const { name } of statements.keys()) await sql(`DELETE FROM ${quote(name)}`)
+      await sql('DELETE FROM "ReplayStatus"')
       await sql('DELETE FROM "UndoLog"')
       await sql('DELETE FROM "Checkpoint"')
     },
@@ -219,6 +285,48 @@ export function createStore(databaseUrl: string, entities: readonly Entity[]): S
 
     countReorg: async () => {
       await sql('UPDATE "MirrorStatus" SET "reorgCount" = "reorgCount" + 1 WHERE "id" = 1')
+    },
+
+    protocolName: async () => {
+      const rows = await sql<{ name: string }>('SELECT DISTINCT "name" FROM "Protocol" LIMIT 2')
+      if (rows.length > 1) throw new TroubleError('REPLAY_FAILED', 'the index holds several protocols, a database mirrors one', 'deploy a subgraph for each, with a database of its own')
+      return rows[0]?.name ?? null
+    },
+
+    replayStatus: async () => {
+      const [row] = await sql<{ version: number; blockNumber: string }>('SELECT "version", "blockNumber" FROM "ReplayStatus" WHERE "id" = 1')
+      return row === undefined ? null : { version: row.version, blockNumber: BigInt(row.blockNumber) }
+    },
+
+    setReplayStatus: async ({ version, blockNumber }) => {
+      await sql('INSERT INTO "ReplayStatus" ("id", "version", "blockNumber") VALUES (1, $1, $2) ON CONFLICT ("id") DO UPDATE SET "version" = EXCLUDED."version", "blockNumber" = EXCLUDED."blockNumber"', [version, blockNumber])
+    },
+
+    clearReplay: async () => {
+      await sql('DELETE FROM "ReplayRow"')
+      await sql('DELETE FROM "ReplayStatus"')
+      await sql(`DELETE FROM "UndoLog" WHERE "entity" = '${REPLAY.name}'`)
+    },
+
+    facts,
+
+    replayRows: async (needs) => {
+      const prefixes = [...new Set(needs.map(({ kind, prefix }) => `${kind}:${prefix}`))]
+      const found = new Map<string, ReplayRow>()
+      for (let i = 0; i < prefixes.length; i += BATCH_ROWS) {
+        // U+10FFFF is the last character in the order of bytes, which is this column's.
+        const rows = await sql<{ id: string; kind: string; value: Json }>(
+          `SELECT r."id", r."kind", r."value" FROM unnest($1::text[]) AS p(prefix) JOIN "ReplayRow" AS r ON r."id" >= p.prefix COLLATE "C" AND r."id" <= (p.prefix || chr(1114111)) COLLATE "C"`,
+          [prefixes.slice(i, i + BATCH_ROWS)],
+        )
+        for (const { id, kind, value } of rows) found.set(id, { kind, key: id.slice(kind.length + 1), value })
+      }
+      return [...found.values()]
+    },
+
+    writeReplay: async (rows, undoBlock) => {
+      const stored = rows.map(({ kind, key, value }) => ({ id: `${kind}:${key}`, kind, value: JSON.stringify(value) }))
+      for (let i = 0; i < stored.length; i += BATCH_ROWS) await write(REPLAY, stored.slice(i, i + BATCH_ROWS), undoBlock)
     },
 
     announce: async (blockNumber) => {
