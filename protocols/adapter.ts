@@ -186,7 +186,6 @@ export type Protocol = {
   /** By network name. */
   readonly deployments: Readonly<Record<string, Deployment>>
   readonly catalog: ParameterCatalog
-  readonly reducer: Reducer
   /** Where the index's own states do not say all that the protocol's figures need. */
   readonly reducer?: Reducer
 }
