@@ -12,3 +12,10 @@ export class SampleTooSmallError extends BulwarkError {
     this.shortage = facts
   }
 }
+
+/** A model whose fit must not be used. The caller falls back to the model that `action` names, or says "unknown". */
+export class ModelFitError extends BulwarkError {
+  constructor(facts: { model: string; found: string; action: string }) {
+    super(`${facts.model}: found ${facts.found}; ${facts.action}`, { code: 'MODEL_FIT', facts })
+  }
+}

@@ -1,9 +1,12 @@
 /** Risk models: pure functions without clock, I/O, environment or database. */
 export * from './account.ts'
+export * from './backtest.ts'
 export * from './breaker.ts'
 export * from './controller.ts'
+export * from './distributions.ts'
 export * from './errors.ts'
 export * from './fund.ts'
+export * from './garch.ts'
 export * from './haircut.ts'
 export * from './liquidity.ts'
 export * from './margin.ts'

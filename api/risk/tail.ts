@@ -23,7 +23,8 @@ export type TailRisk = {
   readonly tailPoints: number
 }
 
-const requireLevel = (level: number): void => {
+/** Throws BadInputError unless 0 < level < 1. */
+export const requireLevel = (level: number): void => {
   if (!(level > 0 && level < 1)) throw new BadInputError(`Found a level of ${level}, allowed is above 0 and below 1; 0.99 means 99 %`)
 }
 
@@ -86,58 +87,4 @@ export function filteredHistorical(returns: Returns, path: VolatilityPath, optio
     z.map((x) => lossOf(x * scale, options.side)),
     options.level,
   )
-}
-
-/** Outcome of Kupiec's unconditional coverage test. */
-export type KupiecTest = { readonly likelihoodRatio: number; readonly pValue: number; readonly exceptions: number; readonly observations: number; readonly rejected: boolean }
-
-/**
- * Kupiec's proportion-of-failures test: LR = −2·ln[(1−p)^(n−x)·p^x / ((1−π)^(n−x)·π^x)], π = x/n, χ² with 1 degree of freedom.
- *
- * n observations > 0, x exceptions in [0, n], p = 1 − VaR level in (0, 1); 0·ln 0 = 0, so LR is finite for every x.
- * `rejected` at 5 % (LR > 3.841). Source: Kupiec, Techniques for verifying the accuracy of risk measurement models, 1995, eq. 4.
- */
-export function kupiec(observations: number, exceptions: number, p: number): KupiecTest {
-  requireLevel(p)
-  if (!Number.isInteger(observations) || observations <= 0 || !Number.isInteger(exceptions) || exceptions < 0 || exceptions > observations) {
-    throw new BadInputError(`Found ${exceptions} exceptions in ${observations} observations, allowed are whole numbers with 0 ≤ exceptions ≤ observations; check the count`)
-  }
-  const term = (count: number, probability: number): number => (count === 0 ? 0 : count * Math.log(probability))
-  const share = exceptions / observations
-  const likelihoodRatio = Math.max(0, -2 * (term(observations - exceptions, 1 - p) + term(exceptions, p) - term(observations - exceptions, 1 - share) - term(exceptions, share)))
-  return { likelihoodRatio, pValue: erfc(Math.sqrt(likelihoodRatio / 2)), exceptions, observations, rejected: likelihoodRatio > 3.841 }
-}
-
-/**
- * Out-of-sample check of FHS one step ahead: the VaR multiple of σ comes from the first half of the residuals, exceptions are counted in the second.
- * Throws SampleTooSmallError unless the first half alone can carry FHS (1,000 residuals).
- */
-export function backtestFhs(returns: Returns, path: VolatilityPath, options: { level: number; side: Side }): KupiecTest {
-  const z = residuals(returns, path)
-  if (z.length < 2 * MIN_FHS_OBSERVATIONS) throw new SampleTooSmallError({ statistic: 'FHS backtest', found: z.length, needed: 2 * MIN_FHS_OBSERVATIONS })
-  const half = Math.floor(z.length / 2)
-  const sign = options.side === 'down' ? -1 : 1
-  const limit = tailRisk(z.slice(0, half).map((x) => sign * x), options.level).valueAtRisk
-  let exceptions = 0
-  for (let i = half; i < z.length; i++) if (sign * (z[i] as number) > limit) exceptions++
-  return kupiec(z.length - half, exceptions, 1 - options.level)
-}
-
-/**
- * Complementary error function for x ≥ 0, relative error below 1e-12: its power series up to 2.5, Lentz's continued fraction beyond.
- * Source: Abramowitz, Stegun, Handbook of Mathematical Functions, 7.1.6 and 7.1.14.
- */
-export function erfc(x: number): number {
-  if (x < 2.5) {
-    let term = x
-    let sum = x
-    for (let k = 1; k < 200 && Math.abs(term) > 1e-17 * sum; k++) {
-      term *= (2 * x * x) / (2 * k + 1)
-      sum += term
-    }
-    return 1 - (2 / Math.sqrt(Math.PI)) * Math.exp(-x * x) * sum
-  }
-  let fraction = 0
-  for (let k = 120; k > 0; k--) fraction = k / 2 / (x + fraction)
-  return Math.exp(-x * x) / Math.sqrt(Math.PI) / (x + fraction)
 }

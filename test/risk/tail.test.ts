@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { backtestFhs, erfc, ewmaVolatility, filteredHistorical, kupiec, lossOf, quantile, SampleTooSmallError, tailRisk, type Returns } from '../../api/risk/index.ts'
+import { ewmaVolatility, filteredHistorical, lossOf, quantile, SampleTooSmallError, tailRisk, type Returns } from '../../api/risk/index.ts'
 
 /** Deterministic noise of the tests: Lehmer's minimal standard generator into a normal by Box–Muller. */
 function normals(n: number, seed: number): number[] {
@@ -74,40 +74,5 @@ describe('filtered historical simulation', () => {
   test('behavior: long and short mirror each other in log terms', () => {
     expect(lossOf(Math.log(0.9), 'down')).toBeCloseTo(0.1, 12)
     expect(lossOf(Math.log(1.1), 'up')).toBeCloseTo(0.1, 12)
-  })
-
-  test('behavior: a right model passes its backtest, a sample with a fat second half fails it', () => {
-    const right = unbroken(normals(4000, 21).map((z) => z * 0.001))
-    expect(backtestFhs(right, ewmaVolatility(right, 0.995), { level: 0.99, side: 'down' }).rejected).toBe(false)
-    const wrong = unbroken(normals(4000, 21).map((z, i) => z * 0.001 * (i > 2000 && i % 20 === 0 ? 6 : 1)))
-    expect(backtestFhs(wrong, ewmaVolatility(wrong, 0.995), { level: 0.99, side: 'down' }).rejected).toBe(true)
-  })
-})
-
-describe('Kupiec test', () => {
-  test('vector: 3 of 250 at 1 % gives 0.0949, 8 of 250 gives 7.7336 with p 0.0054', () => {
-    expect(kupiec(250, 3, 0.01).likelihoodRatio).toBeCloseTo(0.0949, 4)
-    const eight = kupiec(250, 8, 0.01)
-    expect(eight.likelihoodRatio).toBeCloseTo(7.7336, 4)
-    expect(eight.pValue).toBeCloseTo(0.0054, 4)
-    expect(eight.rejected).toBe(true)
-  })
-
-  test('vector: the long backtests of 2,465 days', () => {
-    expect(kupiec(2465, 50, 0.01).likelihoodRatio).toBeCloseTo(20.29, 1)
-    expect(kupiec(2465, 26, 0.01).likelihoodRatio).toBeCloseTo(0.07, 2)
-  })
-
-  test('property: finite for every count, also none and all', () => {
-    fc.assert(fc.property(fc.integer({ min: 1, max: 3000 }), fc.double({ min: 0, max: 1, noNaN: true }), (n, share) => Number.isFinite(kupiec(n, Math.round(n * share), 0.01).likelihoodRatio)))
-    // No exceptions: −2·250·ln 0.99.
-    expect(kupiec(250, 0, 0.01).likelihoodRatio).toBeCloseTo(5.0252, 4)
-  })
-
-  test('vector: erfc against tabulated values (Abramowitz–Stegun table 7.1)', () => {
-    expect(erfc(0)).toBe(1)
-    expect(erfc(0.5)).toBeCloseTo(0.4795001222, 10)
-    expect(erfc(2)).toBeCloseTo(0.004677734981, 12)
-    expect(erfc(3) / 2.209049699858544e-5).toBeCloseTo(1, 10)
   })
 })

@@ -1,0 +1,28 @@
+/** Return series of the tests: seeded, so that every run sees the same numbers. */
+import { createRandom, garchStep, type GarchParameters, type Returns } from '../../api/risk/index.ts'
+
+/** Log returns over one bar each. */
+export const unbroken = (values: readonly number[], barSec = 86_400): Returns => ({
+  barSec,
+  barCount: values.length + 1,
+  values: Float64Array.from(values),
+  spans: new Float64Array(values.length).fill(1),
+  gapBars: 0,
+  dropped: 0,
+})
+
+/** n standard normal numbers. */
+export function normals(n: number, seed: number): number[] {
+  const random = createRandom(seed)
+  return Array.from({ length: n }, () => random.normal())
+}
+
+/** n returns of a GARCH(1,1) that starts at its long-run variance. */
+export function garchReturns(parameters: GarchParameters, n: number, seed: number): number[] {
+  let variance = parameters.omega / (1 - parameters.alpha - parameters.beta)
+  return normals(n, seed).map((z) => {
+    const r = Math.sqrt(variance) * z
+    variance = garchStep(parameters, variance, r)
+    return r
+  })
+}
