@@ -16,20 +16,43 @@ const require = createRequire(import.meta.url)
 /** Raise it when the steps of a build change, so that cached builds are made again. */
 const BUILD_VERSION = 1
 
-/** ABI name in the manifest → artifact in the deployments package. */
-const ABIS: Readonly<Record<string, string>> = {
-  AccountBalance: 'contracts/AccountBalance.sol/AccountBalance.json',
-  BaseToken: 'contracts/BaseToken.sol/BaseToken.json',
-  ChainlinkPriceFeedV3: 'oracle-contracts/contracts/ChainlinkPriceFeedV3.sol/ChainlinkPriceFeedV3.json',
-  ClearingHouse: 'contracts/ClearingHouse.sol/ClearingHouse.json',
-  ClearingHouseConfig: 'contracts/ClearingHouseConfig.sol/ClearingHouseConfig.json',
-  CollateralManager: 'contracts/CollateralManager.sol/CollateralManager.json',
-  ERC20: 'contracts/interface/IERC20Metadata.sol/IERC20Metadata.json',
-  Exchange: 'contracts/Exchange.sol/Exchange.json',
-  InsuranceFund: 'contracts/InsuranceFund.sol/InsuranceFund.json',
-  MarketRegistry: 'contracts/MarketRegistry.sol/MarketRegistry.json',
-  PriceFeedDispatcher: 'oracle-contracts/contracts/PriceFeedDispatcher.sol/PriceFeedDispatcher.json',
-  Vault: 'contracts/Vault.sol/Vault.json',
+const CURIE_ARTIFACTS = '@perp/curie-deployments/optimism/core/artifacts'
+const SAFE_ABIS = '@safe-global/safe-deployments/dist/assets'
+const PROXY = '@openzeppelin/contracts/build/contracts/TransparentUpgradeableProxy.json'
+const curie = (name: string): string => `${CURIE_ARTIFACTS}/contracts/${name}.sol/${name}.json`
+const oracle = (name: string): string => `${CURIE_ARTIFACTS}/oracle-contracts/contracts/${name}.sol/${name}.json`
+
+/** ABI name in the manifest → the files whose ABIs make it. A proxy's own events come from the address of what stands behind it. */
+const ABIS: Readonly<Record<string, readonly string[]>> = {
+  AccountBalance: [curie('AccountBalance'), PROXY],
+  // Chainlink's interface, and what its proxies add.
+  Aggregator: [join(HERE, 'abis', 'Aggregator.json')],
+  BaseToken: [curie('BaseToken'), PROXY],
+  ChainlinkPriceFeedV3: [oracle('ChainlinkPriceFeedV3')],
+  ClearingHouse: [curie('ClearingHouse'), PROXY],
+  ClearingHouseConfig: [curie('ClearingHouseConfig'), PROXY],
+  CollateralManager: [curie('CollateralManager'), PROXY],
+  ERC20: [`${CURIE_ARTIFACTS}/contracts/interface/IERC20Metadata.sol/IERC20Metadata.json`],
+  Exchange: [curie('Exchange'), PROXY],
+  InsuranceFund: [curie('InsuranceFund'), PROXY],
+  MarketRegistry: [curie('MarketRegistry'), PROXY],
+  OrderBook: [curie('OrderBook'), PROXY],
+  PriceFeedDispatcher: [oracle('PriceFeedDispatcher')],
+  ProxyAdmin: ['@openzeppelin/contracts/build/contracts/ProxyAdmin.json'],
+  QuoteToken: [curie('QuoteToken'), PROXY],
+  // 1.4.1 announces by indexed arguments what 1.3.0 announces by others: same topic, another decoding.
+  Safe: [`${SAFE_ABIS}/v1.3.0/gnosis_safe_l2.json`, `${SAFE_ABIS}/v1.4.1/safe_l2.json`, `${SAFE_ABIS}/v1.5.0/safe_l2.json`],
+  // OpenZeppelin 3.4's; CallSalt came with 4.9.
+  TimelockController: ['@openzeppelin/contracts/build/contracts/TimelockController.json', join(HERE, 'abis', 'CallSalt.json')],
+  UniswapV3Pool: ['@uniswap/v3-core/artifacts/contracts/UniswapV3Pool.sol/UniswapV3Pool.json'],
+  Vault: [curie('Vault'), PROXY],
+}
+
+/** One item of an ABI, as far as it is told apart here. */
+export type AbiItem = {
+  readonly type: string
+  readonly name?: string
+  readonly inputs?: readonly { readonly name: string; readonly type: string; readonly indexed?: boolean }[]
 }
 
 export class SubgraphBuildError extends BulwarkError {
@@ -38,12 +61,26 @@ export class SubgraphBuildError extends BulwarkError {
   }
 }
 
-/** The ABI that the manifest calls `name`, from the deployments package. Throws BadInputError for a name it does not have. */
-export async function abiOf(name: string): Promise<readonly unknown[]> {
-  const artifact = ABIS[name]
-  if (artifact === undefined) throw new BadInputError(`Found ABI name "${name}", allowed are ${Object.keys(ABIS).join(', ')}; take one of these`)
-  const file = require.resolve(`@perp/curie-deployments/optimism/core/artifacts/${artifact}`)
-  return (JSON.parse(await readFile(file, 'utf8')) as { abi: readonly unknown[] }).abi
+/** The ABI that the manifest calls `name`, each item once. Throws BadInputError for a name that it does not have. */
+export async function abiOf(name: string): Promise<readonly AbiItem[]> {
+  const files = ABIS[name]
+  if (files === undefined) throw new BadInputError(`Found ABI name "${name}", allowed are ${Object.keys(ABIS).join(', ')}; take one of these`)
+  const items = new Map<string, AbiItem>()
+  for (const file of files) {
+    const content = JSON.parse(await readFile(require.resolve(file), 'utf8')) as readonly AbiItem[] | { abi: readonly AbiItem[] }
+    for (const item of 'abi' in content ? content.abi : content) {
+      // The proxy's constructor, receive function and admin's functions are not what the index asks.
+      if (file === PROXY && item.type !== 'event') continue
+      const key = item.type === 'function' ? `function ${item.name}(${item.inputs?.map((input) => input.type).join(',')})` : `${item.type} ${eventSignature(item)}`
+      if (!items.has(key)) items.set(key, item)
+    }
+  }
+  return [...items.values()]
+}
+
+/** As the manifest writes it: `Deposited(indexed address,indexed address,uint256)`. */
+export function eventSignature(event: AbiItem): string {
+  return `${event.name}(${event.inputs?.map((input) => `${input.indexed === true ? 'indexed ' : ''}${input.type}`).join(',')})`
 }
 
 /**
@@ -128,6 +165,7 @@ export function renderNetwork(deployment: Deployment): string {
   const { contracts, settlementToken, markets, collaterals } = deployment
   // Functions, because every event gets an instance of its own: a constant would be parsed again for each.
   const address = (name: string, value: string): string => `export function ${name}Address(): Address { return Address.fromString('${value.toLowerCase()}') }`
+  const names = Object.entries(contractsOf(deployment)).filter(([name]) => !name.includes('/'))
   const pairs = (name: string, list: readonly (readonly [string, string])[]): string =>
     `export const ${name}: string[] = ${JSON.stringify(list.flatMap(([key, value]) => [key.toLowerCase(), value]))}`
   return [
@@ -142,6 +180,8 @@ export function renderNetwork(deployment: Deployment): string {
     address('vault', contracts.vault),
     address('settlementToken', settlementToken.address),
     `export const SETTLEMENT_TOKEN_DECIMALS: i32 = ${settlementToken.decimals}`,
+    '/** Contract, name. */',
+    pairs('CONTRACTS', names.map(([name, address]) => [address, name] as const)),
     '/** Token, symbol. */',
     pairs('SYMBOLS', [...markets.map((market) => [market.baseToken, market.symbol] as const), ...collaterals.map((asset) => [asset.token, asset.symbol] as const)]),
     '/** Collateral, decimals. */',

@@ -24,9 +24,12 @@ export function contractsOf(deployment: Deployment): Readonly<Record<string, str
     InsuranceFund: contracts.insuranceFund,
     SettlementToken: settlementToken.address,
     Exchange: contracts.exchange,
+    OrderBook: contracts.orderBook,
     MarketRegistry: contracts.marketRegistry,
     ClearingHouseConfig: contracts.clearingHouseConfig,
     CollateralManager: contracts.collateralManager,
+    QuoteToken: contracts.quoteToken,
+    ProxyAdmin: contracts.proxyAdmin,
     ...Object.fromEntries(markets.flatMap((market) => [
       [market.symbol, market.baseToken],
       [`${market.symbol}/PriceFeedDispatcher`, market.priceFeed],

@@ -1,5 +1,5 @@
 import { BigInt, Bytes } from '@graphprotocol/graph-ts'
-import { FundingPayment, Liquidation, LiquidityChange, LiquidityRange, Market, PositionChange } from '../generated/schema'
+import { FundingPayment, FundingUpdate, Liquidation, LiquidityChange, LiquidityRange, Market, MarketSample, PositionChange } from '../generated/schema'
 import { FundingPaymentSettled, LiquidityChanged, PositionChanged, PositionClosed, PositionLiquidated } from '../generated/ClearingHouse/ClearingHouse'
 import { PnlRealized } from '../generated/AccountBalance/AccountBalance'
 import { FundingUpdated } from '../generated/Exchange/Exchange'
@@ -61,6 +61,7 @@ function changePosition(event: PositionChanged): void {
   market.sqrtPriceX96 = p.sqrtPriceAfterX96
   moveOpenInterest(market, sizeBeforeE18, position.sizeE18)
   saveMarket(market, event)
+  if (isSwap || position.sizeE18.notEqual(sizeBeforeE18)) sampleMarket(market, isSwap ? p.exchangedPositionNotional.abs() : ZERO, p.fee, ZERO)
 
   const change = new PositionChange(factId(event))
   change.account = p.trader
@@ -98,6 +99,7 @@ function closePosition(event: PositionClosed): void {
 
   moveOpenInterest(market, sizeBeforeE18, ZERO)
   saveMarket(market, event)
+  if (!sizeBeforeE18.isZero()) sampleMarket(market, ZERO, ZERO, ZERO)
 
   const change = new PositionChange(factId(event))
   change.account = p.trader
@@ -132,6 +134,7 @@ function liquidate(event: PositionLiquidated): void {
   market.liquidationCount += 1
   market.liquidatedNotionalE18 = market.liquidatedNotionalE18.plus(p.positionNotional)
   saveMarket(market, event)
+  sampleMarket(market, ZERO, ZERO, p.positionNotional)
 
   const protocol = loadProtocol()
   protocol.liquidationCount += 1
@@ -256,6 +259,28 @@ function updateFunding(event: FundingUpdated): void {
   market.fundingIndexTwapE18 = event.params.indexTwap
   market.fundingUpdatedAtTimestamp = event.block.timestamp
   saveMarket(market, event)
+
+  const update = new FundingUpdate(factId(event))
+  update.market = market.id
+  update.marketTwapE18 = event.params.marketTwap
+  update.indexTwapE18 = event.params.indexTwap
+  update.blockNumber = event.block.number
+  update.timestamp = event.block.timestamp
+  update.transactionHash = event.transaction.hash
+  update.logIndex = event.logIndex.toI32()
+  update.save()
+}
+
+/** What this log added to the market's rollups; the open interest is the market's own. */
+function sampleMarket(market: Market, volumeE18: BigInt, feesE18: BigInt, liquidatedNotionalE18: BigInt): void {
+  const sample = new MarketSample(0)
+  sample.market = market.id
+  sample.volumeE18 = volumeE18
+  sample.feesE18 = feesE18
+  sample.liquidatedNotionalE18 = liquidatedNotionalE18
+  sample.openInterestLongE18 = market.openInterestLongE18
+  sample.openInterestShortE18 = market.openInterestShortE18
+  sample.save()
 }
 
 function moveOpenInterest(market: Market, beforeE18: BigInt, afterE18: BigInt): void {

@@ -7,51 +7,64 @@ import { InsuranceFund } from '../generated/MarketRegistry/InsuranceFund'
 import { MarketRegistry } from '../generated/MarketRegistry/MarketRegistry'
 import { Vault } from '../generated/MarketRegistry/Vault'
 import { clearingHouseAddress, clearingHouseConfigAddress, collateralManagerAddress, exchangeAddress, insuranceFundAddress, marketRegistryAddress, vaultAddress } from '../generated/network'
-import { setReadParameter } from './parameters'
+import { setParameterReadAgain, setReadParameter } from './parameters'
 import { addressToInt } from './units'
-
-function setInt(event: ethereum.Event, contract: Address, name: string, answer: ethereum.CallResult<i32>): void {
-  if (!answer.reverted) setReadParameter(event, contract, name, 'PROTOCOL', clearingHouseAddress(), BigInt.fromI32(answer.value))
-}
-
-function setBigInt(event: ethereum.Event, contract: Address, name: string, answer: ethereum.CallResult<BigInt>): void {
-  if (!answer.reverted) setReadParameter(event, contract, name, 'PROTOCOL', clearingHouseAddress(), answer.value)
-}
-
-function setFlag(event: ethereum.Event, contract: Address, name: string, answer: ethereum.CallResult<boolean>): void {
-  if (!answer.reverted) setReadParameter(event, contract, name, 'PROTOCOL', clearingHouseAddress(), BigInt.fromI32(answer.value ? 1 : 0))
-}
 
 /**
  * Reads, once, the protocol's parameters that its contracts set without an event when they were initialised.
  * A call answers for the end of the block. What the deployed release does not have reverts and stays unknown.
  */
 export function readProtocolParameters(event: ethereum.Event): void {
-  const config = ClearingHouseConfig.bind(clearingHouseConfigAddress())
-  setInt(event, clearingHouseConfigAddress(), 'imRatio', config.try_getImRatio())
-  setInt(event, clearingHouseConfigAddress(), 'mmRatio', config.try_getMmRatio())
-  setInt(event, clearingHouseConfigAddress(), 'liquidationPenaltyRatio', config.try_getLiquidationPenaltyRatio())
-  setInt(event, clearingHouseConfigAddress(), 'partialCloseRatio', config.try_getPartialCloseRatio())
-  setInt(event, clearingHouseConfigAddress(), 'maxMarketsPerAccount', config.try_getMaxMarketsPerAccount())
-  setInt(event, clearingHouseConfigAddress(), 'maxFundingRate', config.try_getMaxFundingRate())
-  setBigInt(event, clearingHouseConfigAddress(), 'twapInterval', config.try_getTwapInterval())
-  setBigInt(event, clearingHouseConfigAddress(), 'settlementTokenBalanceCap', config.try_getSettlementTokenBalanceCap())
+  readConfig(event, false)
+  readRegistry(event, false)
+  readFund(event, false)
+  readPauses(event, clearingHouseAddress(), false)
+  readPauses(event, vaultAddress(), false)
+  readPauses(event, collateralManagerAddress(), false)
+}
+
+/** Reads what was once read from the contract whose code is another now; imRatio and mmRatio have no other way to change. */
+export function readAgain(event: ethereum.Event): void {
+  if (event.address.equals(clearingHouseConfigAddress())) readConfig(event, true)
+  else if (event.address.equals(marketRegistryAddress())) readRegistry(event, true)
+  else if (event.address.equals(insuranceFundAddress())) readFund(event, true)
+  else readPauses(event, event.address, true)
+}
+
+function readConfig(event: ethereum.Event, isAgain: boolean): void {
+  const address = clearingHouseConfigAddress()
+  const config = ClearingHouseConfig.bind(address)
+  setInt(event, address, 'imRatio', config.try_getImRatio(), isAgain)
+  setInt(event, address, 'mmRatio', config.try_getMmRatio(), isAgain)
+  setInt(event, address, 'liquidationPenaltyRatio', config.try_getLiquidationPenaltyRatio(), isAgain)
+  setInt(event, address, 'partialCloseRatio', config.try_getPartialCloseRatio(), isAgain)
+  setInt(event, address, 'maxMarketsPerAccount', config.try_getMaxMarketsPerAccount(), isAgain)
+  setInt(event, address, 'maxFundingRate', config.try_getMaxFundingRate(), isAgain)
+  setBigInt(event, address, 'twapInterval', config.try_getTwapInterval(), isAgain)
+  setBigInt(event, address, 'settlementTokenBalanceCap', config.try_getSettlementTokenBalanceCap(), isAgain)
   const markPrice = config.try_getMarkPriceConfig()
   if (!markPrice.reverted) {
-    setReadParameter(event, clearingHouseConfigAddress(), 'markPriceMarketTwapInterval', 'PROTOCOL', clearingHouseAddress(), markPrice.value.value0)
-    setReadParameter(event, clearingHouseConfigAddress(), 'markPricePremiumInterval', 'PROTOCOL', clearingHouseAddress(), markPrice.value.value1)
+    set(event, address, 'markPriceMarketTwapInterval', markPrice.value.value0, isAgain)
+    set(event, address, 'markPricePremiumInterval', markPrice.value.value1, isAgain)
   }
-  setInt(event, marketRegistryAddress(), 'maxOrdersPerMarket', MarketRegistry.bind(marketRegistryAddress()).try_getMaxOrdersPerMarket())
+}
 
+function readRegistry(event: ethereum.Event, isAgain: boolean): void {
+  setInt(event, marketRegistryAddress(), 'maxOrdersPerMarket', MarketRegistry.bind(marketRegistryAddress()).try_getMaxOrdersPerMarket(), isAgain)
+}
+
+function readFund(event: ethereum.Event, isAgain: boolean): void {
   const fund = InsuranceFund.bind(insuranceFundAddress())
-  setBigInt(event, insuranceFundAddress(), 'distributionThreshold', fund.try_getDistributionThreshold())
+  setBigInt(event, insuranceFundAddress(), 'distributionThreshold', fund.try_getDistributionThreshold(), isAgain)
   const beneficiary = fund.try_getSurplusBeneficiary()
-  if (!beneficiary.reverted) setReadParameter(event, insuranceFundAddress(), 'surplusBeneficiary', 'PROTOCOL', clearingHouseAddress(), addressToInt(beneficiary.value))
+  if (!beneficiary.reverted) set(event, insuranceFundAddress(), 'surplusBeneficiary', addressToInt(beneficiary.value), isAgain)
+  setFlag(event, insuranceFundAddress(), 'insuranceFundPaused', fund.try_paused(), isAgain)
+}
 
-  setFlag(event, clearingHouseAddress(), 'clearingHousePaused', ClearingHouse.bind(clearingHouseAddress()).try_paused())
-  setFlag(event, vaultAddress(), 'vaultPaused', Vault.bind(vaultAddress()).try_paused())
-  setFlag(event, collateralManagerAddress(), 'collateralManagerPaused', CollateralManager.bind(collateralManagerAddress()).try_paused())
-  setFlag(event, insuranceFundAddress(), 'insuranceFundPaused', fund.try_paused())
+function readPauses(event: ethereum.Event, contract: Address, isAgain: boolean): void {
+  if (contract.equals(clearingHouseAddress())) setFlag(event, contract, 'clearingHousePaused', ClearingHouse.bind(contract).try_paused(), isAgain)
+  else if (contract.equals(vaultAddress())) setFlag(event, contract, 'vaultPaused', Vault.bind(contract).try_paused(), isAgain)
+  else if (contract.equals(collateralManagerAddress())) setFlag(event, contract, 'collateralManagerPaused', CollateralManager.bind(contract).try_paused(), isAgain)
 }
 
 /** Reads a new market's parameters that no event has announced. */
@@ -64,4 +77,21 @@ export function readMarketParameters(event: ethereum.Event, baseToken: Address):
 
 function setMarketInt(event: ethereum.Event, contract: Address, name: string, baseToken: Address, answer: ethereum.CallResult<i32>): void {
   if (!answer.reverted) setReadParameter(event, contract, name, 'MARKET', baseToken, BigInt.fromI32(answer.value))
+}
+
+function setInt(event: ethereum.Event, contract: Address, name: string, answer: ethereum.CallResult<i32>, isAgain: boolean): void {
+  if (!answer.reverted) set(event, contract, name, BigInt.fromI32(answer.value), isAgain)
+}
+
+function setBigInt(event: ethereum.Event, contract: Address, name: string, answer: ethereum.CallResult<BigInt>, isAgain: boolean): void {
+  if (!answer.reverted) set(event, contract, name, answer.value, isAgain)
+}
+
+function setFlag(event: ethereum.Event, contract: Address, name: string, answer: ethereum.CallResult<boolean>, isAgain: boolean): void {
+  if (!answer.reverted) set(event, contract, name, BigInt.fromI32(answer.value ? 1 : 0), isAgain)
+}
+
+function set(event: ethereum.Event, contract: Address, name: string, value: BigInt, isAgain: boolean): void {
+  if (isAgain) setParameterReadAgain(event, contract, name, value)
+  else setReadParameter(event, contract, name, 'PROTOCOL', clearingHouseAddress(), value)
 }

@@ -1,5 +1,5 @@
 import { BigInt, Bytes, ethereum } from '@graphprotocol/graph-ts'
-import { Account, InsuranceFund, InsuranceFundFlow, Parameter } from '../generated/schema'
+import { Account, FundSample, InsuranceFund, InsuranceFundFlow, Parameter } from '../generated/schema'
 import { FeeDistributed, Repaid } from '../generated/InsuranceFund/InsuranceFund'
 import { Transfer } from '../generated/SettlementToken/ERC20'
 import { clearingHouseAddress, insuranceFundAddress, vaultAddress } from '../generated/network'
@@ -57,6 +57,14 @@ export function recordFlow(event: ethereum.Event, fund: InsuranceFund, kind: str
   flow.transactionHash = event.transaction.hash
   flow.logIndex = event.logIndex.toI32()
   flow.save()
+
+  const sample = new FundSample(0)
+  sample.fund = fund.id
+  sample.balanceE18 = flow.balanceAfterE18
+  sample.inflowE18 = kind != 'REPAID' && amountE18.gt(ZERO) ? amountE18 : ZERO
+  sample.outflowE18 = kind != 'REPAID' && amountE18.lt(ZERO) ? amountE18.neg() : ZERO
+  sample.badDebtE18 = kind == 'BAD_DEBT' ? amountE18.neg() : ZERO
+  sample.save()
 }
 
 /**

@@ -11,5 +11,16 @@ export {
 } from './governance'
 export { handleFeeDistributed, handleFundReceived, handleFundSent, handleRepaid } from './insurance-fund'
 export { handleCollateralAdded, handleCollateralPriceFeedChanged, handleMarketPriceFeedChanged, handleMarketStatusUpdated, handlePoolAdded } from './markets'
-export { handleChainlinkPriceUpdated, handleDispatcherStatusUpdated } from './oracle'
+export { handleAnswerUpdated, handleChainlinkPriceUpdated, handleDispatcherStatusUpdated } from './oracle'
+export {
+  handleAddedOwner, handleApproveHash, handleCallExecuted, handleCallScheduled, handleCancelled, handleChangedFallbackHandler, handleChangedGuard, handleChangedModuleGuard,
+  handleChangedThreshold, handleDisabledModule, handleEnabledModule, handleExecutionFailure, handleExecutionFromModuleFailure, handleExecutionFromModuleSuccess,
+  handleExecutionSuccess, handleMinDelayChange, handleRemovedOwner, handleRoleGranted, handleRoleRevoked, handleSafeSetup, handleSignMsg,
+} from './owners'
+export {
+  handleAccountBalanceChanged, handleAdminChanged, handleBorrowerChanged, handleClearingHouseChanged, handleClearingHouseConfigChanged, handleCollateralManagerChanged,
+  handleDelegateApprovalChanged, handleExchangeChanged, handleOwnershipTransferred, handleTrustedForwarderChanged, handleTrustedForwarderUpdated,
+  handleUniswapV3PriceFeedUpdated, handleUpgraded, handleVaultChanged, handleWETH9Changed, handleWhitelistAdded, handleWhitelistRemoved,
+} from './ownership'
+export { handleBurn, handleIncreaseObservationCardinalityNext, handleMint, handleSwap } from './pools'
 export { handleBadDebtSettled, handleCollateralLiquidated, handleDeposited, handleWithdrawn } from './vault'

@@ -8,22 +8,17 @@ import { ERC20 } from '../generated/MarketRegistry/ERC20'
 import { clearingHouseAddress, DECIMALS, SYMBOLS } from '../generated/network'
 import { readMarketParameters, readProtocolParameters } from './initial'
 import { linkFeed } from './oracle'
+import { introduceContract } from './ownership'
 import { setParameter, setReadParameter } from './parameters'
+import { followPool } from './pools'
 import { loadMarket, loadProtocol, saveMarket, saveProtocol } from './states'
-import { ZERO, addressToInt } from './units'
+import { ZERO, addressToInt, factId, known } from './units'
 
 export function handlePoolAdded(event: PoolAdded): void { addMarket(event) }
 export function handleMarketPriceFeedChanged(event: MarketPriceFeedChanged): void { changeMarketFeed(event) }
 export function handleMarketStatusUpdated(event: StatusUpdated): void { changeMarketStatus(event) }
 export function handleCollateralAdded(event: CollateralAdded): void { addCollateral(event) }
 export function handleCollateralPriceFeedChanged(event: CollateralPriceFeedChanged): void { changeCollateralFeed(event) }
-
-/** Value that stands after the key in a flat list of pairs; null where there is none. */
-function known(pairs: string[], key: Bytes): string | null {
-  const text = key.toHexString()
-  for (let i = 0; i + 1 < pairs.length; i += 2) if (pairs[i] == text) return pairs[i + 1]
-  return null
-}
 
 function symbolOf(token: Address): string {
   const symbol = known(SYMBOLS, token)
@@ -75,6 +70,8 @@ function addMarket(event: PoolAdded): void {
   }
   saveMarket(market, event)
   BaseTokenSource.create(p.baseToken)
+  introduceContract(event, p.baseToken, market.symbol, baseToken.try_owner())
+  followPool(event, p.baseToken, p.pool, p.feeRatio)
 }
 
 function changeMarketFeed(event: MarketPriceFeedChanged): void {
@@ -100,12 +97,14 @@ function changeMarketStatus(event: StatusUpdated): void {
     if (!closedPrice.reverted) market.closedPriceE18 = closedPrice.value
   }
   saveMarket(market, event)
-  setParameter(event, 'marketStatus', 'MARKET', event.address, BigInt.fromI32(status))
+  // Anyone may close a market that has been paused long enough, and no argument tells who did.
+  setParameter(event, 'marketStatus', 'MARKET', event.address, BigInt.fromI32(status), 0, status != 2)
 
-  const change = new MarketStatusChange(event.transaction.hash.concatI32(event.logIndex.toI32()))
+  const change = new MarketStatusChange(factId(event))
   change.market = market.id
   change.oldState = oldState
   change.newState = newState
+  change.priceE18 = status == 1 ? market.pausedIndexPriceE18 : status == 2 ? market.closedPriceE18 : null
   change.sender = event.transaction.from
   change.blockNumber = event.block.number
   change.timestamp = event.block.timestamp

@@ -1,7 +1,24 @@
-import { BigInt, Bytes, ethereum } from '@graphprotocol/graph-ts'
+import { BigInt, Bytes, DataSourceContext, ethereum } from '@graphprotocol/graph-ts'
 import { SETTLEMENT_TOKEN_DECIMALS } from '../generated/network'
 
 export const ZERO = BigInt.zero()
+
+/** Where a template's context holds the market, or the feed, that it speaks of. */
+export const MARKET_CONTEXT = 'market'
+export const FEED_CONTEXT = 'feed'
+
+export function contextOf(key: string, value: Bytes): DataSourceContext {
+  const context = new DataSourceContext()
+  context.setBytes(key, value)
+  return context
+}
+
+/** Value that stands after the key in a flat list of pairs; null where there is none. */
+export function known(pairs: string[], key: Bytes): string | null {
+  const text = key.toHexString()
+  for (let i = 0; i + 1 < pairs.length; i += 2) if (pairs[i] == text) return pairs[i + 1]
+  return null
+}
 
 /** Below this a taker's position counts as none (AccountBalance: 10 wei). */
 const DUST = BigInt.fromI32(10)
