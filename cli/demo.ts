@@ -118,12 +118,13 @@ export async function demo(args: readonly string[]): Promise<void> {
 /** The steward's, the signers' and the executor's work against a running console. */
 async function steward(stack: Stack, progress: (step: string, detail: string) => void, startedAt: number): Promise<DemoResult> {
   const { apiUrl, deployment } = stack
+  const head = stack.head?.number ?? 0
   const ask = <T>(query: string, variables: Record<string, unknown> = {}): Promise<T> => queryApi<T>(apiUrl, query, variables)
 
   // Recommendations of an earlier block would compare with parameters that have changed since.
-  const isCurrent = (recommendation: Recommendation): boolean => Number(recommendation.block.number) >= stack.head.number
+  const isCurrent = (recommendation: Recommendation): boolean => Number(recommendation.block.number) >= head
   const { recommendations } = await waitFor(
-    `a settable recommendation of block ${stack.head.number} or later that changes something`,
+    `a settable recommendation of block ${head} or later that changes something`,
     stack,
     () => ask<{ recommendations: Recommendation[] }>('{ recommendations(settableOnly: true) { block { number } id parameter title scope subject subjectLabel currentRaw currentDisplay recommendedRaw recommendedDisplay urgency reason direction } }'),
     (answer) => answer.recommendations.some((each) => isChange(each) && isCurrent(each)),

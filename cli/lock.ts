@@ -1,7 +1,7 @@
 import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeSync, writeFileSync, existsSync } from 'node:fs'
 import { join, sep } from 'node:path'
 import { BadInputError, BulwarkError } from '../core/errors.ts'
-import { PROJECT } from './options.ts'
+import { NETWORKS_DIR, PROJECT } from './options.ts'
 import { commandLineOf, endProcesses, isRunning, processesOn } from './services/orphans.ts'
 
 /** Names a folder as a state folder of ours: nothing without it is ever emptied. */
@@ -40,16 +40,29 @@ export function assertNotRunning(stateDir: string): void {
   if (pid !== null) throw new AlreadyRunningError({ stateDir, pid })
 }
 
+/** The network whose state the folder holds; null where it holds none. */
+function networkOf(stateDir: string): string | null {
+  try {
+    return (JSON.parse(readFileSync(join(stateDir, MARK), 'utf8')) as { network?: string }).network ?? 'devnet'
+  } catch {
+    return null
+  }
+}
+
 /**
  * Takes the state folder for this process, and ends what a killed supervisor left on it.
- * Throws AlreadyRunningError, or BadInputError where the folder cannot be made or written.
+ * Throws AlreadyRunningError, or BadInputError where the folder cannot be made or written, or holds another network's state.
  */
-export async function takeState(stateDir: string): Promise<{ release(): void }> {
+export async function takeState(stateDir: string, network = 'devnet'): Promise<{ release(): void }> {
   assertNotRunning(stateDir)
   const lock = join(stateDir, LOCK)
+  const held = networkOf(stateDir)
+  if (held !== null && held !== network) {
+    throw new BadInputError(`Found the state of ${held} in ${stateDir}, allowed is that of ${network} or an empty folder; give another --state-dir`, { stateDir })
+  }
   try {
     mkdirSync(stateDir, { recursive: true })
-    writeFileSync(join(stateDir, MARK), '{"folder":"state of a Bulwark run; npm run reset empties it"}\n')
+    writeFileSync(join(stateDir, MARK), `${JSON.stringify({ folder: 'state of a Bulwark run; npm run reset empties it', network })}\n`)
     rmSync(lock, { force: true })
     // Exclusive: of two that start at the same moment, one gets it.
     const file = openSync(lock, 'wx')
@@ -64,7 +77,7 @@ export async function takeState(stateDir: string): Promise<{ release(): void }> 
 }
 
 /**
- * Removes a state folder. Throws AlreadyRunningError while something runs on it, and BadInputError for a folder that is not ours:
+ * Removes a state folder, but for other networks' states in it, which may be days of work. Throws AlreadyRunningError while something runs on it, and BadInputError for a folder that is not ours:
  * one that holds the project or the working directory, or that no run has marked.
  */
 export async function emptyState(stateDir: string): Promise<void> {
@@ -76,5 +89,7 @@ export async function emptyState(stateDir: string): Promise<void> {
     throw new BadInputError(`Found ${stateDir}, which is no state folder of a run, allowed is one that npm start or npm run demo made; nothing was removed, give another --state-dir`, { stateDir })
   }
   await endProcesses(leftOn(stateDir), LEFT_PARTS_MS)
-  rmSync(stateDir, { recursive: true, force: true })
+  const kept = existsSync(join(stateDir, NETWORKS_DIR))
+  if (!kept) rmSync(stateDir, { recursive: true, force: true })
+  else for (const name of readdirSync(stateDir)) if (name !== NETWORKS_DIR) rmSync(join(stateDir, name), { recursive: true, force: true })
 }

@@ -2,6 +2,8 @@ import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { BadInputError } from '../core/errors.ts'
+import { deploymentOf } from '../protocols/curie/deployments.ts'
+import type { Deployment } from '../protocols/curie/deployments.ts'
 import { assertPortFree, freePort } from './services/ports.ts'
 
 export const PROJECT = resolve(import.meta.dirname, '..')
@@ -21,15 +23,40 @@ export const PORTS = {
 export type PortName = keyof typeof PORTS
 export type Ports = Readonly<Record<PortName, number>>
 
+/** Parts that are there already: none of them is started where it is named. null: ours. */
+export type RealParts = {
+  /** JSON-RPC of the network. */
+  readonly rpcUrl: string | null
+  /** Query endpoint of the subgraph. */
+  readonly graphNodeUrl: string | null
+  readonly graphNodeApiKey: string | null
+  /** PostgreSQL of the console. */
+  readonly databaseUrl: string | null
+  /** PostgreSQL of a graph-node of ours; beside `databaseUrl` on the same server where that is given and this is not. */
+  readonly graphDatabaseUrl: string | null
+}
+
 export type RunOptions = {
   readonly stateDir: string
   readonly cacheDir: string
-  readonly network: 'devnet'
+  readonly deployment: Deployment
+  readonly real: RealParts
   readonly ports: Ports
   readonly json: boolean
 }
 
+/** Flag, variable, and the schemes that its value may have. What holds a password or is a key has no flag: a command line can be read by every user of the machine. */
+export const REAL_PARTS = {
+  rpcUrl: { option: '--rpc-url', variable: 'RPC_URL', schemes: ['http:', 'https:'] },
+  graphNodeUrl: { option: '--graph-node-url', variable: 'GRAPH_NODE_URL', schemes: ['http:', 'https:'] },
+  graphNodeApiKey: { option: null, variable: 'GRAPH_NODE_API_KEY', schemes: null },
+  databaseUrl: { option: null, variable: 'DATABASE_URL', schemes: ['postgresql:', 'postgres:'] },
+  graphDatabaseUrl: { option: null, variable: 'GRAPH_DATABASE_URL', schemes: ['postgresql:', 'postgres:'] },
+} as const satisfies Record<keyof RealParts, { option: string | null; variable: string; schemes: readonly string[] | null }>
+
 const portNames = Object.keys(PORTS) as PortName[]
+/** An empty variable counts as none. */
+const set = (value: string | undefined): string | undefined => (value === '' ? undefined : value)
 const flag = (name: PortName): string => PORTS[name].option.slice(2)
 
 function parsePort(name: PortName, text: string): number {
@@ -40,11 +67,29 @@ function parsePort(name: PortName, text: string): number {
   return port
 }
 
+/** The value is never in the sentence: it may hold a password or a key. */
+function parseAddress(name: keyof RealParts, text: string): string {
+  const { option, variable, schemes } = REAL_PARTS[name]
+  if (schemes === null) return text
+  const what = option ?? variable
+  const protocol = URL.canParse(text) ? new URL(text).protocol : null
+  if (name === 'rpcUrl' && (protocol === 'ws:' || protocol === 'wss:')) {
+    throw new BadInputError(`Found a websocket address (${protocol}//) for ${what}, allowed is http:// or https://, by which graph-node asks; take the provider's HTTP address`)
+  }
+  if (protocol === null || !(schemes as readonly string[]).includes(protocol)) {
+    throw new BadInputError(`Found ${protocol === null ? 'no URL' : `a URL that begins with ${protocol}//`} for ${what}, allowed is one that begins with ${schemes.map((scheme) => `${scheme}//`).join(' or ')}; correct it`)
+  }
+  return text
+}
+
+/** A run with a state folder of its own beside the devnet's: a graph-node's database belongs to one chain. */
+export const NETWORKS_DIR = 'networks'
+
 /**
  * Command line and environment (flag over variable over default) → options of a run.
- * `ephemeral` picks free ports where none is given, so that runs do not meet. All faults of form are BadInputErrors.
+ * `ephemeral` picks free ports where none is given, so that runs do not meet, and knows the devnet alone; `stateOnly` asks for no RPC. All faults of form are BadInputErrors.
  */
-export async function parseRunOptions(args: readonly string[], defaults: { stateDir: string; ephemeral: boolean }): Promise<RunOptions> {
+export async function parseRunOptions(args: readonly string[], defaults: { stateDir: string; ephemeral: boolean; stateOnly?: boolean }): Promise<RunOptions> {
   if (existsSync(join(PROJECT, '.env'))) process.loadEnvFile(join(PROJECT, '.env'))
   let values: Record<string, string | boolean | undefined>
   try {
@@ -52,23 +97,35 @@ export async function parseRunOptions(args: readonly string[], defaults: { state
       args: [...args],
       options: {
         network: { type: 'string' },
+        'rpc-url': { type: 'string' },
+        'graph-node-url': { type: 'string' },
         'state-dir': { type: 'string' },
         json: { type: 'boolean' },
         ...Object.fromEntries(portNames.map((name) => [flag(name), { type: 'string' as const }])),
       },
     }))
   } catch (error) {
-    const allowed = ['--network', '--state-dir', '--json', ...portNames.map((name) => PORTS[name].option)].join(', ')
+    const allowed = ['--network', '--rpc-url', '--graph-node-url', '--state-dir', '--json', ...portNames.map((name) => PORTS[name].option)].join(', ')
     throw new BadInputError(`Found ${(error as Error).message.split('. ')[0]}, allowed are ${allowed}; correct the command line`)
   }
   const text = (name: string): string | undefined => (typeof values[name] === 'string' ? values[name] : undefined)
-  const network = text('network') ?? process.env['NETWORK'] ?? 'devnet'
-  if (network !== 'devnet') {
-    throw new BadInputError(`Found network "${network}", allowed is devnet; other networks can be indexed (subgraph/networks.json) but not yet run from here`)
+  const network = text('network') ?? (defaults.ephemeral ? 'devnet' : set(process.env['NETWORK'])) ?? 'devnet'
+  const deployment = deploymentOf(network)
+  const real = Object.fromEntries(
+    (Object.keys(REAL_PARTS) as (keyof RealParts)[]).map((name) => {
+      const { option, variable } = REAL_PARTS[name]
+      const given = (option === null ? undefined : text(option.slice(2))) ?? (defaults.ephemeral ? undefined : set(process.env[variable]))
+      return [name, given === undefined ? null : parseAddress(name, given)]
+    }),
+  ) as RealParts
+  const local = network === 'devnet' && real.rpcUrl === null
+  if (defaults.ephemeral && !local) throw new BadInputError(`Found ${network === 'devnet' ? '--rpc-url' : `--network ${network}`} for the demo, allowed is the devnet that it starts itself: its owners' keys are known; leave it out, or use npm start`)
+  if (defaults.stateOnly !== true && real.rpcUrl === null && (network !== 'devnet' || real.graphNodeUrl !== null)) {
+    throw new BadInputError(`Found no RPC for ${network}, needed is the JSON-RPC endpoint of ${real.graphNodeUrl === null ? 'an archive node' : 'a node'} of chain ${deployment.chainId}; set RPC_URL in .env or in the shell, or give --rpc-url`)
   }
   const ports: Partial<Record<PortName, number>> = {}
   for (const name of portNames) {
-    const given = text(flag(name)) ?? (defaults.ephemeral ? undefined : process.env[PORTS[name].variable])
+    const given = text(flag(name)) ?? (defaults.ephemeral ? undefined : set(process.env[PORTS[name].variable]))
     ports[name] = given !== undefined ? parsePort(name, given) : defaults.ephemeral ? await freePort() : PORTS[name].fallback
   }
   const taken = new Map<number, PortName>()
@@ -81,15 +138,34 @@ export async function parseRunOptions(args: readonly string[], defaults: { state
     taken.set(port, name)
   }
   return {
-    stateDir: resolve(text('state-dir') ?? defaults.stateDir),
+    stateDir: resolve(text('state-dir') ?? (local ? defaults.stateDir : join(defaults.stateDir, NETWORKS_DIR, network))),
     cacheDir: join(PROJECT, '.bulwark', 'cache'),
-    network,
+    deployment,
+    real,
     ports: ports as Ports,
     json: values['json'] === true,
   }
 }
 
+/** Ports of the parts that this run starts itself. */
+export function usedPorts({ real }: Pick<RunOptions, 'real'>): readonly PortName[] {
+  const used: Record<PortName, boolean> = {
+    api: true,
+    rpc: real.rpcUrl === null,
+    archive: real.rpcUrl === null,
+    postgres: needsPostgres(real),
+    graphHttp: real.graphNodeUrl === null,
+    graphAdmin: real.graphNodeUrl === null,
+    graphIndex: real.graphNodeUrl === null,
+    graphMetrics: real.graphNodeUrl === null,
+  }
+  return portNames.filter((name) => used[name])
+}
+
+/** Whether a PostgreSQL of ours is needed. */
+export const needsPostgres = (real: RealParts): boolean => real.databaseUrl === null
+
 /** Throws PortTakenError for the first port in use. */
-export async function assertPortsFree(ports: Ports): Promise<void> {
-  for (const name of portNames) await assertPortFree({ part: PORTS[name].part, port: ports[name], option: PORTS[name].option })
+export async function assertPortsFree(ports: Ports, names: readonly PortName[] = portNames): Promise<void> {
+  for (const name of names) await assertPortFree({ part: PORTS[name].part, port: ports[name], option: PORTS[name].option })
 }

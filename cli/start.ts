@@ -1,4 +1,6 @@
 import { join } from 'node:path'
+import { maskUrls } from '../core/log.ts'
+import { followSync } from './sync.ts'
 import { parseRunOptions, PROJECT } from './options.ts'
 import { createProgress } from './progress.ts'
 import { startStack } from './stack.ts'
@@ -13,14 +15,15 @@ export async function start(args: readonly string[]): Promise<void> {
   const progress = createProgress()
   const stack = await startStack(options, progress, interruption.signal)
   process.stdout.write(`
-Bulwark runs on ${options.network}.
+Bulwark runs on ${stack.deployment.network}.
   Console      ${stack.apiUrl}/
   GraphQL      ${stack.apiUrl}/graphql
-  Subgraph     ${stack.graphNodeUrl}
-  Chain (RPC)  ${stack.rpcUrl}
+  Subgraph     ${options.real.graphNodeUrl === null ? stack.graphNodeUrl : maskUrls(stack.graphNodeUrl)}
+  Chain (RPC)  ${maskUrls(stack.rpcUrl)}
   State        ${stack.stateDir}
 Ctrl-C stops everything.
 `)
+  if (stack.head === null) void followSync(stack.apiUrl, progress, interruption.signal)
   await interrupted
   progress('stop', 'stopping every part')
   await stack.stop()

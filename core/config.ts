@@ -34,6 +34,12 @@ export const CONFIG_SCHEMA = {
   NETWORK: z.enum(['devnet', 'optimism'], { errorMap: () => ({ message: 'is not a network, allowed are devnet and optimism' }) }).default('devnet').describe('network that the protocol is deployed on'),
   API_HOST: z.string().min(1).default('127.0.0.1').describe('address that the API listens on'),
   API_PORT: port.default('4000').describe('port that the API listens on'),
+  API_NAMES: z
+    .string()
+    .default('')
+    .transform((text) => text.split(',').map((name) => name.trim()).filter((name) => name !== ''))
+    .refine((names) => names.every((name) => /^[a-z0-9.-]+$/i.test(name)), { message: 'has a name with other characters, allowed are host names with commas between them' })
+    .describe('host names that the API is reached by, beside localhost and IP addresses'),
   MIRROR_POLL_MS: wholeNumber(50, 60_000).default('200').describe('pause of the mirror between two looks at graph-node and the chain, ms'),
   STATE_DIR: z.string().min(1).default('.bulwark').describe('folder of everything that a run keeps'),
 } as const

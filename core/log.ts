@@ -27,3 +27,17 @@ function hostOf(rest: string): string {
   if (!authority.includes('@') && rest.includes('@')) return '[secret]'
   return authority.slice(authority.lastIndexOf('@') + 1)
 }
+
+/**
+ * Takes out of a text what may be secret in these addresses and keys, also where a server repeats it without its address:
+ * credentials, and parts of the path and of the query that are long enough for a key.
+ */
+export function hideSecretsOf(addresses: readonly string[], keys: readonly (string | null | undefined)[] = []): (text: string) => string {
+  const parts = addresses.flatMap((address) => {
+    const url = new URL(address)
+    return [...url.pathname.split('/'), ...url.searchParams.values(), url.username, url.password, decodeURIComponent(url.password)]
+  })
+  // Shorter parts are words such as `v2`.
+  const secrets = [...parts, ...keys].filter((part): part is string => typeof part === 'string' && part.length >= 12)
+  return (text) => secrets.reduce((said, secret) => said.replaceAll(secret, '[secret]'), maskUrls(text))
+}

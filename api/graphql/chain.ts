@@ -2,6 +2,7 @@
 import { RpcRequestError, createPublicClient, http } from 'viem'
 import type { PublicClient } from 'viem'
 import { UnavailableError } from '../../core/errors.ts'
+import { endpointOf } from '../../core/endpoint.ts'
 import { maskUrls } from '../../core/log.ts'
 import type { Call, Deployment, Hex, ParameterCatalog, ParameterRef } from '../../protocols/adapter.ts'
 
@@ -14,8 +15,10 @@ export type Chain = {
 
 const TIMEOUT_MS = 10_000
 
-export function createChain(rpcUrl: string): Chain {
-  const client = createPublicClient({ transport: http(rpcUrl, { batch: { batchSize: 100 }, timeout: TIMEOUT_MS, retryCount: 1 }), cacheTime: 0 })
+/** `batchSize`: the most calls that the RPC takes in one request; 1 sends each alone. */
+export function createChain(rpcUrl: string, batchSize = 100): Chain {
+  const { url, headers } = endpointOf(rpcUrl)
+  const client = createPublicClient({ transport: http(url, { batch: batchSize > 1 ? { batchSize } : false, timeout: TIMEOUT_MS, retryCount: 1, fetchOptions: { headers } }), cacheTime: 0 })
   const call = async ({ to, data }: Call, blockHash: string): Promise<Hex | null> => {
     try {
       return await client.request({ method: 'eth_call', params: [{ to, data }, { blockHash }] } as never)

@@ -20,6 +20,9 @@ const RETRY_MS = 2000
 /** What a run did, in a few words; why it waits, in a sentence; null where there was nothing to do yet. */
 export type Outcome = string | { readonly waits: string } | null
 
+/** Told of each run that did something, waited or failed, and how long it took, s. */
+export type JobObserver = (job: string, outcome: 'done' | 'waited' | 'failed', seconds: number) => void
+
 /** Further behind the chain than this, what a run would find is about to be overtaken, blocks. */
 const FAR_BEHIND_BLOCKS = 300n
 
@@ -34,7 +37,7 @@ export function farBehind(mirror: { readonly indexedBlock: bigint | null; readon
  * A run that waits or fails is tried again by itself, without a step of the mirror.
  * `gapMs` lies between the end of one run and the start of the next: steps come every second or two.
  */
-export function createJob({ name, gapMs, log, run }: { name: string; gapMs: number; log: Logger; run: () => Promise<Outcome> }): Job {
+export function createJob({ name, gapMs, log, run, observe = () => {} }: { name: string; gapMs: number; log: Logger; run: () => Promise<Outcome>; observe?: JobObserver }): Job {
   const stop = new AbortController()
   let wanted = false
   let running: Promise<void> | null = null
@@ -44,6 +47,8 @@ export function createJob({ name, gapMs, log, run }: { name: string; gapMs: numb
 
   /** True where it did something that the gap is meant to space out. */
   const once = async (): Promise<boolean> => {
+    const started = performance.now()
+    const seconds = (): number => (performance.now() - started) / 1000
     try {
       const outcome = await run()
       const detail = typeof outcome === 'string' ? outcome : null
@@ -51,11 +56,13 @@ export function createJob({ name, gapMs, log, run }: { name: string; gapMs: numb
       if (failed) log.info({ job: name }, 'a job works again')
       failed = null
       if (detail !== null) done = { at: new Date(), detail }
+      if (detail !== null || waits !== null) observe(name, detail === null ? 'waited' : 'done', seconds())
       return detail !== null
     } catch (error) {
       const sentence = error instanceof BulwarkError ? error.message : 'it failed for a reason that the log names'
       if (failed?.sentence !== sentence) log.error({ job: name, err: error }, 'a job failed; it is tried again')
       failed = { since: failed?.since ?? new Date(), sentence }
+      observe(name, 'failed', seconds())
       return false
     }
   }

@@ -1,5 +1,5 @@
 /**
- * The API as a process of its own. Environment: DATABASE_URL, RPC_URL, NETWORK, API_HOST, API_PORT, STATE_DIR.
+ * The API as a process of its own. Environment: DATABASE_URL, RPC_URL, RPC_BATCH, NETWORK, API_HOST, API_PORT, API_NAMES, STATE_DIR.
  * Standard output carries JSON lines for whoever started it: {"event":"ready","url"} once it listens,
  * {"event":"recommendations","run"} per run. SIGTERM, SIGINT and a closed stdin pipe end it cleanly.
  */
@@ -14,7 +14,9 @@ import { STEP_CHANNEL, latestCheckpoint, mirrorStatus } from '../mirror/read.ts'
 import { createRecommender } from '../recommendations/index.ts'
 import { createChain, readParameter } from './chain.ts'
 import { createJob, farBehind, listen } from './jobs.ts'
+import type { JobObserver } from './jobs.ts'
 import { createMargins } from './margins.ts'
+import { createMetrics } from './metrics.ts'
 import { startServer } from './server.ts'
 import { createStatus } from './status.ts'
 
@@ -23,16 +25,17 @@ const RECOMMEND_EVERY_MS = 15_000
 const TRACK_EVERY_MS = 1000
 /** Proposals also expire and are replaced while nothing is indexed. */
 const TRACK_IDLE_MS = 15_000
+const LOOK_EVERY_MS = 10_000
 
 async function main(): Promise<void> {
-  const config = loadConfig(['DATABASE_URL', 'RPC_URL', 'NETWORK', 'API_HOST', 'API_PORT', 'STATE_DIR'])
+  const config = loadConfig(['DATABASE_URL', 'RPC_URL', 'RPC_BATCH', 'NETWORK', 'API_HOST', 'API_PORT', 'API_NAMES', 'STATE_DIR'])
   const log = createLogger('api')
   const emit = (event: Readonly<Record<string, unknown>>): boolean => process.stdout.write(`${JSON.stringify(event)}\n`)
   const protocol = curie
   const deployment = protocol.deployments[config.NETWORK]
   if (deployment === undefined) throw new BadInputError(`Found NETWORK ${config.NETWORK}, allowed are ${Object.keys(protocol.deployments).join(', ')} for ${protocol.title}; set one of these`)
   const prisma = createPrisma(config.DATABASE_URL)
-  const chain = createChain(config.RPC_URL)
+  const chain = createChain(config.RPC_URL, config.RPC_BATCH)
   const marginsPrisma = createPrisma(config.DATABASE_URL)
   const margins = createMargins({ prisma: marginsPrisma, chain, deployment, catalog: protocol.catalog, log })
   const proposals = createProposals({ prisma, catalog: protocol.catalog, deployment, rpcUrl: config.RPC_URL, stateDir: config.STATE_DIR, log: createLogger('proposals') })
@@ -46,10 +49,12 @@ async function main(): Promise<void> {
 
   const behind = async () => farBehind(await mirrorStatus(prisma))
   const stored = async (): Promise<boolean> => (await latestCheckpoint(prisma)) !== null
+  const observe: JobObserver = (...run) => metrics.observeJob(...run)
   const recommend = createJob({
     name: 'recommendations',
     gapMs: RECOMMEND_EVERY_MS,
     log,
+    observe,
     run: async () => {
       // While the index catches up, every step would be a run over a past that is about to be overtaken.
       const waits = await behind()
@@ -63,6 +68,7 @@ async function main(): Promise<void> {
     name: 'proposals',
     gapMs: TRACK_EVERY_MS,
     log,
+    observe,
     run: async () => {
       const waits = deployment.safe === null ? null : await behind()
       if (waits !== null || deployment.safe === null || !(await stored())) return waits
@@ -72,15 +78,19 @@ async function main(): Promise<void> {
   })
   const jobs = [recommend, track]
   const status = createStatus({ prisma, chain, deployment, margins, jobs })
-  const server = await startServer({ prisma, protocol, deployment, margins, proposals, status, log, host: config.API_HOST, port: config.API_PORT })
+  const metrics = createMetrics(status)
+  const server = await startServer({ prisma, protocol, deployment, margins, proposals, status, metrics, log, host: config.API_HOST, port: config.API_PORT, names: config.API_NAMES })
 
   const listener = listen(config.DATABASE_URL, STEP_CHANNEL, () => jobs.forEach((job) => job.trigger()), log)
   const idle = setInterval(() => track.trigger(), TRACK_IDLE_MS)
+  // Rates of the synchronisation come of regular looks, whoever asks.
+  const looks = setInterval(() => void status.read(), LOOK_EVERY_MS)
 
   let stopping: Promise<void> | undefined
   const stop = (): void => {
     stopping ??= (async () => {
       clearInterval(idle)
+      clearInterval(looks)
       await server.close()
       await Promise.all([listener.stop(), ...jobs.map((job) => job.stop())])
       await Promise.all([prisma.$disconnect(), marginsPrisma.$disconnect()])

@@ -1,4 +1,4 @@
-/** The API's server: GraphQL, the console's pages, and a health check, on one port. */
+/** The API's server: GraphQL, the console's pages, health checks and metrics, on one port. */
 import { existsSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -17,6 +17,9 @@ import type { Context, Services } from './context.ts'
 import { errorFormatter } from './errors.ts'
 import { LIMITS, limitsPlugin } from './limits.ts'
 import type { Limits } from './limits.ts'
+import { createMetrics } from './metrics.ts'
+import type { Metrics } from './metrics.ts'
+import { createReadiness } from './ready.ts'
 import { resolvers } from './resolvers.ts'
 
 export type ServerOptions = Services & {
@@ -24,7 +27,11 @@ export type ServerOptions = Services & {
   readonly host: string
   /** 0 takes a free one. */
   readonly port: number
+  /** Names that requests may come for, beside `host`, localhost and addresses. */
+  readonly names?: readonly string[]
   readonly limits?: Limits
+  /** Made here where left out. */
+  readonly metrics?: Metrics
   /** The built console; console/dist where left out. */
   readonly pagesDir?: string
 }
@@ -39,7 +46,8 @@ const CONTENT_SECURITY_POLICY = "default-src 'none'; script-src 'self'; style-sr
 
 /** Listens once the returned promise is there. Throws BadInputError where the port is taken. */
 export async function startServer(options: ServerOptions): Promise<ApiServer> {
-  const { log, host, port, limits = LIMITS, pagesDir = builtPages } = options
+  const { log, host, port, names = [], limits = LIMITS, pagesDir = builtPages, metrics = createMetrics(options.status) } = options
+  const readiness = createReadiness(options.prisma)
   const app = express()
   const http = createServer(app)
   const apollo = new ApolloServer<Context>({
@@ -54,6 +62,7 @@ export async function startServer(options: ServerOptions): Promise<ApiServer> {
     plugins: [
       limitsPlugin<Context>(limits),
       closeSnapshots,
+      metrics.plugin,
       ApolloServerPluginLandingPageDisabled(),
       ApolloServerPluginDrainHttpServer({ httpServer: http, stopGracePeriodMillis: 2000 }),
     ],
@@ -61,15 +70,18 @@ export async function startServer(options: ServerOptions): Promise<ApiServer> {
   await apollo.start()
 
   app.disable('x-powered-by')
-  app.use(refuseForeignHosts(new Set([host.toLowerCase(), 'localhost'])))
   app.use((_request, response, next) => {
     response.set({ 'Content-Security-Policy': CONTENT_SECURITY_POLICY, 'X-Content-Type-Options': 'nosniff', 'Referrer-Policy': 'no-referrer' })
     next()
   })
-  app.get('/healthz', async (_request, response) => {
-    const { health, parts } = await options.status.read()
-    response.status(parts.some((part) => part.name === 'database' && part.health === 'DOWN') ? 503 : 200).json({ health, parts: Object.fromEntries(parts.map((part) => [part.name, part.health])) })
+  // Before the check of names: whoever watches this server knows it by a name of their own network, and nothing here is secret or changes anything.
+  app.get('/healthz', (_request, response) => void response.json({ alive: true }))
+  app.get('/readyz', async (_request, response) => {
+    const reason = await readiness()
+    response.status(reason === null ? 200 : 503).json(reason === null ? { ready: true } : { ready: false, reason })
   })
+  app.get('/metrics', async (_request, response) => void response.set('Content-Type', metrics.contentType).send(await metrics.text()))
+  app.use(refuseForeignHosts(new Set([host, 'localhost', ...names].map((name) => name.toLowerCase()))))
   // A browser that opens the address gets the query page; a GET with a query is GraphQL's own.
   app.get('/graphql', (request, response, next) => {
     if (request.query['query'] === undefined && request.accepts(['json', 'html']) === 'html') sendPage(`${pagesDir}/sandbox.html`, response)
@@ -120,7 +132,7 @@ function refuseForeignHosts(names: ReadonlySet<string>) {
   return (request: Request, response: Response, next: NextFunction): void => {
     const name = (request.headers.host ?? '').replace(/:\d+$/, '').toLowerCase()
     if (names.has(name) || /^\d{1,3}(\.\d{1,3}){3}$/.test(name) || /^\[[0-9a-f:.]+\]$/.test(name)) next()
-    else response.status(403).json(answer('FORBIDDEN_HOST', `Found a request for host "${name.slice(0, 100)}", allowed are ${[...names].join(', ')} and IP addresses; open one of these, or set API_HOST to the name`))
+    else response.status(403).json(answer('FORBIDDEN_HOST', `Found a request for host "${name.slice(0, 100)}", allowed are ${[...names].join(', ')} and IP addresses; open one of these, or add the name to API_NAMES`))
   }
 }
 

@@ -5,11 +5,17 @@ import type { Deployment } from '../../protocols/adapter.ts'
 import type { Chain } from './chain.ts'
 import { firstLine } from './chain.ts'
 import type { IndexedBlock } from './context.ts'
-import type { PartHealth, PartStatus, Status } from './generated/resolvers.ts'
+import type { PartHealth, PartStatus, Status, Sync } from './generated/resolvers.ts'
 import type { MarginService } from './margins.ts'
+import { createRates } from './progress.ts'
+import type { SyncRates } from './progress.ts'
 
 /** `read(indexed)` names the block that the caller's other figures stand on; without one, the newest that was seen. */
-export type StatusService = { read(indexed?: IndexedBlock | null): Promise<Status> }
+export type StatusService = {
+  read(indexed?: IndexedBlock | null): Promise<Status>
+  /** The follower's own row as the last look found it; null while the database does not answer, or before it has ever run. */
+  mirror(): MirrorStatus | null
+}
 
 /** A job that runs in this process says how its last run went. */
 export type Job = { readonly name: string; health(): { readonly health: PartHealth; readonly detail: string } }
@@ -24,7 +30,13 @@ const LATE_BLOCKS = 30n
 
 export function createStatus(options: { prisma: PrismaClient; chain: Chain; deployment: Deployment; margins: MarginService; jobs: readonly Job[]; now?: () => number }): StatusService {
   const { prisma, chain, deployment, margins, jobs, now = Date.now } = options
+  const rates = createRates()
   let lastIndexed: IndexedBlock | null = null
+  let lastMirror: MirrorStatus | null = null
+  /** The newest head that was seen, and when. */
+  let lastHead: { readonly number: bigint; readonly timestamp: bigint; readonly seenMs: number } | null = null
+  /** A chain's id does not change while a URL answers. */
+  let chainId: number | null = null
   let shared: { answer: Promise<(indexed: IndexedBlock | null) => Status>; until: number } | null = null
 
   const look = async (): Promise<(indexed: IndexedBlock | null) => Status> => {
@@ -34,15 +46,26 @@ export function createStatus(options: { prisma: PrismaClient; chain: Chain; depl
         return { mirror, checkpoint }
       }),
       attempt(async () => {
-        const [block, chainId] = await Promise.all([chain.head(), chain.client.getChainId()])
-        return { ...block, chainId }
+        const [block, id] = await Promise.all([chain.head(), chainId ?? chain.client.getChainId()])
+        if (id === deployment.chainId) chainId = id
+        return { ...block, chainId: id }
       }),
     ])
     if ('value' in database) {
       const { checkpoint } = database.value
       lastIndexed = checkpoint && { number: checkpoint.blockNumber, hash: checkpoint.blockHash, timestamp: checkpoint.blockTimestamp }
+      lastMirror = database.value.mirror
+      rates.add({ atMs: now(), indexedBlock: lastIndexed?.number ?? null, rows: lastMirror?.rowCount ?? 0n })
+    } else {
+      lastMirror = null
     }
-    const block = 'value' in head ? head.value : null
+    if ('value' in head) {
+      if (head.value.chainId === deployment.chainId) lastHead = { number: head.value.number, timestamp: head.value.timestamp, seenMs: now() }
+    } else {
+      chainId = null
+    }
+    const answers = 'value' in head && head.value.chainId === deployment.chainId
+    const block = lastHead && { ...lastHead, timestamp: answers ? lastHead.timestamp : lastHead.timestamp + BigInt(Math.round((now() - lastHead.seenMs) / 1000)) }
     const parts: PartStatus[] = [
       chainPart(head, deployment),
       graphNodePart(database, now()),
@@ -62,15 +85,37 @@ export function createStatus(options: { prisma: PrismaClient; chain: Chain; depl
       lagBlocks: block && indexed ? Math.max(0, Number(block.number - indexed.number)) : null,
       health,
       parts,
+      sync: block && syncOf({ startBlock: BigInt(deployment.startBlock), indexed: indexed?.number ?? null, graphNode: lastMirror?.graphNodeBlock ?? null, head: block.number, rates: rates.read() }),
     })
   }
 
   return {
+    mirror: () => lastMirror,
     read: async (indexed = null) => {
       if (shared === null || now() > shared.until) shared = { answer: look(), until: now() + SHARED_MS }
       const answer = await shared.answer
       return answer(indexed ?? lastIndexed)
     },
+  }
+}
+
+/** Shares of blocks, since nobody knows beforehand how many events they hold. */
+function syncOf({ startBlock, indexed, graphNode, head, rates }: { startBlock: bigint; indexed: bigint | null; graphNode: bigint | null; head: bigint; rates: SyncRates }): Sync {
+  const total = Number(head - startBlock) + 1
+  const done = indexed === null ? 0 : Math.max(0, Math.min(total, Number(indexed - startBlock) + 1))
+  const left = total - done
+  const complete = indexed !== null && left <= Number(LATE_BLOCKS)
+  const { blocksPerSec, rowsPerSec } = rates
+  return {
+    startBlock,
+    indexedBlock: indexed,
+    graphNodeBlock: graphNode,
+    headBlock: head,
+    share: total <= 0 ? 1 : done / total,
+    blocksPerSec,
+    rowsPerSec,
+    secondsLeft: complete ? 0 : blocksPerSec === null || blocksPerSec <= 0 ? null : left / blocksPerSec,
+    complete,
   }
 }
 

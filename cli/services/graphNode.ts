@@ -1,7 +1,8 @@
 /**
  * graph-node as a supervised process:
- * `graphNode.ts --dir DIR --network NAME --rpc-url URL --subgraph MANIFEST --http-port N --admin-port N --index-port N --metrics-port N`,
- * with the database's URL in GRAPH_DATABASE_URL.
+ * `graphNode.ts --dir DIR --network NAME --subgraph MANIFEST --http-port N --admin-port N --index-port N --metrics-port N`,
+ * with the database's URL in GRAPH_DATABASE_URL and the chain's in GRAPH_RPC_URL (or, where it holds no key, in --rpc-url). What else
+ * stands in the environment is graph-node's own, over the settings below.
  *
  * `gnd dev` indexes the manifests that it is given from the beginning at each start, so it is given an empty one, and ours is
  * deployed through the admin port: graph-node knows that deployment by its path and goes on where it stood.
@@ -12,10 +13,11 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createRequire } from 'node:module'
 import { dirname, join, resolve } from 'node:path'
+import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { BadInputError, UnavailableError } from '../../core/errors.ts'
-import { createLogger } from '../../core/log.ts'
+import { createLogger, hideSecretsOf } from '../../core/log.ts'
 import { emit, onEnd } from './lifeline.ts'
 import { endProcesses, isRunning, processesOn } from './orphans.ts'
 
@@ -112,11 +114,11 @@ async function main(): Promise<void> {
     },
   })
   const { dir, network, subgraph } = values
-  const rpcUrl = values['rpc-url']
+  const rpcUrl = values['rpc-url'] ?? process.env['GRAPH_RPC_URL']
   const databaseUrl = process.env['GRAPH_DATABASE_URL']
   const adminPort = Number(values['admin-port'])
   if (dir === undefined || network === undefined || rpcUrl === undefined || subgraph === undefined || databaseUrl === undefined) {
-    throw new BadInputError('Found an incomplete command line, needed are --dir, --network, --rpc-url, --subgraph, four ports and GRAPH_DATABASE_URL; give them')
+    throw new BadInputError('Found an incomplete command line, needed are --dir, --network, --subgraph, four ports, GRAPH_RPC_URL and GRAPH_DATABASE_URL; give them')
   }
   const log = createLogger('graph-node')
   mkdirSync(dir, { recursive: true })
@@ -138,23 +140,27 @@ async function main(): Promise<void> {
     ],
     {
       cwd: dir,
-      // A backtrace on graph-node's hot path makes indexing three times slower; the other two let it follow a live head at once.
       env: {
+        // These two let it follow a live head at once.
+        ETHEREUM_POLLING_INTERVAL: '100',
+        GRAPH_STORE_DISABLE_CHAIN_HEAD_PTR_CACHE: 'true',
+        GRAPH_SUBGRAPH_ERROR_RETRY_CEIL_SECS: '3',
+        GRAPH_LOG: 'info',
         ...process.env,
         // Not on the command line, which every user of the machine may read.
         POSTGRES_URL: databaseUrl,
         ETHEREUM_RPC: `${network}:${rpcUrl}`,
+        // A backtrace on its hot path makes indexing three times slower.
         RUST_BACKTRACE: '0',
         RUST_LIB_BACKTRACE: '0',
-        ETHEREUM_POLLING_INTERVAL: '100',
-        GRAPH_STORE_DISABLE_CHAIN_HEAD_PTR_CACHE: 'true',
-        GRAPH_SUBGRAPH_ERROR_RETRY_CEIL_SECS: '3',
-        GRAPH_LOG: process.env['GRAPH_LOG'] ?? 'info',
       },
-      stdio: ['ignore', 2, 2],
+      stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
     },
   )
+  // graph-node writes the chain's URL into its log, and a URL may carry a key.
+  const hide = hideSecretsOf([rpcUrl, databaseUrl])
+  for (const output of [child.stdout, child.stderr]) createInterface({ input: output }).on('line', (line) => process.stderr.write(`${hide(line)}\n`))
   let ended = false
   let stopping = false
   child.on('exit', (code, signal) => {

@@ -27,6 +27,22 @@ describe('a state folder', () => {
     expect(existsSync(dir)).toBe(false)
   })
 
+  test('error: what another network has taken is not taken over', async () => {
+    const state = await takeState(dir, 'optimism')
+    state.release()
+    await expect(takeState(dir, 'devnet')).rejects.toThrow(`Found the state of optimism in ${dir}, allowed is that of devnet or an empty folder; give another --state-dir`)
+    ;(await takeState(dir, 'optimism')).release()
+  })
+
+  test('behavior: emptying the devnet’s leaves those of other networks', async () => {
+    const state = await takeState(dir)
+    mkdirSync(join(dir, 'networks', 'optimism'), { recursive: true })
+    writeFileSync(join(dir, 'something'), '')
+    state.release()
+    await emptyState(dir)
+    expect(readdirSync(dir)).toEqual(['networks'])
+  })
+
   test('error: a folder that no run has made is not emptied', async () => {
     writeFileSync(join(dir, 'thesis.tex'), '')
     await expect(emptyState(dir)).rejects.toThrow(/no state folder of a run, allowed is one that npm start or npm run demo made; nothing was removed/)
