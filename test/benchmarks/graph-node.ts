@@ -1,0 +1,157 @@
+/** One indexing of one subgraph from nothing: a new PostgreSQL and a new graph-node, run as `npm start` runs them, until they stand at a block. */
+import { mkdir, readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
+import { InvariantError, UnavailableError } from '../../core/errors.ts'
+import { postgresUrl } from '../../cli/services/databases.ts'
+import { freePort } from '../../cli/services/ports.ts'
+import { PROJECT } from '../../cli/options.ts'
+import { Part } from '../../cli/supervisor.ts'
+import type { Rates } from './floor.ts'
+import type { Instance } from './triggers.ts'
+
+export type HandlerTime = { readonly count: number; readonly seconds: number }
+
+export type Indexing = {
+  /** From the first block's start of processing to the commit of the last one, by graph-node's own log, s. */
+  readonly seconds: number
+  /** Triggers that ran, by graph-node's count. */
+  readonly events: number
+  readonly handlers: ReadonlyMap<string, HandlerTime>
+  /** Where the time of its main thread and of its writer went, s: `process/run_handler`. */
+  readonly sections: ReadonlyMap<string, number>
+  /** Rows in the tables, all versions: immutable, mutable, samples, and buckets of aggregations. */
+  readonly rows: Rates & { readonly buckets: number; readonly byTable: ReadonlyMap<string, number> }
+  /** Where templates were instantiated. */
+  readonly instances: readonly Instance[]
+}
+
+/** An indexing that stands still this long has failed. */
+const STANDSTILL_MS = 60_000
+
+export async function indexFrom(options: { manifest: string; rpcUrl: string; network: string; head: number; dir: string }): Promise<Indexing> {
+  const { manifest, rpcUrl, network, head, dir } = options
+  await rm(dir, { recursive: true, force: true })
+  await mkdir(dir, { recursive: true })
+  const parts: Part[] = []
+  let failure: string | undefined
+  const start = async (name: string, args: readonly string[], env: Record<string, string> = {}): Promise<Part> => {
+    const part = new Part({ name, entry: join(PROJECT, `cli/services/${name}.ts`), args, env, readyEvent: 'ready' }, {
+      stateDir: dir,
+      onEvent: (_, event) => {
+        if (event.event === 'gave-up' || event.event === 'restarting') failure = String(event['reason'])
+      },
+    }).start()
+    parts.push(part)
+    await part.ready()
+    return part
+  }
+  const postgresDir = join(dir, 'postgres')
+  const [postgresPort, http, admin, index, metrics] = (await Promise.all([freePort(), freePort(), freePort(), freePort(), freePort()])) as [number, number, number, number, number]
+  try {
+    await start('postgres', ['--dir', postgresDir, '--port', String(postgresPort)])
+    const databaseUrl = postgresUrl(postgresDir, postgresPort, 'graph')
+    const graphNode = await start('graphNode', [
+      ...['--dir', join(dir, 'graph-node'), '--network', network, '--rpc-url', rpcUrl, '--subgraph', manifest],
+      ...['--http-port', String(http), '--admin-port', String(admin), '--index-port', String(index), '--metrics-port', String(metrics)],
+    ], { GRAPH_DATABASE_URL: databaseUrl })
+    await untilAt(head, manifest, index, () => failure)
+    const text = await (await fetch(`http://127.0.0.1:${metrics}/metrics`)).text()
+    const log = await readFile(graphNode.logFile, 'utf8')
+    return { seconds: secondsOf(log, head), ...metricsOf(text), ...(await tablesOf(databaseUrl, manifest)) }
+  } finally {
+    for (const part of parts.toReversed()) await part.stop()
+    await rm(dir, { recursive: true, force: true })
+  }
+}
+
+type IndexingStatus = { subgraph: string; fatalError: { message: string } | null; chains: { latestBlock: { number: string } | null }[] }
+
+async function untilAt(head: number, manifest: string, indexPort: number, failure: () => string | undefined): Promise<void> {
+  let last = -1
+  let since = performance.now()
+  for (;;) {
+    const failed = failure()
+    if (failed !== undefined) throw new UnavailableError({ part: 'graph-node', found: failed, action: 'see its log' })
+    const response = await fetch(`http://127.0.0.1:${indexPort}/graphql`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ query: '{ indexingStatuses { subgraph fatalError { message } chains { latestBlock { number } } } }' }),
+    })
+    const { data } = (await response.json()) as { data?: { indexingStatuses: IndexingStatus[] } }
+    const status = data?.indexingStatuses.find(({ subgraph }) => subgraph === manifest)
+    if (status?.fatalError != null) throw new InvariantError(`the subgraph ${manifest} failed: ${status.fatalError.message}`)
+    const block = Number(status?.chains[0]?.latestBlock?.number ?? -1)
+    if (block >= head) return
+    if (block !== last) since = performance.now()
+    if (performance.now() - since > STANDSTILL_MS) throw new UnavailableError({ part: 'graph-node', found: `${manifest} has stood at block ${block} of ${head} for ${STANDSTILL_MS / 1_000} s`, action: 'see its log' })
+    last = block
+    await sleep(200)
+  }
+}
+
+/** Seconds between graph-node's first "Start processing block" and the commit that holds `head`. Throws InvariantError where its log lacks them. */
+export function secondsOf(log: string, head: number): number {
+  let from: number | undefined
+  let to: number | undefined
+  // Its lines are coloured where it believes to write to a terminal, and name no year.
+  for (const line of log.replaceAll(/\u001B\[[0-9;]*m/g, '').split('\n')) {
+    const [, stamp, text = ''] = /^(\w{3} \d{2} [\d:.]+) \w+ (.*)$/.exec(line) ?? []
+    if (stamp === undefined) continue
+    if (from === undefined && text.startsWith('Start processing block')) from = Date.parse(`2024 ${stamp} UTC`)
+    const committed = /^Committed write batch,.* block_number: (\d+)/.exec(text)?.[1]
+    if (committed !== undefined && Number(committed) >= head) to = Date.parse(`2024 ${stamp} UTC`)
+  }
+  if (from === undefined || to === undefined) throw new InvariantError(`graph-node's log does not say when it began and when it committed block ${head}`)
+  return (to - from) / 1_000
+}
+
+/** graph-node's own times from its Prometheus text. */
+export function metricsOf(text: string): Pick<Indexing, 'events' | 'handlers' | 'sections'> {
+  const handlers = new Map<string, { count: number; seconds: number }>()
+  const sections = new Map<string, number>()
+  for (const line of text.split('\n')) {
+    const [, name, labels = '', value] = /^(deployment_handler_execution_time_sum|deployment_handler_execution_time_count|deployment_sync_secs)\{(.*)\} (\S+)$/.exec(line) ?? []
+    if (name === undefined) continue
+    const label = (key: string): string => new RegExp(`(?:^|,)${key}="([^"]*)"`).exec(labels)?.[1] ?? ''
+    if (name === 'deployment_sync_secs') sections.set(`${label('stage')}/${label('section')}`, Number(value))
+    else {
+      const entry = handlers.get(label('handler')) ?? { count: 0, seconds: 0 }
+      if (name.endsWith('_count')) entry.count += Number(value)
+      else entry.seconds += Number(value)
+      handlers.set(label('handler'), entry)
+    }
+  }
+  return { handlers, sections, events: [...handlers.values()].reduce((sum, { count }) => sum + count, 0) }
+}
+
+async function tablesOf(databaseUrl: string, manifest: string): Promise<Pick<Indexing, 'rows' | 'instances'>> {
+  const client = new pg.Client({ connectionString: databaseUrl })
+  await client.connect()
+  try {
+    const [deployment] = (await client.query<{ name: string }>('SELECT name FROM deployment_schemas WHERE subgraph = $1', [manifest])).rows
+    if (deployment === undefined) throw new InvariantError(`graph-node has no tables for ${manifest}`)
+    const schema = client.escapeIdentifier(deployment.name)
+    const { rows: columns } = await client.query<{ table_name: string; column_name: string; data_type: string }>(
+      "SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema = $1 AND table_name NOT LIKE '%$'", [deployment.name],
+    )
+    const byTable = new Map<string, number>()
+    const totals = { facts: 0, states: 0, samples: 0, buckets: 0 }
+    for (const table of new Set(columns.map(({ table_name }) => table_name))) {
+      const own = columns.filter(({ table_name }) => table_name === table)
+      const [count] = (await client.query<{ count: string }>(`SELECT count(*) AS count FROM ${schema}.${client.escapeIdentifier(table)}`)).rows
+      const rows = Number(count?.count ?? 0)
+      if (rows === 0) continue
+      byTable.set(table, rows)
+      const isMutable = own.some(({ column_name }) => column_name === 'block_range')
+      const isSeries = own.some(({ column_name, data_type }) => column_name === 'id' && data_type === 'bigint')
+      totals[isMutable ? 'states' : !isSeries ? 'facts' : /_(hour|day)$/.test(table) ? 'buckets' : 'samples'] += rows
+    }
+    const { rows: made } = await client.query<{ manifest_idx: number; param: Buffer; from: number }>(`SELECT manifest_idx, param, lower(block_range) AS from FROM ${schema}."data_sources$"`)
+    const instances = made.map(({ manifest_idx, param, from }) => ({ manifestIndex: manifest_idx, address: `0x${param.toString('hex')}`, fromBlock: from }))
+    return { rows: { ...totals, byTable: new Map([...byTable].toSorted(([, a], [, b]) => b - a)) }, instances }
+  } finally {
+    await client.end()
+  }
+}

@@ -1,0 +1,78 @@
+/** `npm run bench -- indexing|mirror [--json]`: see README.md in this folder. */
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { availableParallelism, cpus, tmpdir, totalmem } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { PROJECT } from '../../cli/options.ts'
+import { BadInputError, BulwarkError } from '../../core/errors.ts'
+import { benchIndexing, type IndexingResult } from './indexing.ts'
+import { readable, table } from './report.ts'
+
+const USAGE = 'usage: npm run bench -- indexing [--json] [--long] [--sizes 10000,50000] [--rounds 3], or npm run bench -- mirror [--json] [--long]'
+
+function whole(name: string, text: string): number {
+  const value = Number(text)
+  if (!Number.isSafeInteger(value) || value < 1) throw new BadInputError(`Found --${name} ${text}, allowed are whole numbers from 1; ${USAGE}`)
+  return value
+}
+
+async function main(): Promise<void> {
+  let parsed
+  try {
+    parsed = parseArgs({
+      allowPositionals: true,
+      options: { json: { type: 'boolean', default: false }, long: { type: 'boolean', default: false }, sizes: { type: 'string' }, rounds: { type: 'string' } },
+    })
+  } catch (error) {
+    throw new BadInputError(`${(error as Error).message}; ${USAGE}`)
+  }
+  const { values, positionals } = parsed
+  const what = positionals[0]
+  const cacheDir = join(PROJECT, '.bulwark', 'cache')
+  const dir = await mkdtemp(join(tmpdir(), 'bulwark-bench-'))
+  // PostgreSQL refuses to run as root, and the user that it runs as instead must be able to enter.
+  await chmod(dir, 0o755)
+  const startedMs = performance.now()
+  const progress = (text: string): void => void process.stderr.write(`${((performance.now() - startedMs) / 1_000).toFixed(0).padStart(5)} s  ${text}\n`)
+  const machine = { cores: availableParallelism(), cpu: cpus()[0]?.model ?? 'unknown', memoryGiB: Math.round(totalmem() / 2 ** 30), node: process.version, platform: `${process.platform}-${process.arch}` }
+  try {
+    if (what === 'indexing') {
+      const sizes = values.sizes?.split(',').map((text) => whole('sizes', text)) ?? (values.long ? [10_000, 50_000, 200_000] : [10_000, 50_000])
+      const result = await benchIndexing({ sizes: sizes.toSorted((a, b) => a - b), rounds: whole('rounds', values.rounds ?? '3'), dir, cacheDir, progress })
+      process.stdout.write(values.json ? `${JSON.stringify({ ...result, machine, seconds: (performance.now() - startedMs) / 1_000 })}\n` : `${indexingText(result)}\n${machineText(machine)}\n`)
+    } else throw new BadInputError(`Found ${what === undefined ? 'no benchmark' : `the benchmark "${what}"`}, allowed are indexing and mirror; ${USAGE}`)
+  } finally {
+    await rm(dir, { recursive: true, force: true })
+  }
+}
+
+const machineText = ({ cores, cpu, memoryGiB, node, platform }: { cores: number; cpu: string; memoryGiB: number; node: string; platform: string }): string =>
+  `${cores} cores (${cpu}), ${memoryGiB} GiB, Node ${node}, ${platform}`
+
+const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
+
+function indexingText({ sizes, growth, handlers, sections, rowsByTable }: IndexingResult): string {
+  return [
+    table(
+      ['events', 'blocks', 'events/block', 'rows/event', 'floor rows/event', 'ours events/s', 'floor events/s', 'bare events/s', 'ratio', 'ours ms/event', 'growth'],
+      sizes.map((size, i) => [
+        size.events, size.blocks, readable(size.eventsPerBlock), readable(size.rowsPerEvent), readable(size.floorRowsPerEvent), readable(size.oursEventsPerSecond), readable(size.floorEventsPerSecond),
+        readable(size.bareEventsPerSecond), readable(size.ratio), readable(size.oursMsPerEvent), percent(growth[i]?.ours ?? 0),
+      ]),
+    ),
+    '',
+    table(['handler', 'events', 'ms/event', 'of all handlers'], handlers.map(({ handler, events, msPerEvent, share }) => [handler, events, readable(msPerEvent), percent(share)])),
+    '',
+    table(['stage of graph-node', 'ours s', 'floor s'], Object.entries(sections).map(([name, { oursSeconds, floorSeconds }]) => [name, readable(oursSeconds), readable(floorSeconds)])),
+    '',
+    table(['table', 'rows'], Object.entries(rowsByTable)),
+    '',
+  ].join('\n')
+}
+
+try {
+  await main()
+} catch (error) {
+  process.stderr.write(`${error instanceof BulwarkError ? error.message : error instanceof Error ? error.stack : String(error)}\n`)
+  process.exitCode = 1
+}
