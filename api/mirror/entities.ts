@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { Kind, parse, type DirectiveNode, type FieldDefinitionNode, type ObjectTypeDefinitionNode } from 'graphql'
+import { Kind, parse, type DirectiveNode, type FieldDefinitionNode, type ObjectTypeDefinitionNode, type ValueNode } from 'graphql'
 import { InvariantError } from '../../core/errors.ts'
 
 export type EntityColumn = {
@@ -18,11 +18,11 @@ export type Entity = {
   readonly name: string
   /** Field of graph-node's Query type that lists it. */
   readonly queryField: string
-  /** STATE changes in place; a FACT never changes after it is written; a ROLLUP is graph-node's aggregation, a row per completed bucket. */
+  /** STATE changes in place; a FACT never changes after it is written; a ROLLUP is an aggregation, a row per completed bucket. */
   readonly kind: 'STATE' | 'FACT' | 'ROLLUP'
   readonly columns: readonly EntityColumn[]
-  /** Lengths of a ROLLUP's buckets; none for the others. */
-  readonly intervals: readonly Interval[]
+  /** How a ROLLUP comes about; null for the others. */
+  readonly rollup: Rollup | null
 }
 
 /** Length of a rollup's buckets, as graph-node names it. */
@@ -30,30 +30,65 @@ export type Interval = 'hour' | 'day'
 
 export const INTERVAL_SEC: Readonly<Record<Interval, bigint>> = { hour: 3_600n, day: 86_400n }
 
+export type AggregateFn = 'sum' | 'min' | 'max' | 'first' | 'last' | 'count'
+
+export type Rollup = {
+  /** Shortest first; each is a whole multiple of the one before. */
+  readonly intervals: readonly Interval[]
+  /** Field of graph-node's Query type that lists the points. */
+  readonly sourceField: string
+  /** What a bucket's row is of: references and values that the points carry. */
+  readonly dimensions: readonly EntityColumn[]
+  /** `field` of the points, null where they are only counted. */
+  readonly aggregates: readonly { readonly column: string; readonly fn: AggregateFn; readonly field: string | null }[]
+}
+
 const SCALARS: Readonly<Record<string, string>> = { ID: 'text', Bytes: 'text', String: 'text', Int: 'int4', Int8: 'int8', Boolean: 'boolean', Timestamp: 'int8' }
 
 /** Block numbers and times fit int8; every other BigInt may be any 256-bit integer. The same rule stands behind index.prisma. */
 const INT8_NAME = /(^timestamp|Timestamp|^blockNumber|Block)$/
 
-/** graph-node's plural of an entity's name: `Position` → `positions`, `MarketStats` → `marketStats_collection`. */
+/** graph-node's plural of an entity's name: `Position` → `positions`. */
 function queryFieldOf(name: string): string {
   const singular = name.charAt(0).toLowerCase() + name.slice(1)
   if (/[^aeiou]y$/.test(singular)) return `${singular.slice(0, -1)}ies`
-  // Its rules leave a word that ends in a single s as it is, and what is its own plural gets a name of its own.
-  if (/[^su]s$/.test(singular)) return `${singular}_collection`
   return /(s|x|ch|sh)$/.test(singular) ? `${singular}es` : `${singular}s`
 }
 
 const directive = (type: ObjectTypeDefinitionNode, name: string): DirectiveNode | undefined => type.directives?.find((d) => d.name.value === name)
 const isTrue = (node: DirectiveNode | undefined, argument: string): boolean => node?.arguments?.some((a) => a.name.value === argument && a.value.kind === Kind.BOOLEAN && a.value.value) === true
 
-function intervalsOf(type: ObjectTypeDefinitionNode): readonly Interval[] {
-  const value = directive(type, 'aggregation')?.arguments?.find((a) => a.name.value === 'intervals')?.value
-  const names = value?.kind === Kind.LIST ? value.values.flatMap((v) => (v.kind === Kind.STRING ? [v.value] : [])) : []
-  return names.map((name) => {
-    if (name === 'hour' || name === 'day') return name
-    throw new InvariantError(`${type.name.value} has buckets of a ${name}, the mirror knows ${Object.keys(INTERVAL_SEC).join(', ')}; give it a length in api/mirror/entities.ts`)
+const FUNCTIONS: readonly string[] = ['sum', 'min', 'max', 'first', 'last', 'count'] satisfies AggregateFn[]
+
+/** The `@aggregation` and `@aggregate` directives of a type. */
+function rollupOf(type: ObjectTypeDefinitionNode, columns: readonly EntityColumn[]): Rollup {
+  const name = type.name.value
+  const argument = (node: DirectiveNode | undefined, key: string): ValueNode | undefined => node?.arguments?.find((a) => a.name.value === key)?.value
+  const text = (value: ValueNode | undefined): string => (value?.kind === Kind.STRING ? value.value : '')
+  const aggregation = directive(type, 'aggregation')
+  const listed = argument(aggregation, 'intervals')
+  const intervals = (listed?.kind === Kind.LIST ? listed.values.map(text) : []).map((interval): Interval => {
+    if (interval === 'hour' || interval === 'day') return interval
+    throw new InvariantError(`${name} has buckets of a ${interval}, the mirror knows ${Object.keys(INTERVAL_SEC).join(', ')}; give it a length in api/mirror/entities.ts`)
   })
+  const dimensions: EntityColumn[] = []
+  const aggregates: { column: string; fn: AggregateFn; field: string | null }[] = []
+  for (const node of type.fields ?? []) {
+    const column = columns.find(({ field }) => field === node.name.value)
+    if (column === undefined || column.field === 'id' || column.field === 'timestamp') continue
+    const aggregate = node.directives?.find((d) => d.name.value === 'aggregate')
+    if (aggregate === undefined) {
+      dimensions.push(column)
+      continue
+    }
+    const fn = text(argument(aggregate, 'fn'))
+    const field = fn === 'count' ? null : text(argument(aggregate, 'arg'))
+    if (!FUNCTIONS.includes(fn) || (field !== null && !/^\w+$/.test(field)) || argument(aggregate, 'cumulative') !== undefined) {
+      throw new InvariantError(`${name}.${node.name.value} is ${fn}(${field ?? ''}), the mirror computes ${FUNCTIONS.join(', ')} of single fields, not cumulative; write the value into the timeseries`)
+    }
+    aggregates.push({ column: column.column, fn: fn as AggregateFn, field })
+  }
+  return { intervals: intervals.toSorted((a, b) => Number(INTERVAL_SEC[a] - INTERVAL_SEC[b])), sourceField: queryFieldOf(text(argument(aggregation, 'source'))), dimensions, aggregates }
 }
 
 /** Columns that a rollup's table has and graph-node's answer has not: an id that says what the row is, and the bucket's length. */
@@ -61,7 +96,7 @@ const ROLLUP_COLUMNS: readonly EntityColumn[] = ['id', 'interval'].map((column) 
 
 /**
  * The index's own schema, read: adding an entity to subgraph/schema.graphql and to prisma/schema is all it takes.
- * Timeseries are left out: their points serve graph-node's aggregations, which are mirrored.
+ * Timeseries are no entities here: their points are read for the aggregations over them, and not kept.
  */
 export function readEntities(schemaText: string = readFileSync(new URL('../../subgraph/schema.graphql', import.meta.url), 'utf8')): readonly Entity[] {
   const { definitions } = parse(schemaText)
@@ -84,9 +119,11 @@ export function readEntities(schemaText: string = readFileSync(new URL('../../su
 
   return types.map((type) => {
     const name = type.name.value
-    const intervals = intervalsOf(type)
     const columns = (type.fields ?? []).filter((field) => field.directives?.some((d) => d.name.value === 'derivedFrom') !== true).map((field) => columnOf(name, field))
-    const kind = intervals.length > 0 ? 'ROLLUP' : isTrue(directive(type, 'entity'), 'immutable') ? 'FACT' : 'STATE'
-    return { name, queryField: queryFieldOf(name), kind, intervals, columns: kind === 'ROLLUP' ? [...ROLLUP_COLUMNS, ...columns.filter(({ column }) => column !== 'id')] : columns }
+    const queryField = queryFieldOf(name)
+    if (directive(type, 'aggregation') !== undefined) {
+      return { name, queryField, kind: 'ROLLUP', rollup: rollupOf(type, columns), columns: [...ROLLUP_COLUMNS, ...columns.filter(({ column }) => column !== 'id')] }
+    }
+    return { name, queryField, kind: isTrue(directive(type, 'entity'), 'immutable') ? 'FACT' : 'STATE', rollup: null, columns }
   })
 }

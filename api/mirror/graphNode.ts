@@ -1,6 +1,6 @@
 import { endpointOf } from '../../core/endpoint.ts'
 import { UnavailableError } from '../../core/errors.ts'
-import type { Entity } from './entities.ts'
+import type { Entity, Rollup } from './entities.ts'
 
 export type Head = { readonly number: bigint; readonly hash: string }
 
@@ -41,17 +41,29 @@ export class MovedError extends Error {
   }
 }
 
+/** A point of a timeseries: its time, s, and its fields, a reference as the other's id. */
+export type Sample = { readonly timestampSec: bigint; readonly values: Readonly<Record<string, string>> }
+
+export type SampleRequest = { readonly rollup: Rollup; readonly afterId: string | null }
+
+export type SamplePage = { readonly head: Head; readonly samples: readonly { readonly request: SampleRequest; readonly samples: readonly Sample[]; readonly lastId: string | null }[] }
+
 export type GraphNode = {
   /** Throws UnavailableError. */
   meta(): Promise<Meta>
   /** Up to PAGE_ROWS rows of each entity asked for, in the order of their ids. Throws UnavailableError, BlockTooEarlyError, MovedError. */
   page(requests: readonly PageRequest[], at: bigint, fromBlock: bigint | null): Promise<Page>
+  /** Up to PAGE_ROWS points of each timeseries asked for, as they are at a block, with times in [fromSec, untilSec), in the order in which they came about. Throws as `page` does. */
+  samples(requests: readonly SampleRequest[], at: bigint, fromSec: bigint, untilSec: bigint): Promise<SamplePage>
 }
 
 /** graph-node's own limit on `first`. */
 export const PAGE_ROWS = 1000
 
 const TIMEOUT_MS = 60_000
+
+/** graph-node's Timestamp counts these. */
+const MICROSECONDS = 1_000_000n
 
 type GraphQLAnswer = { data?: Record<string, unknown> | null; errors?: readonly { message: string }[] }
 
@@ -124,6 +136,35 @@ export function createGraphNode(address: string, apiKey?: string | null): GraphN
       const { block } = data['_meta'] as { block: { number: number; hash: string } }
       const rows = requests.map(({ entity }) => [entity, (data[entity.queryField] as Record<string, unknown>[]).map((row) => flatten(entity, row))] as const)
       return { head: { number: BigInt(block.number), hash: block.hash.toLowerCase() }, rows: new Map(rows) }
+    },
+
+    samples: async (requests, at, fromSec, untilSec) => {
+      const variables: Record<string, unknown> = { at: Number(at), from: (fromSec * MICROSECONDS).toString(), until: (untilSec * MICROSECONDS).toString() }
+      const declared = ['$at: Int!', '$from: Timestamp!', '$until: Timestamp!']
+      const lists = requests.map(({ rollup, afterId }, i) => {
+        const after = afterId === null ? '' : `, id_gt: $after${i}`
+        if (afterId !== null) {
+          variables[`after${i}`] = afterId
+          declared.push(`$after${i}: Int8!`)
+        }
+        const fields = new Set(rollup.aggregates.flatMap(({ field }) => (field === null ? [] : [field])))
+        const selection = [...rollup.dimensions.map(({ field, reference }) => (reference ? `${field} { id }` : field)), ...fields].join(' ')
+        return `list${i}: ${rollup.sourceField}(first: ${PAGE_ROWS}, orderBy: id, orderDirection: asc, block: { number: $at }, where: { timestamp_gte: $from, timestamp_lt: $until${after} }) { id timestamp ${selection} }`
+      })
+      const { data, errors } = await ask(`query Samples(${declared.join(', ')}) { _meta { block { number hash } } ${lists.join(' ')} }`, variables)
+      if (data === null || data === undefined || (errors?.length ?? 0) > 0) throw refusal(errors)
+      const { block } = data['_meta'] as { block: { number: number; hash: string } }
+      return {
+        head: { number: BigInt(block.number), hash: block.hash.toLowerCase() },
+        samples: requests.map((request, i) => {
+          const points = data[`list${i}`] as Record<string, string | { id: string }>[]
+          const samples = points.map(({ timestamp, ...rest }) => ({
+            timestampSec: BigInt(timestamp as string) / MICROSECONDS,
+            values: Object.fromEntries(Object.entries(rest).map(([key, value]) => [key, typeof value === 'object' ? value.id : value])),
+          }))
+          return { request, samples, lastId: samples.at(-1)?.values['id'] ?? null }
+        }),
+      }
     },
   }
 }

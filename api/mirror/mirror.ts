@@ -5,6 +5,7 @@ import { createChain, type Block } from './chain.ts'
 import { readEntities } from './entities.ts'
 import { BlockTooEarlyError, createGraphNode, MovedError, PAGE_ROWS, type GraphNode, type Head, type Meta, type PageRequest } from './graphNode.ts'
 import { createReplay, findReducer, type FindReducer } from './replay.ts'
+import { storeRollups } from './rollups.ts'
 import { createStore, UNDO_DEPTH, type MirrorState, type StatusPatch } from './store.ts'
 
 export type MirrorOptions = {
@@ -272,6 +273,7 @@ export function createMirror(options: MirrorOptions): Mirror {
             rowCount += rows.length
           }
         }
+        rowCount += await storeRollups({ store, graphNode, entities }, { knownSec: known?.timestamp ?? null, targetSec: target.timestamp, target: target.number, undoBlock, note })
         // Pages answer for the chain that graph-node stood on. Where all of those heads are canonical, and the target is
         // asked for last, the target's rows are the canonical ones.
         for (const [number, hash] of heads) if ((await chain.block(number))?.hash !== hash) agree = false

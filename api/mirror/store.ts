@@ -1,7 +1,7 @@
 import pg from 'pg'
 import type { Fact, Json, ReplayNeed, ReplayRow } from '../../protocols/adapter.ts'
 import type { Block } from './chain.ts'
-import type { Entity } from './entities.ts'
+import type { Entity, Interval } from './entities.ts'
 import type { Row } from './graphNode.ts'
 import { TroubleError } from './trouble.ts'
 
@@ -22,7 +22,7 @@ const REPLAY: Entity = {
   name: 'ReplayRow',
   queryField: '',
   kind: 'STATE',
-  intervals: [],
+  rollup: null,
   columns: [
     { field: null, column: 'id', sqlType: 'text', reference: false },
     { field: null, column: 'kind', sqlType: 'text', reference: false },
@@ -66,6 +66,8 @@ export type Store = {
   transaction<T>(work: () => Promise<T>): Promise<T>
   /** Inserts or replaces rows; keeps what they replaced for the step that ends at `undoBlock`, where one is given. */
   write(entity: Entity, rows: readonly Row[], undoBlock: bigint | null): Promise<void>
+  /** Rows of a rollup's table whose buckets begin in [fromSec, untilSec), in the order of time. */
+  buckets(entity: Entity, interval: Interval, fromSec: bigint, untilSec: bigint): Promise<readonly Row[]>
   /** Adds the step's checkpoint and forgets what lies deeper than UNDO_DEPTH. Without `undoable` every earlier checkpoint is forgotten: there is no way back to it. */
   checkpoint(block: Block, rowCount: number, undoable: boolean): Promise<void>
   /** Back to what was stored at the checkpoint `blockNumber`. Returns how many rows were put back or taken out. */
@@ -239,6 +241,11 @@ export function createStore(databaseUrl: string, entities: readonly Entity[]): S
     },
 
     write,
+
+    buckets: async (entity, interval, fromSec, untilSec) => {
+      const columns = entity.columns.map(({ column }) => `${quote(column)}::text`).join(', ')
+      return await sql<Record<string, unknown>>(`SELECT ${columns} FROM ${quote(entity.name)} WHERE "interval" = $1 AND "timestamp" >= $2 AND "timestamp" < $3 ORDER BY "timestamp"`, [interval, fromSec, untilSec])
+    },
 
     checkpoint: async (block, rowCount, undoable) => {
       if (!undoable) {

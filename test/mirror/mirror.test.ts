@@ -18,7 +18,7 @@ beforeAll(async () => {
 }, 60_000)
 afterAll(async () => {
   await postgres.stop()
-})
+}, 30_000)
 
 let world: World
 let urls: { graphNodeUrl: string; rpcUrl: string }
@@ -40,7 +40,7 @@ afterEach(async () => {
   await Promise.all([mirror, ...extra.splice(0)].map((one) => one.close()))
   await db.end()
   await world.stop()
-})
+}, 30_000)
 
 /** A follower that knows nothing of what `mirror` holds in memory. */
 function another(url = databaseUrl): Mirror {

@@ -66,7 +66,7 @@ beforeAll(async () => {
 }, 60_000)
 afterAll(async () => {
   await postgres.stop()
-})
+}, 30_000)
 beforeEach(async () => {
   world = new World()
   urls = await world.start()
@@ -79,7 +79,7 @@ afterEach(async () => {
   await Promise.all(open.splice(0).map((one) => one.close()))
   await db.end()
   await world.stop()
-})
+}, 30_000)
 
 function follower(version: number | null = 1, url = databaseUrl): Mirror {
   const made = createMirror({ databaseUrl: url, ...urls, log, pollIntervalMs: 10, reducers: (name) => (name === 'tiny' && version !== null ? reducerOf(version) : undefined) })

@@ -13,6 +13,7 @@ export type Change = { readonly entity: string; readonly row: Readonly<Record<st
 export type WorldBlock = { readonly number: number; readonly hash: string; readonly timestamp: number; readonly changes: readonly Change[] }
 
 const sdl = readFileSync(new URL('../../subgraph/schema.graphql', import.meta.url), 'utf8')
+const isSeries = (name: string): boolean => sdl.includes(`type ${name} @entity(timeseries: true)`)
 const names = [...sdl.matchAll(/type (\w+) @entity/g)].map(([, name = '']) => name)
 const queryField = (name: string): string => `${name.charAt(0).toLowerCase()}${name.slice(1)}s`
 
@@ -30,12 +31,13 @@ const schema = buildSchema(`
   enum OrderBy { id }
   input ChangeBlock { number_gte: Int! }
   input Where { id_gt: Bytes, _change_block: ChangeBlock }
+  input SeriesWhere { id_gt: Int8, timestamp_gte: Timestamp, timestamp_lt: Timestamp }
   input At { number: Int! }
   type MetaBlock { number: Int!, hash: String, timestamp: Int }
   type Meta { block: MetaBlock!, deployment: String!, hasIndexingErrors: Boolean! }
   type Query {
     _meta: Meta
-    ${names.map((name) => `${queryField(name)}(first: Int!, orderBy: OrderBy!, orderDirection: Order!, block: At!, where: Where): [${name}!]!`).join('\n')}
+    ${names.map((name) => `${queryField(name)}(first: Int!, orderBy: OrderBy!, orderDirection: Order!, block: At!, where: ${isSeries(name) ? 'SeriesWhere' : 'Where'}): [${name}!]!`).join('\n')}
   }
 `)
 
@@ -47,6 +49,7 @@ export class World {
   chain: WorldBlock[] = []
   /** What graph-node has indexed; `catchUp()` brings it to the chain. */
   indexed: WorldBlock[] = []
+  secondsPerBlock = 2
   deployment = 'QmFirst'
   hasIndexingErrors = false
   /** Called before each page is answered, with its count since the start. */
@@ -64,8 +67,11 @@ export class World {
   mine(count = 1, changes: readonly Change[] = []): void {
     for (let i = 0; i < count; i++) {
       const number = this.chain.length
+      const timestamp = (this.chain.at(-1)?.timestamp ?? 1_700_000_000 - this.secondsPerBlock) + this.secondsPerBlock
       const hash = `0x${createHash('sha256').update(`${this.#forks}:${number}:${this.chain.at(-1)?.hash ?? ''}`).digest('hex')}`
-      this.chain.push({ number, hash, timestamp: 1_700_000_000 + 2 * number, changes: i === count - 1 ? changes : [] })
+      // graph-node gives a point of a timeseries its block's time.
+      const timed = changes.map(({ entity, row }) => ({ entity, row: isSeries(entity) ? { ...row, timestamp: `${timestamp}000000` } : row }))
+      this.chain.push({ number, hash, timestamp, changes: i === count - 1 ? timed : [] })
     }
   }
 
@@ -90,7 +96,7 @@ export class World {
   }
 
   async #graph(query: string, variables: Readonly<Record<string, unknown>>): Promise<unknown> {
-    if (query.includes('first:')) {
+    if (query.startsWith('query Page')) {
       if (this.refusal !== null) return { errors: [{ message: this.refusal }] }
       await this.beforePage(this.asked.length)
       this.asked.push((variables['from'] as number | undefined) ?? null)
@@ -107,11 +113,13 @@ export class World {
       _meta: { block: { number: head?.number, hash: head?.hash, timestamp: head?.timestamp }, deployment: this.deployment, hasIndexingErrors: this.hasIndexingErrors },
     }
     for (const name of names) {
-      root[queryField(name)] = ({ first, block, where }: { first: number; block: { number: number }; where?: { id_gt?: string; _change_block?: { number_gte: number } } }) =>
+      const isPast = (id: string, after: string): boolean => (isSeries(name) ? BigInt(id) > BigInt(after || -1) : id > after)
+      root[queryField(name)] = ({ first, block, where }: { first: number; block: { number: number }; where?: { id_gt?: string; _change_block?: { number_gte: number }; timestamp_gte?: string; timestamp_lt?: string } }) =>
         [...this.rowsAt(name, block.number).values()]
-          .filter(({ row, changedAt }) => row.id > (where?.id_gt ?? '') && changedAt >= (where?._change_block?.number_gte ?? 0))
+          .filter(({ row, changedAt }) => isPast(row.id, where?.id_gt ?? '') && changedAt >= (where?._change_block?.number_gte ?? 0))
+          .filter(({ row }) => BigInt(String(row['timestamp'] ?? 0)) >= BigInt(where?.timestamp_gte ?? 0) && (where?.timestamp_lt === undefined || BigInt(String(row['timestamp'])) < BigInt(where.timestamp_lt)))
           .map(({ row }) => row)
-          .toSorted((a, b) => (a.id < b.id ? -1 : 1))
+          .toSorted((a, b) => (isPast(b.id, a.id) ? -1 : 1))
           .slice(0, first)
     }
     return await execute({ schema, document, rootValue: root, variableValues: variables })
@@ -161,7 +169,7 @@ export function change(entity: string, id: string, values: Readonly<Record<strin
     if (!isNonNullType(field)) row[name] = null
     else if (isEnumType(named)) row[name] = named.getValues()[0]?.value
     else if (isObjectType(named)) row[name] = { id: hex(1, 20) }
-    else row[name] = { Int: 0, Boolean: false, BigInt: '0', Bytes: '0x', String: '' }[named.name]
+    else row[name] = { Int: 0, Boolean: false, BigInt: '0', Bytes: '0x', String: '', Timestamp: '0', Int8: '0' }[named.name]
   }
   return { entity, row: { ...row, ...values } }
 }
