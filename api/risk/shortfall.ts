@@ -1,0 +1,508 @@
+/**
+ * What an insurance fund may have to pay: the book carried along simulated price paths, liquidated as fast as the market takes it.
+ * Seeded: the same inputs give the same bytes.
+ */
+import { BadInputError } from '../../core/errors.ts'
+import { binomialCdf } from './distributions.ts'
+import { SampleTooSmallError } from './errors.ts'
+import type { ScenarioShortfall, StressAccount } from './fund.ts'
+import { rangeAmounts } from './liquidity.ts'
+import type { LiquidationRules } from './liquidation.ts'
+import { createRandom } from './random.ts'
+import type { BarSeries, Returns } from './series.ts'
+import { MIN_FHS_OBSERVATIONS } from './tail.ts'
+import { ewmaVolatility, MIN_EWMA_OBSERVATIONS } from './volatility.ts'
+
+const DAY_SEC = 86_400
+
+/** Fewest paths for a quantile of 99.9 % with its interval. Source: risk models §10. */
+export const MIN_PATHS = 10_000
+
+/**
+ * Returns of several series over the same spans of time: between bars that all of them have.
+ *
+ * Row i of every result runs over the same bars, so that what moved together stays together. Rows over more than `maxSpan` bars are left
+ * out and counted. Throws BadInputError where the series have different grids or one of them no price above 0.
+ */
+export function jointReturns(series: readonly BarSeries[], options: { readonly maxSpan: number }): readonly Returns[] {
+  const [first] = series
+  if (first === undefined) return []
+  if (series.some((s) => s.barSec !== first.barSec || s.startSec !== first.startSec)) throw new BadInputError('Found series on different grids, allowed are series of one start and one bar length; build them together')
+  const closes = series.map((s) => new Map(s.bars.map((b) => [b.index, b.close])))
+  const common = first.bars.map((b) => b.index).filter((index) => closes.every((c) => (c.get(index) ?? 0) > 0))
+  const rows: { readonly from: number; readonly to: number }[] = []
+  let dropped = 0
+  for (let i = 1; i < common.length; i++) {
+    const row = { from: common[i - 1] as number, to: common[i] as number }
+    if (row.to - row.from <= options.maxSpan) rows.push(row)
+    else dropped++
+  }
+  const spans = Float64Array.from(rows, (r) => r.to - r.from)
+  return closes.map((c) => ({
+    barSec: first.barSec,
+    barCount: first.barCount,
+    values: Float64Array.from(rows, (r) => Math.log((c.get(r.to) as number) / (c.get(r.from) as number))),
+    spans,
+    gapBars: first.barCount - common.length,
+    dropped,
+  }))
+}
+
+/** Residuals of several assets, row by row of one time, and each one's volatility per bar now. */
+export type JointResiduals = { readonly residuals: readonly Float64Array[]; readonly sigmaPerBar: readonly number[] }
+
+/**
+ * Standardised residuals z_i = r_i/(σ_i·√k_i) of joint returns, EWMA decay λ per bar. Rows that seeded σ, and rows in which any σ is 0, are
+ * left out of all. Throws SampleTooSmallError below 500 rows. Source: as filteredHistorical, for several assets at once.
+ */
+export function jointResiduals(returns: readonly Returns[], lambda: number): JointResiduals {
+  const paths = returns.map((r) => ewmaVolatility(r, lambda))
+  const rows: number[] = []
+  const n = returns[0]?.values.length ?? 0
+  for (let i = MIN_EWMA_OBSERVATIONS; i < n; i++) if (paths.every((p) => (p.before[i] as number) > 0)) rows.push(i)
+  if (rows.length < MIN_FHS_OBSERVATIONS) throw new SampleTooSmallError({ statistic: 'joint filtered historical simulation', found: rows.length, needed: MIN_FHS_OBSERVATIONS })
+  return {
+    residuals: returns.map((r, a) => Float64Array.from(rows, (i) => (r.values[i] as number) / ((paths[a]?.before[i] as number) * Math.sqrt(r.spans[i] as number)))),
+    sigmaPerBar: paths.map((p) => p.current),
+  }
+}
+
+/**
+ * Where a path's returns come from, per bar, in the order of `assets`. `fhs`: a row of residuals times a volatility that goes on by EWMA
+ * along the path (λ 1 keeps it as it is). `blockBootstrap`: runs of `blockBars` past returns (log), joined end to end.
+ */
+export type PathSource =
+  | { readonly kind: 'fhs'; readonly residuals: readonly Float64Array[]; readonly sigmaPerBar: readonly number[]; readonly lambda: number }
+  | { readonly kind: 'blockBootstrap'; readonly returns: readonly Float64Array[]; readonly blockBars: number }
+
+export type ShortfallOptions = {
+  /** Prices that move; every other one stands still. */
+  readonly assets: readonly string[]
+  readonly source: PathSource
+  /** Bars of a path, and their length. */
+  readonly steps: number
+  readonly barSec: number
+  readonly paths: number
+  /** Whole number in [0, 2^32). */
+  readonly seed: number
+  /** Quote notional of an asset that liquidators can take in one bar. */
+  readonly capacityPerStep: (asset: string) => number
+  /** Cost of closing, fraction of the notional closed; asked with all that was closed in the bar so far. */
+  readonly impactOf: (asset: string, notional: number) => number
+  readonly rules: LiquidationRules
+  /** In (0, 1): 0.999 for the fund's target, and the confidence of its interval. */
+  readonly level: number
+  readonly confidence: number
+}
+
+/** A quantile and the interval that its order statistics give. */
+export type QuantileInterval = {
+  readonly level: number
+  readonly value: number
+  readonly confidence: number
+  readonly lower: number
+  /** null where the sample is too small for an upper end. */
+  readonly upper: number | null
+}
+
+export type SimulatedShortfall = {
+  readonly paths: number
+  readonly steps: number
+  readonly horizonSec: number
+  readonly seed: number
+  /** Mean loss per path and its standard error, quote. */
+  readonly mean: number
+  readonly standardError: number
+  readonly meanPerDay: number
+  readonly quantile: QuantileInterval
+  /** Mean of the losses at or beyond the quantile. */
+  readonly expectedShortfall: number
+  /** Share of paths with any loss, and of paths on which liquidators ran out of capacity. */
+  readonly lossShare: number
+  readonly capacityBoundShare: number
+  readonly meanLiquidatedNotional: number
+  /** Path of the largest loss: its number (to draw it again), loss, and each asset's change at its end. */
+  readonly worst: { readonly path: number; readonly loss: number; readonly changes: Readonly<Record<string, number>> }
+}
+
+/**
+ * Quantile of a sample with a distribution-free interval: [X_(l), X_(u)], l and u from the binomial distribution of how many observations
+ * lie below the quantile, so that it covers with at least `confidence`.
+ *
+ * value = X_(⌈n·level⌉). `sorted` ascending, level and confidence in (0, 1). Throws SampleTooSmallError for an empty sample.
+ * Source: David, Nagaraja, Order Statistics, 3rd ed., §7.1.
+ */
+export function quantileInterval(sorted: Float64Array, level: number, confidence: number): QuantileInterval {
+  for (const p of [level, confidence]) if (!(p > 0 && p < 1)) throw new BadInputError(`Found a probability of ${p}, allowed is above 0 and below 1; 0.999 means 99.9 %`)
+  const n = sorted.length
+  if (n === 0) throw new SampleTooSmallError({ statistic: `quantile ${level}`, found: 0, needed: 1 })
+  const tail = (1 - confidence) / 2
+  // Smallest k in [0, n] with P(B ≤ k) ≥ p, B ~ Bin(n, level).
+  const inverse = (p: number): number => {
+    let low = 0
+    let high = n
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (binomialCdf(middle, n, level) >= p) high = middle
+      else low = middle + 1
+    }
+    return low
+  }
+  const below = inverse(tail)
+  const u = inverse(1 - tail) + 1
+  return {
+    level,
+    value: sorted[Math.max(0, Math.ceil(n * level - 1e-9) - 1)] as number,
+    confidence,
+    lower: sorted[Math.max(0, below - 1)] as number,
+    upper: u > n ? null : (sorted[u - 1] as number),
+  }
+}
+
+/** The book in arrays, nearest to trouble first. */
+type Book = {
+  readonly count: number
+  readonly mm: Float64Array
+  readonly cash: Float64Array
+  /** Account i holds slots start[i] to start[i + 1] of these; values at today's prices. */
+  readonly start: Uint32Array
+  readonly asset: Int32Array
+  readonly position: Float64Array
+  readonly collateral: Float64Array
+  readonly ranges: readonly (readonly { readonly slot: number; readonly price: number; readonly range: { readonly lowerTick: number; readonly upperTick: number; readonly liquidity: number }; readonly baseDebt: number; readonly quoteDebt: number }[])[]
+  /** Largest relative move of any price up to which the account cannot be due; ascending. */
+  readonly threshold: Float64Array
+}
+
+function bookOf(accounts: readonly StressAccount[], assets: readonly string[]): Book {
+  const indexOf = new Map(assets.map((a, i) => [a, i]))
+  const built = accounts.map((account) => {
+    const slots = new Map<number, { position: number; collateral: number }>()
+    const slot = (asset: string): { position: number; collateral: number } => {
+      const key = indexOf.get(asset) ?? -1
+      const found = slots.get(key) ?? { position: 0, collateral: 0 }
+      slots.set(key, found)
+      return found
+    }
+    // Prices that stand still share slot −1, where two positions must not net: their gross stays what it is.
+    let cash = account.cash
+    let stillGross = 0
+    for (const p of account.positions) {
+      if (indexOf.has(p.asset)) slot(p.asset).position += p.value
+      else {
+        cash += p.value
+        stillGross += Math.abs(p.value)
+      }
+    }
+    for (const c of account.collateral) slot(c.asset).collateral += c.value
+    for (const r of account.ranges) slot(r.asset)
+    const list = [...slots.entries()].sort(([a], [b]) => a - b)
+    const value = cash + list.reduce((sum, [, s]) => sum + s.position + s.collateral, 0)
+    const gross = list.reduce((sum, [, s]) => sum + Math.abs(s.position), 0)
+    const exposure = list.reduce((sum, [key, s]) => sum + (key < 0 ? 0 : (1 + account.maintenanceMargin) * Math.abs(s.position) + Math.abs(s.collateral)), 0)
+    const slack = value - account.maintenanceMargin * (gross + stillGross)
+    const threshold = account.ranges.length > 0 || slack < 0 ? -1 : exposure === 0 ? Infinity : slack / exposure
+    return { account, cash, list, threshold }
+  })
+  built.sort((a, b) => (a.threshold === b.threshold ? (a.account.id < b.account.id ? -1 : 1) : a.threshold - b.threshold))
+  const total = built.reduce((sum, b) => sum + b.list.length, 0)
+  const book = {
+    count: built.length,
+    mm: Float64Array.from(built, (b) => b.account.maintenanceMargin),
+    cash: Float64Array.from(built, (b) => b.cash),
+    start: new Uint32Array(built.length + 1),
+    asset: new Int32Array(total),
+    position: new Float64Array(total),
+    collateral: new Float64Array(total),
+    ranges: [] as Book['ranges'][number][],
+    threshold: Float64Array.from(built, (b) => b.threshold),
+  }
+  let at = 0
+  built.forEach((b, i) => {
+    book.start[i] = at
+    const slotOf = new Map<number, number>()
+    for (const [key, s] of b.list) {
+      slotOf.set(key, at)
+      book.asset[at] = key
+      book.position[at] = s.position
+      book.collateral[at] = s.collateral
+      at++
+    }
+    book.ranges.push(b.account.ranges.map((r) => ({ slot: slotOf.get(indexOf.get(r.asset) ?? -1) as number, price: r.price, range: r.range, baseDebt: r.baseDebt, quoteDebt: r.quoteDebt })))
+  })
+  book.start[built.length] = at
+  return book
+}
+
+function check(options: ShortfallOptions): number {
+  const { assets, source, steps, paths, barSec } = options
+  for (const [field, whole] of [['steps', steps], ['paths', paths]] as const) {
+    if (!Number.isInteger(whole) || whole < 1) throw new BadInputError(`Found ${whole} ${field}, allowed are whole numbers from 1; ${MIN_PATHS} paths carry a quantile of 99.9 %`, { field })
+  }
+  if (!(barSec > 0)) throw new BadInputError(`Found bars of ${barSec} s, allowed is above 0; give the length of a bar`, { field: 'barSec' })
+  const rows = source.kind === 'fhs' ? source.residuals : source.returns
+  const n = rows[0]?.length ?? 0
+  if (rows.length !== assets.length || rows.some((r) => r.length !== n) || n === 0) throw new BadInputError(`Found ${rows.length} series for ${assets.length} assets, allowed is one of equal length above 0 for each; align them first`, { field: 'source' })
+  if (source.kind === 'fhs' && (source.sigmaPerBar.length !== assets.length || !(source.lambda > 0 && source.lambda <= 1))) throw new BadInputError(`Found ${source.sigmaPerBar.length} volatilities and a decay of ${source.lambda}, allowed are one for each asset and a decay above 0 up to 1; check the source`, { field: 'source' })
+  if (source.kind === 'blockBootstrap' && (!Number.isInteger(source.blockBars) || source.blockBars < 1 || source.blockBars > n)) throw new BadInputError(`Found blocks of ${source.blockBars} bars, allowed are whole numbers from 1 to ${n}; choose a shorter block`, { field: 'source' })
+  return n
+}
+
+/**
+ * Losses that a book leaves behind over `steps` bars, by Monte Carlo.
+ *
+ * In each bar prices move, accounts below maintenance are taken in the order of value/gross (the furthest below first), whole or by half as
+ * `rules` say, as far as each asset's capacity reaches; closing costs impact and penalty, and ranges are taken back first. A loss is what an
+ * account lacks once closed; at the end whoever is still below maintenance is closed at its impact without limit. Penalties that the fund
+ * would earn are not counted, and liquidations do not move the price (the cascade model does that). Quote, ≥ 0; homogeneous of degree 1
+ * in book, capacity and wholeUpTo while impact is 0. Throws BadInputError, with the field, for series that do not fit.
+ * Source: risk models §10; paths: Barone-Adesi, Giannopoulos, Vosper, 1999 (FHS); Künsch, The jackknife and the bootstrap for general
+ * stationary observations, 1989 (blocks).
+ */
+export function simulateShortfall(accounts: readonly StressAccount[], options: ShortfallOptions): SimulatedShortfall {
+  const { assets, source, steps, barSec, paths, seed, rules, level, confidence } = options
+  const n = check(options)
+  const m = assets.length
+  const book = bookOf(accounts, assets)
+  const capacity = Float64Array.from(assets, (a) => options.capacityPerStep(a))
+  const losses = new Float64Array(paths)
+  const factor = new Float64Array(m)
+  const sigma = new Float64Array(m)
+  const left = new Float64Array(m)
+  const used = new Float64Array(m)
+  const cash = new Float64Array(book.count)
+  const position = new Float64Array(book.position.length)
+  const closed = new Uint8Array(book.count)
+  const cancelled = new Uint8Array(book.count)
+  const value = new Float64Array(book.count)
+  const gross = new Float64Array(book.count)
+  let boundPaths = 0
+  let liquidated = 0
+  let worst: SimulatedShortfall['worst'] = { path: 0, loss: -1, changes: {} }
+
+  const at = (slot: number): number => {
+    const a = book.asset[slot] as number
+    return a < 0 ? 1 : (factor[a] as number)
+  }
+  const revalue = (i: number): void => {
+    let v = cash[i] as number
+    let g = 0
+    const end = book.start[i + 1] as number
+    const ranges = cancelled[i] === 1 ? [] : (book.ranges[i] as Book['ranges'][number])
+    for (let s = book.start[i] as number; s < end; s++) {
+      const f = at(s)
+      let p = (position[s] as number) * f
+      for (const r of ranges) {
+        if (r.slot !== s) continue
+        const held = rangeAmounts(r.range, Math.sqrt(r.price * f))
+        v += held.quote - r.quoteDebt
+        p += (held.base - r.baseDebt) * r.price * f
+      }
+      v += p + (book.collateral[s] as number) * f
+      g += Math.abs(p)
+    }
+    value[i] = v
+    gross[i] = g
+  }
+  const cancelRanges = (i: number): void => {
+    for (const r of book.ranges[i] as Book['ranges'][number]) {
+      const held = rangeAmounts(r.range, Math.sqrt(r.price * at(r.slot)))
+      cash[i] = (cash[i] as number) + held.quote - r.quoteDebt
+      position[r.slot] = (position[r.slot] as number) + (held.base - r.baseDebt) * r.price
+    }
+    cancelled[i] = 1
+  }
+  const impact = (asset: number, notional: number): number => (asset < 0 ? 0 : options.impactOf(assets[asset] as string, notional))
+
+  for (let path = 0; path < paths; path++) {
+    const random = createRandom(seed, path)
+    factor.fill(1)
+    if (source.kind === 'fhs') sigma.set(source.sigmaPerBar)
+    cash.set(book.cash)
+    position.set(book.position)
+    closed.fill(0)
+    cancelled.fill(0)
+    let loss = 0
+    let bound = 0
+    let hitCapacity = false
+    let row = 0
+    for (let step = 0; step < steps; step++) {
+      row = source.kind === 'fhs' || step % source.blockBars === 0 ? random.below(source.kind === 'fhs' ? n : n - source.blockBars + 1) : row + 1
+      for (let a = 0; a < m; a++) {
+        let r: number
+        if (source.kind === 'fhs') {
+          const s = sigma[a] as number
+          r = (source.residuals[a]?.[row] as number) * s
+          sigma[a] = Math.sqrt(source.lambda * s * s + (1 - source.lambda) * r * r)
+        } else r = source.returns[a]?.[row] as number
+        factor[a] = (factor[a] as number) * Math.exp(r)
+        bound = Math.max(bound, Math.abs((factor[a] as number) - 1))
+      }
+      const due: number[] = []
+      for (let i = 0; i < book.count && (book.threshold[i] as number) <= bound; i++) {
+        if (closed[i] === 1) continue
+        revalue(i)
+        if ((gross[i] as number) > 0 && (value[i] as number) < (book.mm[i] as number) * (gross[i] as number)) due.push(i)
+      }
+      if (due.length === 0) continue
+      due.sort((a, b) => (value[a] as number) / (gross[a] as number) - (value[b] as number) / (gross[b] as number) || a - b)
+      left.set(capacity)
+      used.fill(0)
+      for (const i of due) {
+        const v = value[i] as number
+        const g = gross[i] as number
+        const whole = g <= rules.wholeUpTo || v < rules.fullBelow * (book.mm[i] as number) * g
+        if (cancelled[i] === 0) cancelRanges(i)
+        const end = book.start[i + 1] as number
+        let share = whole ? 1 : rules.partialShare
+        for (let s = book.start[i] as number; s < end; s++) {
+          const a = book.asset[s] as number
+          const notional = Math.abs((position[s] as number) * at(s))
+          if (a >= 0 && notional > 0) share = Math.min(share, (left[a] as number) / notional)
+        }
+        if (share < (whole ? 1 : rules.partialShare)) hitCapacity = true
+        if (!(share > 0)) continue
+        for (let s = book.start[i] as number; s < end; s++) {
+          const a = book.asset[s] as number
+          const part = share * (position[s] as number) * at(s)
+          const notional = Math.abs(part)
+          if (notional === 0) continue
+          if (a >= 0) {
+            left[a] = Math.max(0, (left[a] as number) - notional)
+            used[a] = (used[a] as number) + notional
+          }
+          cash[i] = (cash[i] as number) + part - notional * (impact(a, a < 0 ? notional : (used[a] as number)) + rules.penalty)
+          position[s] = share === 1 ? 0 : (position[s] as number) * (1 - share)
+          liquidated += notional
+        }
+        if (share === 1) {
+          revalue(i)
+          closed[i] = 1
+          loss += Math.max(0, -(value[i] as number))
+        }
+      }
+    }
+    for (let i = 0; i < book.count && (book.threshold[i] as number) <= bound; i++) {
+      if (closed[i] === 1) continue
+      revalue(i)
+      let cost = 0
+      if ((value[i] as number) < (book.mm[i] as number) * (gross[i] as number)) {
+        if (cancelled[i] === 0) cancelRanges(i)
+        for (let s = book.start[i] as number; s < (book.start[i + 1] as number); s++) {
+          const notional = Math.abs((position[s] as number) * at(s))
+          if (notional > 0) cost += notional * impact(book.asset[s] as number, notional)
+        }
+      }
+      loss += Math.max(0, cost - (value[i] as number))
+    }
+    losses[path] = loss
+    if (hitCapacity) boundPaths++
+    if (loss > worst.loss) worst = { path, loss, changes: Object.fromEntries(assets.map((a, k) => [a, (factor[k] as number) - 1])) }
+  }
+
+  const mean = losses.reduce((a, b) => a + b, 0) / paths
+  const variance = losses.reduce((a, b) => a + (b - mean) ** 2, 0) / Math.max(1, paths - 1)
+  const sorted = Float64Array.from(losses).sort()
+  const quantile = quantileInterval(sorted, level, confidence)
+  const tailStart = Math.max(0, Math.ceil(paths * level - 1e-9) - 1)
+  return {
+    paths,
+    steps,
+    horizonSec: steps * barSec,
+    seed,
+    mean,
+    standardError: Math.sqrt(variance / paths),
+    meanPerDay: (mean * DAY_SEC) / (steps * barSec),
+    quantile,
+    expectedShortfall: sorted.subarray(tailStart).reduce((a, b) => a + b, 0) / (paths - tailStart),
+    lossShare: losses.reduce((a, b) => a + (b > 0 ? 1 : 0), 0) / paths,
+    capacityBoundShare: boundPaths / paths,
+    meanLiquidatedNotional: liquidated / paths,
+    worst,
+  }
+}
+
+export type InsuranceTarget = {
+  readonly target: number
+  readonly binding: 'cover-2' | 'simulated quantile' | 'share of open interest'
+  readonly cover1: number
+  readonly cover2: number
+  /** Scenario of cover-2. */
+  readonly scenario: string
+  readonly quantile: QuantileInterval | null
+  readonly expectedShortfall: number | null
+  readonly openInterestTerm: number
+  readonly fund: number
+  /** target − fund; negative is a surplus. */
+  readonly gap: number
+  /** Days that the fund lasts at its expected loss less its income; null where it does not shrink. */
+  readonly runwayDays: number | null
+  readonly why: string
+}
+
+/**
+ * Insurance fund target = max(cover-2 over the stress set, simulated quantile, κ·open interest), and how long the fund lasts.
+ *
+ * `simulation` null where history is too short: the target then stands on the other two, and says so. Quote, from 0; κ in [0, 1].
+ * Throws SampleTooSmallError without scenarios. Source: Eurex Clearing, default fund dimensioning (cover-2); risk models §10.
+ */
+export function insuranceTarget(p: {
+  readonly stress: readonly ScenarioShortfall[]
+  readonly simulation: SimulatedShortfall | null
+  readonly openInterest: number
+  readonly kappa: number
+  readonly fund: number
+  readonly incomePerDay: number
+}): InsuranceTarget {
+  const { stress, simulation, openInterest, kappa, fund, incomePerDay } = p
+  if (stress.length === 0) throw new SampleTooSmallError({ statistic: 'insurance fund target', found: 0, needed: 1 })
+  if (!(kappa >= 0 && kappa <= 1) || ![openInterest, fund, incomePerDay].every((x) => x >= 0 && Number.isFinite(x))) throw new BadInputError(`Found κ ${kappa}, open interest ${openInterest}, a fund of ${fund} and ${incomePerDay} of income, allowed are κ from 0 to 1 and amounts from 0; check the policy`)
+  const cover1 = Math.max(...stress.map((s) => s.cover1))
+  const worst = stress.reduce((a, b) => (b.cover2 > a.cover2 ? b : a))
+  const openInterestTerm = kappa * openInterest
+  const simulated = simulation?.quantile.value ?? 0
+  const target = Math.max(worst.cover2, simulated, openInterestTerm)
+  const binding = target === worst.cover2 ? 'cover-2' : target === simulated ? 'simulated quantile' : 'share of open interest'
+  const shrink = (simulation?.meanPerDay ?? 0) - incomePerDay
+  const money = (x: number): string => x.toFixed(0)
+  const terms = `cover-2 ${money(worst.cover2)} (${worst.id}), ${simulation === null ? 'no simulation, history is too short' : `${(simulation.quantile.level * 100).toFixed(1)} % of ${simulation.paths} paths below ${money(simulated)}`}, ${(kappa * 100).toFixed(1)} % of open interest ${money(openInterestTerm)}`
+  return {
+    target,
+    binding,
+    cover1,
+    cover2: worst.cover2,
+    scenario: worst.id,
+    quantile: simulation?.quantile ?? null,
+    expectedShortfall: simulation?.expectedShortfall ?? null,
+    openInterestTerm,
+    fund,
+    gap: target - fund,
+    runwayDays: shrink > 0 ? fund / shrink : null,
+    why: `${binding} decides: ${terms}`,
+  }
+}
+
+/** A fee that fills the fund. */
+export type FundFee = {
+  /** Share of all trading fees; above 1 fees cannot do it. */
+  readonly shareOfFees: number
+  /** The same as a share of turnover. */
+  readonly shareOfTurnover: number
+  readonly reachable: boolean
+  readonly neededPerDay: number
+}
+
+/**
+ * Fee that reaches the target in T days, expected losses on the way paid:
+ *   needed per day = gap/T + expected loss per day − other income per day; share of fees = needed / fees per day
+ * All in quote per day; a gap at or below 0 asks only for what losses take. Throws SampleTooSmallError without any fees where they are needed.
+ */
+export function feeToTarget(p: { readonly gap: number; readonly days: number; readonly feesPerDay: number; readonly turnoverPerDay: number; readonly expectedLossPerDay: number; readonly otherIncomePerDay: number }): FundFee {
+  const { gap, days, feesPerDay, turnoverPerDay, expectedLossPerDay, otherIncomePerDay } = p
+  if (!(days > 0) || ![feesPerDay, turnoverPerDay, expectedLossPerDay, otherIncomePerDay].every((x) => x >= 0 && Number.isFinite(x)) || !Number.isFinite(gap)) throw new BadInputError(`Found ${days} days, fees of ${feesPerDay} and turnover of ${turnoverPerDay} per day, allowed are days above 0 and amounts from 0; check the market's fees`)
+  const neededPerDay = Math.max(0, Math.max(0, gap) / days + expectedLossPerDay - otherIncomePerDay)
+  if (neededPerDay === 0) return { shareOfFees: 0, shareOfTurnover: 0, reachable: true, neededPerDay }
+  if (feesPerDay === 0 || turnoverPerDay === 0) throw new SampleTooSmallError({ statistic: 'trading fees', found: 0, needed: 1 })
+  const shareOfFees = neededPerDay / feesPerDay
+  return { shareOfFees, shareOfTurnover: neededPerDay / turnoverPerDay, reachable: shareOfFees <= 1, neededPerDay }
+}

@@ -1,0 +1,148 @@
+import { describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import { BadInputError } from '../../core/errors.ts'
+import {
+  accountShortfall, createRandom, DEFAULT_LIQUIDATION_RULES, feeToTarget, insuranceTarget, jointResiduals, jointReturns, quantileInterval, SampleTooSmallError, simulateShortfall, toBars,
+  type ShortfallOptions, type StressAccount,
+} from '../../api/risk/index.ts'
+
+const rules = { ...DEFAULT_LIQUIDATION_RULES, penalty: 0, wholeUpTo: 0 }
+const coin = { kind: 'fhs' as const, residuals: [Float64Array.of(-1, 1)], sigmaPerBar: [0.1], lambda: 1 }
+const base: ShortfallOptions = { assets: ['ETH'], source: coin, steps: 3, barSec: 300, paths: 4000, seed: 7, capacityPerStep: () => 0, impactOf: () => 0, rules, level: 0.9, confidence: 0.95 }
+const long: StressAccount = { id: 'a', cash: -90, positions: [{ asset: 'ETH', value: 100 }], ranges: [], collateral: [], maintenanceMargin: 0.0625 }
+
+describe('simulated shortfall', () => {
+  test('second method: three throws of a coin have eight equal ends, whose mean the simulation finds', () => {
+    const exact = [-3, -1, -1, -1, 1, 1, 1, 3].map((ups) => accountShortfall(long, { id: 'x', changeOf: () => Math.expm1(ups * 0.1), impactOf: () => 0.01 }))
+    const result = simulateShortfall([long], { ...base, impactOf: () => 0.01 })
+    expect(Math.abs(result.mean - exact.reduce((a, b) => a + b, 0) / 8)).toBeLessThan(4 * result.standardError)
+    // −3 leaves 90 − 74.08 and 1 % of 74.08; it happens once in eight, so the 90 % quantile is that loss.
+    expect(result.quantile.value).toBeCloseTo(90 - 100 * Math.exp(-0.3) * 0.99, 9)
+    expect(result.worst.changes['ETH']).toBeCloseTo(Math.expm1(-0.3), 12)
+    expect(result.meanPerDay).toBeCloseTo(result.mean * 96, 9)
+  })
+  test('behavior: liquidators that come in time leave no loss where the price falls slowly, none come without capacity', () => {
+    const falling = { ...coin, residuals: [Float64Array.of(-1)], sigmaPerBar: [0.04] }
+    // Equity of 10 on 100: at −4 % 6.08 against a requirement of 6.0; at −8 % 2.3, taken whole with nothing lost.
+    const run = (capacityPerStep: () => number) => simulateShortfall([long], { ...base, source: falling, steps: 6, paths: 10, capacityPerStep })
+    expect(run(() => 1e9)).toMatchObject({ mean: 0, lossShare: 0, capacityBoundShare: 0 })
+    const late = run(() => 0)
+    expect(late.mean).toBeCloseTo(90 - 100 * Math.exp(-0.24), 9)
+    expect(late.capacityBoundShare).toBe(1)
+    const some = run(() => 20)
+    expect(some.mean).toBeGreaterThan(0)
+    expect(some.mean).toBeLessThan(late.mean)
+  })
+  test('behavior: capacity goes to the furthest below first, and costs grow with what the bar has already seen', () => {
+    const twice = [long, { ...long, id: 'b', cash: -96 }]
+    const crash = { ...coin, residuals: [Float64Array.of(-1)], sigmaPerBar: [0.02] }
+    // After −2 %: 98.0199 of notional. b has 2.02 and is closed whole; a has 8.02 of 6.13 and is not due. Impact is notional/10,000.
+    const result = simulateShortfall(twice, { ...base, source: crash, steps: 1, paths: 1, capacityPerStep: () => 1e9, impactOf: (_, q) => q / 10_000 })
+    expect(result.meanLiquidatedNotional).toBeCloseTo(100 * Math.exp(-0.02), 9)
+    expect(result.mean).toBe(0)
+  })
+  test('behavior: makers’ ranges lose what a constant product loses', () => {
+    // As in the fund's test: 1600 against debts of 640 + 1000 and 10 of cash at −36 %.
+    const maker: StressAccount = { id: 'm', cash: 10, positions: [], ranges: [{ asset: 'ETH', price: 1, range: { lowerTick: -400_000, upperTick: 400_000, liquidity: 1000 }, baseDebt: 1000, quoteDebt: 1000 }], collateral: [], maintenanceMargin: 0.0625 }
+    const crash = { ...coin, residuals: [Float64Array.of(-1)], sigmaPerBar: [-Math.log(0.64)] }
+    for (const capacity of [0, 1e9]) expect(simulateShortfall([maker], { ...base, source: crash, steps: 1, paths: 1, capacityPerStep: () => capacity }).mean).toBeCloseTo(30, 4)
+  })
+  test('behavior: the same seed gives the same bytes, another seed others, and paths do not depend on how many there are', () => {
+    const one = simulateShortfall([long], base)
+    expect(simulateShortfall([long], base)).toEqual(one)
+    expect(simulateShortfall([long], { ...base, seed: 8 }).mean).not.toBe(one.mean)
+    const few = simulateShortfall([long], { ...base, paths: 50 })
+    expect(simulateShortfall([long], { ...base, paths: few.worst.path + 1 }).worst).toEqual(few.worst)
+  })
+  test('property: homogeneous without impact, and equal to the static shortfall where nobody is liquidated', () => {
+    const row = fc.tuple(fc.double({ min: -100, max: 100, noNaN: true }), fc.double({ min: -100, max: 100, noNaN: true }), fc.double({ min: 0, max: 60, noNaN: true }), fc.double({ min: 0, max: 30, noNaN: true }))
+    fc.assert(
+      fc.property(fc.array(row, { minLength: 1, maxLength: 6 }), fc.double({ min: 0.1, max: 9, noNaN: true }), fc.double({ min: 0, max: 200, noNaN: true }), (rows, k, capacity) => {
+        const book = (f: number) => rows.map(([eth, op, equity, weth], i): StressAccount => ({ id: `a${i}`, cash: (equity - eth - op - weth) * f, positions: [{ asset: 'ETH', value: eth * f }, { asset: 'OP', value: op * f }], ranges: [], collateral: [{ asset: 'WETH', value: weth * f }], maintenanceMargin: 0.0625 }))
+        const source = { kind: 'fhs' as const, residuals: [Float64Array.of(-1.5, 0.3, 1, -0.2), Float64Array.of(-2, 1, 0.5, 0.1), Float64Array.of(-1.5, 0.3, 1, -0.2)], sigmaPerBar: [0.08, 0.1, 0.08], lambda: 0.9 }
+        const at = (f: number, c: number, steps: number) => simulateShortfall(book(f), { ...base, assets: ['ETH', 'OP', 'WETH'], source, steps, paths: 8, capacityPerStep: () => c })
+        const one = at(1, capacity, 4)
+        expect(at(k, capacity * k, 4).mean).toBeCloseTo(k * one.mean, 6)
+        const still = at(1, 0, 2)
+        const direct = book(1).reduce((sum, a) => sum + accountShortfall(a, { id: 'x', changeOf: (asset) => still.worst.changes[asset] ?? 0, impactOf: () => 0 }), 0)
+        expect(still.worst.loss).toBeCloseTo(direct, 6)
+      }),
+      { numRuns: 60 },
+    )
+  })
+  test('behavior: blocks of the past come whole', () => {
+    // Blocks of two: a fall always follows its rise, so no path ends away from where it began.
+    const source = { kind: 'blockBootstrap' as const, returns: [Float64Array.of(0.5, -0.5)], blockBars: 2 }
+    expect(simulateShortfall([long], { ...base, source, steps: 4, paths: 20 }).worst.changes['ETH']).toBeCloseTo(0, 12)
+  })
+  test('error: names the field of a simulation that cannot run', () => {
+    expect(() => simulateShortfall([long], { ...base, paths: 0 })).toThrow(/paths/)
+    expect(() => simulateShortfall([long], { ...base, assets: ['ETH', 'BTC'] })).toThrow(BadInputError)
+    expect(() => simulateShortfall([long], { ...base, source: { kind: 'blockBootstrap', returns: [Float64Array.of(1)], blockBars: 2 } })).toThrow(/blocks of 2/)
+  })
+})
+
+describe('quantile with its interval', () => {
+  test('vector: the median of 20 lies between the 6th and the 15th at 95 % (David, Nagaraja, §7.1)', () => {
+    const sample = Float64Array.from({ length: 20 }, (_, i) => i + 1)
+    expect(quantileInterval(sample, 0.5, 0.95)).toEqual({ level: 0.5, value: 10, confidence: 0.95, lower: 6, upper: 15 })
+  })
+  test('behavior: no upper end where the sample does not reach it', () => {
+    expect(quantileInterval(Float64Array.from({ length: 100 }, (_, i) => i), 0.999, 0.95).upper).toBeNull()
+    // The number above the quantile is nearly Poisson(10): P(K ≥ 18) = 1.4 %, P(K ≥ 4) = 98.97 %, so the 9983rd and the 9997th of 0, 1, 2 …
+    expect(quantileInterval(Float64Array.from({ length: 10_000 }, (_, i) => i), 0.999, 0.95)).toMatchObject({ value: 9989, lower: 9982, upper: 9996 })
+  })
+  test('second method: the interval holds the true quantile as often as it says', () => {
+    let hits = 0
+    const tries = 400
+    for (let k = 0; k < tries; k++) {
+      const random = createRandom(3, k)
+      const found = quantileInterval(Float64Array.from({ length: 300 }, () => random.next()).sort(), 0.9, 0.9)
+      if (found.lower <= 0.9 && 0.9 <= (found.upper ?? 1)) hits++
+    }
+    // At least 90 %, less three standard errors of 400 tries.
+    expect(hits / tries).toBeGreaterThan(0.9 - 3 * Math.sqrt((0.9 * 0.1) / tries))
+  })
+})
+
+describe('insurance target, runway and fee', () => {
+  const stress = [{ id: 'a', total: 100, cover1: 40, cover2: 70, accountsInLoss: 3 }, { id: 'b', total: 60, cover1: 50, cover2: 55, accountsInLoss: 2 }]
+  const input = { stress, simulation: null, openInterest: 5000, kappa: 0.01, fund: 20, incomePerDay: 0 }
+  test('behavior: the largest of three, with which one and why', () => {
+    expect(insuranceTarget(input)).toMatchObject({ target: 70, binding: 'cover-2', cover1: 50, cover2: 70, scenario: 'a', gap: 50, runwayDays: null })
+    expect(insuranceTarget({ ...input, openInterest: 50_000 })).toMatchObject({ target: 500, binding: 'share of open interest' })
+    const simulation = simulateShortfall([{ ...long, cash: -9000, positions: [{ asset: 'ETH', value: 10_000 }] }], base)
+    const found = insuranceTarget({ ...input, simulation })
+    expect(found).toMatchObject({ binding: 'simulated quantile', target: simulation.quantile.value })
+    expect(found.runwayDays).toBeCloseTo(20 / simulation.meanPerDay, 12)
+    expect(insuranceTarget({ ...input, simulation, incomePerDay: simulation.meanPerDay }).runwayDays).toBeNull()
+    expect(insuranceTarget(input).why).toBe('cover-2 decides: cover-2 70 (a), no simulation, history is too short, 1.0 % of open interest 50')
+  })
+  test('behavior: 900 missing in 90 days beside 5 of losses and 3 of other income asks for 12 of 40 a day', () => {
+    expect(feeToTarget({ gap: 900, days: 90, feesPerDay: 40, turnoverPerDay: 40_000, expectedLossPerDay: 5, otherIncomePerDay: 3 })).toEqual({ shareOfFees: 0.3, shareOfTurnover: 0.0003, reachable: true, neededPerDay: 12 })
+    expect(feeToTarget({ gap: 9000, days: 90, feesPerDay: 40, turnoverPerDay: 1, expectedLossPerDay: 0, otherIncomePerDay: 0 }).reachable).toBe(false)
+    expect(feeToTarget({ gap: -1, days: 90, feesPerDay: 0, turnoverPerDay: 0, expectedLossPerDay: 0, otherIncomePerDay: 0 }).shareOfFees).toBe(0)
+    expect(() => feeToTarget({ gap: 1, days: 90, feesPerDay: 0, turnoverPerDay: 0, expectedLossPerDay: 0, otherIncomePerDay: 0 })).toThrow(SampleTooSmallError)
+  })
+})
+
+describe('joint returns', () => {
+  const bars = (prices: readonly (readonly [number, number])[]) => toBars(prices.map(([timestampSec, price]) => ({ timestampSec, price })), { startSec: 0, endSec: 3000, barSec: 300 })
+  test('behavior: only bars that all have, and the span between them', () => {
+    const [a, b] = jointReturns([bars([[0, 100], [300, 110], [600, 121], [1500, 100]]), bars([[0, 10], [600, 20], [1500, 5]])], { maxSpan: 2 })
+    expect([...(a?.values ?? [])].map((x) => Math.exp(x))).toEqual([expect.closeTo(1.21, 12)])
+    expect([...(b?.values ?? [])].map((x) => Math.exp(x))).toEqual([expect.closeTo(2, 12)])
+    expect(a).toMatchObject({ dropped: 1 })
+    expect([...(a?.spans ?? [])]).toEqual([2])
+  })
+  test('behavior: residuals keep their rows, and too few are refused', () => {
+    const random = createRandom(11)
+    const walk = Array.from({ length: 700 }, (_, i): [number, number] => [i * 300, Math.exp(0.001 * i + 0.01 * random.normal())])
+    const series = toBars(walk.map(([timestampSec, price]) => ({ timestampSec, price })), { startSec: 0, endSec: 700 * 300, barSec: 300 })
+    const joint = jointReturns([series, series], { maxSpan: 12 })
+    const found = jointResiduals(joint, 0.97)
+    expect(found.residuals.map((r) => r.length)).toEqual([669, 669])
+    expect(found.residuals[0]).toEqual(found.residuals[1])
+    expect(() => jointResiduals(joint.map((r) => ({ ...r, values: r.values.slice(0, 300), spans: r.spans.slice(0, 300) })), 0.97)).toThrow(SampleTooSmallError)
+  })
+})
