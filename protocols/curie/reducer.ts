@@ -29,6 +29,8 @@ import { lowerBound, priceOfSqrtX96, sqrtRatioAtTickX96, tickOfPrice } from './u
 const RATIO_ONE = 1_000_000n
 /** Market averages over less than this are the spot price (UniswapV3Broker.getSqrtMarketTwapX96From). */
 export const SHORTEST_TWAP_SEC = 10
+/** WiringChange.role of the source that a dispatcher falls back to. */
+const FALLBACK_ROLE = 'fallbackSource'
 /** CumulativeTwap.MAX_OBSERVATION. */
 export const FEED_OBSERVATIONS = 1800
 
@@ -95,6 +97,9 @@ const NEEDS: Readonly<Record<string, Need>> = {
   PriceUpdate: (fact, ask) => ask('feed', text(fact, 'feedId')),
   OracleAnswer: (fact, ask) => ask('oracle', text(fact, 'aggregator')),
   OracleSourceChange: (fact, ask) => ask('dispatcher', text(fact, 'dispatcher')),
+  WiringChange: (fact, ask) => {
+    if (text(fact, 'role') === FALLBACK_ROLE) ask('dispatcher', text(fact, 'contractId'))
+  },
 }
 
 // ─── One reduction ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -155,6 +160,11 @@ class Reduction {
         case 'OracleSourceChange': {
           const dispatcher = this.#rows.edit('dispatcher', text(fact, 'dispatcher'))
           if (dispatcher !== undefined) dispatcher.fallback = fact['fallback'] === true
+          return undefined
+        }
+        case 'WiringChange': {
+          const dispatcher = text(fact, 'role') === FALLBACK_ROLE ? this.#rows.edit('dispatcher', text(fact, 'contractId')) : undefined
+          if (dispatcher !== undefined) dispatcher.fallbackSource = address(fact, 'newAddress')
           return undefined
         }
         default:

@@ -1,0 +1,233 @@
+/**
+ * The reducer and the valuation against the deployed bytecode: a market that lives through everything, its facts reduced block
+ * by block, and what we work out compared with what the contracts answer.
+ */
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import { maxUint256, zeroHash } from 'viem'
+import { E18, E6 } from '../../core/units.ts'
+import type { Address } from '../../protocols/adapter.ts'
+import { reducer } from '../../protocols/curie/reducer.ts'
+import { formatSettlement } from '../../protocols/curie/margin.ts'
+import { reasonOf, type Answer } from '../../protocols/curie/valuation.ts'
+import { ABIS, callOf, DEPLOYER, deployment, person, RowStore, SAFE, World, type Call, type Seen } from './world.ts'
+
+const { clearingHouse: HOUSE, vault: VAULT, exchange: EXCHANGE, orderBook: ORDER_BOOK, accountBalance: ACCOUNT_BALANCE, clearingHouseConfig: CONFIG, marketRegistry: REGISTRY, collateralManager: COLLATERALS, insuranceFund: FUND } = deployment.contracts
+const [ETH, BTC, OP] = deployment.markets.map((market) => market.baseToken) as [Address, Address, Address]
+const POOLS = new Map(deployment.markets.map((market) => [market.baseToken, market.pool]))
+const WETH = deployment.collaterals[0]?.token as Address
+const USDC = deployment.settlementToken.address
+const makers = [person(1), person(2), person(3)]
+const takers = [person(4), person(5), person(6), person(7), person(8)]
+const liquidator = person(9)
+const everyone = [...makers, ...takers, liquidator, FUND]
+
+const open = (from: Address, baseToken: Address, isBaseToQuote: boolean, isExactInput: boolean, amount: bigint, sqrtPriceLimitX96 = 0n): Call =>
+  callOf(from, HOUSE, ABIS.house, 'openPosition', [{ baseToken, isBaseToQuote, isExactInput, amount, oppositeAmountBound: 0n, deadline: maxUint256, sqrtPriceLimitX96, referralCode: zeroHash }])
+const close = (from: Address, baseToken: Address): Call => callOf(from, HOUSE, ABIS.house, 'closePosition', [{ baseToken, sqrtPriceLimitX96: 0n, oppositeAmountBound: 0n, deadline: maxUint256, referralCode: zeroHash }])
+const provide = (from: Address, baseToken: Address, base: bigint, quote: bigint, lowerTick: number, upperTick: number): Call =>
+  callOf(from, HOUSE, ABIS.house, 'addLiquidity', [{ baseToken, base, quote, lowerTick, upperTick, minBase: 0n, minQuote: 0n, useTakerBalance: false, deadline: maxUint256 }])
+const withdrawLiquidity = (from: Address, baseToken: Address, lowerTick: number, upperTick: number, liquidity: bigint): Call =>
+  callOf(from, HOUSE, ABIS.house, 'removeLiquidity', [{ baseToken, lowerTick, upperTick, liquidity, minBase: 0n, minQuote: 0n, deadline: maxUint256 }])
+const deposit = (from: Address, usd: bigint): Call => callOf(from, VAULT, ABIS.vault, 'deposit', [USDC, usd * E6])
+
+let world: World
+/** How often each kind of thing was seen to happen, and to be compared. */
+const seenOf = new Map<string, number>()
+const count = (what: string): void => void seenOf.set(what, (seenOf.get(what) ?? 0) + 1)
+
+/** Ours in the words of a getter. */
+const asSeen = <T>(answer: Answer<T>, shape: (value: T) => unknown = (value) => value): Seen => {
+  if ('value' in answer) return { value: shape(answer.value) }
+  if ('reverted' in answer) return { reverted: answer.reverted }
+  throw new Error(`unknown: ${reasonOf(answer)}`)
+}
+
+/** Every answer that we give, against the contract's own, at the latest block. */
+async function expectSameAsContracts(): Promise<void> {
+  const states = await world.states(everyone)
+  const now = world.valuation(states)
+  const ours: Record<string, unknown> = {}
+  const theirs: Record<string, unknown> = {}
+  const waits: Promise<void>[] = []
+  const compare = (what: string, mine: Seen, to: Address, abi: (typeof ABIS)[keyof typeof ABIS], functionName: string, args: readonly unknown[] = [], shape: (value: never) => unknown = (value) => value): void => {
+    ours[what] = mine
+    count(functionName)
+    waits.push(
+      world.see(to, abi, functionName, args).then((seen) => {
+        if ('reverted' in seen) count(`${functionName} reverts`)
+        theirs[what] = 'value' in seen ? { value: shape(seen.value as never) } : seen
+      }),
+    )
+  }
+
+  for (const { baseToken, symbol } of deployment.markets) {
+    const pool = POOLS.get(baseToken) as Address
+    const row = world.store.rows.get(`market:${baseToken}`)?.value as Readonly<Record<string, number>>
+    compare(`${symbol} slot0`, asSeen(now.pool(baseToken), (p) => [p.sqrtPriceX96, p.tick, row['observationIndex'], row['observationCardinality'], row['observationCardinalityNext']]), pool, ABIS.pool, 'slot0', [], (answer: readonly unknown[]) => answer.slice(0, 5))
+    compare(`${symbol} liquidity`, asSeen(now.pool(baseToken), (p) => p.liquidity), pool, ABIS.pool, 'liquidity')
+    for (const secondsAgo of [0, 1, 7, 300, 900, 1_800, 5_000]) compare(`${symbol} observe ${secondsAgo}`, asSeen(now.tickCumulative(baseToken, secondsAgo)), pool, ABIS.pool, 'observe', [[secondsAgo]], (answer: readonly (readonly bigint[])[]) => answer[0]?.[0])
+    for (const interval of [0, 9, 15, 900, 1_800]) compare(`${symbol} sqrt average ${interval}`, asSeen(now.sqrtMarketTwapX96(baseToken, interval)), EXCHANGE, ABIS.exchange, 'getSqrtMarketTwapX96', [baseToken, interval])
+    for (const interval of [0, 60, 900, 1_800]) compare(`${symbol} index ${interval}`, asSeen(now.indexPrice(baseToken, interval)), baseToken, ABIS.baseToken, 'getIndexPrice', [interval])
+    compare(`${symbol} mark`, asSeen(now.markPrice(baseToken)), ACCOUNT_BALANCE, ABIS.accountBalance, 'getMarkPrice', [baseToken])
+    for (const [id, { kind, value }] of world.store.rows) {
+      if (kind !== 'tick' || !id.includes(baseToken)) continue
+      const tick = value as Readonly<Record<string, string>>
+      compare(id, { value: [tick['liquidityGross'], tick['liquidityNet'], tick['liquidityGross'] !== '0'] }, pool, ABIS.pool, 'ticks', [Number(id.split(':')[2])], (answer: readonly unknown[]) => [String(answer[0]), String(answer[1]), answer[7]])
+    }
+    for (const account of everyone) {
+      compare(`${symbol} funding of ${account}`, asSeen(now.pendingFunding(account, baseToken)), EXCHANGE, ABIS.exchange, 'getPendingFundingPayment', [account, baseToken])
+      for (const { lowerTick, upperTick } of states.ranges.filter((range) => range.accountId === account && range.marketId === baseToken)) {
+        compare(`${symbol} fee of ${account} ${lowerTick} ${upperTick}`, asSeen(now.pendingFee(account, baseToken, lowerTick, upperTick)), ORDER_BOOK, ABIS.orderBook, 'getPendingFee', [account, baseToken, lowerTick, upperTick])
+        const range = world.store.rows.get(`range:${account}:${baseToken}:${lowerTick}:${upperTick}`)?.value as Readonly<Record<string, string>>
+        compare(`${symbol} order of ${account} ${lowerTick} ${upperTick}`, { value: [range['liquidity'], range['lastFeeGrowthInsideX128'], range['lastTwPremiumInsideX96'], range['lastTwPremiumBelowX96'], range['lastTwPremiumDivBySqrtPriceInsideX96']] }, ORDER_BOOK, ABIS.orderBook, 'getOpenOrder', [account, baseToken, lowerTick, upperTick], (order: Readonly<Record<string, bigint>>) =>
+          ['liquidity', 'lastFeeGrowthInsideX128', 'lastTwPremiumGrowthInsideX96', 'lastTwPremiumGrowthBelowX96', 'lastTwPremiumDivBySqrtPriceGrowthInsideX96'].map((field) => String(order[field])))
+      }
+    }
+  }
+  compare('collateral price', asSeen(now.collateralPrice(WETH), (priceE18) => priceE18 / 10n ** 10n), COLLATERALS, ABIS.collateralManager, 'getPrice', [WETH, 900n])
+  for (const account of everyone) {
+    const health = now.health(account)
+    compare(`all funding of ${account}`, asSeen(now.allPendingFunding(account)), EXCHANGE, ABIS.exchange, 'getAllPendingFundingPayment', [account])
+    compare(`value of ${account}`, asSeen(health, (h) => h.accountValue), VAULT, ABIS.vault, 'getAccountValue', [account])
+    compare(`free collateral of ${account}`, asSeen(health, (h) => formatSettlement(h.freeCollateralImE18 > 0n ? h.freeCollateralImE18 : 0n, 6)), VAULT, ABIS.vault, 'getFreeCollateral', [account])
+    compare(`free at maintenance of ${account}`, asSeen(health, (h) => formatSettlement(h.freeCollateralMmE18, 6)), VAULT, ABIS.vault, 'getFreeCollateralByRatio', [account, 62_500])
+    compare(`requirement of ${account}`, asSeen(health, (h) => h.marginRequirementE18), ACCOUNT_BALANCE, ABIS.accountBalance, 'getMarginRequirementForLiquidation', [account])
+    compare(`debt of ${account}`, asSeen(health, (h) => h.totalDebtValueE18), ACCOUNT_BALANCE, ABIS.accountBalance, 'getTotalDebtValue', [account])
+    compare(`collateral liquidatable of ${account}`, asSeen(health, (h) => h.collateralLiquidatable), VAULT, ABIS.vault, 'isLiquidatable', [account])
+  }
+  await Promise.all(waits)
+  const plain = (answers: Record<string, unknown>): unknown => JSON.parse(JSON.stringify(answers, (_key, value: unknown) => (typeof value === 'bigint' ? `${value}` : value)))
+  expect({ block: world.history.length, ...(plain(ours) as object) }).toEqual({ block: world.history.length, ...(plain(theirs) as object) })
+}
+
+/** Mulberry32: the same history at every run. */
+function randomOf(seed: number): () => number {
+  let state = seed
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}
+const random = randomOf(20_230_412)
+const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T
+const between = (low: number, high: number): number => low + Math.floor(random() * (high - low))
+const usd = (low: number, high: number): bigint => BigInt(between(low, high)) * E18 + BigInt(between(0, 1e9)) * 1_000_000_007n
+
+const prices = [3_200, 68_000, 2.4]
+const indexOf = new Map([[ETH, 0], [BTC, 1], [OP, 2]])
+
+/** One thing that somebody does; it may fail, as in life. */
+async function something(): Promise<Call[]> {
+  const market = pick([ETH, ETH, BTC, OP])
+  const price = prices[indexOf.get(market) ?? 0] ?? 1
+  const base = (quoteE18: bigint): bigint => (quoteE18 * 10n ** 9n) / BigInt(Math.round(price * 1e9))
+  const tick = Math.floor(Math.log(price) / Math.log(1.0001))
+  const states = await world.states(makers)
+  switch (pick(['open', 'open', 'open', 'open', 'limit', 'close', 'add', 'add', 'remove', 'collect', 'price', 'price', 'withdraw', 'settle', 'liquidate', 'answer', 'observations'])) {
+    case 'open': {
+      const [isBaseToQuote, isExactInput, amount] = [random() < 0.5, random() < 0.5, usd(5, 200_000)]
+      return [open(pick([...takers, ...makers]), market, isBaseToQuote, isExactInput, isBaseToQuote === isExactInput ? base(amount) : amount)]
+    }
+    case 'limit': {
+      const { value } = (await world.see(POOLS.get(market) as Address, ABIS.pool, 'slot0')) as { value: readonly [bigint] }
+      const isBaseToQuote = random() < 0.5
+      const isExactInput = random() < 0.5
+      const amount = usd(50_000, 400_000)
+      return [open(pick(takers), market, isBaseToQuote, isExactInput, isBaseToQuote === isExactInput ? base(amount) : amount, isBaseToQuote ? (value[0] * 998n) / 1_000n : (value[0] * 1_002n) / 1_000n)]
+    }
+    case 'close':
+      return [close(pick(takers), market)]
+    case 'add': {
+      const lower = Math.round((tick + between(-4_000, 600)) / 300) * 300
+      return [provide(pick(makers), market, base(usd(1_000, 400_000)), usd(1_000, 400_000), lower, lower + between(1, 16) * 300)]
+    }
+    case 'remove': {
+      const range = pick(states.ranges)
+      return range === undefined ? [] : [withdrawLiquidity(range.accountId as Address, range.marketId as Address, range.lowerTick, range.upperTick, random() < 0.4 ? range.liquidity : range.liquidity / BigInt(between(2, 9)))]
+    }
+    case 'collect': {
+      const range = pick(states.ranges)
+      return range === undefined ? [] : [withdrawLiquidity(range.accountId as Address, range.marketId as Address, range.lowerTick, range.upperTick, 0n)]
+    }
+    case 'price':
+      for (const index of prices.keys()) prices[index] = (prices[index] ?? 1) * (1 + (random() - 0.5) * 0.03)
+      return [world.push(prices)]
+    case 'withdraw':
+      return [callOf(pick([...takers, ...makers]), VAULT, ABIS.vault, 'withdraw', [USDC, BigInt(between(1, 500)) * E6])]
+    case 'settle': {
+      const account = pick([...takers, ...makers])
+      return [callOf(account, HOUSE, ABIS.house, 'settleAllFunding', [account])]
+    }
+    case 'liquidate': {
+      const victim = pick([...takers, ...makers])
+      return [callOf(liquidator, HOUSE, ABIS.house, 'cancelAllExcessOrders', [victim, market]), callOf(liquidator, HOUSE, ABIS.house, 'liquidate', [victim, market])]
+    }
+    case 'answer':
+      // Refused answers as well: of the future, of the past, not positive; and good ones that nobody has taken over.
+      return [world.report(between(0, 3), pick([BigInt(Math.round(price * 1e8)), 0n, -5n]), world.nowSec + pick([-1_000, -3, 0, 0, 5_000]))]
+    default:
+      return [callOf(pick(takers), POOLS.get(market) as Address, ABIS.pool, 'increaseObservationCardinalityNext', [between(300, 340)])]
+  }
+}
+
+/** Blocks of one to four things, seconds to an hour apart, compared after every one. */
+async function live(blocks: number, drift: readonly number[] = [1, 1, 1]): Promise<void> {
+  for (let block = 0; block < blocks; block += 1) {
+    const calls: Call[] = []
+    const things = between(1, 5)
+    for (let thing = 0; thing < things; thing += 1) calls.push(...(await something()))
+    if (drift.some((factor) => factor !== 1)) {
+      for (const [index, factor] of drift.entries()) prices[index] = (prices[index] ?? 1) * factor
+      calls.push(world.push(prices))
+      for (const [index, factor] of drift.entries()) if (factor !== 1) calls.push(open(makers[0] as Address, [ETH, BTC, OP][index] as Address, factor < 1, factor < 1 === false, factor < 1 ? 10n ** 30n : 10n ** 26n, await limitAt(index)))
+    }
+    const outcomes = await world.mine(pick([2, 2, 2, 4, 12, 16, 40, 200, 900, 1_700, 3_600]), calls)
+    for (const outcome of outcomes) count(outcome ? 'call' : 'failed call')
+    for (const fact of world.history.at(-1) ?? []) count(fact.entity)
+    await expectSameAsContracts()
+  }
+}
+
+/** The square root price that a market's index stands at. */
+const limitAt = async (index: number): Promise<bigint> => BigInt(Math.floor(Math.sqrt(prices[index] ?? 1) * 2 ** 48)) << 48n
+
+beforeAll(async () => {
+  world = await World.start(21_000)
+  await world.fund([...makers, ...takers, liquidator, SAFE, world.tools.priceKeeper])
+  const funded = [...makers, ...takers, liquidator, FUND]
+  await world.mine(10, [callOf(DEPLOYER, USDC, ABIS.erc20, 'mint', [funded, funded.map(() => 500_000_000n * E6)]), world.push(prices)])
+  await world.mine(10, funded.slice(0, -1).map((from) => callOf(from, USDC, ABIS.erc20, 'approve', [VAULT, maxUint256])))
+  await world.mine(10, [...makers, liquidator].map((from) => deposit(from, 20_000_000n)))
+  await world.mine(10, [...takers.map((from, index) => deposit(from, [5_000n, 20_000n, 200_000n, 1_000_000n, 5_000n][index] ?? 0n)), callOf(takers[4] as Address, VAULT, ABIS.vault, 'depositEther', [], 30n * E18)])
+}, 60_000)
+
+afterAll(() => world?.stop(), 30_000)
+
+describe('against the contracts', () => {
+  test('behavior: before the first trade, and while the pool is too young for its averages', async () => {
+    await expectSameAsContracts()
+    // ln(3200)/ln(1.0001) = 80714, ln(68000) … = 111280, ln(2.4) … = 8755.
+    await world.mine(60, [provide(makers[0] as Address, ETH, 1_000n * E18, 3_200_000n * E18, 76_500, 84_000), provide(makers[1] as Address, ETH, 500n * E18, 1_600_000n * E18, 79_800, 81_600)])
+    await world.mine(60, [provide(makers[0] as Address, BTC, 50n * E18, 3_400_000n * E18, 108_000, 114_000), provide(makers[2] as Address, OP, 2_000_000n * E18, 4_800_000n * E18, -12_000, 12_000)])
+    await expectSameAsContracts()
+    await world.mine(2, [open(takers[0] as Address, ETH, false, true, 1_000n * E18)])
+    await expectSameAsContracts()
+    await live(12)
+    expect(seenOf.get('getMarkPrice reverts')).toBeGreaterThan(0)
+  }, 60_000)
+
+  test('behavior: through trades of every kind, changes of liquidity, funding, liquidations and refused answers', async () => {
+    await live(120)
+    for (const what of ['PoolSwap', 'LiquidityChange', 'FundingPayment', 'PriceUpdate', 'OracleAnswer', 'PoolObservationsIncrease', 'failed call']) expect([what, (seenOf.get(what) ?? 0) > 5]).toEqual([what, true])
+  }, 300_000)
+
+  test('behavior: down a long way, across the ends of the pools\' bitmap words and below price 1', async () => {
+    await live(25, [0.985, 1, 0.95])
+    const [eth, op] = await Promise.all([ETH, OP].map(async (market) => (await world.value<readonly [bigint, number]>(POOLS.get(market) as Address, ABIS.pool, 'slot0'))[1]))
+    expect(eth).toBeLessThan(76_800)
+    expect(op).toBeLessThan(0)
+  }, 120_000)
+})
