@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { BadInputError } from '../../core/errors.ts'
 import {
   accountShortfall, breakerLevel, depthWithin, dynamicMargin, fundFeeRatio, fundTarget, haircut, liquidationPenalty, moveOf, poolImpact, priceBand,
-  quantityForImpact, scenarioShortfall, shockOf, squareRootImpact, stalenessLoss, stressScenarios, ticksOf, withStressWeight, worstFall, type StressAccount,
+  quantityForImpact, scenarioShortfall, squareRootImpact, stalenessLoss, ticksOf, withStressWeight, type StressAccount,
 } from '../../api/risk/index.ts'
 
 describe('circuit breaker', () => {
@@ -120,29 +120,6 @@ describe('liquidation penalty', () => {
     const capped = liquidationPenalty({ ...input, impact: 0.05 })
     expect(capped.penalty).toBe(0.03125)
     expect(capped.capped).toBe(true)
-  })
-})
-
-describe('stress', () => {
-  test('behavior: every scenario names every asset, and severity orders the falls', () => {
-    const base = stressScenarios('base')
-    const severe = stressScenarios('severe')
-    const day = stressScenarios('day')
-    expect(new Set(base.map((s) => s.id)).size).toBe(15)
-    for (let i = 0; i < 9; i++) {
-      for (const asset of ['BTC', 'ETH', 'OTHER'] as const) {
-        expect(severe[i]?.shock[asset]).toBeLessThanOrEqual(base[i]?.shock[asset] ?? NaN)
-        expect(day[i]?.shock[asset]).toBeLessThanOrEqual(severe[i]?.shock[asset] ?? NaN)
-      }
-    }
-    expect(worstFall(severe, 'ETH')).toEqual({ fall: 0.293, scenario: 'may-2021-05-19' })
-  })
-  test('behavior: an unlisted asset falls as the worse of the two times its beta, never through zero', () => {
-    const covid = stressScenarios('day')[0]
-    if (covid === undefined) throw new Error('no scenario')
-    expect(shockOf(covid, 'OTHER', 1.5)).toBeCloseTo(-0.804, 9)
-    expect(shockOf(covid, 'OTHER', 5)).toBe(-0.99)
-    expect(shockOf(covid, 'OTHER', 0.5)).toBe(-0.536)
   })
 })
 
