@@ -4,7 +4,7 @@
  * comparison; `Fields` makes the compiler ask our side for every one of them.
  */
 import { decodeFunctionResult, encodeFunctionData, type Abi, type Hex } from 'viem'
-import { curie, oracle, uniswap } from '../../devnet/artifacts.ts'
+import { curie, uniswap } from '../../devnet/artifacts.ts'
 import type { Address, Deployment, ParameterRef } from '../../protocols/adapter.ts'
 import { catalog } from '../../protocols/curie/parameters.ts'
 
@@ -94,9 +94,6 @@ const marketOf = (deployment: Deployment, { market }: Market): Deployment['marke
 const ofPool = <O extends Readonly<Record<string, Output>>>(name: string, outputs: O): Getter<Market, O> => ({
   abi: uniswap('UniswapV3Pool').abi, to: (deployment, subject) => marketOf(deployment, subject).pool, name, outputs, args: () => [],
 })
-const ofDispatcher = <O extends Readonly<Record<string, Output>>>(name: string, outputs: O): Getter<Market, O> => ({
-  abi: oracle('PriceFeedDispatcher').abi, to: (deployment, subject) => marketOf(deployment, subject).priceFeed, name, outputs, args: () => [],
-})
 const ofFund = <O extends Readonly<Record<string, Output>>>(name: string, outputs: O): Getter<Protocol, O> => ({ ...of('insuranceFund'), name, outputs, args: () => [] })
 
 /** Every getter, by what it is asked about. A name with a suffix after ` ` is the same getter with other arguments. */
@@ -175,7 +172,9 @@ export const GETTERS = {
     'BaseToken.getIndexPrice vault': ofBaseToken('getIndexPrice', only(timed('E18')), ({ intervalsSec }) => [BigInt(intervalsSec.vault)]),
     'BaseToken.getPausedIndexPrice': ofBaseToken('getPausedIndexPrice', only(exact('E18'))),
     'BaseToken.getClosedPrice': ofBaseToken('getClosedPrice', only(exact('E18'))),
-    'PriceFeedDispatcher.isToUseUniswapV3PriceFeed': ofDispatcher('isToUseUniswapV3PriceFeed', only(exact('count'))),
+    'BaseToken.isOpen': ofBaseToken('isOpen', only(exact('count'))),
+    'BaseToken.isPaused': ofBaseToken('isPaused', only(exact('count'))),
+    'BaseToken.isClosed': ofBaseToken('isClosed', only(exact('count'))),
     'AccountBalance.getMarkPrice': byMarket('accountBalance', 'getMarkPrice', only(timed('E18'))),
     'Exchange.getSqrtMarketTwapX96 funding': byMarket('exchange', 'getSqrtMarketTwapX96', only(timed('X96')), ({ intervalsSec }) => [intervalsSec.funding]),
     'Exchange.getSqrtMarketTwapX96 markPrice': byMarket('exchange', 'getSqrtMarketTwapX96', only(timed('X96')), ({ intervalsSec }) => [intervalsSec.markPrice]),

@@ -1,15 +1,20 @@
 /**
- * Our own figures, from the mirror's tables alone as they stand at one block. No chain is asked here.
+ * Our own figures, from the mirror's tables alone as they stand at one block, through the same code that the product runs.
+ * No chain is asked here.
  */
 import pg from 'pg'
 import { encodePacked, keccak256 } from 'viem'
-import type { Address, Deployment } from '../../protocols/adapter.ts'
+import type { Address, Deployment, Json, ReplayRow } from '../../protocols/adapter.ts'
+import { formatSettlement, parseSettlement, priceSpreadE6, type AccountHealth } from '../../protocols/curie/margin.ts'
 import { catalog } from '../../protocols/curie/parameters.ts'
-import { keyOf, UNKNOWN, type Account, type AccountMarket, type AccountToken, type Fields, type Market, type Range, type Scope, type Subjects, type Value } from './getters.ts'
+import { keys, Rows } from '../../protocols/curie/replay-rows.ts'
+import { amountsOfRange, priceOfSqrtX96 } from '../../protocols/curie/uniswap-v3.ts'
+import { valuation, type Answer, type IndexStates } from '../../protocols/curie/valuation.ts'
+import { keyOf, REVERT, UNKNOWN, type Account, type AccountMarket, type AccountToken, type Context, type Fields, type Market, type Range, type Scope, type Subjects, type Value } from './getters.ts'
 import type { Recorded, Values } from './record.ts'
 
 /** What is asked of our side: the same subjects as of the contracts. */
-export type Questions = Pick<Recorded, 'number' | 'timestampSec' | 'accounts' | 'ranges'>
+export type Questions = Pick<Recorded, 'number' | 'accounts' | 'ranges'>
 
 export type Ours = {
   /** Everything at the block that the mirror stands on. */
@@ -17,127 +22,189 @@ export type Ours = {
   close(): Promise<void>
 }
 
-type PositionRow = { accountId: Address; marketId: Address; sizeE18: string; rawSizeE18: string; openNotionalE18: string; openRangeCount: number }
-type AccountRow = { id: Address; owedRealizedPnlE18: string; settlementBalance: string; openRangeCount: number }
-type RangeRow = { accountId: Address; marketId: Address; lowerTick: number; upperTick: number; liquidity: string; baseDebtE18: string; quoteDebtE18: string }
-type MarketRow = { id: Address; openInterestLongE18: string; openInterestShortE18: string; sqrtPriceX96: string | null }
+type MarketRow = { id: Address; openInterestLongE18: string; openInterestShortE18: string }
+
+/** Interval over which the vault averages collateral prices (Vault._COLLATERAL_TWAP_INTERVAL). */
+const VAULT_TWAP_SEC = 900
+
+const big = <T extends Record<string, unknown>, K extends keyof T>(row: T, ...fields: readonly K[]): Omit<T, K> & Record<K, bigint> => ({ ...row, ...(Object.fromEntries(fields.map((f) => [f, BigInt(row[f] as string)])) as Record<K, bigint>) })
+
+/** An answer of ours as it is compared. */
+function text(answer: Answer<bigint | boolean | number>): Value {
+  return 'value' in answer ? String(answer.value) : 'reverted' in answer ? `${REVERT}${answer.reverted}` : UNKNOWN
+}
+const map = <T, U>(answer: Answer<T>, of: (value: T) => U): Answer<U> => ('value' in answer ? { value: of(answer.value) } : answer)
 
 export async function createOurs(databaseUrl: string, deployment: Deployment): Promise<Ours> {
   const client = new pg.Client({ connectionString: databaseUrl })
   await client.connect()
-  const rows = async <R extends pg.QueryResultRow>(text: string): Promise<R[]> => (await client.query<R>(text)).rows
+  const rows = async <R extends pg.QueryResultRow>(query: string): Promise<R[]> => (await client.query<R>(query)).rows
+  const { decimals } = deployment.settlementToken
+
+  async function readIndex(): Promise<{ states: IndexStates; replayRows: readonly ReplayRow[]; timestampSec: number; markets: readonly MarketRow[]; walletBalance: bigint | null; block: number }> {
+    const [checkpoint] = await rows<{ blockNumber: string; blockTimestamp: string }>('SELECT "blockNumber", "blockTimestamp" FROM "Checkpoint" ORDER BY "blockNumber" DESC LIMIT 1')
+    const [fund] = await rows<{ walletBalance: string }>('SELECT "walletBalance" FROM "InsuranceFund"')
+    const states: IndexStates = {
+      accounts: (await rows<{ id: string; settlementBalance: string; owedRealizedPnlE18: string }>('SELECT "id", "settlementBalance", "owedRealizedPnlE18" FROM "Account"')).map((r) => big(r, 'settlementBalance', 'owedRealizedPnlE18')),
+      positions: (await rows<{ accountId: string; marketId: string; rawSizeE18: string; openNotionalE18: string }>('SELECT "accountId", "marketId", "rawSizeE18", "openNotionalE18" FROM "Position"')).map((r) => big(r, 'rawSizeE18', 'openNotionalE18')),
+      ranges: (await rows<{ accountId: string; marketId: string; lowerTick: number; upperTick: number; liquidity: string; baseDebtE18: string; quoteDebtE18: string }>('SELECT "accountId", "marketId", "lowerTick", "upperTick", "liquidity", "baseDebtE18", "quoteDebtE18" FROM "LiquidityRange"')).map((r) => big(r, 'liquidity', 'baseDebtE18', 'quoteDebtE18')),
+      balances: (await rows<{ accountId: string; assetId: string; amount: string }>('SELECT "accountId", "assetId", "amount" FROM "CollateralBalance"')).map((r) => big(r, 'amount')),
+      assets: await rows<{ id: string; decimals: number }>('SELECT "id", "decimals" FROM "CollateralAsset"'),
+      parameters: (await rows<{ name: string; subject: string; value: string }>('SELECT "name", "subject", "value" FROM "Parameter"')).map((r) => big(r, 'value')),
+    }
+    const replay = await rows<{ id: string; kind: string; value: Json }>('SELECT "id", "kind", "value" FROM "ReplayRow"')
+    return {
+      states,
+      replayRows: replay.map(({ id, kind, value }) => ({ kind, key: id.slice(kind.length + 1), value })),
+      timestampSec: Number(checkpoint?.blockTimestamp),
+      block: Number(checkpoint?.blockNumber),
+      markets: await rows<MarketRow>('SELECT "id", "openInterestLongE18", "openInterestShortE18" FROM "Market"'),
+      walletBalance: fund === undefined ? null : BigInt(fund.walletBalance),
+    }
+  }
 
   return {
     at: async (questions) => {
-      const accountOf = new Map((await rows<AccountRow>('SELECT * FROM "Account"')).map((row) => [row.id, row]))
-      const positionOf = new Map((await rows<PositionRow>('SELECT * FROM "Position"')).map((row) => [keyOf.accountMarket({ account: row.accountId, market: row.marketId }), row]))
-      const openRanges = (await rows<RangeRow>('SELECT * FROM "LiquidityRange" WHERE "liquidity" > 0')).map((row): RangeRow & Range => ({ ...row, account: row.accountId, market: row.marketId }))
+      const index = await readIndex()
+      const { states, timestampSec } = index
+      const now = valuation({ rows: index.replayRows, states, timestampSec, settlementDecimals: decimals })
+      const replayed = new Rows(index.replayRows)
+      const accountOf = new Map(states.accounts.map((row) => [row.id, row]))
+      const positionOf = new Map(states.positions.map((row) => [keyOf.accountMarket({ account: row.accountId as Address, market: row.marketId as Address }), row]))
+      const openRanges = states.ranges.filter(({ liquidity }) => liquidity !== 0n).map((row) => ({ ...row, account: row.accountId as Address, market: row.marketId as Address }))
       const rangeOf = new Map(openRanges.map((row) => [keyOf.range(row), row]))
-      const balanceOf = new Map((await rows<{ accountId: Address; assetId: Address; amount: string }>('SELECT * FROM "CollateralBalance"')).map((row) => [keyOf.accountToken({ account: row.accountId, token: row.assetId }), row.amount]))
-      const marketOf = new Map((await rows<MarketRow>('SELECT * FROM "Market"')).map((row) => [row.id, row]))
-      const parameters = await rows<{ name: string; subject: Address; value: string }>('SELECT * FROM "Parameter"')
+      const balanceOf = new Map(states.balances.map((row) => [keyOf.accountToken({ account: row.accountId as Address, token: row.assetId as Address }), row.amount]))
+      const parameter = (name: string): number => Number(states.parameters.find((p) => p.name === name)?.value ?? NaN)
+      const intervalsSec: Context['intervalsSec'] = { funding: parameter('twapInterval'), markPrice: parameter('markPriceMarketTwapInterval'), premium: parameter('markPricePremiumInterval'), vault: VAULT_TWAP_SEC }
 
       const values: Record<string, Record<string, Value>> = {}
       const put = <S extends Scope>(scope: S, subject: Subjects[S], fields: Fields<S>): void => {
         for (const [field, value] of Object.entries(fields) as [string, Value][]) (values[field] ??= {})[keyOf[scope](subject as never)] = value
       }
-      const rangesIn = ({ account, market }: AccountMarket): readonly (RangeRow & Range)[] => openRanges.filter((r) => r.account === account && r.market === market)
-      const sum = (list: readonly string[]): bigint => list.reduce((total, item) => total + BigInt(item), 0n)
+      const rangesIn = ({ account, market }: AccountMarket) => openRanges.filter((r) => r.account === account && r.market === market)
+      const sum = (list: readonly bigint[]): bigint => list.reduce((total, item) => total + item, 0n)
+      const settled = (amountE18: bigint): bigint => formatSettlement(amountE18, decimals)
 
       const ofAccount = (subject: Account): Fields<'account'> => {
-        const row = accountOf.get(subject.account)
+        const { account } = subject
+        const row = accountOf.get(account)
+        const health = now.health(account)
+        const of = (pick: (health: AccountHealth) => bigint | boolean): Value => text(map(health, pick))
+        const fees = now.allPendingFees(account)
+        const pnl = 'value' in health ? fees : health
+        const registered = [...states.positions.filter((p) => p.accountId === account && (p.rawSizeE18 !== 0n || p.openNotionalE18 !== 0n)).map((p) => p.marketId), ...openRanges.filter((r) => r.account === account).map((r) => r.market)]
         return {
-          'AccountBalance.getPnlAndPendingFee.owedRealizedPnl': row?.owedRealizedPnlE18 ?? '0',
-          'AccountBalance.getPnlAndPendingFee.unrealizedPnl': UNKNOWN,
-          'AccountBalance.getPnlAndPendingFee.pendingFee': UNKNOWN,
-          'AccountBalance.getBaseTokens': UNKNOWN,
-          'AccountBalance.hasOrder': UNKNOWN,
-          'AccountBalance.getTotalAbsPositionValue': UNKNOWN,
-          'AccountBalance.getTotalDebtValue': UNKNOWN,
-          'AccountBalance.getMarginRequirementForLiquidation': UNKNOWN,
-          'Exchange.getAllPendingFundingPayment': UNKNOWN,
-          'Vault.getBalance': row?.settlementBalance ?? '0',
-          'Vault.getCollateralTokens': deployment.collaterals.filter(({ token }) => (balanceOf.get(keyOf.accountToken({ ...subject, token })) ?? '0') !== '0').map(({ token }) => token).toSorted().join(','),
-          'Vault.getAccountValue': UNKNOWN,
-          'Vault.getSettlementTokenValue': UNKNOWN,
-          'Vault.getFreeCollateral': UNKNOWN,
-          'Vault.getFreeCollateralByRatio imRatio': UNKNOWN,
-          'Vault.getFreeCollateralByRatio mmRatio': UNKNOWN,
-          'Vault.getMarginRequirementForCollateralLiquidation': UNKNOWN,
-          'Vault.isLiquidatable': UNKNOWN,
-          'ClearingHouse.getAccountValue': UNKNOWN,
-          'CollateralManager.getDebtThresholdByTrader': UNKNOWN,
-          liquidatable: UNKNOWN,
+          'AccountBalance.getPnlAndPendingFee.owedRealizedPnl': text(map(pnl, () => row?.owedRealizedPnlE18 ?? 0n)),
+          'AccountBalance.getPnlAndPendingFee.unrealizedPnl': of((h) => h.unrealizedPnlE18),
+          'AccountBalance.getPnlAndPendingFee.pendingFee': text(pnl as Answer<bigint>),
+          'AccountBalance.getBaseTokens': [...new Set(registered)].toSorted().join(','),
+          'AccountBalance.hasOrder': String(openRanges.some((r) => r.account === account && replayed.get('market', r.market)?.state === 'OPEN')),
+          'AccountBalance.getTotalAbsPositionValue': of((h) => h.totalAbsPositionValueE18),
+          'AccountBalance.getTotalDebtValue': of((h) => h.totalDebtValueE18),
+          'AccountBalance.getMarginRequirementForLiquidation': of((h) => h.marginRequirementE18),
+          'Exchange.getAllPendingFundingPayment': text(now.allPendingFunding(account)),
+          'Vault.getBalance': String(row?.settlementBalance ?? 0n),
+          'Vault.getCollateralTokens': deployment.collaterals.filter(({ token }) => (balanceOf.get(keyOf.accountToken({ account, token })) ?? 0n) !== 0n).map(({ token }) => token).toSorted().join(','),
+          'Vault.getAccountValue': of((h) => h.accountValue),
+          'Vault.getSettlementTokenValue': of((h) => settled(h.settlementTokenValueE18)),
+          'Vault.getFreeCollateral': of((h) => settled(h.freeCollateralImE18 > 0n ? h.freeCollateralImE18 : 0n)),
+          'Vault.getFreeCollateralByRatio imRatio': of((h) => settled(h.freeCollateralImE18)),
+          'Vault.getFreeCollateralByRatio mmRatio': of((h) => settled(h.freeCollateralMmE18)),
+          'Vault.getMarginRequirementForCollateralLiquidation': of((h) => h.collateralMarginRequirementE18),
+          'Vault.isLiquidatable': of((h) => h.collateralLiquidatable),
+          'ClearingHouse.getAccountValue': of((h) => parseSettlement(h.accountValue, decimals)),
+          'CollateralManager.getDebtThresholdByTrader': text(map(now.params(account), (p) => p.debtThreshold)),
+          liquidatable: of((h) => h.belowMaintenance),
         }
       }
       const ofAccountMarket = (subject: AccountMarket): Fields<'accountMarket'> => {
+        const { account, market } = subject
         const row = positionOf.get(keyOf.accountMarket(subject))
+        const size = row?.rawSizeE18 ?? 0n
+        const notional = row?.openNotionalE18 ?? 0n
         const ranges = rangesIn(subject)
         const baseDebt = sum(ranges.map((r) => r.baseDebtE18))
         const quoteDebt = sum(ranges.map((r) => r.quoteDebtE18))
+        const inPool = map(now.pool(market), ({ sqrtPriceX96 }) => ranges.map((r) => amountsOfRange(r, sqrtPriceX96)))
+        const base = map(inPool, (list) => sum(list.map((a) => a.baseE18)))
+        const quote = map(inPool, (list) => sum(list.map((a) => a.quoteE18)))
+        const fees = ranges.map((r) => now.pendingFee(account, market, r.lowerTick, r.upperTick))
+        const fee = fees.find((f) => !('value' in f)) ?? { value: sum(fees.map((f) => ('value' in f ? f.value : 0n))) }
+        const health = map(now.health(account), ({ positions }) => positions.find((p) => p.market === market))
         return {
-          'AccountBalance.getTakerPositionSize': row?.sizeE18 ?? '0',
-          'AccountBalance.getTakerOpenNotional': row?.openNotionalE18 ?? '0',
-          'AccountBalance.getTotalPositionSize': UNKNOWN,
-          'AccountBalance.getTotalOpenNotional': UNKNOWN,
-          'AccountBalance.getTotalPositionValue': UNKNOWN,
-          'AccountBalance.getBase': String(BigInt(row?.rawSizeE18 ?? 0) - baseDebt),
-          'AccountBalance.getQuote': String(BigInt(row?.openNotionalE18 ?? 0) - quoteDebt),
-          'AccountBalance.getAccountInfo.takerPositionSize': row?.rawSizeE18 ?? '0',
-          'AccountBalance.getAccountInfo.takerOpenNotional': row?.openNotionalE18 ?? '0',
-          'AccountBalance.getAccountInfo.lastTwPremiumGrowthGlobalX96': UNKNOWN,
-          'Exchange.getPendingFundingPayment': UNKNOWN,
+          'AccountBalance.getTakerPositionSize': String(dustless(size)),
+          'AccountBalance.getTakerOpenNotional': String(notional),
+          'AccountBalance.getTotalPositionSize': text(map(base, (inRanges) => dustless(inRanges - baseDebt + size))),
+          'AccountBalance.getTotalOpenNotional': text(map(quote, (inRanges) => inRanges - quoteDebt + notional)),
+          'AccountBalance.getTotalPositionValue': text(map(health, (p) => p?.positionValueE18 ?? 0n)),
+          'AccountBalance.getBase': String(size - baseDebt),
+          'AccountBalance.getQuote': String(notional - quoteDebt),
+          'AccountBalance.getAccountInfo.takerPositionSize': String(size),
+          'AccountBalance.getAccountInfo.takerOpenNotional': String(notional),
+          'AccountBalance.getAccountInfo.lastTwPremiumGrowthGlobalX96': String(replayed.get('position', keys.position(account, market))?.lastTwPremiumX96 ?? 0n),
+          'Exchange.getPendingFundingPayment': text(now.pendingFunding(account, market)),
           'OrderBook.getOpenOrderIds': ranges.map(orderId).toSorted().join(','),
           'OrderBook.getTotalOrderDebt base': String(baseDebt),
           'OrderBook.getTotalOrderDebt quote': String(quoteDebt),
-          'OrderBook.getTotalTokenAmountInPoolAndPendingFee base.tokenAmount': UNKNOWN,
-          'OrderBook.getTotalTokenAmountInPoolAndPendingFee base.pendingFee': UNKNOWN,
-          'OrderBook.getTotalTokenAmountInPoolAndPendingFee quote.tokenAmount': UNKNOWN,
-          'OrderBook.getTotalTokenAmountInPoolAndPendingFee quote.pendingFee': UNKNOWN,
+          'OrderBook.getTotalTokenAmountInPoolAndPendingFee base.tokenAmount': text(base),
+          'OrderBook.getTotalTokenAmountInPoolAndPendingFee base.pendingFee': text(fee),
+          'OrderBook.getTotalTokenAmountInPoolAndPendingFee quote.tokenAmount': text(quote),
+          'OrderBook.getTotalTokenAmountInPoolAndPendingFee quote.pendingFee': text(fee),
         }
       }
       const ofAccountToken = (subject: AccountToken): Fields<'accountToken'> => ({
-        'Vault.getBalanceByToken': (subject.token === deployment.settlementToken.address ? accountOf.get(subject.account)?.settlementBalance : balanceOf.get(keyOf.accountToken(subject))) ?? '0',
+        'Vault.getBalanceByToken': String((subject.token === deployment.settlementToken.address ? accountOf.get(subject.account)?.settlementBalance : balanceOf.get(keyOf.accountToken(subject))) ?? 0n),
         'Vault.getFreeCollateralByToken': UNKNOWN,
         'Vault.getMaxRepaidSettlementAndLiquidatableCollateral.maxRepaidSettlement': UNKNOWN,
         'Vault.getMaxRepaidSettlementAndLiquidatableCollateral.maxLiquidatableCollateral': UNKNOWN,
       })
       const ofRange = (subject: Range): Fields<'range'> => {
         const row = rangeOf.get(keyOf.range(subject))
+        const kept = replayed.get('range', keys.range(subject.account, subject.market, subject.lowerTick, subject.upperTick))
         return {
-          'OrderBook.getPendingFee': UNKNOWN,
-          'OrderBook.getOpenOrder.liquidity': row?.liquidity ?? '0',
+          'OrderBook.getPendingFee': text(now.pendingFee(subject.account, subject.market, subject.lowerTick, subject.upperTick)),
+          'OrderBook.getOpenOrder.liquidity': String(row?.liquidity ?? 0n),
           'OrderBook.getOpenOrder.lowerTick': String(row?.lowerTick ?? 0),
           'OrderBook.getOpenOrder.upperTick': String(row?.upperTick ?? 0),
-          'OrderBook.getOpenOrder.lastFeeGrowthInsideX128': UNKNOWN,
-          'OrderBook.getOpenOrder.lastTwPremiumGrowthInsideX96': UNKNOWN,
-          'OrderBook.getOpenOrder.lastTwPremiumGrowthBelowX96': UNKNOWN,
-          'OrderBook.getOpenOrder.lastTwPremiumDivBySqrtPriceGrowthInsideX96': UNKNOWN,
-          'OrderBook.getOpenOrder.baseDebt': row?.baseDebtE18 ?? '0',
-          'OrderBook.getOpenOrder.quoteDebt': row?.quoteDebtE18 ?? '0',
+          'OrderBook.getOpenOrder.lastFeeGrowthInsideX128': kept === undefined ? UNKNOWN : String(kept.lastFeeGrowthInsideX128),
+          'OrderBook.getOpenOrder.lastTwPremiumGrowthInsideX96': kept === undefined ? UNKNOWN : String(kept.lastTwPremiumInsideX96),
+          'OrderBook.getOpenOrder.lastTwPremiumGrowthBelowX96': kept === undefined ? UNKNOWN : String(kept.lastTwPremiumBelowX96),
+          'OrderBook.getOpenOrder.lastTwPremiumDivBySqrtPriceGrowthInsideX96': kept === undefined ? UNKNOWN : String(kept.lastTwPremiumDivBySqrtPriceInsideX96),
+          'OrderBook.getOpenOrder.baseDebt': String(row?.baseDebtE18 ?? 0n),
+          'OrderBook.getOpenOrder.quoteDebt': String(row?.quoteDebtE18 ?? 0n),
         }
       }
       const ofMarket = (subject: Market): Fields<'market'> => {
-        const row = marketOf.get(subject.market)
+        const { market } = subject
+        const row = index.markets.find(({ id }) => id === market)
+        const kept = replayed.get('market', market)
+        const field = (pick: (row: NonNullable<typeof kept>) => bigint | number | boolean): Value => (kept === undefined ? UNKNOWN : String(pick(kept)))
+        const fundingIndex = now.indexPrice(market, intervalsSec.funding)
         return {
-          'Pool.liquidity': UNKNOWN,
-          'Pool.slot0.sqrtPriceX96': row?.sqrtPriceX96 ?? UNKNOWN,
-          'Pool.slot0.tick': UNKNOWN,
-          'Pool.slot0.observationIndex': UNKNOWN,
-          'Pool.slot0.observationCardinality': UNKNOWN,
-          'Pool.slot0.observationCardinalityNext': UNKNOWN,
-          'BaseToken.getIndexPrice 0': UNKNOWN,
-          'BaseToken.getIndexPrice funding': UNKNOWN,
-          'BaseToken.getIndexPrice premium': UNKNOWN,
-          'BaseToken.getIndexPrice vault': UNKNOWN,
-          'BaseToken.getPausedIndexPrice': UNKNOWN,
-          'BaseToken.getClosedPrice': UNKNOWN,
-          'PriceFeedDispatcher.isToUseUniswapV3PriceFeed': UNKNOWN,
-          'AccountBalance.getMarkPrice': UNKNOWN,
-          'Exchange.getSqrtMarketTwapX96 funding': UNKNOWN,
-          'Exchange.getSqrtMarketTwapX96 markPrice': UNKNOWN,
-          'Exchange.getSqrtMarketTwapX96 premium': UNKNOWN,
-          'Exchange.isOverPriceSpread': UNKNOWN,
+          'Pool.liquidity': field((m) => m.liquidity),
+          'Pool.slot0.sqrtPriceX96': field((m) => m.sqrtPriceX96),
+          'Pool.slot0.tick': field((m) => m.tick),
+          'Pool.slot0.observationIndex': field((m) => m.observationIndex),
+          'Pool.slot0.observationCardinality': field((m) => m.observationCardinality),
+          'Pool.slot0.observationCardinalityNext': field((m) => m.observationCardinalityNext),
+          'BaseToken.getIndexPrice 0': text(now.indexPrice(market, 0)),
+          'BaseToken.getIndexPrice funding': text(fundingIndex),
+          'BaseToken.getIndexPrice premium': text(now.indexPrice(market, intervalsSec.premium)),
+          'BaseToken.getIndexPrice vault': text(now.indexPrice(market, intervalsSec.vault)),
+          'BaseToken.getPausedIndexPrice': kept === undefined ? UNKNOWN : String(kept.pausedIndexPriceE18 ?? 0n),
+          'BaseToken.getClosedPrice': kept === undefined ? UNKNOWN : kept.state === 'CLOSED' ? (kept.closedPriceE18 === null ? UNKNOWN : String(kept.closedPriceE18)) : `${REVERT}BT_NC`,
+          'BaseToken.isOpen': field((m) => m.state === 'OPEN'),
+          'BaseToken.isPaused': field((m) => m.state === 'PAUSED'),
+          'BaseToken.isClosed': field((m) => m.state === 'CLOSED'),
+          'AccountBalance.getMarkPrice': text(now.markPrice(market)),
+          'Exchange.getSqrtMarketTwapX96 funding': text(now.sqrtMarketTwapX96(market, intervalsSec.funding)),
+          'Exchange.getSqrtMarketTwapX96 markPrice': text(now.sqrtMarketTwapX96(market, intervalsSec.markPrice)),
+          'Exchange.getSqrtMarketTwapX96 premium': text(now.sqrtMarketTwapX96(market, intervalsSec.premium)),
+          // Source: Exchange.isOverPriceSpread, which takes 10 % whatever the market's own band.
+          'Exchange.isOverPriceSpread': text(map(fundingIndex, (indexE18) => {
+            const spreadE6 = kept === undefined ? 0n : priceSpreadE6(priceOfSqrtX96(kept.sqrtPriceX96), indexE18)
+            return spreadE6 > 100_000n || spreadE6 < -100_000n
+          })),
           openInterestLong: row?.openInterestLongE18 ?? '0',
           openInterestShort: row?.openInterestShortE18 ?? '0',
         }
@@ -150,17 +217,21 @@ export async function createOurs(databaseUrl: string, deployment: Deployment): P
       }
       for (const range of questions.ranges) put('range', range, ofRange(range))
       for (const { baseToken: market } of deployment.markets) put('market', { market }, ofMarket({ market }))
-      for (const { token } of deployment.collaterals) put('collateral', { token }, { 'CollateralManager.getPrice': UNKNOWN })
-      put('protocol', {}, { 'InsuranceFund.getInsuranceFundCapacity': UNKNOWN })
+      for (const { token } of deployment.collaterals) put('collateral', { token }, { 'CollateralManager.getPrice': text(map(now.collateralPrice(token), (e18) => e18 / 10n ** 10n)) })
+      const fund = now.health(deployment.contracts.insuranceFund)
+      put('protocol', {}, { 'InsuranceFund.getInsuranceFundCapacity': index.walletBalance === null ? UNKNOWN : text(map(fund, (h) => settled(h.settlementTokenValueE18) + (index.walletBalance ?? 0n))) })
       for (const { name, subject } of catalog.refs(deployment)) {
-        const row = parameters.find((p) => p.name === name && p.subject === subject)
-        ;(values[`parameter ${name}`] ??= {})[subject] = row?.value ?? UNKNOWN
+        const found = states.parameters.find((p) => p.name === name && p.subject === subject)
+        ;(values[`parameter ${name}`] ??= {})[subject] = found === undefined ? UNKNOWN : String(found.value)
       }
       return values
     },
     close: () => client.end(),
   }
 }
+
+/** Sizes below 10 wei are answered as none (AccountBalance._DUST). */
+const dustless = (size: bigint): bigint => (size < 10n && size > -10n ? 0n : size)
 
 /** Source: OpenOrder.calcOrderKey. */
 const orderId = ({ account, market, lowerTick, upperTick }: Range): string => keccak256(encodePacked(['address', 'address', 'int24', 'int24'], [account, market, lowerTick, upperTick]))

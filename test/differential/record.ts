@@ -180,7 +180,8 @@ function questions(deployment: Deployment, census: Census, context: Context): As
   }
   return [
     ...(Object.keys(subjects) as Scope[]).flatMap((scope) => gettersOf(scope).flatMap(([name, getter]) => subjects[scope].map((subject) => ask(scope, name, getter, deployment, subject, context)))),
-    ...catalog.refs(deployment).map((ref) => askParameter(deployment, ref)),
+    // The status has no getter of its own; it is put together below.
+    ...catalog.refs(deployment).filter(({ name }) => name !== 'marketStatus').map((ref) => askParameter(deployment, ref)),
   ]
 }
 
@@ -191,13 +192,14 @@ function derive(deployment: Deployment, accounts: readonly Address[], values: Ma
     if (value === undefined) throw new InvariantError(`${field} of ${key} was not asked`)
     return value
   }
-  const set = (field: DerivedName, rows: readonly (readonly [string, Value])[]): unknown => values.set(field, new Map(rows))
+  const set = (field: DerivedName | 'parameter marketStatus', rows: readonly (readonly [string, Value])[]): unknown => values.set(field, new Map(rows))
   set('liquidatable', accounts.map((account) => {
     const value = at('ClearingHouse.getAccountValue', account)
     const requirement = at('AccountBalance.getMarginRequirementForLiquidation', account)
     const refusal = [value, requirement].find((v) => v.startsWith(REVERT))
     return [account, refusal ?? String(BigInt(value) < BigInt(requirement))]
   }))
+  set('parameter marketStatus', deployment.markets.map(({ baseToken: market }) => [market, at('BaseToken.isClosed', market) === 'true' ? '2' : at('BaseToken.isPaused', market) === 'true' ? '1' : '0']))
   const sums = deployment.markets.map(({ baseToken: market }) => {
     const sizes = accounts.map((account) => BigInt(at('AccountBalance.getTakerPositionSize', keyOf.accountMarket({ account, market }))))
     const total = (list: readonly bigint[]): bigint => list.reduce((a, b) => a + b, 0n)
