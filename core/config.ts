@@ -29,6 +29,7 @@ export const CONFIG_SCHEMA = {
   DATABASE_URL: url(['postgresql:', 'postgres:']).describe('PostgreSQL database of the console'),
   GRAPH_NODE_URL: url(['http:', 'https:']).describe("graph-node's GraphQL endpoint of the subgraph"),
   GRAPH_NODE_API_KEY: z.string().regex(/^[\x21-\x7e]+$/, 'has a character that no header may hold, allowed are printable ones without spaces').nullable().default(null).describe('key of a hosted graph-node or of The Graph Network, sent as "Authorization: Bearer"'),
+  GRAPH_NODE_STATUS_URL: url(['http:', 'https:']).nullable().default(null).describe("graph-node's status endpoint, which says why a deployment failed"),
   RPC_URL: url(['http:', 'https:']).describe('JSON-RPC endpoint of the chain that graph-node indexes'),
   RPC_BATCH: wholeNumber(1, 1000).default('100').describe('most calls that the RPC takes in one request'),
   NETWORK: z.enum(['devnet', 'optimism'], { errorMap: () => ({ message: 'is not a network, allowed are devnet and optimism' }) }).default('devnet').describe('network that the protocol is deployed on'),

@@ -1,5 +1,5 @@
 import { endpointOf } from '../../core/endpoint.ts'
-import { UnavailableError } from '../../core/errors.ts'
+import { TroubleError } from './trouble.ts'
 
 export type Block = {
   readonly number: bigint
@@ -9,7 +9,7 @@ export type Block = {
 }
 
 export type Chain = {
-  /** The canonical block at a height; null above the head. Throws UnavailableError. */
+  /** The canonical block at a height; null above the head. Throws TroubleError. */
   block(at: bigint | 'latest'): Promise<Block | null>
 }
 
@@ -18,8 +18,7 @@ const TIMEOUT_MS = 10_000
 /** The chain's own word on what is canonical, over JSON-RPC. */
 export function createChain(rpcUrl: string): Chain {
   const { url, headers } = endpointOf(rpcUrl)
-  const fail = (found: string, cause?: unknown): UnavailableError =>
-    new UnavailableError({ part: 'chain', found, action: 'check RPC_URL and that the node runs; the mirror goes on by itself' }, cause)
+  const fail = (found: string, cause?: unknown): TroubleError => new TroubleError('CHAIN_UNREACHABLE', found, 'check RPC_URL and that the node runs; the mirror goes on by itself', cause)
 
   return {
     block: async (at) => {
@@ -35,10 +34,12 @@ export function createChain(rpcUrl: string): Chain {
         if (!response.ok) throw fail(`the node answered HTTP ${response.status}`)
         answer = (await response.json()) as typeof answer
       } catch (cause) {
-        throw cause instanceof UnavailableError ? cause : fail('the node did not answer', cause)
+        throw cause instanceof TroubleError ? cause : fail('the node did not answer', cause)
       }
       if (answer.error !== undefined) throw fail(`the node refused eth_getBlockByNumber (${answer.error.message ?? 'no reason given'})`)
-      const block = answer.result ?? null
+      const block = answer.result
+      // Without a result it is no answer: a null says that there is no such block.
+      if (block === undefined || (block !== null && typeof block.hash !== 'string')) throw fail('the node gave no block and no error')
       return block === null ? null : { number: BigInt(block.number), hash: block.hash.toLowerCase(), timestamp: BigInt(block.timestamp) }
     },
   }

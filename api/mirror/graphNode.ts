@@ -1,6 +1,6 @@
 import { endpointOf } from '../../core/endpoint.ts'
-import { UnavailableError } from '../../core/errors.ts'
 import type { Entity, Rollup } from './entities.ts'
+import { TroubleError, type TroubleKind } from './trouble.ts'
 
 export type Head = { readonly number: bigint; readonly hash: string }
 
@@ -49,9 +49,9 @@ export type SampleRequest = { readonly rollup: Rollup; readonly afterId: string 
 export type SamplePage = { readonly head: Head; readonly samples: readonly { readonly request: SampleRequest; readonly samples: readonly Sample[]; readonly lastId: string | null }[] }
 
 export type GraphNode = {
-  /** Throws UnavailableError. */
+  /** Throws TroubleError. */
   meta(): Promise<Meta>
-  /** Up to PAGE_ROWS rows of each entity asked for, in the order of their ids. Throws UnavailableError, BlockTooEarlyError, MovedError. */
+  /** Up to PAGE_ROWS rows of each entity asked for, in the order of their ids. Throws TroubleError, BlockTooEarlyError, MovedError. */
   page(requests: readonly PageRequest[], at: bigint, fromBlock: bigint | null): Promise<Page>
   /** Up to PAGE_ROWS points of each timeseries asked for, as they are at a block, with times in [fromSec, untilSec), in the order in which they came about. Throws as `page` does. */
   samples(requests: readonly SampleRequest[], at: bigint, fromSec: bigint, untilSec: bigint): Promise<SamplePage>
@@ -60,30 +60,37 @@ export type GraphNode = {
 /** graph-node's own limit on `first`. */
 export const PAGE_ROWS = 1000
 
-const TIMEOUT_MS = 60_000
+const PAGE_TIMEOUT_MS = 60_000
+const META_TIMEOUT_MS = 10_000
 
 /** graph-node's Timestamp counts these. */
 const MICROSECONDS = 1_000_000n
+
+/** What to do where a deployment failed. */
+export const FAILED_ACTION = 'deploy a corrected build, or mend what its error names (a failed call of its RPC, for one); what was stored before stays'
+
+const trouble = (kind: TroubleKind) => (found: string, action: string, cause?: unknown): TroubleError => new TroubleError(kind, found, action, cause)
+const unreachable = trouble('GRAPH_NODE_UNREACHABLE')
+const refused = trouble('GRAPH_NODE_REFUSED')
 
 type GraphQLAnswer = { data?: Record<string, unknown> | null; errors?: readonly { message: string }[] }
 
 /** The GraphQL endpoint of one subgraph of a graph-node; `apiKey` is what a hosted one or The Graph Network wants. */
 export function createGraphNode(address: string, apiKey?: string | null): GraphNode {
   const { url, headers } = endpointOf(address, apiKey)
-  const fail = (found: string, action: string, cause?: unknown): UnavailableError => new UnavailableError({ part: 'graph-node', found, action }, cause)
 
-  async function ask(query: string, variables: Readonly<Record<string, unknown>> = {}): Promise<GraphQLAnswer> {
+  async function ask(query: string, variables: Readonly<Record<string, unknown>> = {}, timeoutMs = PAGE_TIMEOUT_MS): Promise<GraphQLAnswer> {
     try {
       const response = await fetch(url, {
         method: 'POST',
         headers: { 'content-type': 'application/json', ...headers },
         body: JSON.stringify({ query, variables }),
-        signal: AbortSignal.timeout(TIMEOUT_MS),
+        signal: AbortSignal.timeout(timeoutMs),
       })
-      if (!response.ok) throw fail(`it answered HTTP ${response.status}`, 'check GRAPH_NODE_URL and that the subgraph is deployed')
+      if (!response.ok) throw unreachable(`it answered HTTP ${response.status}`, 'check GRAPH_NODE_URL and that the subgraph is deployed; the mirror goes on by itself')
       return (await response.json()) as GraphQLAnswer
     } catch (cause) {
-      throw cause instanceof UnavailableError ? cause : fail('it did not answer', 'check GRAPH_NODE_URL and that graph-node runs; the mirror goes on by itself', cause)
+      throw cause instanceof TroubleError ? cause : unreachable('it did not answer', 'check GRAPH_NODE_URL and that graph-node runs; the mirror goes on by itself', cause)
     }
   }
 
@@ -94,19 +101,20 @@ export function createGraphNode(address: string, apiKey?: string | null): GraphN
     // Both are what a revert under way looks like: the head that we were told of is gone again.
     if (/was reorganized while executing|has only indexed up to block number/.test(words)) return new MovedError()
     if (/has no field|Cannot query field|unknown field/i.test(words)) {
-      return fail(`the deployed subgraph lacks an entity or a field (${words.slice(0, 200)})`, 'deploy the subgraph of this version')
+      return refused(`the deployed subgraph lacks an entity or a field (${words.slice(0, 200)})`, 'deploy the subgraph of this version')
     }
-    if (/has not started syncing/.test(words)) return fail('the subgraph has not indexed a block yet', 'wait until it has; the mirror goes on by itself')
-    if (/does not exist/.test(words)) return fail(`it does not have the subgraph (${words.slice(0, 200)})`, 'deploy the subgraph, or correct its name in GRAPH_NODE_URL')
-    return fail(`it refused a query (${words.slice(0, 200) || 'no reason given'})`, 'see its log; the mirror tries again by itself')
+    if (/indexing_error/.test(words)) return new TroubleError('GRAPH_NODE_FAILED', 'the subgraph failed', FAILED_ACTION)
+    if (/has not started syncing/.test(words)) return new TroubleError('GRAPH_NODE_BEHIND', 'the subgraph has not indexed a block yet', 'wait until it has; the mirror goes on by itself')
+    if (/does not exist/.test(words)) return refused(`it does not have the subgraph (${words.slice(0, 200)})`, 'deploy the subgraph, or correct its name in GRAPH_NODE_URL')
+    return refused(`it refused a query (${words.slice(0, 200) || 'no reason given'})`, 'see its log; the mirror tries again by itself')
   }
 
   return {
     meta: async () => {
-      const { data, errors } = await ask('{ _meta { block { number hash timestamp } deployment hasIndexingErrors } }')
+      const { data, errors } = await ask('{ _meta { block { number hash timestamp } deployment hasIndexingErrors } }', {}, META_TIMEOUT_MS)
       const meta = data?.['_meta'] as { block: { number: number; hash: string | null; timestamp: number | null }; deployment: string; hasIndexingErrors: boolean } | null | undefined
       if (meta === null || meta === undefined) throw refusal(errors)
-      if (meta.block.hash === null) throw fail('it gave its head without a hash', 'see its log; the mirror tries again by itself')
+      if (meta.block.hash === null) throw refused('it gave its head without a hash', 'see its log; the mirror tries again by itself')
       return {
         head: { number: BigInt(meta.block.number), hash: meta.block.hash.toLowerCase() },
         timestamp: meta.block.timestamp === null ? null : BigInt(meta.block.timestamp),
@@ -176,4 +184,27 @@ function flatten(entity: Entity, row: Record<string, unknown>): Row {
     flat[column] = reference && value !== null ? (value as { id: string }).id : value
   }
   return flat
+}
+
+export type Failure = { readonly health: string; readonly message: string; readonly block: string | null }
+
+/**
+ * What graph-node's own status endpoint says of a deployment that failed; null where it says nothing, or does not answer:
+ * it adds to an error's words and is never an error itself.
+ */
+export async function failureOf(statusUrl: string | null, deployment: string): Promise<Failure | null> {
+  if (statusUrl === null) return null
+  try {
+    const { url, headers } = endpointOf(statusUrl)
+    const query = 'query Status($of: [String!]) { indexingStatuses(subgraphs: $of) { health fatalError { message block { number } } nonFatalErrors { message block { number } } } }'
+    const response = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify({ query, variables: { of: [deployment] } }), signal: AbortSignal.timeout(META_TIMEOUT_MS) })
+    type Fault = { message: string; block: { number: string } | null }
+    const { data } = (await response.json()) as { data?: { indexingStatuses: { health: string; fatalError: Fault | null; nonFatalErrors: Fault[] }[] } }
+    const status = data?.indexingStatuses[0]
+    const fault = status?.fatalError ?? status?.nonFatalErrors.at(-1)
+    if (status === undefined || fault === undefined) return null
+    return { health: status.health, message: fault.message.replaceAll(/\s+/g, ' ').slice(0, 300), block: fault.block?.number ?? null }
+  } catch {
+    return null
+  }
 }

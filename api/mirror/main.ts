@@ -1,7 +1,8 @@
 /**
- * The mirror as a process of its own. Environment: DATABASE_URL, GRAPH_NODE_URL, GRAPH_NODE_API_KEY, RPC_URL, MIRROR_POLL_MS.
+ * The mirror as a process of its own. Environment: DATABASE_URL, GRAPH_NODE_URL, GRAPH_NODE_API_KEY, GRAPH_NODE_STATUS_URL, RPC_URL, MIRROR_POLL_MS.
  * Standard output carries JSON lines for whoever started it: {"event":"ready"} once the follower runs,
  * {"event":"block","number","hash","lagBlocks"} per stored step and for where it stands at the start, {"event":"reorg","from","to"} per rewind,
+ * {"event":"standby"} when another follower leads this database,
  * {"event":"stuck","graphNodeBlock","chainBlock","reason"} once when graph-node stands still while the chain goes on.
  *
  * `--stop-at N` ends the process with exit code 0 once the tables hold exactly the state at block N, after {"event":"stopped","number","hash"}.
@@ -16,12 +17,13 @@ import { createMirror, type Step } from './mirror.ts'
 async function main(): Promise<void> {
   const { 'stop-at': stopAt } = parseArgs({ options: { 'stop-at': { type: 'string' }, 'state-dir': { type: 'string' } } }).values
   if (stopAt !== undefined && !/^\d{1,18}$/.test(stopAt)) throw new BadInputError(`Found --stop-at ${stopAt}, allowed are block numbers; give one`)
-  const config = loadConfig(['DATABASE_URL', 'GRAPH_NODE_URL', 'GRAPH_NODE_API_KEY', 'RPC_URL', 'MIRROR_POLL_MS'])
+  const config = loadConfig(['DATABASE_URL', 'GRAPH_NODE_URL', 'GRAPH_NODE_API_KEY', 'GRAPH_NODE_STATUS_URL', 'RPC_URL', 'MIRROR_POLL_MS'])
   const emit = (event: Readonly<Record<string, unknown>>): boolean => process.stdout.write(`${JSON.stringify(event)}\n`)
   const mirror = createMirror({
     databaseUrl: config.DATABASE_URL,
     graphNodeUrl: config.GRAPH_NODE_URL,
     graphNodeApiKey: config.GRAPH_NODE_API_KEY,
+    statusUrl: config.GRAPH_NODE_STATUS_URL,
     rpcUrl: config.RPC_URL,
     pollIntervalMs: config.MIRROR_POLL_MS,
     log: createLogger('mirror'),
@@ -40,6 +42,8 @@ async function main(): Promise<void> {
       emit({ event: 'block', number: Number(step.block.number), hash: step.block.hash, lagBlocks: Number(step.lagBlocks) })
     } else if (step.kind === 'rewound') {
       emit({ event: 'reorg', from: Number(step.from.number), to: Number(step.to.number) })
+    } else if (step.kind === 'standby') {
+      emit({ event: 'standby' })
     } else if (step.kind === 'stuck') {
       emit({ event: 'stuck', graphNodeBlock: Number(step.graphNodeBlock), chainBlock: Number(step.chainBlock), reason: step.error.message })
     }

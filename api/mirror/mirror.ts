@@ -1,12 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { BadInputError, BulwarkError, UnavailableError } from '../../core/errors.ts'
+import { BadInputError } from '../../core/errors.ts'
 import type { Logger } from '../../core/log.ts'
 import { createChain, type Block } from './chain.ts'
 import { readEntities } from './entities.ts'
-import { BlockTooEarlyError, createGraphNode, MovedError, PAGE_ROWS, type GraphNode, type Head, type Meta, type PageRequest } from './graphNode.ts'
+import { BlockTooEarlyError, createGraphNode, FAILED_ACTION, failureOf, MovedError, PAGE_ROWS, type GraphNode, type Head, type Meta, type PageRequest } from './graphNode.ts'
 import { createReplay, findReducer, type FindReducer } from './replay.ts'
 import { storeRollups } from './rollups.ts'
 import { createStore, UNDO_DEPTH, type MirrorState, type StatusPatch } from './store.ts'
+import { TroubleError, type TroubleKind } from './trouble.ts'
 
 export type MirrorOptions = {
   readonly databaseUrl: string
@@ -14,6 +15,8 @@ export type MirrorOptions = {
   readonly graphNodeUrl: string
   /** Bearer key of a hosted graph-node. */
   readonly graphNodeApiKey?: string | null
+  /** graph-node's status endpoint (`…:8030/graphql`), which knows why a deployment failed. */
+  readonly statusUrl?: string | null
   /** JSON-RPC of the chain that graph-node indexes: it decides what is canonical. */
   readonly rpcUrl: string
   readonly log: Logger
@@ -36,21 +39,21 @@ export type Step =
   /** Nothing new. */
   | { readonly kind: 'current'; readonly block: Block | null; readonly lagBlocks: bigint }
   /** graph-node and the chain do not agree yet, or moved while they were read: to be tried again. */
-  | { readonly kind: 'unsettled'; readonly error: UnavailableError }
+  | { readonly kind: 'unsettled'; readonly error: TroubleError }
   /** graph-node has not moved for `stuckAfterMs` while the chain has: waiting will not help, whoever runs graph-node must act. */
-  | { readonly kind: 'stuck'; readonly graphNodeBlock: bigint; readonly chainBlock: bigint; readonly error: UnavailableError }
+  | { readonly kind: 'stuck'; readonly graphNodeBlock: bigint; readonly chainBlock: bigint; readonly error: TroubleError }
   /** Another follower leads this database. */
   | { readonly kind: 'standby' }
 
-export type Status = { readonly state: MirrorState; readonly standby: boolean; readonly indexed: Block | null; readonly error: string | null }
+export type Status = { readonly state: MirrorState; readonly standby: boolean; readonly indexed: Block | null; readonly error: string | null; readonly kind: TroubleKind | null }
 
 export type Mirror = {
   /**
-   * One look and at most one transaction, which ends on block `stopAt` at the latest. Throws UnavailableError where a part is out of
+   * One look and at most one transaction, which ends on block `stopAt` at the latest. Throws TroubleError where a part is out of
    * reach; what is stored stays whole.
    */
   step(stopAt?: bigint): Promise<Step>
-  /** Steps until `signal` aborts; never throws for a part that is out of reach. `onStep` sees every stored and rewound step, a `current` one that comes first, and the first `stuck` one of each standstill. */
+  /** Steps until `signal` aborts; never throws for a part that is out of reach. `onStep` sees every stored and rewound step, a `current` one that comes first, the first `stuck` one of each standstill, and the first `standby` one each time that another leads. */
   run(signal: AbortSignal, onStep?: (step: Step) => void): Promise<void>
   /**
    * Steps as `run` does until the tables hold exactly the state at block `number`, and gives that block: call it again with a
@@ -94,7 +97,7 @@ export function createMirror(options: MirrorOptions): Mirror {
   const chain = createChain(options.rpcUrl)
   const { log, pollIntervalMs = 200, stuckAfterMs = STUCK_AFTER_MS } = options
   const replay = createReplay(store, options.reducers ?? findReducer, log)
-  let current: Status = { state: 'STARTING', standby: false, indexed: null, error: null }
+  let current: Status = { state: 'STARTING', standby: false, indexed: null, error: null, kind: null }
   let span = FIRST_SPAN
   /** graph-node's first block, once it has said so. */
   let earliest = 0n
@@ -105,15 +108,21 @@ export function createMirror(options: MirrorOptions): Mirror {
   let seen: StatusPatch = {}
   let lastHeartbeatMs = 0
   let errorSince: Date | undefined
+  /** Since when a graph-node that was near the chain's head is not. */
+  let behindSinceMs: number | undefined
+  const pendingErrors = new Map<string, number>()
 
   async function step(stopAt: bigint = MAX_BLOCK): Promise<Step> {
     const startedMs = performance.now()
-    if (!(await store.lead())) return { kind: 'standby' }
+    if (!(await store.lead())) {
+      current = { ...current, standby: true }
+      return { kind: 'standby' }
+    }
     const checkpoint = await store.latestCheckpoint()
     current = { ...current, standby: false, indexed: checkpoint }
 
     const latest = await chain.block('latest')
-    if (latest === null) throw new UnavailableError({ part: 'chain', found: 'the node has no block yet', action: 'wait until the chain has started' })
+    if (latest === null) throw new TroubleError('CHAIN_BEHIND', 'the node has no block yet', 'wait until the chain has started')
     seen = { ...seen, chainBlock: latest.number, chainTimestamp: latest.timestamp }
 
     let clear = false
@@ -135,13 +144,15 @@ export function createMirror(options: MirrorOptions): Mirror {
     const stillMs = standstillMs(meta, latest)
     if (latest.number - meta.head.number <= NEAR_BLOCKS) metNear = meta.deployment
     if (meta.hasIndexingErrors) {
-      throw new UnavailableError({ part: 'index', found: `the subgraph failed at block ${meta.head.number}`, action: "read its error at graph-node's status endpoint and deploy a corrected build; what was stored before stays" })
+      const failure = await failureOf(options.statusUrl ?? null, meta.deployment)
+      const words = failure === null ? '' : ` (${failure.health}${failure.block === null ? '' : ` at block ${failure.block}`}: ${failure.message})`
+      throw new TroubleError('GRAPH_NODE_FAILED', `the subgraph failed at block ${meta.head.number}${words}`, FAILED_ACTION)
     }
 
     const deployment = await store.deployment()
     if (checkpoint !== null && deployment !== null && deployment !== meta.deployment) {
       if (meta.head.number < checkpoint.number) {
-        throw new UnavailableError({ part: 'graph-node', found: `it serves deployment ${meta.deployment} at block ${meta.head.number}, stored is ${deployment} at block ${checkpoint.number}`, action: 'wait until the new deployment has caught up; the mirror is then built again from it' })
+        throw new TroubleError('OTHER_DEPLOYMENT', `it serves deployment ${meta.deployment} at block ${meta.head.number}, stored is ${deployment} at block ${checkpoint.number}`, 'wait until the new deployment has caught up; the mirror is then built again from it')
       }
       log.warn({ stored: deployment, served: meta.deployment }, 'graph-node serves another deployment; the mirror is built again from it')
       clear = true
@@ -173,7 +184,7 @@ export function createMirror(options: MirrorOptions): Mirror {
     }
     let rows: number | null
     try {
-      rows = await storeStep(plan, meta, latest, lagBlocks)
+      rows = await storeStep(plan, meta, latest, lagBlocks, startedMs)
     } catch (error) {
       if (error instanceof MovedError) return reorganised()
       if (!(error instanceof BlockTooEarlyError) || error.earliest <= earliest) throw error
@@ -188,7 +199,13 @@ export function createMirror(options: MirrorOptions): Mirror {
 
   /** The newest checkpoint that is on the chain; undefined where none is. Checkpoints above the chain's head prove nothing: a node may lag. */
   async function lastCommonCheckpoint(newest: Block, latest: Block): Promise<Block | undefined> {
-    if (newest.number <= latest.number && (await chain.block(newest.number))?.hash === newest.hash) return newest
+    // A null would not be "another block": a node that answers for its head and not for what lies below it lags, or moves right now.
+    const isCanonical = async (block: Block): Promise<boolean> => {
+      const found = await chain.block(block.number)
+      if (found === null) throw new TroubleError('CHAIN_BEHIND', `the node has no block ${block.number}, its head was block ${latest.number}`, 'the mirror tries again by itself; where that lasts, give one node in RPC_URL in place of several')
+      return found.hash === block.hash
+    }
+    if (newest.number <= latest.number && (await isCanonical(newest))) return newest
     const comparable = (await store.checkpoints()).filter(({ number }) => number <= latest.number)
     // A block is canonical only if all below it are: search for the first canonical one, newest first, by halves.
     let low = 0
@@ -196,23 +213,23 @@ export function createMirror(options: MirrorOptions): Mirror {
     while (low < high) {
       const middle = (low + high) >> 1
       const candidate = comparable[middle]
-      if (candidate !== undefined && (await chain.block(candidate.number))?.hash === candidate.hash) high = middle
+      if (candidate !== undefined && (await isCanonical(candidate))) high = middle
       else low = middle + 1
     }
     if (newest.number > latest.number && low === 0) {
-      throw new UnavailableError({ part: 'chain', found: `the node's head is block ${latest.number}, the mirror stands on ${newest.number}`, action: 'wait until the node has caught up, or name the right one in RPC_URL' })
+      throw new TroubleError('CHAIN_BEHIND', `the node's head is block ${latest.number}, the mirror stands on ${newest.number}`, 'wait until the node has caught up, or name the right one in RPC_URL')
     }
     return comparable[low]
   }
 
   async function rewind(from: Block, to: Block): Promise<Step> {
-    const rows = await store.transaction(async () => {
+    const rows = await counting((errors) => store.transaction(async () => {
       const changed = await store.rewind(to.number)
-      await store.countReorg()
+      await store.count({ reorgBlocks: from.number - to.number, errors })
       await store.status({ indexedBlock: to.number, indexedHash: to.hash, indexedTimestamp: to.timestamp, lastReorgDepth: from.number - to.number, lastReorgAt: new Date() })
       await store.announce(to.number)
       return changed
-    })
+    }))
     current = { ...current, indexed: to }
     return { kind: 'rewound', from, to, rows }
   }
@@ -241,7 +258,7 @@ export function createMirror(options: MirrorOptions): Mirror {
   }
 
   /** One transaction; null where the chain moved under the pages, and nothing was stored. */
-  async function storeStep(plan: Plan, meta: Meta, latest: Block, lagBlocks: bigint): Promise<number | null> {
+  async function storeStep(plan: Plan, meta: Meta, latest: Block, lagBlocks: bigint, startedMs: number): Promise<number | null> {
     const { known, target, fromBlock, undoBlock, clear } = plan
     const heads = new Map<bigint, string>()
     let agree = true
@@ -259,7 +276,7 @@ export function createMirror(options: MirrorOptions): Mirror {
     let pending = ask()
     const moved = Symbol('moved')
     try {
-      return await store.transaction(async () => {
+      return await counting((errors) => store.transaction(async () => {
         if (clear) await store.clear()
         let rowCount = 0
         while (requests.length > 0) {
@@ -282,7 +299,7 @@ export function createMirror(options: MirrorOptions): Mirror {
         await replay.advance(known?.number ?? null, target.number, undoBlock)
         await store.checkpoint(target, rowCount, undoBlock !== null)
         await store.status({
-          ...health(lagBlocks, target, meta),
+          ...health(lagBlocks, target, meta, latest),
           deployment: meta.deployment,
           indexedBlock: target.number,
           indexedHash: target.hash,
@@ -292,9 +309,10 @@ export function createMirror(options: MirrorOptions): Mirror {
           chainTimestamp: latest.timestamp,
           lastStepAt: new Date(),
         })
+        await store.count({ steps: { rows: rowCount, ms: Math.round(performance.now() - startedMs) }, rebuilds: clear ? 1 : 0, errors })
         await store.announce(target.number)
         return rowCount
-      })
+      }))
     } catch (error) {
       await pending.catch(() => undefined)
       if (error === moved) return null
@@ -302,18 +320,28 @@ export function createMirror(options: MirrorOptions): Mirror {
     }
   }
 
-  function health(lagBlocks: bigint, stored: Block, meta: Meta): StatusPatch {
+  function health(lagBlocks: bigint, stored: Block, meta: Meta, latest: Block): StatusPatch {
     const state = lagBlocks + (meta.head.number - stored.number) <= NEAR_BLOCKS ? 'FOLLOWING' : 'CATCHING_UP'
-    current = { ...current, state, error: null }
+    const nowMs = performance.now()
+    if (lagBlocks <= NEAR_BLOCKS || metNear !== meta.deployment) behindSinceMs = undefined
+    else behindSinceMs ??= nowMs
+    if (behindSinceMs !== undefined && nowMs - behindSinceMs > stuckAfterMs) {
+      const action = 'wait while it catches up; where it does not, look at its log, and give it a faster RPC or machine'
+      const trouble = new TroubleError('GRAPH_NODE_BEHIND', `it is ${lagBlocks} blocks behind the chain's ${latest.number}`, action)
+      if (current.kind !== trouble.kind) begin(trouble)
+      current = { ...current, state, error: trouble.message, kind: trouble.kind }
+      return { state, ...faultOf(trouble) }
+    }
+    current = { ...current, state, error: null, kind: null }
     errorSince = undefined
-    return { state, error: null, errorPart: null, errorSince: null }
+    return { state, error: null, errorPart: null, errorKind: null, errorSince: null }
   }
 
   async function heartbeat(meta: Meta, latest: Block, lagBlocks: bigint): Promise<void> {
     if (current.error === null && performance.now() - lastHeartbeatMs < HEARTBEAT_MS) return
     lastHeartbeatMs = performance.now()
     const stored = current.indexed ?? latest
-    await store.status({ ...health(lagBlocks, stored, meta), graphNodeBlock: meta.head.number, chainBlock: latest.number, chainTimestamp: latest.timestamp })
+    await store.status({ ...health(lagBlocks, stored, meta, latest), graphNodeBlock: meta.head.number, chainBlock: latest.number, chainTimestamp: latest.timestamp })
   }
 
   /** How long graph-node's head has been the same while the chain was ahead of it, or elsewhere. */
@@ -328,26 +356,52 @@ export function createMirror(options: MirrorOptions): Mirror {
     kind: 'stuck',
     graphNodeBlock: meta.head.number,
     chainBlock: latest.number,
-    error: new UnavailableError({
-      part: 'graph-node',
-      found: `it has stood at block ${meta.head.number} for more than ${Math.floor(stillMs / stuckAfterMs) * (stuckAfterMs / 1000)} s while the chain went on`,
-      action: 'restart it, and where that does not help deploy the subgraph under a new path',
-    }),
+    error: new TroubleError(
+      'GRAPH_NODE_STUCK',
+      `it has stood at block ${meta.head.number} for more than ${Math.floor(stillMs / stuckAfterMs) * (stuckAfterMs / 1000)} s while the chain went on`,
+      'restart it, and where that does not help deploy the subgraph under a new path',
+    ),
   })
 
   const reorganised = (): Step => unsettled('the chain was reorganised while it was read', 'the mirror tries again by itself')
-  const unsettled = (found: string, action: string): Step => ({ kind: 'unsettled', error: new UnavailableError({ part: 'graph-node', found, action }) })
+  const unsettled = (found: string, action: string): Step => ({ kind: 'unsettled', error: new TroubleError('GRAPH_NODE_UNSETTLED', found, action) })
 
-  /** Shows a fault to readers; where the database itself is the fault, the log alone has it. */
-  async function report(error: BulwarkError): Promise<void> {
-    const first = current.error !== error.message
+  /** A trouble that was not there a moment ago: to the log, and to be counted. */
+  function begin(trouble: TroubleError): void {
+    pendingErrors.set(trouble.kind, (pendingErrors.get(trouble.kind) ?? 0) + 1)
     errorSince ??= new Date()
-    current = { ...current, state: 'WAITING', error: error.message }
-    if (first) log.warn({ code: error.code, facts: error.facts }, error.message)
-    const part = error.facts['part']
-    await store
-      .status({ ...seen, state: 'WAITING', error: error.message, errorPart: typeof part === 'string' ? part : 'index', errorSince, lastError: error.message, lastErrorAt: new Date() })
-      .catch(() => undefined)
+    log.warn({ code: trouble.code, kind: trouble.kind, facts: trouble.facts }, trouble.message)
+  }
+
+  /** Runs `work` with the errors that are not counted in the database yet; it may itself have been the trouble. They are kept where `work` throws. */
+  async function counting<T>(work: (errors: Readonly<Record<string, number>>) => Promise<T>): Promise<T> {
+    const taken = [...pendingErrors]
+    pendingErrors.clear()
+    try {
+      return await work(Object.fromEntries(taken))
+    } catch (error) {
+      for (const [kind, count] of taken) pendingErrors.set(kind, (pendingErrors.get(kind) ?? 0) + count)
+      throw error
+    }
+  }
+
+  const faultOf = (trouble: TroubleError): StatusPatch => ({
+    error: trouble.message,
+    errorPart: String(trouble.facts['part']),
+    errorKind: trouble.kind,
+    errorSince: errorSince ?? null,
+    lastError: trouble.message,
+    lastErrorAt: new Date(),
+  })
+
+  /** Shows a fault to readers; where the database itself is the fault, the log alone has it until it is back. */
+  async function report(trouble: TroubleError): Promise<void> {
+    if (current.kind !== trouble.kind) begin(trouble)
+    current = { ...current, state: 'WAITING', error: trouble.message, kind: trouble.kind }
+    await counting(async (errors) => {
+      await store.status({ ...seen, state: 'WAITING', ...faultOf(trouble) })
+      await store.count({ errors })
+    }).catch(() => undefined)
   }
 
   async function run(signal: AbortSignal, onStep?: (step: Step) => void, stopAt?: bigint): Promise<void> {
@@ -355,6 +409,7 @@ export function createMirror(options: MirrorOptions): Mirror {
     let unsettledSinceMs: number | undefined
     let said = false
     let saidStuck = false
+    let standing = false
     const pause = (ms: number): Promise<unknown> => sleep(ms, undefined, { signal }).catch(() => undefined)
     while (!signal.aborted) {
       try {
@@ -363,6 +418,12 @@ export function createMirror(options: MirrorOptions): Mirror {
         backoffMs = FIRST_BACKOFF_MS
         if (result.kind !== 'unsettled') unsettledSinceMs = undefined
         if (result.kind !== 'stuck') saidStuck = false
+        if (standing && result.kind !== 'standby') {
+          log.info('This follower leads now')
+          said = false
+        }
+        const stoodBy = standing
+        standing = result.kind === 'standby'
         const first = !said
         said ||= result.kind === 'stored' || result.kind === 'current'
         switch (result.kind) {
@@ -390,8 +451,10 @@ export function createMirror(options: MirrorOptions): Mirror {
             await pause(CATCHING_UP_PAUSE_MS)
             break
           case 'standby':
-            if (!current.standby) log.info('Another follower leads this database; this one stands by')
-            current = { ...current, standby: true }
+            if (!stoodBy) {
+              log.info('Another follower leads this database; this one stands by')
+              onStep?.(result)
+            }
             await pause(CATCHING_UP_PAUSE_MS)
             break
           case 'current':
@@ -399,12 +462,9 @@ export function createMirror(options: MirrorOptions): Mirror {
             await pause(pollIntervalMs)
         }
       } catch (error) {
-        if (!(error instanceof UnavailableError)) {
-          await report(new BulwarkError(`index: a step failed (${error instanceof Error ? error.message : String(error)}); report it, the mirror tries again by itself`, { code: 'MIRROR_STEP', cause: error }))
-          log.error({ err: error }, 'A step failed')
-        } else {
-          await report(error)
-        }
+        const isKnown = error instanceof TroubleError
+        if (!isKnown) log.error({ err: error }, 'A step failed')
+        await report(isKnown ? error : new TroubleError('STEP_FAILED', `a step failed (${error instanceof Error ? error.message : String(error)})`, 'report it; the mirror tries again by itself', error))
         await pause(backoffMs)
         backoffMs = Math.min(backoffMs * 2, LAST_BACKOFF_MS)
       }

@@ -1,9 +1,10 @@
+import { hostname } from 'node:os'
 import pg from 'pg'
 import type { Fact, Json, ReplayNeed, ReplayRow } from '../../protocols/adapter.ts'
 import type { Block } from './chain.ts'
 import type { Entity, Interval } from './entities.ts'
 import type { Row } from './graphNode.ts'
-import { TroubleError } from './trouble.ts'
+import { TroubleError, type TroubleKind } from './trouble.ts'
 
 /** PostgreSQL channel on which every stored step is announced; the payload is the block number. */
 export const STEP_CHANNEL = 'mirror_step'
@@ -33,6 +34,21 @@ const REPLAY: Entity = {
 /** Rows that one statement takes or gives: bounds what is in memory. */
 const BATCH_ROWS = 1_000
 
+/**
+ * PostgreSQL ends a session, and with it the lead, whose process has said nothing for 6 s (it is stopped, or hangs), or whose
+ * machine does not answer (5 s); the connection's own process says something every 2 s. Names that a server does not know
+ * are left out.
+ */
+const SESSION_SETTINGS = [
+  ['idle_session_timeout', '6s'],
+  ['idle_in_transaction_session_timeout', '6s'],
+  ['tcp_keepalives_idle', '2'],
+  ['tcp_keepalives_interval', '1'],
+  ['tcp_keepalives_count', '3'],
+  ['tcp_user_timeout', '6s'],
+] as const
+const PING_MS = 2_000
+
 export type MirrorState = 'STARTING' | 'FOLLOWING' | 'CATCHING_UP' | 'WAITING'
 
 /** Columns of MirrorStatus that a writer sets; what is left out keeps its value. */
@@ -50,13 +66,22 @@ export type StatusPatch = Partial<{
   lastReorgAt: Date
   error: string | null
   errorPart: string | null
+  errorKind: TroubleKind | null
   errorSince: Date | null
   lastError: string
   lastErrorAt: Date
 }>
 
+/** What happened since the last writing. */
+export type Figures = {
+  readonly steps?: { readonly rows: number; readonly ms: number }
+  readonly reorgBlocks?: bigint
+  readonly rebuilds?: number
+  readonly errors?: Readonly<Record<string, number>>
+}
+
 export type Store = {
-  /** Opens the connection where there is none and takes the lock; false while another follower holds it. Throws UnavailableError. */
+  /** Opens the connection where there is none and takes the lock; false while another follower holds it. Throws TroubleError. */
   lead(): Promise<boolean>
   deployment(): Promise<string | null>
   latestCheckpoint(): Promise<Block | null>
@@ -75,7 +100,8 @@ export type Store = {
   /** Takes out every row of the index, every checkpoint and the undo log. */
   clear(): Promise<void>
   status(patch: StatusPatch): Promise<void>
-  countReorg(): Promise<void>
+  /** Adds to the counters that only grow. */
+  count(figures: Figures): Promise<void>
   /** Name of the protocol that is indexed; null before its first event. Throws TroubleError where there are several. */
   protocolName(): Promise<string | null>
   /** Which reduction ReplayRow holds; null: none. */
@@ -135,6 +161,9 @@ export function createStore(databaseUrl: string, entities: readonly Entity[]): S
   const statements = new Map([...entities, REPLAY].map((entity) => [entity, statementsOf(entity)]))
   let client: pg.Client | undefined
   let leading = false
+  let pinging: NodeJS.Timeout | undefined
+  let queue: Promise<void> = Promise.resolve()
+  let busy = 0
 
   const unavailable = (found: string, cause?: unknown): TroubleError =>
     new TroubleError('DATABASE_UNREACHABLE', found, 'check DATABASE_URL and that PostgreSQL runs; the mirror goes on by itself', cause)
@@ -145,18 +174,35 @@ export function createStore(databaseUrl: string, entities: readonly Entity[]): S
     const broken = client
     client = undefined
     leading = false
+    clearInterval(pinging)
     void broken?.end().catch(() => undefined)
   }
 
+  /** Says that this process lives, where nothing else does. */
+  function ping(): void {
+    if (busy === 0 && client !== undefined) void sql('SELECT 1').catch(() => undefined)
+  }
+
+  /** One statement at a time. */
   async function sql<R extends pg.QueryResultRow>(text: string, values: readonly unknown[] = []): Promise<R[]> {
+    busy++
+    const turn = queue.then(() => run<R>(text, values))
+    queue = turn.then(
+      () => void busy--,
+      () => void busy--,
+    )
+    return await turn
+  }
+
+  async function run<R extends pg.QueryResultRow>(text: string, values: readonly unknown[]): Promise<R[]> {
     if (client === undefined) throw unavailable('there is no connection')
     const current = client
     try {
       return (await current.query<R>(text, [...values])).rows
     } catch (cause) {
-      // A refused statement leaves the connection usable; anything without an SQLSTATE, or of class 57 or 08, ends it.
+      // A refused statement leaves the connection usable; anything without an SQLSTATE, of class 57 or 08, or an idle time-out ends it.
       const code = (cause as { code?: string }).code ?? ''
-      const broken = !/^[0-9A-Z]{5}$/.test(code) || code.startsWith('57') || code.startsWith('08')
+      const broken = !/^[0-9A-Z]{5}$/.test(code) || code.startsWith('57') || code.startsWith('08') || code === '25P03'
       if (broken && client === current) drop()
       throw broken ? unavailable('the connection broke', cause) : refused(`PostgreSQL refused a statement (${code}: ${(cause as Error).message})`, cause)
     }
@@ -210,11 +256,20 @@ export function createStore(databaseUrl: string, entities: readonly Entity[]): S
           throw unavailable('PostgreSQL did not accept a connection', cause)
         }
         client = fresh
+        await sql(`SELECT set_config(name, want.value, false) FROM pg_settings JOIN (VALUES ${SESSION_SETTINGS.map(([name, value]) => `('${name}', '${value}')`).join(', ')}) AS want (name, value) USING (name)`)
+        clearInterval(pinging)
+        pinging = setInterval(ping, PING_MS)
+        pinging.unref()
       }
       if (!leading) {
         const [row] = await sql<{ locked: boolean }>('SELECT pg_try_advisory_lock($1::int4, $2::int4) AS locked', LOCK)
-        leading = row?.locked === true
-        if (leading) await sql('INSERT INTO "MirrorStatus" ("id") VALUES (1) ON CONFLICT DO NOTHING')
+        if (row?.locked === true) {
+          await sql(
+            'INSERT INTO "MirrorStatus" ("id", "leader", "leaderSince") VALUES (1, $1, clock_timestamp()) ON CONFLICT ("id") DO UPDATE SET "leader" = EXCLUDED."leader", "leaderSince" = EXCLUDED."leaderSince"',
+            [`${hostname()}:${process.pid}`],
+          )
+          leading = true
+        }
       }
       return leading
     },
@@ -290,8 +345,18 @@ export function createStore(databaseUrl: string, entities: readonly Entity[]): S
       await sql(`UPDATE "MirrorStatus" SET ${[...assignments, '"updatedAt" = clock_timestamp()'].join(', ')} WHERE "id" = 1`, Object.values(patch))
     },
 
-    countReorg: async () => {
-      await sql('UPDATE "MirrorStatus" SET "reorgCount" = "reorgCount" + 1 WHERE "id" = 1')
+    count: async ({ steps, reorgBlocks, rebuilds = 0, errors = {} }) => {
+      await sql(
+        `UPDATE "MirrorStatus" SET
+          "stepCount" = "stepCount" + $1::int, "rowCount" = "rowCount" + $2::int, "stepMs" = "stepMs" + $3::int,
+          "lastStepRows" = CASE WHEN $1 = 0 THEN "lastStepRows" ELSE $2 END, "lastStepMs" = CASE WHEN $1 = 0 THEN "lastStepMs" ELSE $3 END,
+          "reorgCount" = "reorgCount" + $4::int, "reorgBlocks" = "reorgBlocks" + $5::int8, "rebuildCount" = "rebuildCount" + $6::int,
+          "errorCounts" = "errorCounts" || (
+            SELECT coalesce(jsonb_object_agg(key, value::int8 + coalesce(("errorCounts" ->> key)::int8, 0)), '{}') FROM jsonb_each_text($7::jsonb)
+          )
+        WHERE "id" = 1`,
+        [steps === undefined ? 0 : 1, steps?.rows ?? 0, steps?.ms ?? 0, reorgBlocks === undefined ? 0 : 1, reorgBlocks ?? 0n, rebuilds, JSON.stringify(errors)],
+      )
     },
 
     protocolName: async () => {
@@ -344,6 +409,7 @@ export function createStore(databaseUrl: string, entities: readonly Entity[]): S
       const open = client
       client = undefined
       leading = false
+      clearInterval(pinging)
       await open?.end().catch(() => undefined)
     },
   }

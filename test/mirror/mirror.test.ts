@@ -396,7 +396,7 @@ describe('faults are said, not thrown', () => {
     await settle()
     mined(1, [account(1, 2n)])
     world.hasIndexingErrors = true
-    await expect(mirror.step()).rejects.toThrow('index: the subgraph failed at block 3')
+    await expect(mirror.step()).rejects.toThrow('graph-node: the subgraph failed at block 3; deploy a corrected build')
     expect(await owed(1)).toBe('1')
   })
 

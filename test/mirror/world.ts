@@ -41,6 +41,8 @@ const schema = buildSchema(`
   }
 `)
 
+const isWithin = (time: string, from: string, until: string): boolean => BigInt(time) >= BigInt(from) && BigInt(time) < BigInt(until)
+
 /** Valid queries by their text. */
 const documents = new Map<string, DocumentNode>()
 
@@ -117,7 +119,7 @@ export class World {
       root[queryField(name)] = ({ first, block, where }: { first: number; block: { number: number }; where?: { id_gt?: string; _change_block?: { number_gte: number }; timestamp_gte?: string; timestamp_lt?: string } }) =>
         [...this.rowsAt(name, block.number).values()]
           .filter(({ row, changedAt }) => isPast(row.id, where?.id_gt ?? '') && changedAt >= (where?._change_block?.number_gte ?? 0))
-          .filter(({ row }) => BigInt(String(row['timestamp'] ?? 0)) >= BigInt(where?.timestamp_gte ?? 0) && (where?.timestamp_lt === undefined || BigInt(String(row['timestamp'])) < BigInt(where.timestamp_lt)))
+          .filter(({ row }) => where?.timestamp_gte === undefined || where.timestamp_lt === undefined || isWithin(row['timestamp'] as string, where.timestamp_gte, where.timestamp_lt))
           .map(({ row }) => row)
           .toSorted((a, b) => (isPast(b.id, a.id) ? -1 : 1))
           .slice(0, first)
