@@ -12,7 +12,7 @@
  */
 import { BadInputError, BulwarkError } from '../../core/errors.ts'
 import type { Address, ReplayRow } from '../adapter.ts'
-import { accountHealth, fundingGrowth, liquidityCoefficient, markPrice, pendingFunding, type AccountFacts, type AccountHealth, type FundingGrowth, type MarginParams, type PositionFacts } from './margin.ts'
+import { accountHealth, formatSettlement, fundingGrowth, liquidityCoefficient, markPrice, pendingFunding, type AccountFacts, type AccountHealth, type FundingGrowth, type MarginParams, type PositionFacts } from './margin.ts'
 import { feeGrowthInsideX128, fundingGrowthOfRange, NO_GROWTH, pendingFee, type RangeEnds } from './order-book.ts'
 import { FEED_OBSERVATIONS, SHORTEST_TWAP_SEC } from './reducer.ts'
 import { keys, Rows, type RowOf } from './replay-rows.ts'
@@ -138,10 +138,23 @@ export type Valuation = {
   allPendingFees(account: string): Answer<bigint>
   /** CollateralManager.getPrice over the vault's 900 s, E18. */
   collateralPrice(token: string): Answer<bigint>
-  /** The account as `accountHealth` takes it. */
+  /** The account as `accountHealth` takes it; every price that any of its figures asks for. */
   account(id: string): Answer<AccountFacts>
   params(account: string): Answer<MarginParams>
+  /** All of the account's figures; where one getter would revert, they do, so that the getters below may still answer. */
   health(account: string): Answer<AccountHealth>
+  /** Vault.getAccountValue, settlement decimals. */
+  accountValue(account: string): Answer<bigint>
+  /** Vault.getSettlementTokenValue, settlement decimals. With its wallet's balance, the insurance fund's capacity. */
+  settlementTokenValue(account: string): Answer<bigint>
+  /** Vault.getFreeCollateralByRatio, settlement decimals, signed. */
+  freeCollateral(account: string, ratioE6: bigint): Answer<bigint>
+  /** AccountBalance.getMarginRequirementForLiquidation, E18. */
+  marginRequirement(account: string): Answer<bigint>
+  /** AccountBalance.getTotalDebtValue, E18. */
+  totalDebtValue(account: string): Answer<bigint>
+  /** Vault.isLiquidatable: its collateral may be liquidated. */
+  collateralLiquidatable(account: string): Answer<boolean>
   /** moveE6: 1e6 = 100 %, above 0 and below 1e6. Throws BadInputError otherwise. */
   depth(market: string, moveE6: bigint): Answer<Depth>
 }
@@ -499,21 +512,20 @@ class CurieValuation implements Valuation {
     }))
   }
 
-  #positionFacts(account: string, id: string): PositionFacts {
+  /** The contracts ask for a price only where there is something to value: SIZE of a position, or base that is owed, for DEBT. */
+  #positionFacts(account: string, id: string, valued: readonly Valued[]): PositionFacts {
     const market = this.#market(id)
     const held = this.#positions.get(keys.position(account, id))
     const [sizeE18, openNotionalE18] = [held?.rawSizeE18 ?? 0n, held?.openNotionalE18 ?? 0n]
     const ranges = this.#rangesIn(account, id)
-    // The contract asks for a price only where there is something to value.
-    const baseDebtE18 = ranges.reduce((sum, range) => sum + range.baseDebtE18, 0n)
-    const inRangesE18 = ranges.reduce((sum, range) => sum + amountsOfRange(range, market.sqrtPriceX96).baseE18, 0n)
-    const totalE18 = inRangesE18 - baseDebtE18 + sizeE18
-    const isValued = totalE18 >= DUST_E18 || totalE18 <= -DUST_E18 || sizeE18 < baseDebtE18
+    const baseE18 = ranges.reduce((sum, range) => sum - range.baseDebtE18, sizeE18)
+    const totalE18 = ranges.reduce((sum, range) => sum + amountsOfRange(range, market.sqrtPriceX96).baseE18, baseE18)
+    const isAsked = (valued.includes('SIZE') && (totalE18 >= DUST_E18 || totalE18 <= -DUST_E18)) || (valued.includes('DEBT') && baseE18 < 0n)
     return {
       market: id as Address,
       sizeE18,
       openNotionalE18,
-      markPriceE18: isValued ? this.#referencePrice(id) : (valueOf(this.referencePrice(id)) ?? 0n),
+      markPriceE18: isAsked ? this.#referencePrice(id) : (valueOf(this.referencePrice(id)) ?? 0n),
       indexPriceE18: valueOf(this.indexPrice(id, 0)),
       state: market.state,
       sqrtPriceX96: market.sqrtPriceX96,
@@ -521,28 +533,65 @@ class CurieValuation implements Valuation {
     }
   }
 
+  /** In the order of Vault._getTotalCollateralValueAndUnrealizedPnl: the first that reverts is the answer. */
+  #facts(id: string, valued: readonly Valued[]): AccountFacts {
+    const held = this.#accounts.get(id)
+    const isWorth = valued.includes('BALANCE')
+    const pendingFundingE18 = isWorth ? take(this.allPendingFunding(id)) : 0n
+    return {
+      settlementBalance: held?.settlementBalance ?? 0n,
+      owedRealizedPnlE18: held?.owedRealizedPnlE18 ?? 0n,
+      pendingFundingE18,
+      positions: this.#marketsOf(id).map((market) => this.#positionFacts(id, market, valued)),
+      pendingFeeE18: isWorth ? take(this.allPendingFees(id)) : 0n,
+      collaterals: (valued.includes('COLLATERAL') ? (this.#balancesOf.get(id) ?? []) : []).map(({ assetId, amount }) => {
+        const decimals = this.#decimals.get(assetId)
+        if (decimals === undefined) throw new Unknown(`the collateral ${assetId} is not indexed`)
+        return { token: assetId as Address, amount, decimals, priceE18: take(this.collateralPrice(assetId)), collateralRatioE6: this.#parameter('collateralRatio', assetId) }
+      }),
+    }
+  }
+
+  #health(account: string, valued: readonly Valued[]): AccountHealth {
+    return accountHealth(this.#facts(account, valued), take(this.params(account)))
+  }
+
   account(id: string): Answer<AccountFacts> {
-    return answerOf(() => {
-      const held = this.#accounts.get(id)
-      return {
-        settlementBalance: held?.settlementBalance ?? 0n,
-        owedRealizedPnlE18: held?.owedRealizedPnlE18 ?? 0n,
-        pendingFundingE18: take(this.allPendingFunding(id)),
-        pendingFeeE18: take(this.allPendingFees(id)),
-        positions: this.#marketsOf(id).map((market) => this.#positionFacts(id, market)),
-        collaterals: (this.#balancesOf.get(id) ?? []).map(({ assetId, amount }) => {
-          const decimals = this.#decimals.get(assetId)
-          if (decimals === undefined) throw new Unknown(`the collateral ${assetId} is not indexed`)
-          return { token: assetId as Address, amount, decimals, priceE18: take(this.collateralPrice(assetId)), collateralRatioE6: this.#parameter('collateralRatio', assetId) }
-        }),
-      }
-    })
+    return answerOf(() => this.#facts(id, ALL))
   }
 
   health(account: string): Answer<AccountHealth> {
-    return answerOf(() => accountHealth(take(this.account(account)), take(this.params(account))))
+    return answerOf(() => this.#health(account, ALL))
+  }
+
+  accountValue(account: string): Answer<bigint> {
+    return answerOf(() => this.#health(account, ['BALANCE', 'SIZE', 'COLLATERAL']).accountValue)
+  }
+
+  settlementTokenValue(account: string): Answer<bigint> {
+    return answerOf(() => formatSettlement(this.#health(account, ['BALANCE', 'SIZE']).settlementTokenValueE18, this.#settlementDecimals))
+  }
+
+  freeCollateral(account: string, ratioE6: bigint): Answer<bigint> {
+    return answerOf(() => formatSettlement(accountHealth(this.#facts(account, ALL), { ...take(this.params(account)), imRatioE6: ratioE6 }).freeCollateralImE18, this.#settlementDecimals))
+  }
+
+  marginRequirement(account: string): Answer<bigint> {
+    return answerOf(() => this.#health(account, ['SIZE']).marginRequirementE18)
+  }
+
+  totalDebtValue(account: string): Answer<bigint> {
+    return answerOf(() => this.#health(account, ['DEBT']).totalDebtValueE18)
+  }
+
+  collateralLiquidatable(account: string): Answer<boolean> {
+    return answerOf(() => (this.#balancesOf.has(account) ? this.#health(account, ['BALANCE', 'SIZE', 'COLLATERAL']).collateralLiquidatable : false))
   }
 }
+
+/** What a getter values of an account, and so may revert for. */
+type Valued = 'BALANCE' | 'SIZE' | 'DEBT' | 'COLLATERAL'
+const ALL: readonly Valued[] = ['BALANCE', 'SIZE', 'DEBT', 'COLLATERAL']
 
 /** Parameters that are asked for by name alone, because the protocol has one value of them. */
 const PROTOCOL_WIDE: ReadonlySet<string> = new Set([
