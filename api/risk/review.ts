@@ -23,7 +23,8 @@ export type PastLiquidation = {
 
 /**
  * JUST: the second feed and what followed agree. EARLY: the second feed agrees, but the price came back. DISPUTED: the second feed at the
- * time does not agree, what followed does. UNJUST: neither agrees. UNKNOWN: there is no second price near it.
+ * time does not agree, what followed does. UNJUST: neither agrees. UNKNOWN: no second price is near it, or the figures do not fit the
+ * price used.
  */
 export type ReviewVerdict = 'JUST' | 'EARLY' | 'DISPUTED' | 'UNJUST' | 'UNKNOWN'
 
