@@ -43,6 +43,8 @@ export type RunOptions = {
   readonly real: RealParts
   readonly ports: Ports
   readonly json: boolean
+  /** More arguments for the devnet, e.g. `--stop-after-history`: for programs that mine its blocks themselves. */
+  readonly chainArgs?: readonly string[]
 }
 
 /** Flag, variable, and the schemes that its value may have. What holds a password or is a key has no flag: a command line can be read by every user of the machine. */

@@ -148,7 +148,7 @@ async function bringUp(
       ? start({
           name: 'chain',
           entry: 'devnet/main.ts',
-          args: ['--state-dir', stateDir, '--cache-dir', cacheDir, '--port', String(ports.rpc), '--archive-port', String(ports.archive)],
+          args: ['--state-dir', stateDir, '--cache-dir', cacheDir, '--port', String(ports.rpc), '--archive-port', String(ports.archive), ...(options.chainArgs ?? [])],
           readyEvent: 'ready',
         })
       : null
