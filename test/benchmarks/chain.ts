@@ -188,7 +188,7 @@ export async function generateBulk(
     const actors = new Set<Trader>()
     for (let i = 0; i < wanted; i++) {
       const lot = rng.unit()
-      if (lot < 0.05) drafts.push(...(await tend(rng, makers, narrow, marks, { provide, rangeOf, liquidityOf: lens.rangeLiquidity, act, bases })))
+      if (lot < 0.05) drafts.push(...(await tend(rng, makers, narrow, marks, { provide, rangeOf, liquidityOf: (...range) => lens.rangeLiquidity(...range), act, bases })))
       else {
         const trader = rng.pick(traders)
         if (actors.has(trader)) continue

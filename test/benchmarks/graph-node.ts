@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { InvariantError, UnavailableError } from '../../core/errors.ts'
 import { postgresUrl } from '../../cli/services/databases.ts'
+import { subgraphUrl } from '../../cli/services/graphNode.ts'
 import { freePort } from '../../cli/services/ports.ts'
 import { PROJECT } from '../../cli/options.ts'
 import { Part } from '../../cli/supervisor.ts'
@@ -30,8 +31,20 @@ export type Indexing = {
 /** An indexing that stands still this long has failed. */
 const STANDSTILL_MS = 60_000
 
-export async function indexFrom(options: { manifest: string; rpcUrl: string; network: string; head: number; dir: string }): Promise<Indexing> {
-  const { manifest, rpcUrl, network, head, dir } = options
+export type GraphNodeRun = {
+  readonly queryUrl: string
+  /** PostgreSQL of its own, with the databases `graph` and `bulwark`. */
+  databaseUrl(name: 'graph' | 'bulwark'): string
+  /** Waits until it stands at a block; answers with what that took. */
+  untilAt(head: number): Promise<Indexing>
+  /** Name of the schema that holds the subgraph's tables in the database `graph`. */
+  schema(): Promise<string>
+  stop(): Promise<void>
+}
+
+/** Starts a new PostgreSQL and a new graph-node in `dir`, which is emptied, and deploys one subgraph. */
+export async function startIndexing(options: { manifest: string; rpcUrl: string; network: string; dir: string }): Promise<GraphNodeRun> {
+  const { manifest, rpcUrl, network, dir } = options
   await rm(dir, { recursive: true, force: true })
   await mkdir(dir, { recursive: true })
   const parts: Part[] = []
@@ -47,23 +60,61 @@ export async function indexFrom(options: { manifest: string; rpcUrl: string; net
     await part.ready()
     return part
   }
-  const postgresDir = join(dir, 'postgres')
-  const [postgresPort, http, admin, index, metrics] = (await Promise.all([freePort(), freePort(), freePort(), freePort(), freePort()])) as [number, number, number, number, number]
-  try {
-    await start('postgres', ['--dir', postgresDir, '--port', String(postgresPort)])
-    const databaseUrl = postgresUrl(postgresDir, postgresPort, 'graph')
-    const graphNode = await start('graphNode', [
-      ...['--dir', join(dir, 'graph-node'), '--network', network, '--rpc-url', rpcUrl, '--subgraph', manifest],
-      ...['--http-port', String(http), '--admin-port', String(admin), '--index-port', String(index), '--metrics-port', String(metrics)],
-    ], { GRAPH_DATABASE_URL: databaseUrl })
-    await untilAt(head, manifest, index, () => failure)
-    const text = await (await fetch(`http://127.0.0.1:${metrics}/metrics`)).text()
-    const log = await readFile(graphNode.logFile, 'utf8')
-    return { seconds: secondsOf(log, head), ...metricsOf(text), ...(await tablesOf(databaseUrl, manifest)) }
-  } finally {
+  const stop = async (): Promise<void> => {
     for (const part of parts.toReversed()) await part.stop()
     await rm(dir, { recursive: true, force: true })
   }
+  const postgresDir = join(dir, 'postgres')
+  const [postgresPort, http, admin, index, metrics] = (await Promise.all([freePort(), freePort(), freePort(), freePort(), freePort()])) as [number, number, number, number, number]
+  const databaseUrl = (name: 'graph' | 'bulwark'): string => postgresUrl(postgresDir, postgresPort, name)
+  try {
+    await start('postgres', ['--dir', postgresDir, '--port', String(postgresPort)])
+    const graphNode = await start('graphNode', [
+      ...['--dir', join(dir, 'graph-node'), '--network', network, '--subgraph', manifest],
+      ...['--http-port', String(http), '--admin-port', String(admin), '--index-port', String(index), '--metrics-port', String(metrics)],
+    ], { GRAPH_DATABASE_URL: databaseUrl('graph'), GRAPH_RPC_URL: rpcUrl })
+    return {
+      queryUrl: subgraphUrl(http),
+      databaseUrl,
+      stop,
+      schema: () => withClient(databaseUrl('graph'), (client) => schemaOf(client, manifest)),
+      untilAt: async (head) => {
+        await untilAt(head, manifest, index, () => failure)
+        const text = await (await fetch(`http://127.0.0.1:${metrics}/metrics`)).text()
+        const log = await readFile(graphNode.logFile, 'utf8')
+        return { seconds: secondsOf(log, head), ...metricsOf(text), ...(await withClient(databaseUrl('graph'), (client) => tablesOf(client, manifest))) }
+      },
+    }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+/** Indexes a chain from nothing up to its head. */
+export async function indexFrom(options: { manifest: string; rpcUrl: string; network: string; head: number; dir: string }): Promise<Indexing> {
+  const run = await startIndexing(options)
+  try {
+    return await run.untilAt(options.head)
+  } finally {
+    await run.stop()
+  }
+}
+
+async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  try {
+    return await work(client)
+  } finally {
+    await client.end()
+  }
+}
+
+async function schemaOf(client: pg.Client, manifest: string): Promise<string> {
+  const [deployment] = (await client.query<{ name: string }>('SELECT name FROM deployment_schemas WHERE subgraph = $1', [manifest])).rows
+  if (deployment === undefined) throw new InvariantError(`graph-node has no tables for ${manifest}`)
+  return deployment.name
 }
 
 type IndexingStatus = { subgraph: string; fatalError: { message: string } | null; chains: { latestBlock: { number: string } | null }[] }
@@ -91,12 +142,14 @@ async function untilAt(head: number, manifest: string, indexPort: number, failur
   }
 }
 
+const COLOUR = new RegExp(`${String.fromCharCode(27)}\\[[0-9;]*m`, 'g')
+
 /** Seconds between graph-node's first "Start processing block" and the commit that holds `head`. Throws InvariantError where its log lacks them. */
 export function secondsOf(log: string, head: number): number {
   let from: number | undefined
   let to: number | undefined
   // Its lines are coloured where it believes to write to a terminal, and name no year.
-  for (const line of log.replaceAll(/\u001B\[[0-9;]*m/g, '').split('\n')) {
+  for (const line of log.replaceAll(COLOUR, '').split('\n')) {
     const [, stamp, text = ''] = /^(\w{3} \d{2} [\d:.]+) \w+ (.*)$/.exec(line) ?? []
     if (stamp === undefined) continue
     if (from === undefined && text.startsWith('Start processing block')) from = Date.parse(`2024 ${stamp} UTC`)
@@ -126,32 +179,25 @@ export function metricsOf(text: string): Pick<Indexing, 'events' | 'handlers' | 
   return { handlers, sections, events: [...handlers.values()].reduce((sum, { count }) => sum + count, 0) }
 }
 
-async function tablesOf(databaseUrl: string, manifest: string): Promise<Pick<Indexing, 'rows' | 'instances'>> {
-  const client = new pg.Client({ connectionString: databaseUrl })
-  await client.connect()
-  try {
-    const [deployment] = (await client.query<{ name: string }>('SELECT name FROM deployment_schemas WHERE subgraph = $1', [manifest])).rows
-    if (deployment === undefined) throw new InvariantError(`graph-node has no tables for ${manifest}`)
-    const schema = client.escapeIdentifier(deployment.name)
-    const { rows: columns } = await client.query<{ table_name: string; column_name: string; data_type: string }>(
-      "SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema = $1 AND table_name NOT LIKE '%$'", [deployment.name],
-    )
-    const byTable = new Map<string, number>()
-    const totals = { facts: 0, states: 0, samples: 0, buckets: 0 }
-    for (const table of new Set(columns.map(({ table_name }) => table_name))) {
-      const own = columns.filter(({ table_name }) => table_name === table)
-      const [count] = (await client.query<{ count: string }>(`SELECT count(*) AS count FROM ${schema}.${client.escapeIdentifier(table)}`)).rows
-      const rows = Number(count?.count ?? 0)
-      if (rows === 0) continue
-      byTable.set(table, rows)
-      const isMutable = own.some(({ column_name }) => column_name === 'block_range')
-      const isSeries = own.some(({ column_name, data_type }) => column_name === 'id' && data_type === 'bigint')
-      totals[isMutable ? 'states' : !isSeries ? 'facts' : /_(hour|day)$/.test(table) ? 'buckets' : 'samples'] += rows
-    }
-    const { rows: made } = await client.query<{ manifest_idx: number; param: Buffer; from: number }>(`SELECT manifest_idx, param, lower(block_range) AS from FROM ${schema}."data_sources$"`)
-    const instances = made.map(({ manifest_idx, param, from }) => ({ manifestIndex: manifest_idx, address: `0x${param.toString('hex')}`, fromBlock: from }))
-    return { rows: { ...totals, byTable: new Map([...byTable].toSorted(([, a], [, b]) => b - a)) }, instances }
-  } finally {
-    await client.end()
+async function tablesOf(client: pg.Client, manifest: string): Promise<Pick<Indexing, 'rows' | 'instances'>> {
+  const name = await schemaOf(client, manifest)
+  const schema = client.escapeIdentifier(name)
+  const { rows: columns } = await client.query<{ table_name: string; column_name: string; data_type: string }>(
+    "SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema = $1 AND table_name NOT LIKE '%$'", [name],
+  )
+  const byTable = new Map<string, number>()
+  const totals = { facts: 0, states: 0, samples: 0, buckets: 0 }
+  for (const table of new Set(columns.map(({ table_name }) => table_name))) {
+    const own = columns.filter(({ table_name }) => table_name === table)
+    const [count] = (await client.query<{ count: string }>(`SELECT count(*) AS count FROM ${schema}.${client.escapeIdentifier(table)}`)).rows
+    const rows = Number(count?.count ?? 0)
+    if (rows === 0) continue
+    byTable.set(table, rows)
+    const isMutable = own.some(({ column_name }) => column_name === 'block_range')
+    const isSeries = own.some(({ column_name, data_type }) => column_name === 'id' && data_type === 'bigint')
+    totals[isMutable ? 'states' : !isSeries ? 'facts' : /_(hour|day)$/.test(table) ? 'buckets' : 'samples'] += rows
   }
+  const { rows: made } = await client.query<{ manifest_idx: number; param: Buffer; from: number }>(`SELECT manifest_idx, param, lower(block_range) AS from FROM ${schema}."data_sources$"`)
+  const instances = made.map(({ manifest_idx, param, from }) => ({ manifestIndex: manifest_idx, address: `0x${param.toString('hex')}`, fromBlock: from }))
+  return { rows: { ...totals, byTable: new Map([...byTable].toSorted(([, a], [, b]) => b - a)) }, instances }
 }

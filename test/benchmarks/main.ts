@@ -6,6 +6,8 @@ import { parseArgs } from 'node:util'
 import { PROJECT } from '../../cli/options.ts'
 import { BadInputError, BulwarkError } from '../../core/errors.ts'
 import { benchIndexing, type IndexingResult } from './indexing.ts'
+import type { LatencySummary } from './latency.ts'
+import { benchMirror, type MirrorResult } from './mirror.ts'
 import { readable, table } from './report.ts'
 
 const USAGE = 'usage: npm run bench -- indexing [--json] [--long] [--sizes 10000,50000] [--rounds 3], or npm run bench -- mirror [--json] [--long]'
@@ -40,6 +42,11 @@ async function main(): Promise<void> {
       const sizes = values.sizes?.split(',').map((text) => whole('sizes', text)) ?? (values.long ? [10_000, 50_000, 200_000] : [10_000, 50_000])
       const result = await benchIndexing({ sizes: sizes.toSorted((a, b) => a - b), rounds: whole('rounds', values.rounds ?? '3'), dir, cacheDir, progress })
       process.stdout.write(values.json ? `${JSON.stringify({ ...result, machine, seconds: (performance.now() - startedMs) / 1_000 })}\n` : `${indexingText(result)}\n${machineText(machine)}\n`)
+    } else if (what === 'mirror') {
+      const result = await benchMirror({
+        events: whole('sizes', values.sizes ?? '50000'), books: [10_000, 50_000, 200_000], rounds: whole('rounds', values.rounds ?? '5'), blocks: 60, quietBlocks: values.long ? 5 : 0, dir, cacheDir, progress,
+      })
+      process.stdout.write(values.json ? `${JSON.stringify({ ...result, machine, seconds: (performance.now() - startedMs) / 1_000 })}\n` : `${mirrorText(result)}\n${machineText(machine)}\n`)
     } else throw new BadInputError(`Found ${what === undefined ? 'no benchmark' : `the benchmark "${what}"`}, allowed are indexing and mirror; ${USAGE}`)
   } finally {
     await rm(dir, { recursive: true, force: true })
@@ -66,6 +73,34 @@ function indexingText({ sizes, growth, handlers, sections, rowsByTable }: Indexi
     table(['stage of graph-node', 'ours s', 'floor s'], Object.entries(sections).map(([name, { oursSeconds, floorSeconds }]) => [name, readable(oursSeconds), readable(floorSeconds)])),
     '',
     table(['table', 'rows'], Object.entries(rowsByTable)),
+    '',
+  ].join('\n')
+}
+
+function mirrorText({ rows, tables, copyRowsPerSecond, rowsPerSecond, ratio, undo, replacing, follow, latency }: MirrorResult): string {
+  const row = (name: string, one: LatencySummary | null): (string | number)[][] =>
+    one === null ? [] : [[name, one.blocks, ...[one.p50Ms, one.p95Ms, one.maxMs, one.graphNodeMs, one.mirrorMs, one.apiMs].map((ms) => ms.toFixed(0))]]
+  return [
+    `${rows} rows of ${tables} tables`,
+    table(
+      ['way of writing', 'rows/s', 'of COPY'],
+      [
+        ['plain COPY', readable(copyRowsPerSecond), readable(1)],
+        ['mirror, first sync', readable(rowsPerSecond), readable(ratio)],
+        ['mirror, new rows with undo log', readable(undo.rowsPerSecond), readable(undo.ratio)],
+        ['mirror, replacing rows with undo log', readable(replacing.rowsPerSecond), readable(replacing.ratio)],
+      ],
+    ),
+    '',
+    table(
+      ['accounts', 'rows stored', 's', 'rows/s with graph-node', 'peak MiB', 'end MiB'],
+      follow.map((one) => [one.accounts, one.rows, readable(one.seconds), readable(one.rowsPerSecond), one.peakMiB.toFixed(0), one.endMiB.toFixed(0)]),
+    ),
+    '',
+    table(
+      ['from mined to seen', 'blocks', 'p50 ms', 'p95 ms', 'max ms', 'graph-node ms', 'mirror ms', 'API ms'],
+      [...row('a block every 2 s', latency.every2s), ...row('single, after a quiet minute', latency.afterQuietMinute)],
+    ),
     '',
   ].join('\n')
 }
