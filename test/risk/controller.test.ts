@@ -78,6 +78,33 @@ describe('controller', () => {
       }),
     )
   })
+  test('property: nothing is loosened above NORMAL, at any level, and a tightening is not kept from', () => {
+    fc.assert(
+      fc.property(raw, raw, fc.constantFrom('WATCH' as const, 'RESTRICT' as const, 'HALT' as const), fc.constantFrom('up' as const, 'down' as const), (model, current, breaker, tightWay) => {
+        const result = adjust({ ...input, model, current, breaker, tightWay })
+        expect(result.direction).not.toBe('LOOSEN')
+        const calm = adjust({ ...input, model, current, tightWay })
+        expect(calm.direction === 'TIGHTEN' ? result.value : current).toBe(result.value)
+      }),
+    )
+  })
+  test('property: never two changes of one parameter within its cooldown, whatever the model says', () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(raw, fc.integer({ min: 0, max: 40_000 })), { maxLength: 40 }), (rounds) => {
+        let current = 100_000n
+        let changed: number | null = null
+        let now = 0
+        for (const [model, wait] of rounds) {
+          now += wait
+          const result = adjust({ ...input, model, current, now, lastChangeTimestamp: changed })
+          const needed = result.direction === 'TIGHTEN' ? 3600 : result.direction === 'LOOSEN' ? 86_400 : 0
+          expect(changed === null || now - changed >= needed).toBe(true)
+          if (result.direction !== 'HOLD') changed = now
+          current = result.value
+        }
+      }),
+    )
+  })
   test('property: a constant model is reached and then held', () => {
     fc.assert(
       fc.property(fc.bigInt({ min: 10_000n, max: 200_000n }), raw, (model, start) => {
