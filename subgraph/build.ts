@@ -61,6 +61,11 @@ export class SubgraphBuildError extends BulwarkError {
   }
 }
 
+/** Names that the manifest's ABIs have. */
+export function abiNames(): readonly string[] {
+  return Object.keys(ABIS)
+}
+
 /** The ABI that the manifest calls `name`, each item once. Throws BadInputError for a name that it does not have. */
 export async function abiOf(name: string): Promise<readonly AbiItem[]> {
   const files = ABIS[name]

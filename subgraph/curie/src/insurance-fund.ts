@@ -4,6 +4,7 @@ import { FeeDistributed, Repaid } from '../generated/InsuranceFund/InsuranceFund
 import { Transfer } from '../generated/SettlementToken/ERC20'
 import { clearingHouseAddress, insuranceFundAddress, vaultAddress } from '../generated/network'
 import { parameterId } from './parameters'
+import { protocolId } from './states'
 import { ZERO, addressToInt, factId, intToAddress, settlementToE18 } from './units'
 
 export function handleFundReceived(event: Transfer): void { receive(event) }
@@ -12,11 +13,11 @@ export function handleRepaid(event: Repaid): void { repay(event) }
 export function handleFeeDistributed(event: FeeDistributed): void { distribute(event) }
 
 /** The fund; created, unsaved, at its first event. */
-export function loadFund(): InsuranceFund {
+export function loadFund(event: ethereum.Event): InsuranceFund {
   const stored = InsuranceFund.load(insuranceFundAddress())
   if (stored !== null) return stored
   const fund = new InsuranceFund(insuranceFundAddress())
-  fund.protocol = clearingHouseAddress()
+  fund.protocol = protocolId(event)
   fund.walletBalance = ZERO
   fund.vaultBalanceE18 = ZERO
   fund.inTransit = ZERO
@@ -74,7 +75,7 @@ export function recordFlow(event: ethereum.Event, fund: InsuranceFund, kind: str
 export function recordFundIncome(event: ethereum.Event, kind: string, counterparty: Bytes, market: Bytes): BigInt {
   const account = Account.load(insuranceFundAddress())
   if (account === null) return ZERO
-  const fund = loadFund()
+  const fund = loadFund(event)
   const balanceE18 = vaultBalanceE18(account)
   const gainE18 = balanceE18.minus(fund.vaultBalanceE18)
   if (gainE18.isZero()) return ZERO
@@ -85,7 +86,7 @@ export function recordFundIncome(event: ethereum.Event, kind: string, counterpar
 
 /** Settlement tokens into the wallet. From the vault it is the first leg of a distribution: the fund's own money. */
 function receive(event: Transfer): void {
-  const fund = loadFund()
+  const fund = loadFund(event)
   fund.walletBalance = fund.walletBalance.plus(event.params.value)
   if (event.params.from.equals(vaultAddress())) saveFund(fund, event)
   else recordFlow(event, fund, 'TRANSFER_IN', settlementToE18(event.params.value), event.params.from, null)
@@ -93,7 +94,7 @@ function receive(event: Transfer): void {
 
 /** Settlement tokens out of the wallet: to the vault it repays, to the beneficiary FeeDistributed tells of it. */
 function send(event: Transfer): void {
-  const fund = loadFund()
+  const fund = loadFund(event)
   fund.walletBalance = fund.walletBalance.minus(event.params.value)
   if (event.params.to.equals(vaultAddress())) {
     fund.inTransit = fund.inTransit.plus(event.params.value)
@@ -110,7 +111,7 @@ function isBeneficiary(address: Bytes): boolean {
 
 /** The token's Transfer and the Vault's Deposited have moved the balances already; this names the flow. */
 function repay(event: Repaid): void {
-  recordFlow(event, loadFund(), 'REPAID', settlementToE18(event.params.repaidAmount), null, null)
+  recordFlow(event, loadFund(event), 'REPAID', settlementToE18(event.params.repaidAmount), null, null)
 }
 
 /**
@@ -121,5 +122,5 @@ function distribute(event: FeeDistributed): void {
   const beneficiary = Parameter.load(parameterId('surplusBeneficiary', clearingHouseAddress()))
   let counterparty: Bytes | null = null
   if (beneficiary !== null) counterparty = intToAddress(beneficiary.value)
-  recordFlow(event, loadFund(), 'DISTRIBUTED', settlementToE18(event.params.surplus).neg(), counterparty, null)
+  recordFlow(event, loadFund(event), 'DISTRIBUTED', settlementToE18(event.params.surplus).neg(), counterparty, null)
 }

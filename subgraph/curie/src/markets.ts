@@ -5,13 +5,13 @@ import { BaseToken, PriceFeedChanged as MarketPriceFeedChanged, StatusUpdated } 
 import { CollateralAdded, PriceFeedChanged as CollateralPriceFeedChanged } from '../generated/CollateralManager/CollateralManager'
 import { PoolAdded } from '../generated/MarketRegistry/MarketRegistry'
 import { ERC20 } from '../generated/MarketRegistry/ERC20'
-import { clearingHouseAddress, DECIMALS, SYMBOLS } from '../generated/network'
+import { DECIMALS, SYMBOLS } from '../generated/network'
 import { readMarketParameters, readProtocolParameters } from './initial'
 import { linkFeed } from './oracle'
 import { introduceContract } from './ownership'
 import { setParameter, setReadParameter } from './parameters'
 import { followPool } from './pools'
-import { loadMarket, loadProtocol, saveMarket, saveProtocol } from './states'
+import { loadMarket, loadProtocol, protocolId, saveMarket, saveProtocol } from './states'
 import { ZERO, addressToInt, factId, known } from './units'
 
 export function handlePoolAdded(event: PoolAdded): void { addMarket(event) }
@@ -116,7 +116,7 @@ function changeMarketStatus(event: StatusUpdated): void {
 function addCollateral(event: CollateralAdded): void {
   const p = event.params
   const asset = new CollateralAsset(p.token)
-  asset.protocol = clearingHouseAddress()
+  asset.protocol = protocolId(event)
   asset.symbol = symbolOf(p.token)
   asset.decimals = decimalsOf(p.token)
   asset.priceFeed = p.priceFeed

@@ -77,7 +77,7 @@ function followAggregator(event: ethereum.Event, asked: Address): Bytes {
   const behind = Aggregator.bind(asked).try_aggregator()
   const source = behind.reverted ? asked : behind.value
   if (Contract.load(source) !== null) return source
-  const contract = loadContract(source)
+  const contract = loadContract(source, event)
   contract.name = 'Aggregator'
   saveContract(contract, event)
   AggregatorSource.create(source)

@@ -11,8 +11,9 @@ import { ExchangeChanged } from '../generated/OrderBook/OrderBook'
 import { ClearingHouseConfigChanged } from '../generated/CollateralManager/CollateralManager'
 import { WhitelistAdded, WhitelistRemoved } from '../generated/QuoteToken/QuoteToken'
 import { UniswapV3PriceFeedUpdated } from '../generated/templates/PriceFeedDispatcher/PriceFeedDispatcher'
-import { clearingHouseAddress, CONTRACTS } from '../generated/network'
+import { CONTRACTS } from '../generated/network'
 import { readAgain } from './initial'
+import { protocolId } from './states'
 import { factId, known } from './units'
 
 // Several contracts emit each of these: an argument is decoded by the emitter's own ABI, indexed or not, and read by its place.
@@ -36,11 +37,11 @@ export function handleWhitelistAdded(event: WhitelistAdded): void { wire(event, 
 export function handleWhitelistRemoved(event: WhitelistRemoved): void { wire(event, 'holderRemoved', event.params.account) }
 
 /** The contract; created, unsaved, at its first mention. */
-export function loadContract(address: Bytes): Contract {
+export function loadContract(address: Bytes, event: ethereum.Event): Contract {
   const stored = Contract.load(address)
   if (stored !== null) return stored
   const contract = new Contract(address)
-  contract.protocol = clearingHouseAddress()
+  contract.protocol = protocolId(event)
   const name = known(CONTRACTS, address)
   contract.name = name === null ? address.toHexString() : name
   return contract
@@ -54,7 +55,7 @@ export function saveContract(contract: Contract, event: ethereum.Event): void {
 
 /** Writes down a contract that a template follows from now on, whose owner was announced before that. */
 export function introduceContract(event: ethereum.Event, address: Address, name: string, owner: ethereum.CallResult<Address>): void {
-  const contract = loadContract(address)
+  const contract = loadContract(address, event)
   contract.name = name
   if (!owner.reverted) contract.owner = owner.value
   saveContract(contract, event)
@@ -75,13 +76,13 @@ export function followOwner(event: ethereum.Event, owner: Address): void {
     name = 'Timelock'
     TimelockSource.create(owner)
   } else return
-  const contract = loadContract(owner)
+  const contract = loadContract(owner, event)
   contract.name = name
   saveContract(contract, event)
 }
 
 function transferOwnership(event: OwnershipTransferred): void {
-  const contract = loadContract(event.address)
+  const contract = loadContract(event.address, event)
   contract.owner = event.params.newOwner
   saveContract(contract, event)
 
@@ -101,7 +102,7 @@ function transferOwnership(event: OwnershipTransferred): void {
 
 /** Other code may answer otherwise without an event, so what was read from this contract is read again. */
 function upgrade(event: Upgraded): void {
-  const contract = loadContract(event.address)
+  const contract = loadContract(event.address, event)
 
   const change = new ContractUpgrade(factId(event))
   change.contract = contract.id
@@ -120,7 +121,7 @@ function upgrade(event: Upgraded): void {
 }
 
 function wire(event: ethereum.Event, role: string, newAddress: Address): void {
-  const contract = loadContract(event.address)
+  const contract = loadContract(event.address, event)
   saveContract(contract, event)
 
   const change = new WiringChange(factId(event))

@@ -1,6 +1,7 @@
 import { Address, BigInt, Bytes, ethereum } from '@graphprotocol/graph-ts'
 import { Contract, Parameter, ParameterChange } from '../generated/schema'
 import { clearingHouseAddress } from '../generated/network'
+import { protocolId } from './states'
 import { factId, partId } from './units'
 
 /** Id of a parameter: UTF-8 of its name ++ subject. */
@@ -17,7 +18,7 @@ export function setParameter(event: ethereum.Event, name: string, scope: string,
   let parameter = Parameter.load(id)
   let oldValue: BigInt | null = null
   if (parameter === null) {
-    parameter = newParameter(id, name, scope, subject)
+    parameter = newParameter(event, id, name, scope, subject)
   } else if (parameter.source == 'EVENT' || parameter.updatedAtBlock.notEqual(event.block.number)) {
     oldValue = parameter.value
   }
@@ -41,7 +42,7 @@ export function setProtocolParameter(event: ethereum.Event, name: string, value:
 export function setReadParameter(event: ethereum.Event, contract: Address, name: string, scope: string, subject: Bytes, value: BigInt): void {
   const id = parameterId(name, subject)
   if (Parameter.load(id) !== null) return
-  const parameter = newParameter(id, name, scope, subject)
+  const parameter = newParameter(event, id, name, scope, subject)
   saveParameter(parameter, event, contract, value, 'CALL')
   recordChange(event, readId(event, parameter), parameter, null, null)
 }
@@ -63,9 +64,9 @@ function readId(event: ethereum.Event, parameter: Parameter): Bytes {
   return factId(event).concat(parameter.id)
 }
 
-function newParameter(id: Bytes, name: string, scope: string, subject: Bytes): Parameter {
+function newParameter(event: ethereum.Event, id: Bytes, name: string, scope: string, subject: Bytes): Parameter {
   const parameter = new Parameter(id)
-  parameter.protocol = clearingHouseAddress()
+  parameter.protocol = protocolId(event)
   parameter.name = name
   parameter.scope = scope
   parameter.subject = subject

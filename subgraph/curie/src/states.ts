@@ -24,6 +24,12 @@ export function saveProtocol(protocol: Protocol, event: ethereum.Event): void {
   protocol.save()
 }
 
+/** Id of the protocol, which is there from the first row on that refers to it: graph-node refuses to answer for a reference to nothing. */
+export function protocolId(event: ethereum.Event): Bytes {
+  if (Protocol.load(clearingHouseAddress()) === null) saveProtocol(loadProtocol(), event)
+  return clearingHouseAddress()
+}
+
 /** The account; created and saved at its first event. The insurance fund has one as well: the protocol pays its fees there. */
 export function loadAccount(trader: Bytes, event: ethereum.Event): Account {
   const stored = Account.load(trader)

@@ -22,7 +22,7 @@ function deposit(event: Deposited): void {
   recordCollateralChange(event, p.trader, p.collateralToken, 'DEPOSIT', p.amount)
 
   if (p.trader.equals(insuranceFundAddress())) {
-    const fund = loadFund()
+    const fund = loadFund(event)
     fund.vaultBalanceE18 = vaultBalanceE18(account)
     // Out of the fund's own wallet it is a repayment, which Repaid names. Anything else is a gift from outside.
     if (fund.inTransit.ge(p.amount)) {
@@ -47,7 +47,7 @@ function withdraw(event: Withdrawn): void {
   recordCollateralChange(event, p.trader, p.collateralToken, 'WITHDRAW', p.amount)
 
   if (p.trader.equals(insuranceFundAddress())) {
-    const fund = loadFund()
+    const fund = loadFund(event)
     fund.vaultBalanceE18 = vaultBalanceE18(account)
     saveFund(fund, event)
   }
@@ -109,7 +109,7 @@ function payFund(event: ethereum.Event, kind: string, amount: BigInt, counterpar
   account.settlementBalance = account.settlementBalance.plus(amount)
   saveAccount(account, event)
 
-  const fund = loadFund()
+  const fund = loadFund(event)
   fund.vaultBalanceE18 = vaultBalanceE18(account)
   if (kind == 'BAD_DEBT') fund.badDebtE18 = fund.badDebtE18.minus(settlementToE18(amount))
   recordFlow(event, fund, kind, settlementToE18(amount), counterparty, null)
