@@ -3,7 +3,7 @@
  * its outputs is called, and how exactly our own figure has to agree with it. One list, read by the recorder and by the
  * comparison; `Fields` makes the compiler ask our side for every one of them.
  */
-import { decodeFunctionResult, encodeFunctionData, type Abi, type Hex } from 'viem'
+import { decodeFunctionResult, encodeFunctionData, prepareEncodeFunctionData, type Abi, type Hex } from 'viem'
 import { curie, uniswap } from '../../devnet/artifacts.ts'
 import type { Address, Deployment, ParameterRef } from '../../protocols/adapter.ts'
 import { catalog } from '../../protocols/curie/parameters.ts'
@@ -75,6 +75,10 @@ const of = (contract: ContractKey) => ({ abi: curie(ARTIFACT[contract]).abi, to:
 const byAccount = <O extends Readonly<Record<string, Output>>>(contract: ContractKey, name: string, outputs: O, more: (context: Context) => readonly unknown[] = () => []): Getter<Account, O> => ({
   ...of(contract), name, outputs, args: ({ account }, context) => [account, ...more(context)],
 })
+/** Asked about all markets, whether the account is in them or not. */
+const ofMarkets = <O extends Readonly<Record<string, Output>>>(name: string, outputs: O): Getter<Account, O> => ({
+  ...of('orderBook'), name, outputs, args: ({ account }, _, deployment) => [account, deployment.markets.map((m) => m.baseToken)],
+})
 const byAccountMarket = <O extends Readonly<Record<string, Output>>>(contract: ContractKey, name: string, outputs: O, more: readonly unknown[] = []): Getter<AccountMarket, O> => ({
   ...of(contract), name, outputs, args: ({ account, market }) => [account, market, ...more],
 })
@@ -96,6 +100,9 @@ const ofPool = <O extends Readonly<Record<string, Output>>>(name: string, output
 })
 const ofFund = <O extends Readonly<Record<string, Output>>>(name: string, outputs: O): Getter<Protocol, O> => ({ ...of('insuranceFund'), name, outputs, args: () => [] })
 
+/** Amounts that the conversions between a collateral and the settlement token are asked about: 1.5 ether, 1,234.567891 USDC. */
+export const PROBE = { collateral: 15n * 10n ** 17n, settlement: 1_234_567_891n } as const
+
 /** Every getter, by what it is asked about. A name with a suffix after ` ` is the same getter with other arguments. */
 export const GETTERS = {
   account: {
@@ -106,6 +113,8 @@ export const GETTERS = {
     'AccountBalance.getTotalDebtValue': byAccount('accountBalance', 'getTotalDebtValue', only(timed('E18'))),
     'AccountBalance.getMarginRequirementForLiquidation': byAccount('accountBalance', 'getMarginRequirementForLiquidation', only(timed('E18'))),
     'Exchange.getAllPendingFundingPayment': byAccount('exchange', 'getAllPendingFundingPayment', only(timed('E18'))),
+    'OrderBook.hasOrder': ofMarkets('hasOrder', only(exact('count'))),
+    'OrderBook.getTotalQuoteBalanceAndPendingFee': ofMarkets('getTotalQuoteBalanceAndPendingFee', { totalQuoteAmountInPools: exact('E18', nth(0)), totalPendingFee: exact('E18', nth(1)) }),
     'Vault.getBalance': byAccount('vault', 'getBalance', only(exact('settlement'))),
     'Vault.getCollateralTokens': byAccount('vault', 'getCollateralTokens', only(exact('count'))),
     'Vault.getAccountValue': byAccount('vault', 'getAccountValue', only(timed('settlement'))),
@@ -171,6 +180,7 @@ export const GETTERS = {
     'BaseToken.getIndexPrice premium': ofBaseToken('getIndexPrice', only(timed('E18')), ({ intervalsSec }) => [BigInt(intervalsSec.premium)]),
     'BaseToken.getIndexPrice vault': ofBaseToken('getIndexPrice', only(timed('E18')), ({ intervalsSec }) => [BigInt(intervalsSec.vault)]),
     'BaseToken.getPausedIndexPrice': ofBaseToken('getPausedIndexPrice', only(exact('E18'))),
+    'BaseToken.getPausedTimestamp': ofBaseToken('getPausedTimestamp', only(exact('count'))),
     'BaseToken.getClosedPrice': ofBaseToken('getClosedPrice', only(exact('E18'))),
     'BaseToken.isOpen': ofBaseToken('isOpen', only(exact('count'))),
     'BaseToken.isPaused': ofBaseToken('isPaused', only(exact('count'))),
@@ -183,20 +193,28 @@ export const GETTERS = {
   },
   collateral: {
     'CollateralManager.getPrice': { ...of('collateralManager'), name: 'getPrice', outputs: only(timed('E8')), args: ({ token }, { intervalsSec }) => [token, BigInt(intervalsSec.vault)] } satisfies Getter<Collateral, { value: Output }>,
+    'Vault.getRepaidSettlementByCollateral': { ...of('vault'), name: 'getRepaidSettlementByCollateral', outputs: only(timed('settlement')), args: ({ token }) => [token, PROBE.collateral] } satisfies Getter<Collateral, { value: Output }>,
+    'Vault.getLiquidatableCollateralBySettlement': { ...of('vault'), name: 'getLiquidatableCollateralBySettlement', outputs: only(timed('E18')), args: ({ token }) => [token, PROBE.settlement] } satisfies Getter<Collateral, { value: Output }>,
   },
   protocol: {
+    'Vault.getCollateralMmRatio': { ...of('vault'), name: 'getCollateralMmRatio', outputs: only(exact('count')), args: () => [] } satisfies Getter<Protocol, { value: Output }>,
+    'CollateralManager.getTotalWhitelistedDebtThreshold': { ...of('collateralManager'), name: 'getTotalWhitelistedDebtThreshold', outputs: only(exact('settlement')), args: () => [] } satisfies Getter<Protocol, { value: Output }>,
     'InsuranceFund.getInsuranceFundCapacity': ofFund('getInsuranceFundCapacity', only(timed('settlement'))),
   },
 } as const
 
 /**
- * Figures that come out of several answers: what liquidation decides, what a market's accounts add up to. Computed from the
- * contracts' answers on their side.
+ * Figures that come out of several answers: what liquidation decides and asks, what a market's accounts add up to. On their
+ * side, from the contracts' answers.
  */
 export const DERIVED = {
   account: {
     /** ClearingHouse.liquidate goes on exactly where this holds: account value < requirement. */
     'liquidatable': exact('count'),
+  },
+  accountMarket: {
+    /** Asked with the account value that ClearingHouse.getAccountValue answers. */
+    'AccountBalance.getLiquidatablePositionSize': timed('E18'),
   },
   market: {
     /** Sums of the taker sizes of all accounts. */
@@ -251,15 +269,23 @@ export function valueOf(answer: unknown): Value {
   return String(answer)
 }
 
+/** The one function of a getter out of its contract's ABI: looking it up and hashing it for every call would take most of a recording's time. */
+const prepared = new Map<AnyGetter, { readonly abi: Abi; readonly functionName: Hex }>()
+function prepare(getter: AnyGetter): { readonly abi: Abi; readonly functionName: Hex } {
+  let found = prepared.get(getter)
+  if (found === undefined) prepared.set(getter, (found = prepareEncodeFunctionData({ abi: getter.abi, functionName: getter.name })))
+  return found
+}
+
 /** The call of one getter about one subject. */
 export function ask(scope: Scope, name: string, getter: AnyGetter, deployment: Deployment, subject: Subjects[Scope], context: Context): Asked {
-  const { abi, outputs } = getter
-  const functionName = getter.name
+  const { outputs } = getter
+  const { abi, functionName } = prepare(getter)
   return {
     to: getter.to(deployment, subject as never),
     data: encodeFunctionData({ abi, functionName, args: getter.args(subject as never, context, deployment) }),
     read: (data) => {
-      const answer: unknown = decodeFunctionResult({ abi, functionName, data })
+      const answer: unknown = decodeFunctionResult({ abi, functionName: getter.name, data })
       return Object.entries(outputs).map(([output, { pick }]) => [fieldName(name, output), valueOf(pick(answer))] as const)
     },
     fields: Object.keys(outputs).map((output) => fieldName(name, output)),

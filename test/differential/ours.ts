@@ -5,12 +5,12 @@
 import pg from 'pg'
 import { encodePacked, keccak256 } from 'viem'
 import type { Address, Deployment, Json, ReplayRow } from '../../protocols/adapter.ts'
-import { formatSettlement, parseSettlement, priceSpreadE6, type AccountHealth } from '../../protocols/curie/margin.ts'
+import { collateralForSettlement, formatSettlement, liquidatableSize, parseSettlement, settlementForCollateral, priceSpreadE6, type AccountHealth } from '../../protocols/curie/margin.ts'
 import { catalog } from '../../protocols/curie/parameters.ts'
 import { keys, Rows } from '../../protocols/curie/replay-rows.ts'
 import { amountsOfRange, priceOfSqrtX96 } from '../../protocols/curie/uniswap-v3.ts'
 import { valuation, type Answer, type IndexStates } from '../../protocols/curie/valuation.ts'
-import { keyOf, REVERT, UNKNOWN, type Account, type AccountMarket, type AccountToken, type Context, type Fields, type Market, type Range, type Scope, type Subjects, type Value } from './getters.ts'
+import { keyOf, PROBE, REVERT, UNKNOWN, type Account, type AccountMarket, type AccountToken, type Context, type Fields, type Market, type Range, type Scope, type Subjects, type Value } from './getters.ts'
 import type { Recorded, Values } from './record.ts'
 
 /** What is asked of our side: the same subjects as of the contracts. */
@@ -26,6 +26,8 @@ type MarketRow = { id: Address; openInterestLongE18: string; openInterestShortE1
 
 /** Interval over which the vault averages collateral prices (Vault._COLLATERAL_TWAP_INTERVAL). */
 const VAULT_TWAP_SEC = 900
+/** How AccountBalance.getLiquidatablePositionSize refuses a share that does not fit (PerpSafeCast.toUint24). */
+const UINT24 = "SafeCast: value doesn't fit in 24 bits"
 
 const big = <T extends Record<string, unknown>, K extends keyof T>(row: T, ...fields: readonly K[]): Omit<T, K> & Record<K, bigint> => ({ ...row, ...(Object.fromEntries(fields.map((f) => [f, BigInt(row[f] as string)])) as Record<K, bigint>) })
 
@@ -41,7 +43,7 @@ export async function createOurs(databaseUrl: string, deployment: Deployment): P
   const rows = async <R extends pg.QueryResultRow>(query: string): Promise<R[]> => (await client.query<R>(query)).rows
   const { decimals } = deployment.settlementToken
 
-  async function readIndex(): Promise<{ states: IndexStates; replayRows: readonly ReplayRow[]; timestampSec: number; markets: readonly MarketRow[]; walletBalance: bigint | null; block: number }> {
+  async function readIndex(): Promise<{ states: IndexStates; replayRows: readonly ReplayRow[]; timestampSec: number; markets: readonly MarketRow[]; walletBalance: bigint; block: number }> {
     const [checkpoint] = await rows<{ blockNumber: string; blockTimestamp: string }>('SELECT "blockNumber", "blockTimestamp" FROM "Checkpoint" ORDER BY "blockNumber" DESC LIMIT 1')
     const [fund] = await rows<{ walletBalance: string }>('SELECT "walletBalance" FROM "InsuranceFund"')
     const states: IndexStates = {
@@ -59,7 +61,8 @@ export async function createOurs(databaseUrl: string, deployment: Deployment): P
       timestampSec: Number(checkpoint?.blockTimestamp),
       block: Number(checkpoint?.blockNumber),
       markets: await rows<MarketRow>('SELECT "id", "openInterestLongE18", "openInterestShortE18" FROM "Market"'),
-      walletBalance: fund === undefined ? null : BigInt(fund.walletBalance),
+      // No row: nothing has ever come into the fund or left it.
+      walletBalance: BigInt(fund?.walletBalance ?? 0),
     }
   }
 
@@ -83,8 +86,12 @@ export async function createOurs(databaseUrl: string, deployment: Deployment): P
       }
       const rangesIn = ({ account, market }: AccountMarket) => openRanges.filter((r) => r.account === account && r.market === market)
       const sum = (list: readonly bigint[]): bigint => list.reduce((total, item) => total + item, 0n)
-      const settled = (amountE18: bigint): bigint => formatSettlement(amountE18, decimals)
 
+      /** Quote in the account's ranges less what it owes for them. */
+      const quoteOf = (account: Address): Answer<bigint> => {
+        const parts = openRanges.filter((r) => r.account === account).map((r) => map(now.pool(r.market), ({ sqrtPriceX96 }) => amountsOfRange(r, sqrtPriceX96).quoteE18 - r.quoteDebtE18))
+        return parts.find((part) => !('value' in part)) ?? { value: sum(parts.map((part) => ('value' in part ? part.value : 0n))) }
+      }
       const ofAccount = (subject: Account): Fields<'account'> => {
         const { account } = subject
         const row = accountOf.get(account)
@@ -92,6 +99,7 @@ export async function createOurs(databaseUrl: string, deployment: Deployment): P
         const of = (pick: (health: AccountHealth) => bigint | boolean): Value => text(map(health, pick))
         const fees = now.allPendingFees(account)
         const pnl = 'value' in health ? fees : health
+        const atIm = now.freeCollateral(account, BigInt(parameter('imRatio')))
         const registered = [...states.positions.filter((p) => p.accountId === account && (p.rawSizeE18 !== 0n || p.openNotionalE18 !== 0n)).map((p) => p.marketId), ...openRanges.filter((r) => r.account === account).map((r) => r.market)]
         return {
           'AccountBalance.getPnlAndPendingFee.owedRealizedPnl': text(map(pnl, () => row?.owedRealizedPnlE18 ?? 0n)),
@@ -100,19 +108,22 @@ export async function createOurs(databaseUrl: string, deployment: Deployment): P
           'AccountBalance.getBaseTokens': [...new Set(registered)].toSorted().join(','),
           'AccountBalance.hasOrder': String(openRanges.some((r) => r.account === account && replayed.get('market', r.market)?.state === 'OPEN')),
           'AccountBalance.getTotalAbsPositionValue': of((h) => h.totalAbsPositionValueE18),
-          'AccountBalance.getTotalDebtValue': of((h) => h.totalDebtValueE18),
-          'AccountBalance.getMarginRequirementForLiquidation': of((h) => h.marginRequirementE18),
+          'AccountBalance.getTotalDebtValue': text(now.totalDebtValue(account)),
+          'AccountBalance.getMarginRequirementForLiquidation': text(now.marginRequirement(account)),
           'Exchange.getAllPendingFundingPayment': text(now.allPendingFunding(account)),
+          'OrderBook.hasOrder': String(openRanges.some((r) => r.account === account)),
+          'OrderBook.getTotalQuoteBalanceAndPendingFee.totalQuoteAmountInPools': text(quoteOf(account)),
+          'OrderBook.getTotalQuoteBalanceAndPendingFee.totalPendingFee': text(fees),
           'Vault.getBalance': String(row?.settlementBalance ?? 0n),
           'Vault.getCollateralTokens': deployment.collaterals.filter(({ token }) => (balanceOf.get(keyOf.accountToken({ account, token })) ?? 0n) !== 0n).map(({ token }) => token).toSorted().join(','),
-          'Vault.getAccountValue': of((h) => h.accountValue),
-          'Vault.getSettlementTokenValue': of((h) => settled(h.settlementTokenValueE18)),
-          'Vault.getFreeCollateral': of((h) => settled(h.freeCollateralImE18 > 0n ? h.freeCollateralImE18 : 0n)),
-          'Vault.getFreeCollateralByRatio imRatio': of((h) => settled(h.freeCollateralImE18)),
-          'Vault.getFreeCollateralByRatio mmRatio': of((h) => settled(h.freeCollateralMmE18)),
+          'Vault.getAccountValue': text(now.accountValue(account)),
+          'Vault.getSettlementTokenValue': text(now.settlementTokenValue(account)),
+          'Vault.getFreeCollateral': text(map(atIm, (free) => (free > 0n ? free : 0n))),
+          'Vault.getFreeCollateralByRatio imRatio': text(atIm),
+          'Vault.getFreeCollateralByRatio mmRatio': text(now.freeCollateral(account, BigInt(parameter('mmRatio')))),
           'Vault.getMarginRequirementForCollateralLiquidation': of((h) => h.collateralMarginRequirementE18),
-          'Vault.isLiquidatable': of((h) => h.collateralLiquidatable),
-          'ClearingHouse.getAccountValue': of((h) => parseSettlement(h.accountValue, decimals)),
+          'Vault.isLiquidatable': text(now.collateralLiquidatable(account)),
+          'ClearingHouse.getAccountValue': text(map(now.accountValue(account), (value) => parseSettlement(value, decimals))),
           'CollateralManager.getDebtThresholdByTrader': text(map(now.params(account), (p) => p.debtThreshold)),
           liquidatable: of((h) => h.belowMaintenance),
         }
@@ -130,7 +141,13 @@ export async function createOurs(databaseUrl: string, deployment: Deployment): P
         const quote = map(inPool, (list) => sum(list.map((a) => a.quoteE18)))
         const fees = ranges.map((r) => now.pendingFee(account, market, r.lowerTick, r.upperTick))
         const fee = fees.find((f) => !('value' in f)) ?? { value: sum(fees.map((f) => ('value' in f ? f.value : 0n))) }
-        const health = map(now.health(account), ({ positions }) => positions.find((p) => p.market === market))
+        const whole = now.health(account)
+        const health = map(whole, ({ positions }) => positions.find((p) => p.market === market))
+        const liquidatable = map(whole, (h): bigint | null => {
+          const position = h.positions.find((p) => p.market === market)
+          if (position === undefined) return 0n
+          return liquidatableSize({ sizeE18: position.totalSizeE18, valueE18: position.positionValueE18, accountValueE18: parseSettlement(h.accountValue, decimals), marginRequirementE18: h.marginRequirementE18, totalAbsPositionValueE18: h.totalAbsPositionValueE18 })
+        })
         return {
           'AccountBalance.getTakerPositionSize': String(dustless(size)),
           'AccountBalance.getTakerOpenNotional': String(notional),
@@ -141,13 +158,16 @@ export async function createOurs(databaseUrl: string, deployment: Deployment): P
           'AccountBalance.getQuote': String(notional - quoteDebt),
           'AccountBalance.getAccountInfo.takerPositionSize': String(size),
           'AccountBalance.getAccountInfo.takerOpenNotional': String(notional),
-          'AccountBalance.getAccountInfo.lastTwPremiumGrowthGlobalX96': String(replayed.get('position', keys.position(account, market))?.lastTwPremiumX96 ?? 0n),
+          // Forgotten with the account's last balance and range in the market (AccountBalance._deregisterBaseToken).
+          'AccountBalance.getAccountInfo.lastTwPremiumGrowthGlobalX96': String((size === 0n && notional === 0n && ranges.length === 0 ? undefined : replayed.get('position', keys.position(account, market)))?.lastTwPremiumX96 ?? 0n),
+          'AccountBalance.getLiquidatablePositionSize': text('value' in liquidatable && liquidatable.value === null ? { reverted: UINT24 } : (liquidatable as Answer<bigint>)),
           'Exchange.getPendingFundingPayment': text(now.pendingFunding(account, market)),
           'OrderBook.getOpenOrderIds': ranges.map(orderId).toSorted().join(','),
           'OrderBook.getTotalOrderDebt base': String(baseDebt),
           'OrderBook.getTotalOrderDebt quote': String(quoteDebt),
           'OrderBook.getTotalTokenAmountInPoolAndPendingFee base.tokenAmount': text(base),
-          'OrderBook.getTotalTokenAmountInPoolAndPendingFee base.pendingFee': text(fee),
+          // The contract adds up fees with the quote alone.
+          'OrderBook.getTotalTokenAmountInPoolAndPendingFee base.pendingFee': '0',
           'OrderBook.getTotalTokenAmountInPoolAndPendingFee quote.tokenAmount': text(quote),
           'OrderBook.getTotalTokenAmountInPoolAndPendingFee quote.pendingFee': text(fee),
         }
@@ -192,6 +212,7 @@ export async function createOurs(databaseUrl: string, deployment: Deployment): P
           'BaseToken.getIndexPrice premium': text(now.indexPrice(market, intervalsSec.premium)),
           'BaseToken.getIndexPrice vault': text(now.indexPrice(market, intervalsSec.vault)),
           'BaseToken.getPausedIndexPrice': kept === undefined ? UNKNOWN : String(kept.pausedIndexPriceE18 ?? 0n),
+          'BaseToken.getPausedTimestamp': field((m) => m.pausedAtSec ?? 0),
           'BaseToken.getClosedPrice': kept === undefined ? UNKNOWN : kept.state === 'CLOSED' ? (kept.closedPriceE18 === null ? UNKNOWN : String(kept.closedPriceE18)) : `${REVERT}BT_NC`,
           'BaseToken.isOpen': field((m) => m.state === 'OPEN'),
           'BaseToken.isPaused': field((m) => m.state === 'PAUSED'),
@@ -217,9 +238,23 @@ export async function createOurs(databaseUrl: string, deployment: Deployment): P
       }
       for (const range of questions.ranges) put('range', range, ofRange(range))
       for (const { baseToken: market } of deployment.markets) put('market', { market }, ofMarket({ market }))
-      for (const { token } of deployment.collaterals) put('collateral', { token }, { 'CollateralManager.getPrice': text(map(now.collateralPrice(token), (e18) => e18 / 10n ** 10n)) })
-      const fund = now.health(deployment.contracts.insuranceFund)
-      put('protocol', {}, { 'InsuranceFund.getInsuranceFundCapacity': index.walletBalance === null ? UNKNOWN : text(map(fund, (h) => settled(h.settlementTokenValueE18) + (index.walletBalance ?? 0n))) })
+      const ofCollateral = ({ token, decimals: tokenDecimals }: Deployment['collaterals'][number]): Fields<'collateral'> => {
+        const feedDecimals = replayed.get('feed', replayed.get('collateral', token)?.priceFeed ?? '')?.decimals
+        const discountRatioE6 = states.parameters.find((p) => p.name === 'discountRatio' && p.subject === token)?.value
+        if (feedDecimals === undefined || discountRatioE6 === undefined) return { 'CollateralManager.getPrice': UNKNOWN, 'Vault.getRepaidSettlementByCollateral': UNKNOWN, 'Vault.getLiquidatableCollateralBySettlement': UNKNOWN }
+        const pricing = map(now.collateralPrice(token), (e18) => ({ decimals: tokenDecimals, price: e18 / 10n ** BigInt(18 - feedDecimals), feedDecimals, discountRatioE6 }))
+        return {
+          'CollateralManager.getPrice': text(map(pricing, ({ price }) => price)),
+          'Vault.getRepaidSettlementByCollateral': text(map(pricing, (p) => formatSettlement(settlementForCollateral(PROBE.collateral, p), decimals))),
+          'Vault.getLiquidatableCollateralBySettlement': text(map(pricing, (p) => collateralForSettlement(parseSettlement(PROBE.settlement, decimals), p))),
+        }
+      }
+      for (const collateral of deployment.collaterals) put('collateral', collateral, ofCollateral(collateral))
+      const fund = now.settlementTokenValue(deployment.contracts.insuranceFund)
+      put('protocol', {}, {
+        'Vault.getCollateralMmRatio': String(BigInt(parameter('mmRatio')) + BigInt(parameter('mmRatioBuffer'))),
+        'CollateralManager.getTotalWhitelistedDebtThreshold': String(sum(states.parameters.filter((p) => p.name === 'whitelistedDebtThreshold').map((p) => p.value))),
+        'InsuranceFund.getInsuranceFundCapacity': text(map(fund, (value) => value + index.walletBalance)) })
       for (const { name, subject } of catalog.refs(deployment)) {
         const found = states.parameters.find((p) => p.name === name && p.subject === subject)
         ;(values[`parameter ${name}`] ??= {})[subject] = found === undefined ? UNKNOWN : String(found.value)

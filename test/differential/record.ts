@@ -7,7 +7,7 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { gunzipSync, gzipSync } from 'node:zlib'
-import { decodeAbiParameters, decodeErrorResult, decodeEventLog, decodeFunctionResult, encodeFunctionData, numberToHex, parseAbi, toEventSelector, type Abi, type AbiEvent, type Hex } from 'viem'
+import { decodeAbiParameters, decodeErrorResult, decodeEventLog, decodeFunctionResult, encodeFunctionData, numberToHex, parseAbi, prepareEncodeFunctionData, toEventSelector, type Abi, type AbiEvent, type Hex } from 'viem'
 import { InvariantError } from '../../core/errors.ts'
 import { curie } from '../../devnet/artifacts.ts'
 import { mineBlock, readHead, type Head } from '../../devnet/chain.ts'
@@ -185,6 +185,24 @@ function questions(deployment: Deployment, census: Census, context: Context): As
   ]
 }
 
+/** What is asked with an answer of the same block in hand. */
+function followUps(deployment: Deployment, accounts: readonly Address[], values: ReadonlyMap<string, ReadonlyMap<string, Value>>): { asked: Asked[]; refused: (readonly [string, Value])[] } {
+  const abi = parseAbi(['function getLiquidatablePositionSize(address trader, address baseToken, int256 accountValue) view returns (int256)'])
+  const field: DerivedName = 'AccountBalance.getLiquidatablePositionSize'
+  const one = prepareEncodeFunctionData({ abi, functionName: 'getLiquidatablePositionSize' })
+  const asked: Asked[] = []
+  const refused: (readonly [string, Value])[] = []
+  for (const account of accounts) {
+    const value = values.get('ClearingHouse.getAccountValue')?.get(account) ?? `${REVERT}it was not asked`
+    for (const { baseToken: market } of deployment.markets) {
+      const key = keyOf.accountMarket({ account, market })
+      if (value.startsWith(REVERT)) refused.push([key, value])
+      else asked.push({ to: deployment.contracts.accountBalance, data: encodeFunctionData({ ...one, args: [account, market, BigInt(value)] }), key, fields: [field], read: (data) => [[field, String(BigInt.asIntN(256, BigInt(data)))]] })
+    }
+  }
+  return { asked, refused }
+}
+
 /** Figures that follow from several answers, from the contracts' answers. */
 function derive(deployment: Deployment, accounts: readonly Address[], values: Map<string, Map<string, Value>>): void {
   const at = (field: string, key: string): Value => {
@@ -228,6 +246,8 @@ export async function record(chain: { rpc: RpcClient; deployment: Deployment; ca
     const context = await contextOf(rpc, deployment)
     const values = await askAll(rpc, code, head, questions(deployment, census, context))
     const accounts = [...census.accounts]
+    const { asked, refused } = followUps(deployment, accounts, values)
+    for (const [field, rows] of await askAll(rpc, code, head, asked)) values.set(field, new Map([...rows, ...refused]))
     derive(deployment, accounts, values)
     recorded.push({
       number, hash: head.hash, timestampSec: head.timestampSec, context, accounts, ranges: [...census.ranges.values()],
