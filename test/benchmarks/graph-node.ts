@@ -1,4 +1,5 @@
 /** One indexing of one subgraph from nothing: a new PostgreSQL and a new graph-node, run as `npm start` runs them, until they stand at a block. */
+import { readFileSync } from 'node:fs'
 import { mkdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -17,6 +18,8 @@ export type HandlerTime = { readonly count: number; readonly seconds: number }
 export type Indexing = {
   /** From the first block's start of processing to the commit of the last one, by graph-node's own log, s. */
   readonly seconds: number
+  /** Processor time of graph-node's process since it started, PostgreSQL's not included, s: steadier than `seconds` where the machine is shared. */
+  readonly cpuSeconds: number
   /** Triggers that ran, by graph-node's count. */
   readonly events: number
   readonly handlers: ReadonlyMap<string, HandlerTime>
@@ -82,7 +85,7 @@ export async function startIndexing(options: { manifest: string; rpcUrl: string;
         await untilAt(head, manifest, index, () => failure)
         const text = await (await fetch(`http://127.0.0.1:${metrics}/metrics`)).text()
         const log = await readFile(graphNode.logFile, 'utf8')
-        return { seconds: secondsOf(log, head), ...metricsOf(text), ...(await withClient(databaseUrl('graph'), (client) => tablesOf(client, manifest))) }
+        return { seconds: secondsOf(log, head), cpuSeconds: cpuSecondsOf(graphNode.pid), ...metricsOf(text), ...(await withClient(databaseUrl('graph'), (client) => tablesOf(client, manifest))) }
       },
     }
   } catch (error) {
@@ -115,6 +118,18 @@ async function schemaOf(client: pg.Client, manifest: string): Promise<string> {
   const [deployment] = (await client.query<{ name: string }>('SELECT name FROM deployment_schemas WHERE subgraph = $1', [manifest])).rows
   if (deployment === undefined) throw new InvariantError(`graph-node has no tables for ${manifest}`)
   return deployment.name
+}
+
+/** User and system time of the children of a process, s; NaN where the system does not say. */
+function cpuSecondsOf(wrapper: number | undefined): number {
+  try {
+    const children = readFileSync(`/proc/${wrapper}/task/${wrapper}/children`, 'utf8').trim().split(' ')
+    // Fields 14 and 15 of stat, counted after the name in brackets; ticks are hundredths of a second on Linux.
+    const ticks = children.map((pid) => readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []).map((fields) => Number(fields[11]) + Number(fields[12]))
+    return ticks.reduce((sum, one) => sum + one, 0) / 100
+  } catch {
+    return NaN
+  }
 }
 
 type IndexingStatus = { subgraph: string; fatalError: { message: string } | null; chains: { latestBlock: { number: string } | null }[] }

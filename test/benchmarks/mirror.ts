@@ -52,7 +52,7 @@ export async function benchMirror(options: MirrorOptions): Promise<MirrorResult>
   return { ...stored, latency }
 }
 
-export async function benchStore({ events, books, rounds, dir, cacheDir, progress }: Pick<MirrorOptions, 'events' | 'books' | 'rounds' | 'dir' | 'cacheDir' | 'progress'>): Promise<WriteResult & Pick<MirrorResult, 'follow'>> {
+async function benchStore({ events, books, rounds, dir, cacheDir, progress }: Pick<MirrorOptions, 'events' | 'books' | 'rounds' | 'dir' | 'cacheDir' | 'progress'>): Promise<WriteResult & Pick<MirrorResult, 'follow'>> {
   const entities = readEntities()
   const { dir: build, manifest } = await buildSubgraph({ network: 'devnet', deployment: devnet, cacheDir })
   const handlers = handlersOf(parseManifest(readFileSync(join(build, 'subgraph.yaml'), 'utf8')))
@@ -76,7 +76,7 @@ export async function benchStore({ events, books, rounds, dir, cacheDir, progres
           follow.push(result)
           batches ??= await readBatches(url, entities, 100_000)
         }
-        const writes = await benchWrites(batches ?? [], entities, rounds, databases.fresh)
+        const writes = await benchWrites(batches ?? [], entities, rounds, () => databases.fresh())
         return { ...writes, follow }
       } finally {
         await databases.close()

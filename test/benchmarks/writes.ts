@@ -111,7 +111,8 @@ export const copyLines = (entity: Entity, rows: readonly Row[]): string =>
   rows.map((row) => `${entity.columns.map(({ column }) => copyText(row[column] ?? null)).join('\t')}\n`).join('')
 
 const ESCAPES: Readonly<Record<string, string>> = { '\\': '\\\\', '\t': '\\t', '\n': '\\n', '\r': '\\r' }
-const copyText = (value: unknown): string => (value === null ? '\\N' : String(value).replaceAll(/[\\\t\n\r]/g, (character) => ESCAPES[character] ?? character))
+/** Values come from PostgreSQL as text. */
+const copyText = (value: unknown): string => (typeof value !== 'string' ? '\\N' : value.replaceAll(/[\\\t\n\r]/g, (character) => ESCAPES[character] ?? character))
 
 /** COPY … FROM STDIN, over node-postgres' own protocol connection. */
 function copy(client: pg.Client, text: string, lines: string): Promise<void> {
