@@ -204,11 +204,18 @@ async function live(blocks: number, drift: readonly number[] = [1, 1, 1]): Promi
       calls.push(world.push(prices))
       for (const [index, factor] of drift.entries()) if (factor !== 1) calls.push(open(makers[0] as Address, [ETH, BTC, OP][index] as Address, factor < 1, factor < 1 === false, factor < 1 ? 10n ** 30n : 10n ** 26n, await limitAt(index)))
     }
-    const outcomes = await world.mine(pick([2, 2, 2, 4, 12, 16, 40, 200, 900, 1_700, 3_600]), calls)
+    const outcomes = await world.mine(pick(drift.some((factor) => factor !== 1) ? [16, 60, 900] : [2, 2, 2, 4, 12, 16, 40, 200, 900, 1_700, 3_600]), calls)
     for (const outcome of outcomes) count(outcome ? 'call' : 'failed call')
     for (const fact of world.history.at(-1) ?? []) count(fact.entity)
     await expectSameAsContracts()
   }
+}
+
+/** Brings every index to its pool's price, and its average as well. */
+async function alignIndex(): Promise<void> {
+  for (const [market, index] of indexOf) prices[index] = (Number((await world.value<readonly [bigint]>(POOLS.get(market) as Address, ABIS.pool, 'slot0'))[0]) / 2 ** 96) ** 2
+  await world.mine(20, [world.push(prices)])
+  await world.mine(1_000, [world.push(prices)])
 }
 
 /** The square root price that a market's index stands at. */
@@ -240,17 +247,46 @@ describe('against the contracts', () => {
   }, 60_000)
 
   test('behavior: through trades of every kind, changes of liquidity, funding, liquidations and refused answers', async () => {
-    await live(120)
-    for (const what of ['PoolSwap', 'LiquidityChange', 'FundingPayment', 'PriceUpdate', 'OracleAnswer', 'PoolObservationsIncrease', 'failed call']) expect([what, (seenOf.get(what) ?? 0) > 5]).toEqual([what, true])
+    await live(70)
+    for (const what of ['PoolSwap', 'LiquidityChange', 'FundingPayment', 'PriceUpdate', 'OracleAnswer', 'PoolObservationsIncrease', 'failed call']) expect([what, (seenOf.get(what) ?? 0) > 2]).toEqual([what, true])
   }, 300_000)
 
+  test('behavior: an account without ranges is liquidated, in part and whole', async () => {
+    await world.mine(40, [world.push(prices), open(victim, ETH, false, true, 90_000n * E18)])
+    let liquidations = 0
+    for (let step = 0; step < 12; step += 1) {
+      prices[0] = (prices[0] ?? 1) * 0.985
+      const outcomes = await world.mine(40, [world.push(prices), open(makers[0] as Address, ETH, true, true, 10n ** 30n, await limitAt(0)), callOf(liquidator, HOUSE, ABIS.house, 'liquidate', [victim, ETH])])
+      if (outcomes[2] === true) liquidations += 1
+      await expectSameAsContracts()
+    }
+    expect(liquidations).toBeGreaterThan(1)
+  }, 120_000)
+
   test('behavior: down a long way, across the ends of the pools\' bitmap words and below price 1', async () => {
-    await live(14, [0.985, 1, 0.92])
-    await live(10, [1, 1, 0.92])
+    await alignIndex()
+    await world.mine(20, [provide(makers[1] as Address, ETH, 300n * E18, 600_000n * E18, 60_000, 84_000), provide(makers[1] as Address, OP, 300_000n * E18, 600_000n * E18, -18_000, 15_600)])
+    await live(24, [0.97, 1, 0.94])
     const [eth, op] = await Promise.all([ETH, OP].map(async (market) => (await world.value<readonly [bigint, number]>(POOLS.get(market) as Address, ABIS.pool, 'slot0'))[1]))
     expect(eth).toBeLessThan(76_800)
     expect(op).toBeLessThan(0)
   }, 120_000)
+
+  test('behavior: a pool without liquidity in range, whose price anyone may move for nothing', async () => {
+    for (const range of (await world.states(makers)).ranges.filter(({ marketId }) => marketId === ETH)) await world.mine(4, [withdrawLiquidity(range.accountId as Address, ETH, range.lowerTick, range.upperTick, range.liquidity)])
+    const pool = POOLS.get(ETH) as Address
+    const before = await world.value<readonly [bigint, number]>(pool, ABIS.pool, 'slot0')
+    // Code that stops at once: the pool calls its swapper back, and asks to be paid nothing.
+    const mover = person(20)
+    await world.fund([mover])
+    await world.rpc('anvil_setCode', [mover, '0x00'])
+    expect(await world.mine(30, [callOf(mover, pool, ABIS.pool, 'swap', [mover, false, 1n, (before[0] * 11n) / 10n, '0x'])])).toEqual([true])
+    await expectSameAsContracts()
+    expect((await world.value<readonly [bigint, number]>(pool, ABIS.pool, 'slot0'))[1]).toBeGreaterThan(before[1] + 1_000)
+    await alignIndex()
+    expect(await world.mine(30, [provide(makers[0] as Address, ETH, 1_000n * E18, 1_000_000n * E18, 60_000, 90_000)])).toEqual([true])
+    await live(4)
+  }, 60_000)
 
   test('behavior: while the Safe changes the parameters that fees, funding and prices depend on', async () => {
     const set = (to: Address, abi: (typeof ABIS)[keyof typeof ABIS], functionName: string, args: readonly unknown[]): Call => callOf(SAFE, to, abi, functionName, args)
@@ -261,7 +297,8 @@ describe('against the contracts', () => {
       [set(CONFIG, ABIS.config, 'setMarkPricePremiumInterval', [1_200]), set(CONFIG, ABIS.config, 'setTwapInterval', [9])],
       [set(REGISTRY, ABIS.registry, 'setFeeRatio', [ETH, 1_000]), set(REGISTRY, ABIS.registry, 'setInsuranceFundFeeRatio', [ETH, 0]), set(CONFIG, ABIS.config, 'setTwapInterval', [900]), set(CONFIG, ABIS.config, 'setMarkPricePremiumInterval', [900])],
     ]) {
-      expect(await world.mine(4, [...calls, open(takers[3] as Address, ETH, true, false, 40_000n * E18), open(takers[2] as Address, ETH, false, true, 30_000n * E18)])).not.toContain(false)
+      const outcomes = await world.mine(4, [world.push(prices), ...calls, open(takers[3] as Address, ETH, true, false, 40_000n * E18), open(takers[2] as Address, ETH, false, true, 30_000n * E18)])
+      expect(outcomes.slice(0, calls.length + 1)).not.toContain(false)
       await expectSameAsContracts()
       await live(3)
     }
@@ -276,18 +313,6 @@ describe('against the contracts', () => {
     await world.mine(1_900, [world.push(prices)])
     await expectSameAsContracts()
   }, 30_000)
-
-  test('behavior: an account without ranges is liquidated, in part and whole', async () => {
-    await world.mine(40, [world.push(prices), open(victim, ETH, false, true, 90_000n * E18)])
-    let liquidations = 0
-    for (let step = 0; step < 30; step += 1) {
-      prices[0] = (prices[0] ?? 1) * 0.985
-      const outcomes = await world.mine(40, [world.push(prices), open(makers[0] as Address, ETH, true, true, 10n ** 30n, await limitAt(0)), callOf(liquidator, HOUSE, ABIS.house, 'liquidate', [victim, ETH])])
-      if (outcomes[2] === true) liquidations += 1
-      await expectSameAsContracts()
-    }
-    expect(liquidations).toBeGreaterThan(1)
-  }, 120_000)
 
   test('behavior: a market paused and closed, settled and left', async () => {
     await world.mine(4, [callOf(SAFE, BTC, ABIS.baseToken, 'pause', []), callOf(SAFE, ETH, ABIS.baseToken, 'pause', [])])
@@ -305,7 +330,7 @@ describe('against the contracts', () => {
   test('behavior: a price feed that times out with something to fall back to is unknown, and so is every figure upon it', async () => {
     const dispatcher = deployment.markets[2]?.priceFeed as Address
     // Any contract will do: it is never asked for what it does not know.
-    await world.mine(4, [callOf(SAFE, dispatcher, ABIS.dispatcher, 'setUniswapV3PriceFeed', [deployment.markets[0]?.chainlinkFeed])])
+    await world.mine(4, [world.push(prices), callOf(SAFE, dispatcher, ABIS.dispatcher, 'setUniswapV3PriceFeed', [deployment.markets[0]?.chainlinkFeed])])
     await expectSameAsContracts()
     await world.mine(86_400, [])
     const now = world.valuation(await world.states(everyone))
