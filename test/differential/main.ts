@@ -1,5 +1,5 @@
 /**
- * `npm run differential -- [--blocks 50] [--seed 1] [--history default|quirks] [--json]`: at random blocks of a devnet
+ * `npm run differential -- [--blocks 50] [--seed 1] [--history default|quirks] [--history-seed 1] [--json]`: at random blocks of a devnet
  * history, what our own code computes from the indexed facts alone against what the contracts answer at that block.
  * Exit code 0 only where every figure agrees.
  */
@@ -10,24 +10,25 @@ import { HISTORIES, run, type Report } from './run.ts'
 /** Mismatches of each figure that are shown. */
 const SHOWN = 2
 
-function readOptions(): { blocks: number; seed: number; history: keyof typeof HISTORIES; cacheDir: string; json: boolean } {
+function readOptions(): { blocks: number; seed: number; history: keyof typeof HISTORIES; historySeed: number; cacheDir: string; json: boolean } {
   const { values } = parseArgs({
     options: {
       blocks: { type: 'string', default: '50' },
       seed: { type: 'string', default: '1' },
       history: { type: 'string', default: 'default' },
+      'history-seed': { type: 'string', default: '1' },
       'cache-dir': { type: 'string', default: '.bulwark/cache' },
       json: { type: 'boolean', default: false },
     },
   })
-  const whole = (name: 'blocks' | 'seed', least: number): number => {
+  const whole = (name: 'blocks' | 'seed' | 'history-seed', least: number): number => {
     const value = Number(values[name])
     if (!Number.isSafeInteger(value) || value < least) throw new BadInputError(`Found --${name} ${values[name]}, allowed is a whole number from ${least}; correct it`)
     return value
   }
   const history = values.history
   if (history !== 'default' && history !== 'quirks') throw new BadInputError(`Found --history ${history}, allowed are ${Object.keys(HISTORIES).join(', ')}; take one of these`)
-  return { blocks: whole('blocks', 1), seed: whole('seed', 0), history, cacheDir: values['cache-dir'], json: values.json }
+  return { blocks: whole('blocks', 1), seed: whole('seed', 0), history, historySeed: whole('history-seed', 0), cacheDir: values['cache-dir'], json: values.json }
 }
 
 function table(report: Report): string {

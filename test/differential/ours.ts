@@ -92,10 +92,16 @@ export async function createOurs(databaseUrl: string, deployment: Deployment): P
         const parts = openRanges.filter((r) => r.account === account).map((r) => map(now.pool(r.market), ({ sqrtPriceX96 }) => amountsOfRange(r, sqrtPriceX96).quoteE18 - r.quoteDebtE18))
         return parts.find((part) => !('value' in part)) ?? { value: sum(parts.map((part) => ('value' in part ? part.value : 0n))) }
       }
+      const healths = new Map<Address, Answer<AccountHealth>>()
+      const healthOf = (account: Address): Answer<AccountHealth> => {
+        const known = healths.get(account) ?? now.health(account)
+        healths.set(account, known)
+        return known
+      }
       const ofAccount = (subject: Account): Fields<'account'> => {
         const { account } = subject
         const row = accountOf.get(account)
-        const health = now.health(account)
+        const health = healthOf(account)
         const of = (pick: (health: AccountHealth) => bigint | boolean): Value => text(map(health, pick))
         const fees = now.allPendingFees(account)
         const pnl = 'value' in health ? fees : health
@@ -141,7 +147,7 @@ export async function createOurs(databaseUrl: string, deployment: Deployment): P
         const quote = map(inPool, (list) => sum(list.map((a) => a.quoteE18)))
         const fees = ranges.map((r) => now.pendingFee(account, market, r.lowerTick, r.upperTick))
         const fee = fees.find((f) => !('value' in f)) ?? { value: sum(fees.map((f) => ('value' in f ? f.value : 0n))) }
-        const whole = now.health(account)
+        const whole = healthOf(account)
         const health = map(whole, ({ positions }) => positions.find((p) => p.market === market))
         const liquidatable = map(whole, (h): bigint | null => {
           const position = h.positions.find((p) => p.market === market)

@@ -21,20 +21,23 @@ import { startStand } from './stand.ts'
 export type World = { readonly own: OwnArtifacts; readonly plan: Plan }
 
 /** A history that can be compared: how its cache entry is named, and how it is made on an empty chain. */
-type Source = { readonly key: (world: World) => string; readonly generate: (rpc: RpcClient, world: World, onProgress: Progress) => Promise<History> }
+type Source = { readonly key: (world: World, seed: number) => string; readonly generate: (rpc: RpcClient, world: World, seed: number, onProgress: Progress) => Promise<History> }
 
 export const HISTORIES = {
   default: {
-    key: ({ plan }) => historyKey(plan, DEFAULT_HISTORY),
-    generate: (rpc, world, onProgress) => generateHistory({ rpc, ...world, signer: new Signer() }, DEFAULT_HISTORY, onProgress),
+    key: ({ plan }, seed) => historyKey(plan, { ...DEFAULT_HISTORY, seed }),
+    generate: (rpc, world, seed, onProgress) => generateHistory({ rpc, ...world, signer: new Signer() }, { ...DEFAULT_HISTORY, seed }, onProgress),
   },
-  quirks: { key: quirksKey, generate: generateQuirks },
+  // A script: no seed changes it.
+  quirks: { key: quirksKey, generate: (rpc, world, _seed, onProgress) => generateQuirks(rpc, world, onProgress) },
 } satisfies Readonly<Record<string, Source>>
 
 export type RunOptions = {
   readonly blocks: number
   readonly seed: number
   readonly history: keyof typeof HISTORIES
+  /** Which month of trading; the script knows no seed. */
+  readonly historySeed: number
   readonly cacheDir: string
   /** How many mismatches of each field the report shows. */
   readonly shown: number
@@ -73,15 +76,15 @@ export function chooseBlocks(seed: number, count: number, first: number, last: n
   return pool.slice(0, count).toSorted((a, b) => a - b)
 }
 
-async function obtainHistory(source: Source, world: World, cacheDir: string, log: (line: string) => void): Promise<{ key: string; history: History }> {
-  const key = source.key(world)
+async function obtainHistory(source: Source, world: World, seed: number, cacheDir: string, log: (line: string) => void): Promise<{ key: string; history: History }> {
+  const key = source.key(world, seed)
   const cached = loadHistory(cacheDir, key)
   if (cached !== undefined) return { key, history: cached }
   log('making the history, once')
   const dir = mkdtempSync(join(tmpdir(), 'bulwark-differential-'))
   const anvil = await startAnvil({ port: await freePort(), stateDir: dir })
   try {
-    const history = await source.generate(anvil.rpc, world, () => undefined)
+    const history = await source.generate(anvil.rpc, world, seed, () => undefined)
     saveHistory(cacheDir, key, history)
     return { key, history }
   } finally {
@@ -101,7 +104,7 @@ export async function run(options: RunOptions): Promise<Report> {
   }
   const own = await compileOwnContracts(cacheDir)
   const world = { own, plan: await planDeployment(own) }
-  const { key, history } = await obtainHistory(HISTORIES[options.history], world, cacheDir, options.log)
+  const { key, history } = await obtainHistory(HISTORIES[options.history], world, options.historySeed, cacheDir, options.log)
   const chosen = chooseBlocks(options.seed, options.blocks, world.plan.blocks.length + 1, history.head.number)
   lap('history')
 
