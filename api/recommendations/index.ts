@@ -2,6 +2,7 @@
 export { canonicalJson, digestOf, type Json } from './canonical.ts'
 export { gather, type ChainReads } from './gather.ts'
 export type { RunInputs, ParameterInput } from './inputs.ts'
+export { lint, type LintChange, type LintContext, type LintFinding, type LintProposal } from './lint.ts'
 export { models, type Evidence, type ParameterModel } from './model.ts'
 export { PARAMETER_MODELS, type ModelEntry } from './models.ts'
 export { CURIE_STOPS, curieLiquidationRules, curiePlaybooks, type CurieMoment } from './playbooks.ts'

@@ -12,7 +12,7 @@ const FUND_SHARE_E6 = 500_000n
 /** The protocol as it stands, raw units. */
 export type CurieMoment = {
   /** Current value of a parameter; null where it is not indexed. */
-  readonly valueOf: (parameter: string, subject: string) => bigint | null
+  readonly currentOf: (parameter: string, subject: string) => bigint | null
   /** Subject of parameters of the whole protocol. */
   readonly protocol: string
   readonly markets: readonly { readonly id: string; readonly symbol: string }[]
@@ -35,7 +35,7 @@ const NONE: Prepared = { changes: [], notDone: [] }
 /** The adapter for one moment. Throws BadInputError for a subject that the moment does not have. */
 export function curiePlaybookAdapter(moment: CurieMoment): PlaybookAdapter {
   const change = (action: EmergencyAction, subject: PlaybookSubject, parameter: string, to: (from: bigint) => bigint, text: { readonly why: string; readonly sideEffects: readonly string[]; readonly stops: readonly Activity[]; readonly how?: string; readonly already: string }): Prepared => {
-    const from = moment.valueOf(parameter, subject.id)
+    const from = moment.currentOf(parameter, subject.id)
     const skipped = (why: string): Prepared => ({ changes: [], notDone: [{ action, subjectLabel: subject.label, why }] })
     if (from === null) return skipped(`the current value of ${parameter} is not known`)
     const next = to(from)

@@ -10,7 +10,7 @@ const PROTOCOL = devnet.contracts.clearingHouse
 const markets = devnet.markets.map((m) => ({ id: m.baseToken as string, symbol: m.symbol }))
 const collaterals = devnet.collaterals.map((c) => ({ id: c.token as string, symbol: c.symbol, held: 40n * 10n ** 18n, haircutRatioE6: 600_000n }))
 const values: Readonly<Record<string, bigint>> = { marketMaxPriceSpreadRatio: 100_000n, maxTickCrossedWithinBlock: 250n, depositCap: 1000n * 10n ** 18n, distributionThreshold: 10n ** 12n, collateralRatio: 800_000n, insuranceFundFeeRatio: 100_000n }
-const moment: CurieMoment = { valueOf: (name) => values[name] ?? null, protocol: PROTOCOL, markets, collaterals }
+const moment: CurieMoment = { currentOf: (name) => values[name] ?? null, protocol: PROTOCOL, markets, collaterals }
 const books = curiePlaybooks(moment)
 const find = (id: string, list = books): Playbook => {
   const found = list.find((b) => b.id === id)
@@ -68,7 +68,7 @@ describe('Curie’s playbooks', () => {
     expect(book.notDone.map((n) => n.action)).toEqual(['settle-market'])
   })
   test('behavior: what is done already, or not known, is said and not done', () => {
-    const done = curiePlaybooks({ ...moment, valueOf: (name) => (name === 'maxTickCrossedWithinBlock' ? 0n : name === 'depositCap' ? null : name === 'marketMaxPriceSpreadRatio' ? 10_000n : (values[name] ?? null)) })
+    const done = curiePlaybooks({ ...moment, currentOf: (name) => (name === 'maxTickCrossedWithinBlock' ? 0n : name === 'depositCap' ? null : name === 'marketMaxPriceSpreadRatio' ? 10_000n : (values[name] ?? null)) })
     expect(find(`halt:${eth}`, done)).toMatchObject({ changes: [], notDone: [{ why: 'maxTickCrossedWithinBlock: trading is already stopped' }] })
     expect(find(`restrict:${eth}`, done).changes).toEqual([])
     expect(find(`depeg:${weth}`, done).notDone[0]?.why).toBe('the current value of depositCap is not known')
