@@ -85,7 +85,7 @@ export function forecastRisk(returns: Returns, options: ForecastOptions): RiskFo
     sigmaHorizon,
     simulation: simulation ?? null,
     fit,
-    warnings: [...(fit?.warnings ?? []), ...gapWarnings(returns)],
+    warnings: [...(fit?.warnings ?? []), ...sampleWarnings(returns)],
   }
   const scaling = fit === null ? 'square root of time' : 'term structure of GARCH'
   if (shape === 'normal') {
@@ -148,8 +148,10 @@ function orderInterval(losses: Float64Array, level: number): readonly [number, n
   return [sorted[low] as number, sorted[high] as number]
 }
 
-function gapWarnings({ gapBars, barCount, dropped }: Returns): string[] {
+function sampleWarnings({ values, gapBars, barCount, dropped }: Returns): string[] {
   const warnings: string[] = []
+  const still = values.reduce((count, r) => count + (r === 0 ? 1 : 0), 0)
+  if (still > values.length / 2) warnings.push(`${((still / values.length) * 100).toFixed(0)} % of the returns are 0: a price that stands still hides its risk`)
   if (gapBars > barCount / 10) warnings.push(`${((gapBars / barCount) * 100).toFixed(0)} % of the bars hold no price`)
   if (dropped > 0) warnings.push(`${dropped} outages of the feed are left out: what the price did in them is unknown`)
   return warnings

@@ -187,8 +187,8 @@ export const PMRM2_33: Grid = {
   discount: { long: { base: 0.95, rateFactor: 1, rateSpread: 0.08 }, short: { base: 1.04, rateFactor: 0.5, rateSpread: 0.08 } },
   basis: { up: 0.045, down: -0.045, add: 0.5, perYear: 2 },
   depeg: { threshold: 0.98, factor: 2 },
-  initial: { lossFactor: 1, perp: 0.02, spot: 0, shortOption: 0.005, shortOptionMinimum: 0 },
-  maintenance: { lossFactor: 0.8, perp: 0.015, spot: 0, shortOption: 0.003, shortOptionMinimum: 0 },
+  initial: { lossFactor: 1, perp: 0.02, spot: 0.02, shortOption: 0.005, shortOptionMinimum: 0 },
+  maintenance: { lossFactor: 0.8, perp: 0.015, spot: 0.015, shortOption: 0.003, shortOptionMinimum: 0 },
 }
 
 /**

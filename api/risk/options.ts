@@ -105,3 +105,20 @@ export function sumGreeks(all: readonly { readonly greeks: Greeks; readonly size
   for (const { greeks, size } of all) for (const name of Object.keys(sum) as (keyof Greeks)[]) sum[name] += size * greeks[name]
   return sum
 }
+
+/** Extra margin for what moves faster than delta, quote. */
+export type GreeksAddOns = { readonly gamma: number; readonly vega: number; readonly total: number }
+
+/**
+ * Add-ons by sensitivity where a venue margins delta alone: gamma ½|Γ|·(F·move)², vega |ν|·points.
+ *
+ * `greeks` of the whole book in one asset, `forward` its price, `move` a fraction (0.12), `points` of volatility (0.15); all ≥ 0. Barriers have
+ * a third, for the jump at them; European options have none. Source: risk models §6.4.
+ */
+export function greeksAddOns(greeks: Greeks, stress: { forward: number; move: number; points: number }): GreeksAddOns {
+  const { forward, move, points } = stress
+  if (!(forward > 0) || !(move >= 0) || !(points >= 0)) throw new BadInputError(`Found a price of ${forward}, a move of ${move} and ${points} points of volatility, allowed are a price above 0 and numbers from 0; check the stress`)
+  const gamma = (Math.abs(greeks.gamma) * (forward * move) ** 2) / 2
+  const vega = Math.abs(greeks.vega) * points
+  return { gamma, vega, total: gamma + vega }
+}

@@ -52,9 +52,14 @@ export type AssetScan = {
   readonly profits: Float64Array
   /** Sensitivities of all its legs; a perpetual has delta alone. */
   readonly greeks: Greeks
+  /** The profit of its worst row by sensitivity; null where nothing loses or the basis decides. */
+  readonly explained: RowExplained | null
   /** Σ |size|·price over its legs. */
   readonly grossNotional: number
 }
+
+/** Weighted profit of one row by what caused it, signed quote; they add up to the row’s profit. `rest`: what full revaluation and discounts add. */
+export type RowExplained = { readonly delta: number; readonly gamma: number; readonly vega: number; readonly vanna: number; readonly volga: number; readonly rest: number }
 
 /** A part of a requirement, quote. */
 export type RequirementPart = { readonly name: 'worst scenario' | 'perpetuals' | 'spot' | 'short options' | 'short option minimum'; readonly initial: number; readonly maintenance: number }
@@ -135,8 +140,9 @@ function tilt({ forward, strike, years }: EuropeanOption, kind: 'skew' | 'smile'
   const cap = rule[kind].cap + rule[kind].capPerRootYear * root
   const flat = Math.max(rule.minimum, root * rule.width * (rule.level + rule.levelPerRootYear * root))
   const k = Math.log(strike / forward)
-  const slope = ((kind === 'skew' ? k : Math.abs(k)) * cap) / flat
-  return Math.max(0, 1 + Math.max(-cap, Math.min(cap, slope)))
+  const distance = kind === 'skew' ? k : Math.abs(k)
+  const slope = (distance * cap) / flat
+  return Math.max(0, 1 + (distance >= 0 ? Math.min(cap, slope) : Math.max(-cap, slope)))
 }
 
 /** Options of one expiry and what each is worth today. */
@@ -213,7 +219,8 @@ export function scanMargin(book: Book, grid: Grid, revaluation: Revaluation = 'f
     const scanned = Math.max(0, -(profits[worst] as number))
     const loss = Math.max(scanned, basis)
     const scenario = loss === 0 ? null : basis > scanned ? 'basis' : (grid.scenarios[worst] as GridScenario).id
-    return { asset, loss, scenario, profits, greeks: sumGreeks(all), grossNotional, basis, value }
+    const explained = loss === 0 || scenario === 'basis' ? null : explain(grid.scenarios[worst] as GridScenario, profits[worst] as number, { asset, linear, groups, grid })
+    return { asset, loss, scenario, profits, greeks: sumGreeks(all), explained, grossNotional, basis, value }
   })
 
   const profits = Float64Array.from(grid.scenarios, (_, i) => assets.reduce((sum, a) => sum + (a.profits[i] as number), 0))
@@ -242,6 +249,22 @@ export function scanMargin(book: Book, grid: Grid, revaluation: Revaluation = 'f
     maintenanceMargin: value - maintenance,
     revaluation: { inFull, byGreeks },
   }
+}
+
+function explain(row: GridScenario, profit: number, of: { asset: string; linear: number; groups: readonly Expiry[]; grid: Grid }): RowExplained {
+  const move = moveOf(row, of.asset, of.grid.moveUnit)
+  const out = { delta: row.weight * of.linear * move, gamma: 0, vega: 0, vanna: 0, volga: 0 }
+  for (const { leg, option, greeks } of of.groups.flatMap((g) => g.legs)) {
+    const size = row.weight * leg.size
+    const f = option.forward * move
+    const s = shiftedVolatility(option, row, of.grid.volatility) - option.volatility
+    out.delta += size * greeks.delta * f
+    out.gamma += (size * greeks.gamma * f * f) / 2
+    out.vega += size * greeks.vega * s
+    out.vanna += size * greeks.vanna * f * s
+    out.volga += (size * greeks.volga * s * s) / 2
+  }
+  return { ...out, rest: profit - Object.values(out).reduce((sum, x) => sum + x, 0) }
 }
 
 function shockedValue(expiry: Expiry, move: number, volatilityOf: (option: EuropeanOption) => number): number {

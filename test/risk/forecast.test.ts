@@ -83,6 +83,11 @@ describe('VaR and ES at any level and horizon', () => {
     expect(forecastRisk(thin, filtered).warnings).toEqual(['43 % of the bars hold no price', '2 outages of the feed are left out: what the price did in them is unknown', '670 residuals; 1000 make the tail reliable'])
   })
 
+  test('behavior: warns of a price that mostly stands still', () => {
+    const still = unbroken([...calm.values].map((r, i) => (i % 3 === 0 ? r : 0)))
+    expect(forecastRisk(still, normal).warnings).toEqual(['67 % of the returns are 0: a price that stands still hides its risk'])
+  })
+
   test('error: too few residuals or tail points are unknown, never a guess', () => {
     expect(() => forecastRisk(unbroken([...calm.values.slice(0, 529)]), filtered)).toThrow(SampleTooSmallError)
     expect(() => forecastRisk(calm, { ...filtered, level: 0.999 })).toThrow(/ES at 0.999: found 2970 observations, needed are at least 5000/)

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { BadInputError } from '../../core/errors.ts'
-import { blackGreeks, blackPrice, createRandom, greeksChange, sumGreeks, type EuropeanOption } from '../../api/risk/index.ts'
+import { blackGreeks, blackPrice, createRandom, greeksAddOns, greeksChange, sumGreeks, type EuropeanOption } from '../../api/risk/index.ts'
 
 const REFERENCE: EuropeanOption = { call: true, forward: 2000, strike: 2000, years: 30 / 365, volatility: 0.6 }
 
@@ -117,6 +117,16 @@ describe('Black-76', () => {
     const flat = sumGreeks([{ greeks, size: 3 }, { greeks, size: -3 }])
     expect(Object.values(flat)).toEqual([0, 0, 0, 0, 0, 0, 0])
     expect(sumGreeks([{ greeks, size: -10 }]).vega).toBeCloseTo(-2279.019, 3)
+  })
+
+  test('behavior: add-ons for curvature and volatility, by hand, for either side', () => {
+    // Ten options: ½·0.0115534·(2000·12 %)² = 332.74, and 2279.019·15 points = 341.85.
+    for (const size of [10, -10]) {
+      const addOns = greeksAddOns(sumGreeks([{ greeks: blackGreeks(REFERENCE), size }]), { forward: 2000, move: 0.12, points: 0.15 })
+      expect(addOns.gamma).toBeCloseTo(332.74, 2)
+      expect(addOns.vega).toBeCloseTo(341.85, 2)
+      expect(addOns.total).toBeCloseTo(addOns.gamma + addOns.vega, 12)
+    }
   })
 
   test('error: refuses prices at 0 and negative times', () => {

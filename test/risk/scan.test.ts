@@ -176,6 +176,18 @@ describe('revaluation by sensitivities', () => {
     expect(at({ strike: 2400, years: 6 / 365 })).toBe(1)
   })
 
+  test('behavior: the worst row is told by its sensitivities, which add up to it', () => {
+    const [asset] = scanMargin(ten({ ...CALL, size: -10 }, { kind: 'perp', asset: 'ETH', size: 1 }), wide).assets
+    const explained = asset?.explained
+    // −10·0.53427·320 + 320, ½·Γ·320², ν·0.21; the rest is what the curve gives back.
+    expect(explained?.delta).toBeCloseTo(-10 * 0.534269 * 320 + 320, 1)
+    expect(explained?.gamma).toBeCloseTo(-591.53, 1)
+    expect(explained?.vega).toBeCloseTo(-478.59, 1)
+    expect(explained?.rest).toBeCloseTo(2817.457 - 2617.596, 2)
+    expect(Object.values(explained ?? {}).reduce((sum, x) => sum + x, 0)).toBeCloseTo(-(asset?.loss ?? NaN), 9)
+    expect(scanMargin(ten({ ...CALL, size: 1, strike: 1 }, { kind: 'perp', asset: 'ETH', size: -1 }), { ...wide, scenarios: wide.scenarios.slice(0, 1) }).assets[0]?.explained).toBeNull()
+  })
+
   test('behavior: perps and options share one margin, and the sensitivities of both', () => {
     const scan = scanMargin(ten({ ...CALL, size: -10 }, { kind: 'perp', asset: 'ETH', size: 5.3427 }), wide)
     const greeks = scan.assets[0]?.greeks
