@@ -244,7 +244,7 @@ class Reduction {
       }
       market.feeGrowthGlobalX128 = replayed.feeGrowthGlobalX128
       if (market.firstTradedSec === 0) market.firstTradedSec = secOf(fact)
-    }
+    } else if (int(fact, 'baseDeltaE18') !== 0n || int(fact, 'quoteDeltaE18') !== 0n) throw contradiction(fact, 'a swap of tokens that no PositionChange of its transaction ends', 'one that does')
     const tick = num(fact, 'tick')
     if (tick !== market.tick) this.#observe(key, market, secOf(fact))
     market.tick = tick

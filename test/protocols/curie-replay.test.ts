@@ -5,10 +5,12 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { maxUint256, zeroHash } from 'viem'
+import { InvariantError } from '../../core/errors.ts'
 import { abs, E18, E6 } from '../../core/units.ts'
-import type { Address } from '../../protocols/adapter.ts'
+import type { Address, Fact } from '../../protocols/adapter.ts'
 import { reducer } from '../../protocols/curie/reducer.ts'
-import { reasonOf, valueOf, type Answer, type IndexStates } from '../../protocols/curie/valuation.ts'
+import { amountsOfRange } from '../../protocols/curie/uniswap-v3.ts'
+import { reasonOf, valuation, valueOf, type Answer, type IndexStates } from '../../protocols/curie/valuation.ts'
 import { ABIS, callOf, DEPLOYER, deployment, person, RowStore, SAFE, World, type Call, type Seen } from './world.ts'
 
 const { clearingHouse: HOUSE, vault: VAULT, exchange: EXCHANGE, orderBook: ORDER_BOOK, accountBalance: ACCOUNT_BALANCE, clearingHouseConfig: CONFIG, marketRegistry: REGISTRY, collateralManager: COLLATERALS, insuranceFund: FUND } = deployment.contracts
@@ -338,4 +340,71 @@ describe('against the contracts', () => {
     expect(reasonOf(now.markPrice(OP))).toMatch(/timed out/)
     expect(await world.value(dispatcher, ABIS.dispatcher, 'isToUseUniswapV3PriceFeed')).toBe(true)
   }, 30_000)
+
+  test('behavior: depth within a price move is what the ranges give up and take in over it', async () => {
+    const states = await world.states(everyone)
+    const now = world.valuation(states)
+    const pool = valueOf(now.pool(OP))
+    const depth = valueOf(now.depth(OP, 100_000n))
+    if (pool === null || depth === null) throw new Error('the pool is unknown')
+    const held = (sqrtPriceX96: bigint): { base: bigint; quote: bigint } =>
+      states.ranges.filter(({ marketId }) => marketId === OP).reduce((sum, range) => {
+        const { baseE18, quoteE18 } = amountsOfRange(range, sqrtPriceX96)
+        return { base: sum.base + baseE18, quote: sum.quote + quoteE18 }
+      }, { base: 0n, quote: 0n })
+    // √1.1 and √0.9 to 18 figures; the square root price has 29 or so.
+    const before = held(pool.sqrtPriceX96)
+    const up = held((pool.sqrtPriceX96 * 1_048_808_848_170_151_547n) / E18)
+    const down = held((pool.sqrtPriceX96 * 948_683_298_050_513_799n) / E18)
+    const close = (found: bigint, expected: bigint): boolean => abs(found - expected) <= expected / 10n ** 12n + 1_000n
+    expect([close(depth.up.baseE18, before.base - up.base), close(depth.up.quoteE18, up.quote - before.quote), close(depth.down.baseE18, down.base - before.base), close(depth.down.quoteE18, before.quote - down.quote)]).toEqual([true, true, true, true])
+    expect(depth.down.quoteE18).toBeGreaterThan(0n)
+  })
+})
+
+describe('reduction', () => {
+  test('property: in one go, block by block or in any pieces, the rows are the same', () => {
+    const inOneGo = new RowStore()
+    inOneGo.step(world.history.flat())
+    expect(inOneGo.plain()).toEqual(world.store.plain())
+    fc.assert(
+      fc.property(fc.uniqueArray(fc.integer({ min: 1, max: world.history.length - 1 }), { minLength: 1, maxLength: 12 }), (cuts) => {
+        const store = new RowStore()
+        const ends = [...cuts.toSorted((a, b) => a - b), world.history.length]
+        for (const [index, end] of ends.entries()) store.step(world.history.slice(ends[index - 1] ?? 0, end).flat())
+        expect(store.plain()).toEqual(inOneGo.plain())
+      }),
+      { numRuns: 12, seed: 4 },
+    )
+  }, 120_000)
+
+  test('behavior: what a step asks for does not grow with the step', () => {
+    const all = reducer.needs(world.history.flat())
+    const accounts = everyone.length * deployment.markets.length
+    // Per market its row, ticks and parameters; per feed, dispatcher and oracle one; per account and market two; the protocol's.
+    expect(all.length).toBeLessThan(3 * deployment.markets.length + 20 + 2 * accounts)
+    expect(reducer.needs([])).toEqual([])
+  })
+
+  test('error: refuses facts that contradict each other, with the numbers', () => {
+    const facts = world.history.flat()
+    const alter = (entity: string, field: string, change: (value: string) => string): (() => void) => {
+      const at = facts.findLastIndex((fact) => fact.entity === entity && fact[field] !== '0')
+      return () => new RowStore().step(facts.map((fact, index) => (index === at ? ({ ...fact, [field]: change(String(fact[field])) } as Fact) : fact)))
+    }
+    const more = (value: string): string => String(BigInt(value) + 1n)
+    expect(alter('LiquidityChange', 'feeE18', more)).toThrow(InvariantError)
+    expect(alter('LiquidityChange', 'feeE18', more)).toThrow(/pending fee of \d+/)
+    expect(alter('PoolSwap', 'liquidity', more)).toThrow(/replayed fee of \d+ and liquidity \d+/)
+    expect(alter('FundingUpdate', 'marketTwapE18', more)).toThrow(/market average of \d+/)
+    expect(alter('PoolSwap', 'sqrtPriceX96', (price) => String(BigInt(price) - 10n ** 20n))).toThrow(InvariantError)
+  })
+
+  test('behavior: a market without a snapshot of its pool has no rows, and every answer about it is unknown', async () => {
+    const store = new RowStore()
+    store.step(world.history.flat().filter((fact) => fact.entity !== 'PoolSnapshot'))
+    expect([...store.rows.values()].filter(({ kind }) => ['market', 'tick', 'observation', 'range', 'position'].includes(kind))).toEqual([])
+    const now = valuation({ rows: [...store.rows.values()], states: await world.states([makers[0] as Address]), timestampSec: world.nowSec, settlementDecimals: 6 })
+    for (const answer of [now.pool(ETH), now.markPrice(ETH), now.fundingGrowth(ETH), now.depth(ETH, 1n), now.pendingFunding(makers[0] as Address, ETH)]) expect(reasonOf(answer)).toBe(`market ${ETH} has no snapshot of its pool`)
+  })
 })
