@@ -42,6 +42,7 @@ export function assertNotRunning(stateDir: string): void {
 
 /** The network whose state the folder holds; null where it holds none. */
 function networkOf(stateDir: string): string | null {
+  if (!SERVERS.some((name) => existsSync(join(stateDir, name)))) return null
   try {
     return (JSON.parse(readFileSync(join(stateDir, MARK), 'utf8')) as { network?: string }).network ?? 'devnet'
   } catch {

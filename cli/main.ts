@@ -5,10 +5,13 @@ import { build } from './build.ts'
 const COMMANDS: Readonly<Record<string, { readonly about: string; readonly run: (args: readonly string[]) => Promise<void> }>> = {
   start: { about: 'run the console until Ctrl-C', run: async (args) => (await built(() => import('./start.ts'))).start(args) },
   demo: { about: 'from nothing to a parameter changed on chain, then stop', run: async (args) => (await built(() => import('./demo.ts'))).demo(args) },
+  check: { about: 'examine the RPC, graph-node and database that are named, and start nothing', run: async (args) => (await import('./servers.ts')).check(args) },
+  migrate: { about: 'bring DATABASE_URL up to date', run: async (args) => (await import('./servers.ts')).migrate(args) },
+  'deploy-subgraph': { about: 'put the subgraph into a graph-node that runs elsewhere', run: async (args) => (await import('./deploy.ts')).deploySubgraph(args) },
   reset: { about: 'empty the state folder', run: async (args) => (await import('./reset.ts')).reset(args) },
 }
 
-/** These commands import the generated database client, which a fresh checkout does not have yet. */
+/** Commands that start processes: those import the generated database client, which a fresh checkout does not have yet. */
 async function built<T>(load: () => Promise<T>): Promise<T> {
   await build((name) => process.stderr.write(`making the ${name}\n`))
   return load()
@@ -17,7 +20,7 @@ async function built<T>(load: () => Promise<T>): Promise<T> {
 const USAGE = `Usage: npm run bulwark -- COMMAND [OPTIONS]
 
 ${Object.entries(COMMANDS)
-  .map(([name, { about }]) => `  ${name.padEnd(8)} ${about}`)
+  .map(([name, { about }]) => `  ${name.padEnd(16)} ${about}`)
   .join('\n')}
 `
 

@@ -69,6 +69,11 @@ function parsePort(name: PortName, text: string): number {
   return port
 }
 
+/** What stands in `.env`, under what stands in the environment already. */
+export function loadEnvFile(): void {
+  if (existsSync(join(PROJECT, '.env'))) process.loadEnvFile(join(PROJECT, '.env'))
+}
+
 /** The value is never in the sentence: it may hold a password or a key. */
 function parseAddress(name: keyof RealParts, text: string): string {
   const { option, variable, schemes } = REAL_PARTS[name]
@@ -92,7 +97,7 @@ export const NETWORKS_DIR = 'networks'
  * `ephemeral` picks free ports where none is given, so that runs do not meet, and knows the devnet alone; `stateOnly` asks for no RPC. All faults of form are BadInputErrors.
  */
 export async function parseRunOptions(args: readonly string[], defaults: { stateDir: string; ephemeral: boolean; stateOnly?: boolean }): Promise<RunOptions> {
-  if (existsSync(join(PROJECT, '.env'))) process.loadEnvFile(join(PROJECT, '.env'))
+  loadEnvFile()
   let values: Record<string, string | boolean | undefined>
   try {
     ;({ values } = parseArgs({

@@ -72,7 +72,7 @@ type Fit = {
 }
 
 /** Examines every part that was given, before anything is started on it. Throws UnfitPartError. */
-async function examine({ deployment, real }: RunOptions, progress: Progress): Promise<Fit> {
+export async function examine({ deployment, real }: RunOptions, progress: Progress): Promise<Fit> {
   const { rpcUrl, graphNodeUrl, graphNodeApiKey, databaseUrl, graphDatabaseUrl } = real
   const hide = hideSecretsOf([rpcUrl, graphNodeUrl, databaseUrl, graphDatabaseUrl].filter((url) => url !== null), [graphNodeApiKey])
   const say = ({ part, level, sentence }: Finding): void => progress(part, hide(level === 'warn' ? `NOTE ${sentence}` : sentence))

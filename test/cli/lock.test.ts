@@ -28,7 +28,9 @@ describe('a state folder', () => {
   })
 
   test('error: what another network has taken is not taken over', async () => {
+    ;(await takeState(dir, 'devnet')).release()
     const state = await takeState(dir, 'optimism')
+    mkdirSync(join(dir, 'postgres'))
     state.release()
     await expect(takeState(dir, 'devnet')).rejects.toThrow(`Found the state of optimism in ${dir}, allowed is that of devnet or an empty folder; give another --state-dir`)
     ;(await takeState(dir, 'optimism')).release()
