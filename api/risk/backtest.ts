@@ -251,7 +251,7 @@ function scales(returns: Returns, model: Exclude<BacktestModel, { kind: 'normal-
     const until = (end: number): Returns => ({ ...returns, values: returns.values.subarray(0, end), spans: returns.spans.subarray(0, end) })
     const past = until(from)
     try {
-      parameters = fitGarch(past).parameters
+      parameters = fitGarch(past, parameters).parameters
     } catch (error) {
       // A refused fit keeps the last good one; without any there is no forecast to test.
       if (parameters === null) throw error

@@ -1,9 +1,8 @@
 import { BadInputError } from '../../core/errors.ts'
-import { fitGarch, type GarchFit } from './garch.ts'
-import { forecastRisk, type RiskForecast, type VolatilityModel } from './forecast.ts'
+import { forecastBasis, forecastRisk, type RiskForecast, type VolatilityModel } from './forecast.ts'
+import type { GarchFit } from './garch.ts'
 import { dynamicMargin, type DynamicMargin } from './margin.ts'
 import type { Returns } from './series.ts'
-import { ewmaVolatility } from './volatility.ts'
 
 /** Time that a position takes to be gone once it should be, s; each part measured or set elsewhere. */
 export type LiquidationHorizon = {
@@ -81,7 +80,7 @@ export type VolatilityMargin = DynamicMargin & {
  * MM = max(ES now, ES at long-run volatility)(h) + impact + penalty with h = oracle age + detection + time to liquidate;
  * IM = clamp(max(ES at long run, (1 + buffer)·ES now)(h + reaction), min, max) + impact, at least minRatio·MM; each of the worse side, by filtered
  * historical simulation. Grows with volatility, horizon, impact and penalty. The value is not smoothed: steps, hysteresis and cooldown are the
- * controller’s. Throws SampleTooSmallError and ModelFitError like `forecastRisk`, BadInputError for parts below 0.
+ * controller’s. Throws SampleTooSmallError and ModelFitError like `forecastBasis` and `forecastRisk`, BadInputError for parts below 0.
  * Source: risk models §7 and §8; Commission Delegated Regulation (EU) 153/2013, art. 28(1)(a) and (c).
  */
 export function volatilityMargin(input: VolatilityMarginInput): VolatilityMargin {
@@ -89,12 +88,11 @@ export function volatilityMargin(input: VolatilityMarginInput): VolatilityMargin
   if (!(reactionSec >= 0) || !Number.isFinite(reactionSec)) throw new BadInputError(`reactionSec: found ${reactionSec}, allowed are seconds from 0; give owners time to act`, { field: 'reactionSec' })
   const liquidationSec = horizonSec(input.horizon)
   const initialHorizonSec = liquidationSec + reactionSec
-  // One fit serves all four forecasts.
-  const fit = volatility.kind === 'garch' ? fitGarch(returns) : null
-  const { longRun } = fit?.path ?? ewmaVolatility(returns, (volatility as { lambda: number }).lambda)
+  const basis = forecastBasis(returns, volatility)
+  const { longRun } = basis.path
   const of = (sec: number, sigmaPerBar: number | null): RiskForecast => {
     const sides = (['down', 'up'] as const).map((side) =>
-      forecastRisk(returns, { volatility, shape: 'filtered', level, horizonBars: sec / returns.barSec, side, ...(sigmaPerBar === null ? {} : { sigmaPerBar }), ...(fit === null ? {} : { fit }) }),
+      forecastRisk(basis, { shape: 'filtered', level, horizonBars: sec / returns.barSec, side, ...(sigmaPerBar === null ? {} : { sigmaPerBar }) }),
     )
     return sides.reduce((a, b) => (b.expectedShortfall > a.expectedShortfall ? b : a))
   }
@@ -127,7 +125,7 @@ export function volatilityMargin(input: VolatilityMarginInput): VolatilityMargin
       { name: 'penalty', value: penalty },
     ],
     forecast,
-    fit,
+    fit: basis.fit,
     warnings,
   }
 }

@@ -36,7 +36,6 @@ export type RiskForecast = {
 }
 
 export type ForecastOptions = {
-  readonly volatility: VolatilityModel
   /** `normal`: normal shocks; `filtered`: the past’s own residuals. */
   readonly shape: 'normal' | 'filtered'
   readonly level: number
@@ -47,8 +46,17 @@ export type ForecastOptions = {
   readonly simulation?: { readonly paths: number; readonly seed: number }
   /** Another volatility than today’s, per bar: the long run for a floor. Scales only. */
   readonly sigmaPerBar?: number
-  /** The returns’ GARCH fit, where a caller has it already. */
-  readonly fit?: GarchFit
+}
+
+/** Returns with their volatility followed and their residuals in order: what any number of forecasts start from. */
+export type ForecastBasis = {
+  readonly returns: Returns
+  readonly volatility: VolatilityModel
+  readonly fit: GarchFit | null
+  readonly path: VolatilityPath
+  /** Standardised residuals, ascending. */
+  readonly residuals: Float64Array
+  readonly warnings: readonly string[]
 }
 
 /** Steps of a simulation that are worth waiting for. */
@@ -57,57 +65,68 @@ const MAX_STEPS = 20_000_000
 /** Residuals from which filtered historical simulation needs no warning. */
 const FULL_SAMPLE = 1000
 
+/** Follows the volatility of returns. Throws SampleTooSmallError below 30 returns (EWMA) or 500 (GARCH), ModelFitError where GARCH does not fit. */
+export function forecastBasis(returns: Returns, volatility: VolatilityModel): ForecastBasis {
+  const fit = volatility.kind === 'garch' ? fitGarch(returns) : null
+  const path = fit?.path ?? ewmaVolatility(returns, (volatility as { lambda: number }).lambda)
+  return { returns, volatility, fit, path, residuals: residuals(returns, path).sort(), warnings: [...(fit?.warnings ?? []), ...sampleWarnings(returns)] }
+}
+
 /**
  * VaR and expected shortfall of one unit of notional at any level and horizon.
  *
  * Normal: the log return over the horizon is N(0, σ_h²): VaR is the loss at Φ⁻¹(level)·σ_h, ES the lognormal’s own partial mean. Filtered: today’s
  * σ times past residuals, by scaling (σ_h) or by simulated paths of residuals through the model. σ_h is σ·√h for the EWMA and its term
- * structure for GARCH. level in (0, 1). Throws SampleTooSmallError below 30 returns (EWMA), 500 (GARCH), 500 residuals or 5 tail points
- * (filtered); ModelFitError where GARCH does not fit. Warns below 1,000 residuals.
+ * structure for GARCH. level in (0, 1). Throws SampleTooSmallError below 500 residuals or 5 tail points (filtered). Warns below 1,000 residuals.
  * Source: J.P. Morgan/Reuters, RiskMetrics, 1996; Barone-Adesi, Giannopoulos, Vosper, VaR without correlations, 1999; Acerbi, Tasche, 2002.
  */
-export function forecastRisk(returns: Returns, options: ForecastOptions): RiskForecast {
-  const { volatility, shape, level, horizonBars, side, simulation } = options
+export function forecastRisk(basis: ForecastBasis, options: ForecastOptions): RiskForecast {
+  const { returns, volatility, fit, path, residuals: z } = basis
+  const { shape, level, horizonBars, side, simulation } = options
   requireLevel(level)
   if (!(horizonBars > 0) || !Number.isFinite(horizonBars)) throw new BadInputError(`Found a horizon of ${horizonBars} bars, allowed is a number above 0; check the horizon`)
   if (simulation !== undefined && (shape === 'normal' || options.sigmaPerBar !== undefined)) throw new BadInputError('Found a simulation of a normal or a rescaled forecast, allowed is one of residuals at today’s volatility; leave it out')
-  const fit = volatility.kind === 'garch' ? (options.fit ?? fitGarch(returns)) : null
-  const path = fit?.path ?? ewmaVolatility(returns, (volatility as { lambda: number }).lambda)
   const sigmaPerBar = options.sigmaPerBar ?? path.current
   const sigmaHorizon = Math.sqrt(fit === null ? sigmaPerBar ** 2 * horizonBars : garchHorizonVariance(fit.parameters, sigmaPerBar ** 2, horizonBars))
-  const common = {
-    version: '1' as const,
-    level,
-    side,
-    horizonBars,
-    horizonSec: horizonBars * returns.barSec,
-    sigmaPerBar,
-    sigmaHorizon,
-    simulation: simulation ?? null,
-    fit,
-    warnings: [...(fit?.warnings ?? []), ...sampleWarnings(returns)],
-  }
+  const common = { version: '1' as const, level, side, horizonBars, horizonSec: horizonBars * returns.barSec, sigmaPerBar, sigmaHorizon, simulation: simulation ?? null, fit }
   const scaling = fit === null ? 'square root of time' : 'term structure of GARCH'
   if (shape === 'normal') {
-    return { ...common, model: `normal-${volatility.kind}`, scaling, ...normalRisk(sigmaHorizon, level, side), valueAtRiskInterval: null, observations: path.observations, tailPoints: Math.floor(path.observations * (1 - level) + 1e-9) }
+    const observations = path.observations
+    return { ...common, model: `normal-${volatility.kind}`, scaling, ...normalRisk(sigmaHorizon, level, side), valueAtRiskInterval: null, observations, tailPoints: Math.floor(observations * (1 - level) + 1e-9), warnings: basis.warnings }
   }
-  const z = residuals(returns, path)
-  if (z.length < MIN_FHS_OBSERVATIONS) throw new SampleTooSmallError({ statistic: 'filtered historical simulation', found: z.length, needed: MIN_FHS_OBSERVATIONS })
-  const tailPoints = Math.floor(z.length * (1 - level) + 1e-9)
-  if (tailPoints < MIN_TAIL_POINTS) throw new SampleTooSmallError({ statistic: `ES at ${level}`, found: z.length, needed: Math.ceil(MIN_TAIL_POINTS / (1 - level) - 1e-9) })
-  if (z.length < FULL_SAMPLE) common.warnings.push(`${z.length} residuals; ${FULL_SAMPLE} make the tail reliable`)
-  const losses = simulation === undefined ? z.map((x) => lossOf(x * sigmaHorizon, side)) : simulate(z, path, fit, volatility, horizonBars, side, simulation)
-  const { valueAtRisk, expectedShortfall } = tailRisk(losses, level)
+  const n = z.length
+  if (n < MIN_FHS_OBSERVATIONS) throw new SampleTooSmallError({ statistic: 'filtered historical simulation', found: n, needed: MIN_FHS_OBSERVATIONS })
+  const tailPoints = Math.floor(n * (1 - level) + 1e-9)
+  if (tailPoints < MIN_TAIL_POINTS) throw new SampleTooSmallError({ statistic: `ES at ${level}`, found: n, needed: Math.ceil(MIN_TAIL_POINTS / (1 - level) - 1e-9) })
+  // The loss grows with the residual on one side and falls with it on the other, so the residuals' order is the losses' own.
+  const losses = simulation === undefined ? (rank: number): number => lossOf((z[side === 'up' ? rank : n - 1 - rank] as number) * sigmaHorizon, side) : sortedBy(simulate(basis, horizonBars, side, simulation))
+  const size = simulation?.paths ?? n
   return {
     ...common,
     model: `fhs-${volatility.kind}`,
     scaling: simulation === undefined ? scaling : 'simulated paths',
-    valueAtRisk,
-    expectedShortfall,
-    valueAtRiskInterval: orderInterval(losses, level),
-    observations: z.length,
+    ...tailOf(losses, size, level),
+    valueAtRiskInterval: orderInterval(losses, size, level),
+    observations: n,
     tailPoints,
+    warnings: n < FULL_SAMPLE ? [...basis.warnings, `${n} residuals; ${FULL_SAMPLE} make the tail reliable`] : basis.warnings,
   }
+}
+
+/** Loss of a rank, ascending. */
+type Ranked = (rank: number) => number
+
+const sortedBy = (losses: Float64Array): Ranked => {
+  const sorted = losses.sort()
+  return (rank) => sorted[rank] as number
+}
+
+/** The estimator of `tailRisk` on losses that are in order already. */
+function tailOf(losses: Ranked, n: number, level: number): { valueAtRisk: number; expectedShortfall: number } {
+  const m = Math.floor(n * (1 - level) + 1e-9)
+  let sum = 0
+  for (let i = n - m; i < n; i++) sum += losses(i)
+  return { valueAtRisk: losses(n - m), expectedShortfall: sum / m }
 }
 
 /** Loss at the level, and the mean beyond it, where ln(P'/P) ~ N(0, σ²): ES = 1 − e^(σ²/2)·Φ(−z − σ)/(1 − level) for a long, e^(σ²/2)·Φ(σ − z)/(1 − level) − 1 for a short. */
@@ -118,7 +137,7 @@ function normalRisk(sigma: number, level: number, side: Side): { valueAtRisk: nu
 }
 
 /** Losses at the end of paths whose every step is a residual of the past at the volatility that the model has by then. */
-function simulate(z: Float64Array, path: VolatilityPath, fit: GarchFit | null, volatility: VolatilityModel, horizonBars: number, side: Side, { paths, seed }: { paths: number; seed: number }): Float64Array {
+function simulate({ residuals: z, path, fit, volatility }: ForecastBasis, horizonBars: number, side: Side, { paths, seed }: { paths: number; seed: number }): Float64Array {
   const bars = Math.ceil(horizonBars)
   if (!Number.isInteger(paths) || paths < FULL_SAMPLE || paths * bars > MAX_STEPS) {
     throw new BadInputError(`Found ${paths} paths of ${bars} bars, allowed are from ${FULL_SAMPLE} paths up to ${MAX_STEPS} steps in all; lower the paths, or lengthen the bar`)
@@ -126,7 +145,8 @@ function simulate(z: Float64Array, path: VolatilityPath, fit: GarchFit | null, v
   const step = fit === null ? (v: number, r: number): number => ewmaStep(v, r, (volatility as { lambda: number }).lambda) : (v: number, r: number): number => garchStep(fit.parameters, v, r)
   const random = createRandom(seed)
   const { sqrt } = Math
-  return Float64Array.from({ length: paths }, () => {
+  const out = new Float64Array(paths)
+  for (let i = 0; i < paths; i++) {
     let variance = path.current ** 2
     let sum = 0
     for (let j = 0; j < bars; j++) {
@@ -134,18 +154,16 @@ function simulate(z: Float64Array, path: VolatilityPath, fit: GarchFit | null, v
       sum += r
       variance = step(variance, r)
     }
-    return lossOf(sum, side)
-  })
+    out[i] = lossOf(sum, side)
+  }
+  return out
 }
 
 /** 95 % interval of a quantile by order statistics: ranks n·p ± 1.96·√(n·p·(1 − p)); null where the upper one lies beyond the sample. Source: David, Nagaraja, Order statistics, 3rd ed., §7.1. */
-function orderInterval(losses: Float64Array, level: number): readonly [number, number] | null {
-  const n = losses.length
+function orderInterval(losses: Ranked, n: number, level: number): readonly [number, number] | null {
   const spread = 1.959963984540054 * Math.sqrt(n * level * (1 - level))
   const [low, high] = [Math.floor(n * level - spread), Math.ceil(n * level + spread)]
-  if (low < 0 || high >= n) return null
-  const sorted = Float64Array.from(losses).sort()
-  return [sorted[low] as number, sorted[high] as number]
+  return low < 0 || high >= n ? null : [losses(low), losses(high)]
 }
 
 function sampleWarnings({ values, gapBars, barCount, dropped }: Returns): string[] {

@@ -138,11 +138,11 @@ export function garchVolatility(returns: Returns, parameters: GarchParameters, s
  * GARCH(1,1) by maximum likelihood under normal shocks, which estimates the coefficients of fat-tailed returns consistently too.
  *
  * The search runs over ln(ω/s²), the persistence and α's share of it (s² the mean square), so that ω, α, β keep their signs; the variance
- * starts at s². No mean is subtracted. Throws SampleTooSmallError below 500 returns; ModelFitError where the search does not settle, where
+ * starts at s². No mean is subtracted. `near`: coefficients to start from, as yesterday's; two standing guesses where left out. Throws SampleTooSmallError below 500 returns; ModelFitError where the search does not settle, where
  * the best fit is not stationary (α + β ≥ 0.9999), and where all returns are 0.
  * Source: Bollerslev, 1986, §4; Bollerslev, Wooldridge, Quasi-maximum likelihood estimation, 1992, Theorem 2.1.
  */
-export function fitGarch(returns: Returns): GarchFit {
+export function fitGarch(returns: Returns, near: GarchParameters | null = null): GarchFit {
   const n = returns.values.length
   if (n < MIN_GARCH_OBSERVATIONS) throw new SampleTooSmallError({ statistic: 'GARCH(1,1)', found: n, needed: MIN_GARCH_OBSERVATIONS })
   const seed = meanSquare(returns)
@@ -157,10 +157,9 @@ export function fitGarch(returns: Returns): GarchFit {
   }
   const logit = (x: number): number => Math.log(x / (1 - x))
   const objective = (x: readonly number[]): number => negativeLogLikelihood(scaled, parametersOf(x), 1)
-  const starts = [
-    [0.05, 0.95, 0.1],
-    [0.3, 0.7, 0.3],
-  ].map(([omega, p, s]) => [Math.log(omega as number), logit((p as number) / 1.02), logit(s as number)])
+  const inside = (x: number): number => Math.min(0.999, Math.max(0.001, x))
+  const guesses = near === null ? [[0.05, 0.95, 0.1], [0.3, 0.7, 0.3]] : [[near.omega / seed, inside(persistenceOf(near)), inside(near.alpha / persistenceOf(near))]]
+  const starts = guesses.map(([omega, p, s]) => [Math.log(omega as number), logit((p as number) / 1.02), logit(s as number)])
   const found = starts.map((start) => minimise(objective, start, { step: 0.5, tolerance: 1e-10, maxIterations: 4000 })).reduce((a, b) => (b.value < a.value ? b : a))
   const inScale = parametersOf(found.x)
   const parameters: GarchParameters = { ...inScale, omega: inScale.omega * seed }

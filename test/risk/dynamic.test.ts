@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { BadInputError } from '../../core/errors.ts'
-import { forecastRisk, horizonSec, liquidationTime, SampleTooSmallError, volatilityMargin, type VolatilityMarginInput } from '../../api/risk/index.ts'
+import { forecastBasis, forecastRisk, horizonSec, liquidationTime, SampleTooSmallError, volatilityMargin, type VolatilityMarginInput } from '../../api/risk/index.ts'
 import { garchReturns, normals, unbroken } from './samples.ts'
 
 const BAR = 300
@@ -38,7 +38,7 @@ describe('time to liquidate', () => {
 describe('volatility-dynamic margin', () => {
   test('behavior: maintenance is the larger expected shortfall over the horizon, impact and penalty, which add up', () => {
     const margin = volatilityMargin(input)
-    const of = (horizonBars: number, side: 'down' | 'up', sigmaPerBar?: number): number => forecastRisk(returns, { volatility: input.volatility, shape: 'filtered', level: 0.99, horizonBars, side, ...(sigmaPerBar === undefined ? {} : { sigmaPerBar }) }).expectedShortfall
+    const of = (horizonBars: number, side: 'down' | 'up', sigmaPerBar?: number): number => forecastRisk(forecastBasis(returns, input.volatility), { shape: 'filtered', level: 0.99, horizonBars, side, ...(sigmaPerBar === undefined ? {} : { sigmaPerBar }) }).expectedShortfall
     const longRun = Math.sqrt(returns.values.reduce((sum, r) => sum + r * r, 0) / 2000)
     const worse = (h: number, sigma?: number): number => Math.max(of(h, 'down', sigma), of(h, 'up', sigma))
     expect(margin.maintenance).toBeCloseTo(Math.max(worse(12), worse(12, longRun)) + 0.019, 12)
