@@ -160,7 +160,13 @@ async function main(): Promise<void> {
   )
   // graph-node writes the chain's URL into its log, and a URL may carry a key.
   const hide = hideSecretsOf([rpcUrl, databaseUrl])
-  for (const output of [child.stdout, child.stderr]) createInterface({ input: output }).on('line', (line) => process.stderr.write(`${hide(line)}\n`))
+  for (const output of [child.stdout, child.stderr]) {
+    createInterface({ input: output }).on('line', (line) => {
+      process.stderr.write(`${hide(line)}\n`)
+      // Started while PostgreSQL is away, it neither tries again nor ends.
+      if (line.includes('database setup failed')) child.kill('SIGKILL')
+    })
+  }
   let ended = false
   let stopping = false
   child.on('exit', (code, signal) => {
