@@ -159,11 +159,23 @@ export function quantileInterval(sorted: Float64Array, level: number, confidence
   }
 }
 
+/** Losses of some paths of a simulation: its parts may be computed anywhere, in any order. */
+export type PathLosses = {
+  readonly from: number
+  readonly losses: Float64Array
+  /** Of these paths: notional liquidated in all, and how many ran out of capacity. */
+  readonly liquidated: number
+  readonly capacityBound: number
+  readonly worst: SimulatedShortfall['worst']
+}
+
 /** The book in arrays, nearest to trouble first. */
 type Book = {
   readonly count: number
   readonly mm: Float64Array
   readonly cash: Float64Array
+  /** Gross notional at prices that stand still: it asks for margin, and nobody can close it. */
+  readonly still: Float64Array
   /** Account i holds slots start[i] to start[i + 1] of these; values at today's prices. */
   readonly start: Uint32Array
   readonly asset: Int32Array
@@ -184,7 +196,7 @@ function bookOf(accounts: readonly StressAccount[], assets: readonly string[]): 
       slots.set(key, found)
       return found
     }
-    // Prices that stand still share slot −1, where two positions must not net: their gross stays what it is.
+    // Prices that stand still share slot −1; positions in them are cash that asks for margin.
     let cash = account.cash
     let stillGross = 0
     for (const p of account.positions) {
@@ -202,7 +214,7 @@ function bookOf(accounts: readonly StressAccount[], assets: readonly string[]): 
     const exposure = list.reduce((sum, [key, s]) => sum + (key < 0 ? 0 : (1 + account.maintenanceMargin) * Math.abs(s.position) + Math.abs(s.collateral)), 0)
     const slack = value - account.maintenanceMargin * (gross + stillGross)
     const threshold = account.ranges.length > 0 || slack < 0 ? -1 : exposure === 0 ? Infinity : slack / exposure
-    return { account, cash, list, threshold }
+    return { account, cash, stillGross, list, threshold }
   })
   built.sort((a, b) => (a.threshold === b.threshold ? (a.account.id < b.account.id ? -1 : 1) : a.threshold - b.threshold))
   const total = built.reduce((sum, b) => sum + b.list.length, 0)
@@ -210,6 +222,7 @@ function bookOf(accounts: readonly StressAccount[], assets: readonly string[]): 
     count: built.length,
     mm: Float64Array.from(built, (b) => b.account.maintenanceMargin),
     cash: Float64Array.from(built, (b) => b.cash),
+    still: Float64Array.from(built, (b) => b.stillGross),
     start: new Uint32Array(built.length + 1),
     asset: new Int32Array(total),
     position: new Float64Array(total),
@@ -260,12 +273,22 @@ function check(options: ShortfallOptions): number {
  * stationary observations, 1989 (blocks).
  */
 export function simulateShortfall(accounts: readonly StressAccount[], options: ShortfallOptions): SimulatedShortfall {
-  const { assets, source, steps, barSec, paths, seed, rules, level, confidence } = options
+  return summariseShortfall([simulatePaths(accounts, options, { from: 0, to: options.paths })], options)
+}
+
+/**
+ * Paths `from` (included) to `to` (not included) of a simulation. Each path draws from its own stream of the seed, so that the parts of a
+ * long run may be shared out, reported on and given up between two of them. Throws BadInputError for a range outside of the paths.
+ */
+export function simulatePaths(accounts: readonly StressAccount[], options: ShortfallOptions, range: { readonly from: number; readonly to: number }): PathLosses {
+  const { assets, source, steps, paths, seed, rules } = options
+  const { from, to } = range
   const n = check(options)
+  if (!Number.isInteger(from) || !Number.isInteger(to) || from < 0 || to <= from || to > paths) throw new BadInputError(`Found paths ${from} to ${to}, allowed are whole numbers in order within 0 and ${paths}; split the run again`, { field: 'range' })
   const m = assets.length
   const book = bookOf(accounts, assets)
   const capacity = Float64Array.from(assets, (a) => options.capacityPerStep(a))
-  const losses = new Float64Array(paths)
+  const losses = new Float64Array(to - from)
   const factor = new Float64Array(m)
   const sigma = new Float64Array(m)
   const left = new Float64Array(m)
@@ -286,7 +309,7 @@ export function simulateShortfall(accounts: readonly StressAccount[], options: S
   }
   const revalue = (i: number): void => {
     let v = cash[i] as number
-    let g = 0
+    let g = book.still[i] as number
     const end = book.start[i + 1] as number
     const ranges = cancelled[i] === 1 ? [] : (book.ranges[i] as Book['ranges'][number])
     for (let s = book.start[i] as number; s < end; s++) {
@@ -314,7 +337,7 @@ export function simulateShortfall(accounts: readonly StressAccount[], options: S
   }
   const impact = (asset: number, notional: number): number => (asset < 0 ? 0 : options.impactOf(assets[asset] as string, notional))
 
-  for (let path = 0; path < paths; path++) {
+  for (let path = from; path < to; path++) {
     const random = createRandom(seed, path)
     factor.fill(1)
     if (source.kind === 'fhs') sigma.set(source.sigmaPerBar)
@@ -395,11 +418,27 @@ export function simulateShortfall(accounts: readonly StressAccount[], options: S
       }
       loss += Math.max(0, cost - (value[i] as number))
     }
-    losses[path] = loss
+    losses[path - from] = loss
     if (hitCapacity) boundPaths++
     if (loss > worst.loss) worst = { path, loss, changes: Object.fromEntries(assets.map((a, k) => [a, (factor[k] as number) - 1])) }
   }
 
+  return { from, losses, liquidated, capacityBound: boundPaths, worst }
+}
+
+/** All parts of a simulation as one result. Throws BadInputError unless they hold every path once. */
+export function summariseShortfall(parts: readonly PathLosses[], options: Pick<ShortfallOptions, 'paths' | 'steps' | 'barSec' | 'seed' | 'level' | 'confidence'>): SimulatedShortfall {
+  const { paths, steps, barSec, seed, level, confidence } = options
+  const ordered = [...parts].sort((a, b) => a.from - b.from)
+  const losses = new Float64Array(paths)
+  let next = 0
+  for (const part of ordered) {
+    if (part.from !== next || part.from + part.losses.length > paths) throw new BadInputError(`Found paths from ${part.from} where ${next} follow, allowed is every path of ${paths} once; compute the missing part`, { field: 'parts' })
+    losses.set(part.losses, part.from)
+    next += part.losses.length
+  }
+  if (next !== paths) throw new BadInputError(`Found ${next} paths, allowed is every path of ${paths} once; compute the missing part`, { field: 'parts' })
+  const sum = (of: (part: PathLosses) => number): number => ordered.reduce((total, part) => total + of(part), 0)
   const mean = losses.reduce((a, b) => a + b, 0) / paths
   const variance = losses.reduce((a, b) => a + (b - mean) ** 2, 0) / Math.max(1, paths - 1)
   const sorted = Float64Array.from(losses).sort()
@@ -416,9 +455,9 @@ export function simulateShortfall(accounts: readonly StressAccount[], options: S
     quantile,
     expectedShortfall: sorted.subarray(tailStart).reduce((a, b) => a + b, 0) / (paths - tailStart),
     lossShare: losses.reduce((a, b) => a + (b > 0 ? 1 : 0), 0) / paths,
-    capacityBoundShare: boundPaths / paths,
-    meanLiquidatedNotional: liquidated / paths,
-    worst,
+    capacityBoundShare: sum((part) => part.capacityBound) / paths,
+    meanLiquidatedNotional: sum((part) => part.liquidated) / paths,
+    worst: ordered.reduce((a, b) => (b.worst.loss > a.loss ? b.worst : a), { path: 0, loss: -1, changes: {} } as SimulatedShortfall['worst']),
   }
 }
 

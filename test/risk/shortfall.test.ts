@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { BadInputError } from '../../core/errors.ts'
 import {
-  accountShortfall, createRandom, DEFAULT_LIQUIDATION_RULES, feeToTarget, insuranceTarget, alignedResiduals, alignedReturns, quantileInterval, SampleTooSmallError, simulateShortfall, toBars,
+  accountShortfall, createRandom, DEFAULT_LIQUIDATION_RULES, feeToTarget, insuranceTarget, alignedResiduals, alignedReturns, quantileInterval, SampleTooSmallError, simulatePaths, simulateShortfall, summariseShortfall, toBars,
   type ShortfallOptions, type StressAccount,
 } from '../../api/risk/index.ts'
 
@@ -69,6 +69,24 @@ describe('simulated shortfall', () => {
       }),
       { numRuns: 60 },
     )
+  })
+  test('behavior: a run in parts, in any order, is the run in one go; a missing part is refused', () => {
+    const whole = simulateShortfall([long], base)
+    const part = (from: number, to: number) => simulatePaths([long], base, { from, to })
+    const parts = [part(1500, 4000), part(0, 1), part(1, 1500)]
+    const found = summariseShortfall(parts, base)
+    expect({ ...found, meanLiquidatedNotional: 0 }).toEqual({ ...whole, meanLiquidatedNotional: 0 })
+    expect(found.meanLiquidatedNotional).toBeCloseTo(whole.meanLiquidatedNotional, 9)
+    expect(() => summariseShortfall(parts.slice(1), base)).toThrow(/1500 paths/)
+    expect(() => summariseShortfall([...parts, part(0, 1)], base)).toThrow(BadInputError)
+    expect(() => part(0, 4001)).toThrow(/split the run/)
+  })
+  test('behavior: positions whose price stands still ask for margin and are not closed', () => {
+    // 10 of equity on 100 of ETH and 100 that stand still: 12.5 asked for, so it is due at once, and only ETH is closed.
+    const still: StressAccount = { ...long, cash: -190, positions: [{ asset: 'ETH', value: 100 }, { asset: 'PAUSED', value: 100 }] }
+    const source = { ...coin, residuals: [Float64Array.of(1)], sigmaPerBar: [0] }
+    expect(simulateShortfall([still], { ...base, source, steps: 1, paths: 1, capacityPerStep: () => 1e9, rules: { ...rules, fullBelow: 1 } }).meanLiquidatedNotional).toBe(100)
+    expect(simulateShortfall([long], { ...base, source, steps: 1, paths: 1, capacityPerStep: () => 1e9, rules: { ...rules, fullBelow: 1 } }).meanLiquidatedNotional).toBe(0)
   })
   test('behavior: blocks of the past come whole', () => {
     // Blocks of two: a fall always follows its rise, so no path ends away from where it began.
