@@ -2,7 +2,7 @@ import { BadInputError } from '../../core/errors.ts'
 import { validCorrelation } from './correlation.ts'
 import { normalQuantile } from './distributions.ts'
 import type { Grid } from './grids.ts'
-import { scanMargin, type Book, type Revaluation, type Scan } from './scan.ts'
+import { requirementOf, scanMargin, type AssetScan, type Book, type RequirementPart, type Revaluation, type Scan } from './scan.ts'
 
 /** Which correlations ask for the most. `pair by pair`: each pair at the end of its band that hurts this book. */
 export type BindingCorrelation = 'low' | 'median' | 'high' | 'pair by pair'
@@ -136,10 +136,20 @@ export type AssetMargin = {
   readonly alone: number
 }
 
-/** The margin of a book of perpetuals and options, within each asset and across them. */
+/** The margin of a book of perpetuals and options, within each asset and across them. Quote. */
 export type BookMargin = {
   readonly margin: PortfolioMargin
+  /** Requirements: the margin times the grid’s loss factors, with its charges. */
+  readonly initial: number
+  readonly maintenance: number
+  readonly parts: readonly RequirementPart[]
+  /** Cash, spot and options at today’s prices, and what of it a requirement leaves; negative is what is missing. */
+  readonly value: number
+  readonly initialMargin: number
+  readonly maintenanceMargin: number
   readonly assets: readonly AssetMargin[]
+  /** Sum of every leg’s margin alone: less gross is what netting within the assets is worth, as gross less margin is across them. */
+  readonly isolated: number
   /** Within each asset: the exchange's grid. */
   readonly scan: Scan
   /** All assets at the same row; null without such a grid. */
@@ -169,7 +179,7 @@ export function bookMargin(input: {
   const scan = scanMargin(book, grid, revaluation)
   const joint = input.joint === undefined ? null : scanMargin(book, input.joint, revaluation)
   const z = normalQuantile(level)
-  const assets = scan.assets.map(({ asset, greeks, loss, scenario }): AssetMargin => {
+  const assetMargin = ({ asset, greeks, loss, scenario }: AssetScan): AssetMargin => {
     const measured = volatilities[asset]
     if (measured === undefined || !(measured >= 0)) throw new BadInputError(`volatilities.${asset}: found ${String(measured)}, allowed is a number from 0; give σ over the margin's horizon`, { field: `volatilities.${asset}` })
     const deltaNotional = greeks.delta * (book.prices[asset] as number)
@@ -179,7 +189,9 @@ export function bookMargin(input: {
     const linear = Math.min(loss, Math.max(0, -move * deltaNotional))
     const volatility = deltaNotional === 0 ? measured : Math.max(measured, linear / (z * Math.abs(deltaNotional)))
     return { asset, deltaNotional, volatility, unhedged: loss - linear, alone: z * volatility * Math.abs(deltaNotional) + loss - linear }
-  })
+  }
+  const assets = scan.assets.map(assetMargin)
+  const isolated = book.legs.reduce((sum, leg) => sum + scanMargin({ ...book, legs: [leg] }, grid, revaluation).assets.reduce((inner, a) => inner + assetMargin(a).alone, 0), 0)
   const margin = portfolioMargin({
     exposures: assets.map(({ asset, deltaNotional, volatility }) => ({ asset, value: deltaNotional, volatility })),
     correlations: input.correlations(assets.map((a) => a.asset)),
@@ -189,7 +201,11 @@ export function bookMargin(input: {
     scenario: joint?.scenario ?? null,
     unhedged: assets.reduce((sum, a) => sum + a.unhedged, 0),
   })
-  return { margin, assets, scan, joint }
+  const { lossFactors, value } = scan
+  const worst: RequirementPart = { name: 'worst scenario', initial: lossFactors.initial * margin.margin, maintenance: lossFactors.maintenance * margin.margin }
+  const parts = [worst, ...scan.parts.filter((part) => part.name !== 'worst scenario')]
+  const [initial, maintenance] = [requirementOf(parts, 'initial'), requirementOf(parts, 'maintenance')]
+  return { margin, initial, maintenance, parts, value, initialMargin: value - initial, maintenanceMargin: value - maintenance, assets, isolated, scan, joint }
 }
 
 /** Matrices for `assets` out of a band per pair. A pair without a band moves together in the high and not at all in the low one: nothing is known of it. */

@@ -80,6 +80,8 @@ export type Scan = {
   readonly initial: number
   readonly maintenance: number
   readonly parts: readonly RequirementPart[]
+  /** What a loss is multiplied with, a broken peg included. */
+  readonly lossFactors: { readonly initial: number; readonly maintenance: number }
   /** Cash, spot and options at today’s prices. */
   readonly value: number
   /** value − requirement: negative is what is missing. */
@@ -226,12 +228,10 @@ export function scanMargin(book: Book, grid: Grid, revaluation: Revaluation = 'f
   const profits = Float64Array.from(grid.scenarios, (_, i) => assets.reduce((sum, a) => sum + (a.profits[i] as number), 0))
   const { scan, scenario } = across(assets, grid)
   const value = (book.cash ?? 0) + assets.reduce((sum, a) => sum + a.value, 0)
-  const parts = requirementParts(book, grid, scan)
-  const total = (which: 'initial' | 'maintenance'): number => {
-    const minimum = parts.find((p) => p.name === 'short option minimum')?.[which] ?? 0
-    return Math.max(minimum, parts.reduce((sum, p) => sum + (p.name === 'short option minimum' ? 0 : p[which]), 0))
-  }
-  const [initial, maintenance] = [total('initial'), total('maintenance')]
+  const depeg = grid.depeg === null ? 0 : grid.depeg.factor * Math.max(0, grid.depeg.threshold - (book.stablePrice ?? 1))
+  const lossFactors = { initial: grid.initial.lossFactor + depeg, maintenance: grid.maintenance.lossFactor }
+  const parts = requirementParts(book, grid, scan, lossFactors)
+  const [initial, maintenance] = [requirementOf(parts, 'initial'), requirementOf(parts, 'maintenance')]
   return {
     model: 'scenario-scan',
     version: '1',
@@ -244,6 +244,7 @@ export function scanMargin(book: Book, grid: Grid, revaluation: Revaluation = 'f
     initial,
     maintenance,
     parts,
+    lossFactors,
     value,
     initialMargin: value - initial,
     maintenanceMargin: value - maintenance,
@@ -315,7 +316,13 @@ function across(assets: readonly { readonly loss: number; readonly basis: number
   return basis > scan ? { scan: basis, scenario: 'basis' } : { scan, scenario }
 }
 
-function requirementParts(book: Book, grid: Grid, scan: number): RequirementPart[] {
+/** Sum of the parts, or the minimum for short options where that is more. */
+export function requirementOf(parts: readonly RequirementPart[], which: 'initial' | 'maintenance'): number {
+  const minimum = parts.find((p) => p.name === 'short option minimum')?.[which] ?? 0
+  return Math.max(minimum, parts.reduce((sum, p) => sum + (p.name === 'short option minimum' ? 0 : p[which]), 0))
+}
+
+function requirementParts(book: Book, grid: Grid, scan: number, lossFactors: Scan['lossFactors']): RequirementPart[] {
   let perp = 0
   let spot = 0
   const strikes = new Map<string, { size: number[]; price: number }>()
@@ -336,9 +343,7 @@ function requirementParts(book: Book, grid: Grid, scan: number): RequirementPart
     const [put, call] = size as [number, number]
     short += (put < 0 && call < 0 ? -put - call : Math.max(0, -(Math.min(put, call) + Math.max(0, put, call)))) * price
   }
-  const depeg = grid.depeg === null ? 0 : grid.depeg.factor * Math.max(0, grid.depeg.threshold - (book.stablePrice ?? 1))
-  const of = (charges: Charges, extra: number, onCharges: boolean): Record<RequirementPart['name'], number> => {
-    const factor = charges.lossFactor + extra
+  const of = (charges: Charges, factor: number, onCharges: boolean): Record<RequirementPart['name'], number> => {
     const times = onCharges ? factor : 1
     return {
       'worst scenario': factor * scan,
@@ -348,7 +353,7 @@ function requirementParts(book: Book, grid: Grid, scan: number): RequirementPart
       'short option minimum': charges.shortOptionMinimum * short,
     }
   }
-  const initial = of(grid.initial, depeg, grid.factorOnCharges)
-  const maintenance = of(grid.maintenance, 0, false)
+  const initial = of(grid.initial, lossFactors.initial, grid.factorOnCharges)
+  const maintenance = of(grid.maintenance, lossFactors.maintenance, false)
   return (Object.keys(initial) as RequirementPart['name'][]).map((name) => ({ name, initial: initial[name], maintenance: maintenance[name] })).filter((p) => p.initial !== 0 || p.maintenance !== 0)
 }

@@ -182,6 +182,18 @@ describe('margin of a book with options', () => {
     expect(more.margin.margin).toBeGreaterThan(neutral.margin.margin)
   })
 
+  test('behavior: requirements carry the grid’s factors and charges, and netting within and across assets is told apart', () => {
+    const result = of([{ ...option, size: -10 }, { kind: 'perp', asset: 'ETH', size: 5 }, { kind: 'perp', asset: 'BTC', size: -0.1 }])
+    // Ten short calls at 1 % of 2000; Deribit's maintenance is 80 % of both.
+    expect(result.initial).toBeCloseTo(result.margin.margin + 200, 6)
+    expect(result.maintenance).toBeCloseTo(0.8 * (result.margin.margin + 200), 6)
+    expect(result.initialMargin).toBeCloseTo(result.value - result.initial, 9)
+    const alone = (legs: Book['legs']): number => of(legs).margin.margin
+    expect(result.isolated).toBeCloseTo(alone([{ ...option, size: -10 }]) + alone([{ kind: 'perp', asset: 'ETH', size: 5 }]) + alone([{ kind: 'perp', asset: 'BTC', size: -0.1 }]), 6)
+    expect(result.isolated).toBeGreaterThan(result.margin.gross)
+    expect(result.margin.gross).toBeGreaterThan(result.margin.margin)
+  })
+
   test('behavior: joint regimes stand beside the correlations, and decide for a book that history hurts more', () => {
     const joint = regimeGrid([{ asset: 'ETH', standsFor: 'ETH', beta: 1 }, { asset: 'BTC', standsFor: 'BTC', beta: 1 }], 'severe')
     const book: Book = { prices: { ETH: 2000, BTC: 60_000 }, legs: [{ kind: 'perp', asset: 'ETH', size: 10 }, { kind: 'perp', asset: 'BTC', size: 0.3 }] }
@@ -203,6 +215,10 @@ describe('margin of a book with options', () => {
       }),
       { numRuns: 60 },
     )
+  })
+
+  test('behavior: a book of cash alone needs nothing', () => {
+    expect(bookMargin({ ...input, book: { prices: {}, legs: [], cash: 50 } })).toMatchObject({ initial: 0, maintenance: 0, initialMargin: 50, isolated: 0, margin: { margin: 0, gross: 0, offsetCredit: 0 } })
   })
 
   test('error: names the asset whose volatility is missing', () => {
