@@ -24,7 +24,7 @@ export const MIN_PATHS = 10_000
  * Row i of every result runs over the same bars, so that what moved together stays together. Rows over more than `maxSpan` bars are left
  * out and counted. Throws BadInputError where the series have different grids or one of them no price above 0.
  */
-export function alignedReturns(series: readonly BarSeries[], options: { readonly maxSpan: number }): readonly Returns[] {
+export function jointReturns(series: readonly BarSeries[], options: { readonly maxSpan: number }): readonly Returns[] {
   const [first] = series
   if (first === undefined) return []
   if (series.some((s) => s.barSec !== first.barSec || s.startSec !== first.startSec)) throw new BadInputError('Found series on different grids, allowed are series of one start and one bar length; build them together')
@@ -49,13 +49,13 @@ export function alignedReturns(series: readonly BarSeries[], options: { readonly
 }
 
 /** Residuals of several assets, row by row of one time, and each one's volatility per bar now. */
-export type AlignedResiduals = { readonly residuals: readonly Float64Array[]; readonly sigmaPerBar: readonly number[] }
+export type JointResiduals = { readonly residuals: readonly Float64Array[]; readonly sigmaPerBar: readonly number[] }
 
 /**
  * Standardised residuals z_i = r_i/(σ_i·√k_i) of joint returns, EWMA decay λ per bar. Rows that seeded σ, and rows in which any σ is 0, are
  * left out of all. Throws SampleTooSmallError below 500 rows. Source: as filteredHistorical, for several assets at once.
  */
-export function alignedResiduals(returns: readonly Returns[], lambda: number): AlignedResiduals {
+export function jointResiduals(returns: readonly Returns[], lambda: number): JointResiduals {
   const paths = returns.map((r) => ewmaVolatility(r, lambda))
   const rows: number[] = []
   const n = returns[0]?.values.length ?? 0

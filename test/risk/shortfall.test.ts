@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { BadInputError } from '../../core/errors.ts'
 import {
-  accountShortfall, createRandom, DEFAULT_LIQUIDATION_RULES, feeToTarget, insuranceTarget, alignedResiduals, alignedReturns, quantileInterval, SampleTooSmallError, simulatePaths, simulateShortfall, summariseShortfall, toBars,
+  accountShortfall, createRandom, DEFAULT_LIQUIDATION_RULES, feeToTarget, insuranceTarget, jointResiduals, jointReturns, quantileInterval, SampleTooSmallError, simulatePaths, simulateShortfall, summariseShortfall, toBars,
   type ShortfallOptions, type StressAccount,
 } from '../../api/risk/index.ts'
 
@@ -144,10 +144,10 @@ describe('insurance target, runway and fee', () => {
   })
 })
 
-describe('aligned returns', () => {
+describe('joint returns', () => {
   const bars = (prices: readonly (readonly [number, number])[]) => toBars(prices.map(([timestampSec, price]) => ({ timestampSec, price })), { startSec: 0, endSec: 3000, barSec: 300 })
   test('behavior: only bars that all have, and the span between them', () => {
-    const [a, b] = alignedReturns([bars([[0, 100], [300, 110], [600, 121], [1500, 100]]), bars([[0, 10], [600, 20], [1500, 5]])], { maxSpan: 2 })
+    const [a, b] = jointReturns([bars([[0, 100], [300, 110], [600, 121], [1500, 100]]), bars([[0, 10], [600, 20], [1500, 5]])], { maxSpan: 2 })
     expect([...(a?.values ?? [])].map((x) => Math.exp(x))).toEqual([expect.closeTo(1.21, 12)])
     expect([...(b?.values ?? [])].map((x) => Math.exp(x))).toEqual([expect.closeTo(2, 12)])
     expect(a).toMatchObject({ dropped: 1 })
@@ -157,10 +157,10 @@ describe('aligned returns', () => {
     const random = createRandom(11)
     const walk = Array.from({ length: 700 }, (_, i): [number, number] => [i * 300, Math.exp(0.001 * i + 0.01 * random.normal())])
     const series = toBars(walk.map(([timestampSec, price]) => ({ timestampSec, price })), { startSec: 0, endSec: 700 * 300, barSec: 300 })
-    const joint = alignedReturns([series, series], { maxSpan: 12 })
-    const found = alignedResiduals(joint, 0.97)
+    const joint = jointReturns([series, series], { maxSpan: 12 })
+    const found = jointResiduals(joint, 0.97)
     expect(found.residuals.map((r) => r.length)).toEqual([669, 669])
     expect(found.residuals[0]).toEqual(found.residuals[1])
-    expect(() => alignedResiduals(joint.map((r) => ({ ...r, values: r.values.slice(0, 300), spans: r.spans.slice(0, 300) })), 0.97)).toThrow(SampleTooSmallError)
+    expect(() => jointResiduals(joint.map((r) => ({ ...r, values: r.values.slice(0, 300), spans: r.spans.slice(0, 300) })), 0.97)).toThrow(SampleTooSmallError)
   })
 })
