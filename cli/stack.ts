@@ -11,7 +11,7 @@ import { examineGraphNode } from './checks/graphNode.ts'
 import { examineRpc } from './checks/rpc.ts'
 import { takeState } from './lock.ts'
 import { assertPortsFree, needsPostgres, PROJECT, usedPorts, type RunOptions } from './options.ts'
-import { subgraphUrl } from './services/graphNode.ts'
+import { askForFreshDeployment, subgraphUrl } from './services/graphNode.ts'
 import { postgresUrl } from './services/databases.ts'
 import { Part, type PartEvent, type PartSpec } from './supervisor.ts'
 
@@ -122,9 +122,12 @@ async function bringUp(
       if (up) progress(part, `${reason}; it stays down`)
       else fail(new BulwarkError(reason, { code: 'PART_FAILED' }))
     }
-    if (event.event === 'stuck') {
-      progress('graph-node', `${reason}; starting it again`)
-      void graphNode?.restart()
+    if (event.event === 'stuck' && graphNode !== null) {
+      const times = Number(event['times'])
+      // A restart helps where it lost its way; where it asks for a block that the chain has forgotten, only a new deployment does.
+      if (times === 2) askForFreshDeployment(join(stateDir, 'graph-node'))
+      progress('graph-node', `${reason}${times === 1 ? '; starting it again' : times === 2 ? '; deploying the subgraph under a new path' : ''}`)
+      if (times <= 2) void graphNode.restart()
     }
     // A chain that comes back is short of its blocks until it is ready again, and graph-node must not see that.
     if (part === 'chain' && event.event === 'restarting') graphNode?.suspend()
@@ -191,6 +194,7 @@ async function bringUp(
     DATABASE_URL: databaseUrl,
     GRAPH_NODE_URL: graphNodeUrl,
     GRAPH_NODE_API_KEY: real.graphNodeApiKey ?? '',
+    GRAPH_NODE_STATUS_URL: real.graphNodeUrl === null ? `http://127.0.0.1:${ports.graphIndex}/graphql` : (process.env['GRAPH_NODE_STATUS_URL'] ?? ''),
     RPC_URL: rpcUrl,
     RPC_BATCH: String(fit.rpcBatch),
     NETWORK: network,

@@ -3,7 +3,8 @@
  * Standard output carries JSON lines for whoever started it: {"event":"ready"} once the follower runs,
  * {"event":"block","number","hash","lagBlocks"} per stored step and for where it stands at the start, {"event":"reorg","from","to"} per rewind,
  * {"event":"standby"} when another follower leads this database,
- * {"event":"stuck","graphNodeBlock","chainBlock","reason"} once when graph-node stands still while the chain goes on.
+ * {"event":"stuck","times","graphNodeBlock","chainBlock","reason"} when graph-node stands still while the chain goes on, and again
+ * ("times": 2, 3 …) as that lasts.
  *
  * `--stop-at N` ends the process with exit code 0 once the tables hold exactly the state at block N, after {"event":"stopped","number","hash"}.
  */
@@ -45,7 +46,7 @@ async function main(): Promise<void> {
     } else if (step.kind === 'standby') {
       emit({ event: 'standby' })
     } else if (step.kind === 'stuck') {
-      emit({ event: 'stuck', graphNodeBlock: Number(step.graphNodeBlock), chainBlock: Number(step.chainBlock), reason: step.error.message })
+      emit({ event: 'stuck', times: step.times, graphNodeBlock: Number(step.graphNodeBlock), chainBlock: Number(step.chainBlock), reason: step.error.message })
     }
   }
   if (stopAt === undefined) {

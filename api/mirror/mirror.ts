@@ -41,7 +41,7 @@ export type Step =
   /** graph-node and the chain do not agree yet, or moved while they were read: to be tried again. */
   | { readonly kind: 'unsettled'; readonly error: TroubleError }
   /** graph-node has not moved for `stuckAfterMs` while the chain has: waiting will not help, whoever runs graph-node must act. */
-  | { readonly kind: 'stuck'; readonly graphNodeBlock: bigint; readonly chainBlock: bigint; readonly error: TroubleError }
+  | { readonly kind: 'stuck'; /** How many times `stuckAfterMs` it has been. */ readonly times: number; readonly graphNodeBlock: bigint; readonly chainBlock: bigint; readonly error: TroubleError }
   /** Another follower leads this database. */
   | { readonly kind: 'standby' }
 
@@ -53,7 +53,7 @@ export type Mirror = {
    * reach; what is stored stays whole.
    */
   step(stopAt?: bigint): Promise<Step>
-  /** Steps until `signal` aborts; never throws for a part that is out of reach. `onStep` sees every stored and rewound step, a `current` one that comes first, the first `stuck` one of each standstill, and the first `standby` one each time that another leads. */
+  /** Steps until `signal` aborts; never throws for a part that is out of reach. `onStep` sees every stored and rewound step, a `current` one that comes first, a `stuck` one at the beginning of a standstill and each time that another `stuckAfterMs` have passed, and the first `standby` one each time that another leads. */
   run(signal: AbortSignal, onStep?: (step: Step) => void): Promise<void>
   /**
    * Steps as `run` does until the tables hold exactly the state at block `number`, and gives that block: call it again with a
@@ -352,16 +352,12 @@ export function createMirror(options: MirrorOptions): Mirror {
   }
 
   /** graph-node can stay `healthy` for ever while it asks for a block that the chain has forgotten. */
-  const stuck = (meta: Meta, latest: Block, stillMs: number): Step => ({
-    kind: 'stuck',
-    graphNodeBlock: meta.head.number,
-    chainBlock: latest.number,
-    error: new TroubleError(
-      'GRAPH_NODE_STUCK',
-      `it has stood at block ${meta.head.number} for more than ${Math.floor(stillMs / stuckAfterMs) * (stuckAfterMs / 1000)} s while the chain went on`,
-      'restart it, and where that does not help deploy the subgraph under a new path',
-    ),
-  })
+  const stuck = (meta: Meta, latest: Block, stillMs: number): Step => {
+    const times = Math.floor(stillMs / stuckAfterMs)
+    const found = `it has stood at block ${meta.head.number} for more than ${(times * stuckAfterMs) / 1000} s while the chain went on`
+    const error = new TroubleError('GRAPH_NODE_STUCK', found, 'restart it, and where that does not help deploy the subgraph under a new path')
+    return { kind: 'stuck', times, graphNodeBlock: meta.head.number, chainBlock: latest.number, error }
+  }
 
   const reorganised = (): Step => unsettled('the chain was reorganised while it was read', 'the mirror tries again by itself')
   const unsettled = (found: string, action: string): Step => ({ kind: 'unsettled', error: new TroubleError('GRAPH_NODE_UNSETTLED', found, action) })
@@ -408,7 +404,7 @@ export function createMirror(options: MirrorOptions): Mirror {
     let backoffMs = FIRST_BACKOFF_MS
     let unsettledSinceMs: number | undefined
     let said = false
-    let saidStuck = false
+    let saidStuck = 0
     let standing = false
     const pause = (ms: number): Promise<unknown> => sleep(ms, undefined, { signal }).catch(() => undefined)
     while (!signal.aborted) {
@@ -417,7 +413,7 @@ export function createMirror(options: MirrorOptions): Mirror {
         if (stopAt !== undefined && (current.indexed?.number ?? -1n) >= stopAt && result.kind === 'current') return
         backoffMs = FIRST_BACKOFF_MS
         if (result.kind !== 'unsettled') unsettledSinceMs = undefined
-        if (result.kind !== 'stuck') saidStuck = false
+        if (result.kind !== 'stuck') saidStuck = 0
         if (standing && result.kind !== 'standby') {
           log.info('This follower leads now')
           said = false
@@ -446,8 +442,8 @@ export function createMirror(options: MirrorOptions): Mirror {
             break
           case 'stuck':
             await report(result.error)
-            if (!saidStuck) onStep?.(result)
-            saidStuck = true
+            if (result.times !== saidStuck) onStep?.(result)
+            saidStuck = result.times
             await pause(CATCHING_UP_PAUSE_MS)
             break
           case 'standby':

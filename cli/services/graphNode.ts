@@ -8,11 +8,12 @@
  * deployed through the admin port: graph-node knows that deployment by its path and goes on where it stood.
  */
 import { spawn } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createRequire } from 'node:module'
-import { dirname, join, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
@@ -26,6 +27,31 @@ export const SUBGRAPH_NAME = 'bulwark'
 
 /** Where graph-node answers queries for our subgraph. */
 export const subgraphUrl = (httpPort: number): string => `http://127.0.0.1:${httpPort}/subgraphs/name/${SUBGRAPH_NAME}`
+
+/** In graph-node's folder: asks for a deployment under a new path at the next start. */
+const FRESH_MARK = 'deploy-afresh'
+
+/**
+ * Lets the next start deploy the same build under a new path: it indexes from the beginning, and the old deployment is left.
+ * The cure for one that asks the chain for a block that no node has any more, which no restart helps.
+ */
+export function askForFreshDeployment(dir: string): void {
+  writeFileSync(join(dir, FRESH_MARK), '')
+}
+
+/** The path that the manifest is deployed under: its own, or that of the copy which took its place. */
+function deploymentPath(dir: string, manifest: string): string {
+  const file = join(dir, 'deployment.json')
+  const copied = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as { manifest: string; copy: string }) : null
+  if (!existsSync(join(dir, FRESH_MARK))) return copied?.manifest === manifest ? copied.copy : manifest
+  // The build as it stands under a path of its own: the deployment's id is that path.
+  const folder = join(dir, 'deployments', randomBytes(6).toString('hex'))
+  cpSync(dirname(manifest), folder, { recursive: true })
+  const copy = join(folder, basename(manifest))
+  writeFileSync(file, JSON.stringify({ manifest, copy }))
+  rmSync(join(dir, FRESH_MARK))
+  return copy
+}
 
 /** Migrations of a new database included, it answers within seconds. */
 const START_MS = 90_000
@@ -188,7 +214,7 @@ async function main(): Promise<void> {
   process.on('exit', () => child.kill('SIGINT'))
 
   await waitForPort(`http://127.0.0.1:${adminPort}/`, () => !ended)
-  const deployment = resolve(subgraph)
+  const deployment = deploymentPath(resolve(dir), resolve(subgraph))
   await adminCall(adminPort, 'subgraph_create', { name: SUBGRAPH_NAME }).catch((error: unknown) => {
     if (!/exists/i.test(String(error))) throw error
   })

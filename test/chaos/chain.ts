@@ -23,7 +23,6 @@ import { RpcClient } from '../../devnet/rpc.ts'
 import { serveOrphans } from './orphans.ts'
 import type { OwnArtifacts } from '../../devnet/artifacts.ts'
 
-const GAS = 4_000_000n
 const KEEPER_GAS = 8_000_000n
 /** Wall time until anvil answers, at most. */
 const START_MS = 20_000
@@ -32,6 +31,8 @@ export type ChaosChain = {
   /** Where anvil answers; the first blocks' state and the blocks that a reorg took away, which it forgets, are at `archiveUrl` as well. */
   readonly url: string
   readonly archiveUrl: string
+  /** The same without the blocks that a reorg took away. */
+  readonly forgetfulUrl: string
   head(): Promise<Head>
   /** Mines one block in which people act. */
   mine(): Promise<void>
@@ -94,7 +95,7 @@ export async function startChain(options: { cacheDir: string; workDir: string; s
   const history = { seed: 1, days }
   const key = historyKey(plan, history)
   const anvil = await startDeepAnvil(port, workDir, deepest + 64)
-  const closers: (() => Promise<void>)[] = [anvil.stop]
+  const closers = [() => anvil.stop()]
   const stop = async (): Promise<void> => {
     for (const close of closers.splice(0).toReversed()) await close().catch(() => undefined)
   }
@@ -103,13 +104,13 @@ export async function startChain(options: { cacheDir: string; workDir: string; s
     if (known === undefined) saveHistory(cacheDir, key, await generateHistory({ rpc: anvil.rpc, plan, own, signer: new Signer() }, history, () => undefined))
     else await replay(anvil.rpc, known, () => undefined)
     const archive = await startArchive(anvil.url, workDir, plan)
-    closers.push(archive.stop)
+    closers.push(() => archive.stop())
     const orphans = await serveOrphans(archive.url)
-    closers.push(orphans.stop)
+    closers.push(() => orphans.stop())
     const people = new People(anvil.rpc, plan, own, seed)
     await people.arrive()
     for (let i = 0; i < deepest; i++) await people.mine()
-    return { url: anvil.url, archiveUrl: orphans.url, head: () => readHead(anvil.rpc), mine: () => people.mine(), reorg: async (depth) => {
+    return { url: anvil.url, archiveUrl: orphans.url, forgetfulUrl: archive.url, head: () => readHead(anvil.rpc), mine: () => people.mine(), reorg: async (depth) => {
         const { number } = await readHead(anvil.rpc)
         await orphans.remember(anvil.rpc, number - depth + 1, number)
         await people.reorg(depth)

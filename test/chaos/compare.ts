@@ -69,6 +69,10 @@ export async function compareMirrors(oneUrl: string, otherUrl: string): Promise<
   return { tables: TABLES.length, rows, mismatchedRows, examples }
 }
 
+/** A bucket as graph-node answers; a reference as the other's id. */
+type Bucket = Readonly<Record<string, string>>
+const flat = (row: Readonly<Record<string, string | { readonly id: string }>>): Bucket => Object.fromEntries(Object.entries(row).map(([key, value]) => [key, typeof value === 'object' ? value.id : value]))
+
 /**
  * The buckets of a mirror against graph-node's own aggregations, a second way to the same figures. Those that graph-node
  * has are compared, all of them; it must be one that has neither been started again nor seen a reorg.
@@ -96,16 +100,15 @@ export async function compareRollups(graphNodeUrl: string, databaseUrl: string):
           })
           const { data, errors } = (await response.json()) as { data?: { list: Record<string, string | { id: string }>[] }; errors?: unknown }
           if (data === undefined) throw new TypeError(`graph-node refused ${field}: ${JSON.stringify(errors)}`)
-          for (const theirs of data.list) {
+          for (const theirs of data.list.map(flat)) {
             buckets++
-            const of = rollup.dimensions.map(({ field: source }) => theirs[source ?? '']).map((value) => (typeof value === 'object' ? value.id : value))
-            const id = [interval, ...of, BigInt(String(theirs['timestamp'])) / 1_000_000n].join(':')
+            const id = [interval, ...rollup.dimensions.map(({ field: source }) => theirs[source ?? '']), BigInt(theirs['timestamp'] ?? '') / 1_000_000n].join(':')
             const row = mirrored.get(id)
             mirrored.delete(id)
-            if (row === undefined || columns.some((column) => row[column] !== String(theirs[column]))) mismatchedBuckets++
+            if (row === undefined || columns.some((column) => row[column] !== theirs[column])) mismatchedBuckets++
+            after = theirs['id'] ?? ''
           }
           if (data.list.length < 1000) break
-          after = String(data.list.at(-1)?.['id'])
         }
         // What it does not have and we do.
         mismatchedBuckets += mirrored.size

@@ -6,7 +6,7 @@ import pg from 'pg'
 import { createGraphNode } from '../../api/mirror/graphNode.ts'
 import { createMirror } from '../../api/mirror/mirror.ts'
 import { postgresUrl } from '../../cli/services/databases.ts'
-import { subgraphUrl } from '../../cli/services/graphNode.ts'
+import { askForFreshDeployment, subgraphUrl } from '../../cli/services/graphNode.ts'
 import { BulwarkError, UnavailableError } from '../../core/errors.ts'
 import { createLogger } from '../../core/log.ts'
 import { migrate } from '../../prisma/migrate.ts'
@@ -33,6 +33,8 @@ export type ChaosOptions = {
   readonly schedule?: readonly Entry[]
   /** Blocks of the deepest reorg in it. */
   readonly deepest?: number
+  /** The chain forgets what it reorganises away, as anvil does; graph-node is then cured as `npm start` does it, by a new deployment. */
+  readonly forgetful?: boolean
   /** Told what happens, line by line. */
   readonly log: (line: string) => void
 }
@@ -48,6 +50,8 @@ export type ChaosReport = Omit<Comparison, 'examples'> & {
   /** Reorgs that the mirror rewound, and how many blocks they took back in all. */
   readonly rewinds: number
   readonly rewoundBlocks: number
+  /** Times that the mirror was built again from the index. */
+  readonly rebuilds: number
   /** graph-node's deployment id is the same at the end as at the start. */
   readonly sameDeployment: boolean
   /** Buckets that the clean graph-node's own aggregations have as well, and those in which the two differ. */
@@ -70,7 +74,7 @@ const LAST_BLOCKS = 12
 
 export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const startedMs = performance.now()
-  const { workDir, cacheDir, seed, log } = options
+  const { workDir, seed, log } = options
   const since = (ms: number): number => Math.round((performance.now() - ms) / 100) / 10
   const say = (line: string): void => log(`${since(startedMs).toFixed(1).padStart(6)} s  ${line}`)
   rmSync(workDir, { recursive: true, force: true })
@@ -121,7 +125,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     const settledSec = since(lastMs)
     say(`everything stands at the head again after ${settledSec} s`)
     const served = (await createGraphNode(graphUrl).meta()).deployment
-    const { rewinds, rewoundBlocks } = await figures(databaseUrl)
+    const mirror = await figures(databaseUrl)
     await follower.stop()
     await graphNode.stop()
 
@@ -137,8 +141,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
       seed,
       blocks: head.number - firstBlock,
       deepestReorg: counts.deepest,
-      rewinds,
-      rewoundBlocks,
+      ...mirror,
       sameDeployment: before === after && after === served,
       ...rollups,
       stuck: stage.stuck(),
@@ -198,7 +201,7 @@ async function setUp(options: ChaosOptions, closers: (() => Promise<unknown>)[],
     closers.push(() => proxy.stop())
     return proxy
   }
-  const toChain = await through(chain.archiveUrl, port + 2)
+  const toChain = await through(options.forgetful === true ? chain.forgetfulUrl : chain.archiveUrl, port + 2)
   const { server: graphNode, url: graphUrl } = graphNodeServer(options, 'graph-node', 'graph', toChain.url, manifest, port + 5)
   const proxies: Stage['proxies'] = { 'graph-node to chain': toChain, 'mirror to chain': await through(chain.url, port + 3), 'mirror to graph-node': await through(graphUrl, port + 4) }
   await graphNode.start()
@@ -210,10 +213,13 @@ async function setUp(options: ChaosOptions, closers: (() => Promise<unknown>)[],
     args: ['--state-dir', workDir],
     env: { DATABASE_URL: databaseUrl, GRAPH_NODE_URL: proxies['mirror to graph-node'].url, GRAPH_NODE_STATUS_URL: `http://127.0.0.1:${port + 7}/graphql`, RPC_URL: proxies['mirror to chain'].url, MIRROR_POLL_MS: '100' },
     logFile: join(workDir, 'follower.log'),
-    onEvent: ({ event, reason }) => {
+    onEvent: ({ event, times, reason }) => {
       if (event !== 'stuck') return
       stuck++
       say(`the follower says: ${String(reason)}`)
+      // As the supervisor of cli/stack.ts.
+      if (options.forgetful === true && times === 2) askForFreshDeployment(join(workDir, 'graph-node'))
+      if (options.forgetful === true && Number(times) <= 2) void graphNode.kill().then(() => revive(graphNode))
     },
   })
   await follower.start()
@@ -273,9 +279,10 @@ async function query<R extends pg.QueryResultRow>(databaseUrl: string, text: str
   }
 }
 
-async function figures(databaseUrl: string): Promise<{ rewinds: number; rewoundBlocks: number }> {
-  const [row] = await query<{ rewinds: number; blocks: number }>(databaseUrl, 'SELECT "reorgCount" AS rewinds, "reorgBlocks"::int AS blocks FROM "MirrorStatus"')
-  return { rewinds: row?.rewinds ?? 0, rewoundBlocks: row?.blocks ?? 0 }
+/** What the mirror says of itself. */
+async function figures(databaseUrl: string): Promise<Pick<ChaosReport, 'rewinds' | 'rewoundBlocks' | 'rebuilds'>> {
+  const [row] = await query<{ rewinds: number; rewoundBlocks: number; rebuilds: number }>(databaseUrl, 'SELECT "reorgCount" AS rewinds, "reorgBlocks"::int AS "rewoundBlocks", "rebuildCount" AS rebuilds FROM "MirrorStatus"')
+  return row ?? { rewinds: 0, rewoundBlocks: 0, rebuilds: 0 }
 }
 
 /** Waits until the mirror's tables hold the chain's head; answers with the deployment that they come from. */

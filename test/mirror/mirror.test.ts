@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
+import { hostname } from 'node:os'
 import pg from 'pg'
 import { createLogger } from '../../core/log.ts'
 import { readEntities } from '../../api/mirror/entities.ts'
@@ -21,7 +22,7 @@ afterAll(async () => {
 }, 30_000)
 
 let world: World
-let urls: { graphNodeUrl: string; rpcUrl: string }
+let urls: { graphNodeUrl: string; rpcUrl: string; statusUrl: string }
 let databaseUrl: string
 let db: pg.Client
 let mirror: Mirror
@@ -399,6 +400,69 @@ describe('faults are said, not thrown', () => {
     await expect(mirror.step()).rejects.toThrow('graph-node: the subgraph failed at block 3; deploy a corrected build')
     expect(await owed(1)).toBe('1')
   })
+
+  test('error: why a subgraph failed is said in the words of its status endpoint', async () => {
+    mined(3, [account(1, 1n)])
+    world.hasIndexingErrors = true
+    world.indexingStatus = { health: 'failed', fatalError: { message: 'Mapping aborted at subgraph/x.ts,\n line 3', block: { number: '2' } }, nonFatalErrors: [] }
+    await runUntil(async () => (await error()) !== null)
+    expect(await error()).toBe(
+      'graph-node: the subgraph failed at block 2 (failed at block 2: Mapping aborted at subgraph/x.ts, line 3); deploy a corrected build, or mend what its error names (a failed call of its RPC, for one); what was stored before stays',
+    )
+    const { rows } = await db.query('SELECT "errorKind", "errorPart", "errorCounts" FROM "MirrorStatus"')
+    expect(rows).toEqual([{ errorKind: 'GRAPH_NODE_FAILED', errorPart: 'graph-node', errorCounts: { GRAPH_NODE_FAILED: 1 } }])
+  }, 30_000)
+
+  test('error: a graph-node that was near the head and falls behind is named while it goes on', async () => {
+    mined(5, [account(1, 1n)])
+    const impatient = createMirror({ databaseUrl, ...urls, log, pollIntervalMs: 10, stuckAfterMs: 400 })
+    extra.push(impatient)
+    const stop = new AbortController()
+    const running = impatient.run(stop.signal)
+    while ((await impatient.status()).indexed?.number !== 4n) await new Promise((resolve) => setTimeout(resolve, 10))
+    world.mine(100)
+    // It moves, a block at a time, and is never called stuck.
+    while ((await error()) === null) {
+      world.indexed = world.chain.slice(0, world.indexed.length + 1)
+      await new Promise((resolve) => setTimeout(resolve, 30))
+    }
+    expect(await error()).toMatch(/^graph-node: it is \d+ blocks behind the chain's 104; wait while it catches up; where it does not/)
+    expect((await db.query('SELECT state, "errorKind" FROM "MirrorStatus"')).rows).toEqual([{ state: 'CATCHING_UP', errorKind: 'GRAPH_NODE_BEHIND' }])
+    world.catchUp()
+    while ((await error()) !== null) await new Promise((resolve) => setTimeout(resolve, 10))
+    stop.abort()
+    await running
+  }, 30_000)
+
+  test('error: a node that has its head and not what lies below proves no reorg', async () => {
+    mined(10, [account(1, 1n)])
+    await settle()
+    world.mine(2)
+    world.missing.add(9)
+    await expect(mirror.step()).rejects.toThrow('chain: the node has no block 9, its head was block 11; the mirror tries again')
+    world.missing.clear()
+    world.catchUp()
+    expect((await settle()).map(({ kind }) => kind)).toEqual(['stored'])
+  })
+
+  test('default: counts steps, rows, reorgs and troubles, and never less', async () => {
+    mined(3, [account(1, 1n), account(2, 1n)])
+    await settle()
+    mined(2, [account(1, 2n)])
+    await settle()
+    world.drop(2)
+    mined(4, [account(3, 3n)])
+    await settle()
+    world.deployment = 'QmSecond'
+    mined(1)
+    await settle()
+    for (const down of [true, false, true, false]) {
+      world.chainDown = down
+      await runUntil(async () => ((await error()) !== null) === down)
+    }
+    const { rows } = await db.query('SELECT "stepCount"::int AS steps, "rowCount"::int AS rows, "reorgCount" AS reorgs, "reorgBlocks"::int AS blocks, "rebuildCount" AS rebuilds, "lastStepRows" AS last, "errorCounts" AS errors, leader FROM "MirrorStatus"')
+    expect(rows).toEqual([{ steps: 4, rows: 2 + 1 + 1 + 3, reorgs: 1, blocks: 2, rebuilds: 1, last: 3, errors: { CHAIN_UNREACHABLE: 2 }, leader: `${hostname()}:${process.pid}` }])
+  }, 60_000)
 
   test('error: another deployment that is behind is waited for, and once ahead taken from the beginning', async () => {
     mined(5, [account(1, 1n)])

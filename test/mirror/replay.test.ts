@@ -56,7 +56,7 @@ const funding = (n: number, market: number, amountE18: bigint, blockNumber: numb
 
 let postgres: TestPostgres
 let world: World
-let urls: { graphNodeUrl: string; rpcUrl: string }
+let urls: { graphNodeUrl: string; rpcUrl: string; statusUrl: string }
 let databaseUrl: string
 let db: pg.Client
 const open: Mirror[] = []

@@ -15,7 +15,7 @@ const DAY = 24 * HOUR
 
 let postgres: TestPostgres
 let world: World
-let urls: { graphNodeUrl: string; rpcUrl: string }
+let urls: { graphNodeUrl: string; rpcUrl: string; statusUrl: string }
 let db: pg.Client
 let mirror: Mirror
 let points = 0

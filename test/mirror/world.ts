@@ -60,6 +60,10 @@ export class World {
   readonly asked: (number | null)[] = []
   /** What every page is refused with; null: none is. */
   refusal: string | null = null
+  /** What the status endpoint answers; null: it is not there. */
+  indexingStatus: unknown = null
+  /** Heights at which the node says that it has no block. */
+  readonly missing = new Set<number>()
   graphDown = false
   chainDown = false
   #server: Server | undefined
@@ -128,11 +132,11 @@ export class World {
   }
 
   #rpc(params: [string, boolean]): unknown {
-    const block = params[0] === 'latest' ? this.chain.at(-1) : this.chain[Number(params[0])]
+    const block = params[0] === 'latest' ? this.chain.at(-1) : this.missing.has(Number(params[0])) ? undefined : this.chain[Number(params[0])]
     return { jsonrpc: '2.0', id: 1, result: block === undefined ? null : { number: `0x${block.number.toString(16)}`, hash: block.hash, timestamp: `0x${block.timestamp.toString(16)}` } }
   }
 
-  async start(): Promise<{ graphNodeUrl: string; rpcUrl: string }> {
+  async start(): Promise<{ graphNodeUrl: string; rpcUrl: string; statusUrl: string }> {
     const server = createServer((request, response) => {
       const chunks: Buffer[] = []
       request.on('data', (chunk: Buffer) => chunks.push(chunk))
@@ -140,6 +144,10 @@ export class World {
         const body = JSON.parse(Buffer.concat(chunks).toString()) as { query: string; variables: Record<string, unknown>; params: [string, boolean] }
         const graph = request.url === '/graph'
         if (graph ? this.graphDown : this.chainDown) return response.destroy()
+        if (request.url === '/status') {
+          if (this.indexingStatus === null) response.statusCode = 404
+          return response.end(JSON.stringify({ data: { indexingStatuses: [this.indexingStatus] } }))
+        }
         void (async () => {
           response.setHeader('content-type', 'application/json')
           response.end(JSON.stringify(graph ? await this.#graph(body.query, body.variables) : this.#rpc(body.params)))
@@ -149,7 +157,7 @@ export class World {
     this.#server = server
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     const { port } = server.address() as AddressInfo
-    return { graphNodeUrl: `http://127.0.0.1:${port}/graph`, rpcUrl: `http://127.0.0.1:${port}/rpc` }
+    return { graphNodeUrl: `http://127.0.0.1:${port}/graph`, rpcUrl: `http://127.0.0.1:${port}/rpc`, statusUrl: `http://127.0.0.1:${port}/status` }
   }
 
   async stop(): Promise<void> {
