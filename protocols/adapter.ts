@@ -178,6 +178,112 @@ export type Reducer = {
   reduce(rows: readonly ReplayRow[], facts: readonly Fact[]): readonly ReplayRow[]
 }
 
+// ─── Margins ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** HEALTHY; WARN below 1.2 times the requirement; PARTIAL and FULL say how much may be liquidated; BAD_DEBT: nothing is left. */
+export type MarginTier = 'HEALTHY' | 'WARN' | 'PARTIAL' | 'FULL' | 'BAD_DEBT'
+
+export type PositionHealth = {
+  readonly market: Address
+  /** Taker size plus what ranges hold less their debt; 0 below 10 wei. */
+  readonly totalSizeE18: bigint
+  /** Quote paid (−) or received (+) for it, ranges included. */
+  readonly totalOpenNotionalE18: bigint
+  /** totalSize · markPrice, signed. */
+  readonly positionValueE18: bigint
+  /** positionValue + totalOpenNotional. */
+  readonly unrealizedPnlE18: bigint
+  /** What a liquidator may take now, signed as the position; 0 where nothing; null where the contract reverts. */
+  readonly liquidatableSizeE18: bigint | null
+  /** Mark price at which the account's value meets its requirement, all else equal; null where there is none. */
+  readonly liquidationPriceE18: bigint | null
+  /** Mark price at which the account's value is 0, all else equal; null where there is none. */
+  readonly bankruptcyPriceE18: bigint | null
+  /** How far the mark price may move against the position until the liquidation price, as a share of the mark price (1e6 = 100 %); negative beyond it. */
+  readonly distanceToLiquidationE6: bigint | null
+}
+
+export type AccountHealth = {
+  /** LOWER_BOUND: the true account value is this or more, because something that only adds is unknown. */
+  readonly exactness: 'EXACT' | 'LOWER_BOUND'
+  /** Names of the facts that were unknown. */
+  readonly missing: readonly string[]
+  /** Settlement balance with pending fee, pending funding and owed PnL. */
+  readonly settlementBalanceE18: bigint
+  /** That, with unrealised PnL; negative is a debt. */
+  readonly settlementTokenValueE18: bigint
+  /** Other collaterals after their haircut. */
+  readonly nonSettlementTokenValueE18: bigint
+  readonly totalCollateralValueE18: bigint
+  readonly unrealizedPnlE18: bigint
+  readonly accountValueE18: bigint
+  /** Account value in settlement decimals, rounded down, as the contract's getter gives it and liquidation compares it. */
+  readonly accountValue: bigint
+  readonly totalAbsPositionValueE18: bigint
+  readonly totalDebtValueE18: bigint
+  /** Below this account value, positions may be liquidated. */
+  readonly marginRequirementE18: bigint
+  /** Below this account value, collateral may be liquidated. */
+  readonly collateralMarginRequirementE18: bigint
+  /** Free collateral at the initial margin ratio, signed: for opening, increasing and withdrawing. */
+  readonly freeCollateralImE18: bigint
+  /** Free collateral at the maintenance margin ratio, signed: for reducing. */
+  readonly freeCollateralMmE18: bigint
+  /** accountValue / totalAbsPositionValue, rounded down; null without positions. */
+  readonly marginRatioE18: bigint | null
+  /** (accountValue − marginRequirement) / totalAbsPositionValue, rounded down; null without positions. */
+  readonly distanceE18: bigint | null
+  readonly tier: MarginTier
+  /** Account value below the requirement: its liquidity may be cancelled, and its positions liquidated once it has none. */
+  readonly belowMaintenance: boolean
+  /**
+   * A position may be liquidated now: below maintenance, no liquidity in an open market, a taker position in one.
+   * Two things outside the account can still stop it: the liquidator's own margin, and an insurance fund whose capacity
+   * is less than the debt that would remain (CH_IIC).
+   */
+  readonly liquidatable: boolean
+  readonly collateralLiquidatable: boolean
+  readonly positions: readonly PositionHealth[]
+}
+
+/** The index's own rows that margins depend on, at one block, addresses in lowercase. What is not given counts as none. */
+export type IndexStates = {
+  readonly accounts: readonly { readonly id: string; readonly settlementBalance: bigint; readonly owedRealizedPnlE18: bigint }[]
+  readonly positions: readonly { readonly accountId: string; readonly marketId: string; readonly rawSizeE18: bigint; readonly openNotionalE18: bigint }[]
+  readonly ranges: readonly { readonly accountId: string; readonly marketId: string; readonly lowerTick: number; readonly upperTick: number; readonly liquidity: bigint; readonly baseDebtE18: bigint; readonly quoteDebtE18: bigint }[]
+  readonly balances: readonly { readonly accountId: string; readonly assetId: string; readonly amount: bigint }[]
+  readonly assets: readonly { readonly id: string; readonly decimals: number }[]
+  readonly parameters: readonly { readonly name: string; readonly subject: string; readonly value: bigint }[]
+}
+
+export type Health = AccountHealth & {
+  /** What the initial margin ratio takes off free collateral, E18, rounded down. */
+  readonly initialMarginE18: bigint
+}
+
+/** Margins at one block. */
+export type MarginBook = {
+  /** Prices that are unknown or that the contracts do not answer, in words; empty where there are all. */
+  readonly gaps: readonly string[]
+  /** By market id, E18; a market without one is not in it. */
+  readonly markPricesE18: ReadonlyMap<string, bigint>
+  /** Of an account whose states were given; null where a figure of it is unknown, or has no answer. */
+  health(account: string): Health | null
+  /** Of an account without positions and ranges: its collateral alone. */
+  unexposed(account: IndexStates['accounts'][number], balances: IndexStates['balances']): Health | null
+}
+
+/** A protocol's margins, worked out from the index and the reducer's rows alone. Pure. */
+export type Margins = {
+  /** Kinds of rows whose keys begin with an account: those of the accounts given are enough. */
+  readonly accountKinds: readonly string[]
+  /** Kinds of rows that are a series in time of what their key names before its last colon; `field`: the time in their value, s. From `sinceSec` on, with the last one before it, is enough. */
+  readonly series: { readonly kinds: readonly string[]; readonly field: string }
+  /** `rows`: those that are in no series. */
+  sinceSec(rows: readonly ReplayRow[], states: IndexStates, timestampSec: number): number
+  book(input: { readonly deployment: Deployment; readonly rows: readonly ReplayRow[]; readonly states: IndexStates; /** Of the block, s. */ readonly timestampSec: number }): MarginBook
+}
+
 /** What the rest of Bulwark takes from a protocol's folder. */
 export type Protocol = {
   /** Name of the folder, and of the protocol in the index. */
@@ -188,6 +294,7 @@ export type Protocol = {
   readonly catalog: ParameterCatalog
   /** Where the index's own states do not say all that the protocol's figures need. */
   readonly reducer?: Reducer
+  readonly margins: Margins
 }
 
 export class UnknownProtocolError extends BadInputError {

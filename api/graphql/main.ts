@@ -37,7 +37,7 @@ async function main(): Promise<void> {
   const prisma = createPrisma(config.DATABASE_URL)
   const chain = createChain(config.RPC_URL, config.RPC_BATCH)
   const marginsPrisma = createPrisma(config.DATABASE_URL)
-  const margins = createMargins({ prisma: marginsPrisma, chain, deployment, catalog: protocol.catalog, log })
+  const margins = createMargins({ prisma: marginsPrisma, protocol, deployment, log })
   const proposals = createProposals({ prisma, catalog: protocol.catalog, deployment, rpcUrl: config.RPC_URL, stateDir: config.STATE_DIR, log: createLogger('proposals') })
   const recommender = createRecommender({
     prisma,

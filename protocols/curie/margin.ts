@@ -6,7 +6,7 @@
  * without a suffix are in that token's decimals. A long position has size > 0 and open notional < 0.
  * Each docstring names the contract and function that it mirrors.
  */
-import type { Address } from '../adapter.ts'
+import type { AccountHealth, Address, MarginTier, PositionHealth } from '../adapter.ts'
 import { BadInputError } from '../../core/errors.ts'
 import { abs, E18, max, min, mulDiv, X96 } from '../../core/units.ts'
 import { amountsOfRange, baseInRange, priceX96OfSqrtX96, sqrtRatioAtTickX96 } from './uniswap-v3.ts'
@@ -89,71 +89,8 @@ export type MarginParams = {
 
 // ─── Results ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** HEALTHY; WARN below 1.2 times the requirement; PARTIAL and FULL say how much may be liquidated; BAD_DEBT: nothing is left. */
-export type MarginTier = 'HEALTHY' | 'WARN' | 'PARTIAL' | 'FULL' | 'BAD_DEBT'
-
-export type PositionHealth = {
-  readonly market: Address
-  /** Taker size plus what ranges hold less their debt; 0 below 10 wei. */
-  readonly totalSizeE18: bigint
-  /** Quote paid (−) or received (+) for it, ranges included. */
-  readonly totalOpenNotionalE18: bigint
-  /** totalSize · markPrice, signed. */
-  readonly positionValueE18: bigint
-  /** positionValue + totalOpenNotional. */
-  readonly unrealizedPnlE18: bigint
-  /** What a liquidator may take now, signed as the position; 0 where nothing; null where the contract reverts (see liquidatableSize). */
-  readonly liquidatableSizeE18: bigint | null
-  /** Mark price at which the account's value meets its requirement, all else equal; null where there is none. */
-  readonly liquidationPriceE18: bigint | null
-  /** Mark price at which the account's value is 0, all else equal; null where there is none. */
-  readonly bankruptcyPriceE18: bigint | null
-  /** How far the mark price may move against the position until the liquidation price, as a share of the mark price (1e6 = 100 %); negative beyond it. */
-  readonly distanceToLiquidationE6: bigint | null
-}
-
-export type AccountHealth = {
-  /** LOWER_BOUND: the true account value is this or more, because something that only adds is unknown. */
-  readonly exactness: 'EXACT' | 'LOWER_BOUND'
-  /** Names of the facts that were unknown. */
-  readonly missing: readonly string[]
-  /** Settlement balance with pending fee, pending funding and owed PnL. */
-  readonly settlementBalanceE18: bigint
-  /** That, with unrealised PnL; negative is a debt. */
-  readonly settlementTokenValueE18: bigint
-  /** Other collaterals after their haircut. */
-  readonly nonSettlementTokenValueE18: bigint
-  readonly totalCollateralValueE18: bigint
-  readonly unrealizedPnlE18: bigint
-  readonly accountValueE18: bigint
-  /** Account value in settlement decimals, rounded down, as the contract's getter gives it and liquidation compares it. */
-  readonly accountValue: bigint
-  readonly totalAbsPositionValueE18: bigint
-  readonly totalDebtValueE18: bigint
-  /** Below this account value, positions may be liquidated. */
-  readonly marginRequirementE18: bigint
-  /** Below this account value, collateral may be liquidated. */
-  readonly collateralMarginRequirementE18: bigint
-  /** Free collateral at the initial margin ratio, signed: for opening, increasing and withdrawing. */
-  readonly freeCollateralImE18: bigint
-  /** Free collateral at the maintenance margin ratio, signed: for reducing. */
-  readonly freeCollateralMmE18: bigint
-  /** accountValue / totalAbsPositionValue, rounded down; null without positions. */
-  readonly marginRatioE18: bigint | null
-  /** (accountValue − marginRequirement) / totalAbsPositionValue, rounded down; null without positions. */
-  readonly distanceE18: bigint | null
-  readonly tier: MarginTier
-  /** Account value below the requirement: its liquidity may be cancelled, and its positions liquidated once it has none. */
-  readonly belowMaintenance: boolean
-  /**
-   * A position may be liquidated now: below maintenance, no liquidity in an open market, a taker position in one.
-   * Two things outside the account can still stop it: the liquidator's own margin, and an insurance fund whose capacity
-   * is less than the debt that would remain (CH_IIC).
-   */
-  readonly liquidatable: boolean
-  readonly collateralLiquidatable: boolean
-  readonly positions: readonly PositionHealth[]
-}
+/** What an account's margin comes to, in the words of every protocol. */
+export type { AccountHealth, MarginTier, PositionHealth } from '../adapter.ts'
 
 // ─── Rounding ──────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -11,7 +11,7 @@
  * valueOf(now.health(account)) // AccountHealth | null
  */
 import { BadInputError, BulwarkError } from '../../core/errors.ts'
-import type { Address, ReplayRow } from '../adapter.ts'
+import type { Address, Deployment, Health, IndexStates, MarginBook, Margins, ReplayRow } from '../adapter.ts'
 import { accountHealth, formatSettlement, fundingGrowth, liquidityCoefficient, markPrice, pendingFunding, type AccountFacts, type AccountHealth, type FundingGrowth, type MarginParams, type PositionFacts } from './margin.ts'
 import { feeGrowthInsideX128, fundingGrowthOfRange, NO_GROWTH, pendingFee, type RangeEnds } from './order-book.ts'
 import { FEED_OBSERVATIONS, SHORTEST_TWAP_SEC } from './reducer.ts'
@@ -80,15 +80,7 @@ class Memo<T> {
 
 // ─── Input ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** Rows of the index at the same block, addresses in lowercase. What is not given counts as none. */
-export type IndexStates = {
-  readonly accounts: readonly { readonly id: string; readonly settlementBalance: bigint; readonly owedRealizedPnlE18: bigint }[]
-  readonly positions: readonly { readonly accountId: string; readonly marketId: string; readonly rawSizeE18: bigint; readonly openNotionalE18: bigint }[]
-  readonly ranges: readonly { readonly accountId: string; readonly marketId: string; readonly lowerTick: number; readonly upperTick: number; readonly liquidity: bigint; readonly baseDebtE18: bigint; readonly quoteDebtE18: bigint }[]
-  readonly balances: readonly { readonly accountId: string; readonly assetId: string; readonly amount: bigint }[]
-  readonly assets: readonly { readonly id: string; readonly decimals: number }[]
-  readonly parameters: readonly { readonly name: string; readonly subject: string; readonly value: bigint }[]
-}
+export type { IndexStates } from '../adapter.ts'
 
 export type ValuationInput = {
   /** Every row of the reducer (observations: at least those that the averages reach back to). */
@@ -143,6 +135,8 @@ export type Valuation = {
   params(account: string): Answer<MarginParams>
   /** All of the account's figures; where one getter would revert, they do, so that the getters below may still answer. */
   health(account: string): Answer<AccountHealth>
+  /** Of an account without positions and ranges, whatever the states say. */
+  unexposed(account: IndexStates['accounts'][number], balances: IndexStates['balances']): Answer<AccountHealth>
   /** Vault.getAccountValue, settlement decimals. */
   accountValue(account: string): Answer<bigint>
   /** Vault.getSettlementTokenValue, settlement decimals. With its wallet's balance, the insurance fund's capacity. */
@@ -211,8 +205,7 @@ class CurieValuation implements Valuation {
     this.#rangesOf = grouped(states.ranges.filter((range) => range.liquidity !== 0n), (range) => range.accountId)
     this.#balancesOf = grouped(states.balances.filter((balance) => balance.amount !== 0n), (balance) => balance.accountId)
     this.#decimals = new Map(states.assets.map((asset) => [asset.id, asset.decimals]))
-    this.#parameters = new Map(states.parameters.map(({ name, subject, value }) => [`${name}:${subject}`, value]))
-    for (const { name, value } of states.parameters) if (PROTOCOL_WIDE.has(name)) (this.#parameters as Map<string, bigint>).set(name, value)
+    this.#parameters = new Map(states.parameters.map(({ name, subject, value }) => [PROTOCOL_WIDE.has(name) ? name : `${name}:${subject}`, value]))
     const byOwner = (kind: 'tick' | 'observation' | 'feedObservation') => grouped([...this.#rows.keysOf(kind)], (key) => key.slice(0, key.indexOf(':')))
     this.#tickKeys = byOwner('tick')
     this.#observationKeys = byOwner('observation')
@@ -544,12 +537,20 @@ class CurieValuation implements Valuation {
       pendingFundingE18,
       positions: this.#marketsOf(id).map((market) => this.#positionFacts(id, market, valued)),
       pendingFeeE18: isWorth ? take(this.allPendingFees(id)) : 0n,
-      collaterals: (valued.includes('COLLATERAL') ? (this.#balancesOf.get(id) ?? []) : []).map(({ assetId, amount }) => {
-        const decimals = this.#decimals.get(assetId)
-        if (decimals === undefined) throw new Unknown(`the collateral ${assetId} is not indexed`)
-        return { token: assetId as Address, amount, decimals, priceE18: take(this.collateralPrice(assetId)), collateralRatioE6: this.#parameter('collateralRatio', assetId) }
-      }),
+      collaterals: valued.includes('COLLATERAL') ? this.#collateralFacts(this.#balancesOf.get(id) ?? []) : [],
     }
+  }
+
+  #collateralFacts(balances: IndexStates['balances']): AccountFacts['collaterals'] {
+    return balances.map(({ assetId, amount }) => {
+      const decimals = this.#decimals.get(assetId)
+      if (decimals === undefined) throw new Unknown(`the collateral ${assetId} is not indexed`)
+      return { token: assetId as Address, amount, decimals, priceE18: take(this.collateralPrice(assetId)), collateralRatioE6: this.#parameter('collateralRatio', assetId) }
+    })
+  }
+
+  unexposed({ id, settlementBalance, owedRealizedPnlE18 }: IndexStates['accounts'][number], balances: IndexStates['balances']): Answer<AccountHealth> {
+    return answerOf(() => accountHealth({ settlementBalance, owedRealizedPnlE18, pendingFundingE18: 0n, pendingFeeE18: 0n, positions: [], collaterals: this.#collateralFacts(balances) }, take(this.params(id))))
   }
 
   #health(account: string, valued: readonly Valued[]): AccountHealth {
@@ -580,6 +581,18 @@ class CurieValuation implements Valuation {
     return answerOf(() => this.#health(account, ['SIZE']).marginRequirementE18)
   }
 
+  unrealizedPnl(account: string): Answer<bigint> {
+    return answerOf(() => this.#health(account, ['SIZE']).unrealizedPnlE18)
+  }
+
+  totalAbsPositionValue(account: string): Answer<bigint> {
+    return answerOf(() => this.#health(account, ['SIZE']).totalAbsPositionValueE18)
+  }
+
+  collateralMarginRequirement(account: string): Answer<bigint> {
+    return answerOf(() => this.#health(account, ['SIZE']).collateralMarginRequirementE18)
+  }
+
   totalDebtValue(account: string): Answer<bigint> {
     return answerOf(() => this.#health(account, ['DEBT']).totalDebtValueE18)
   }
@@ -606,5 +619,55 @@ function squareRoot(value: bigint): bigint {
     const next = (guess + value / guess) >> 1n
     if (next >= guess) return guess
     guess = next
+  }
+}
+
+// ─── The book ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const AVERAGES = ['twapInterval', 'markPriceMarketTwapInterval', 'markPricePremiumInterval']
+
+/** Margins of all accounts, as the rest of Bulwark asks for them. */
+export const margins: Margins = {
+  accountKinds: ['range', 'position'],
+  series: { kinds: ['observation', 'feedObservation'], field: 'timestampSec' },
+
+  /** The longest average that is asked for, before now or before the first pause. */
+  sinceSec(rows, states, timestampSec) {
+    const intervals = states.parameters.flatMap(({ name, value }) => (AVERAGES.includes(name) ? [Number(value)] : []))
+    const replayed = new Rows(rows)
+    const pausedAt = [...replayed.keysOf('market')].flatMap((market) => replayed.get('market', market)?.pausedAtSec ?? [])
+    return Math.min(timestampSec, ...pausedAt) - Math.max(COLLATERAL_TWAP_SEC, ...intervals)
+  },
+
+  book({ deployment, rows, states, timestampSec }) {
+    const now = valuation({ rows, states, timestampSec, settlementDecimals: deployment.settlementToken.decimals })
+    return bookOf(now, deployment, states)
+  },
+}
+
+function bookOf(now: Valuation, deployment: Deployment, states: IndexStates): MarginBook {
+  const symbols = new Map(deployment.markets.map((market) => [market.baseToken.toLowerCase(), market.symbol]))
+  const collaterals = new Map(deployment.collaterals.map((collateral) => [collateral.token.toLowerCase(), collateral.symbol]))
+  const markPricesE18 = new Map<string, bigint>()
+  const gaps: string[] = []
+  for (const market of new Set([...now.markets, ...states.positions.map(({ marketId }) => marketId), ...states.ranges.map(({ marketId }) => marketId)])) {
+    const price = now.referencePrice(market)
+    if ('value' in price) markPricesE18.set(market, price.value)
+    else gaps.push(`${symbols.get(market) ?? market} has no mark price: ${reasonOf(price) ?? ''}`)
+  }
+  for (const { id } of states.assets) {
+    const price = now.collateralPrice(id)
+    if (!('value' in price)) gaps.push(`${collaterals.get(id) ?? id} has no price: ${reasonOf(price) ?? ''}`)
+  }
+  const withInitial = (answer: Answer<AccountHealth>, account: string): Health | null => {
+    const [health, params] = [valueOf(answer), valueOf(now.params(account))]
+    // Vault._getFreeCollateralByRatio takes off total debt value · ratio.
+    return health === null || params === null ? null : { ...health, initialMarginE18: (health.totalDebtValueE18 * params.imRatioE6) / RATIO_ONE }
+  }
+  return {
+    gaps,
+    markPricesE18,
+    health: (account) => withInitial(now.health(account), account),
+    unexposed: (account, balances) => withInitial(now.unexposed(account, balances), account.id),
   }
 }

@@ -15,7 +15,6 @@ import { startServer } from '../../api/graphql/server.ts'
 import type { ApiServer } from '../../api/graphql/server.ts'
 import { createPrisma } from '../../prisma/client.ts'
 import type { PrismaClient } from '../../prisma/client.ts'
-import { contracts } from '../graphql/contracts.ts'
 import { BLOCK, addressOf, chainAt, log, seed, services } from '../graphql/support.ts'
 import { startTestPostgres } from '../support/postgres.ts'
 import type { TestPostgres } from '../support/postgres.ts'
@@ -33,7 +32,7 @@ let pagesDir: string
 let shots: string
 let server: ApiServer
 
-const serve = (client: PrismaClient, port = 0): Promise<ApiServer> => startServer({ ...services(client, chainAt(BLOCK.number + 1n, BLOCK.timestamp + 2n, contracts)), log, host: '127.0.0.1', port, pagesDir })
+const serve = (client: PrismaClient, port = 0): Promise<ApiServer> => startServer({ ...services(client, chainAt(BLOCK.number + 1n, BLOCK.timestamp + 2n, () => null)), log, host: '127.0.0.1', port, pagesDir })
 
 /** A page that fails the test for any request elsewhere, any error, and any breach of the content policy. */
 async function visit<T>(url: string, options: BrowserContextOptions, use: (page: Page) => Promise<T>, allowed: RegExp = /^$/): Promise<T> {

@@ -8,8 +8,9 @@ import { UnavailableError } from '../../core/errors.ts'
 import { createLogger } from '../../core/log.ts'
 import type { PrismaClient } from '../../prisma/client.ts'
 import type { Proposals } from '../../proposals/index.ts'
-import type { Deployment, Hex } from '../../protocols/adapter.ts'
+import type { Address, Deployment, Hex } from '../../protocols/adapter.ts'
 import { curie } from '../../protocols/curie/index.ts'
+import { encodeRow, keys, type Kind, type RowOf } from '../../protocols/curie/replay-rows.ts'
 
 export const log = createLogger('test', 'silent')
 export const deployment: Deployment = curie.deployments['devnet']!
@@ -36,9 +37,46 @@ export const chainAt = (number: bigint, timestamp: bigint, answers: (to: string,
 })
 
 export function services(prisma: PrismaClient, chain: Chain, options: { jobs?: readonly Job[]; proposals?: Partial<Proposals>; now?: () => number; marginsPrisma?: PrismaClient } = {}): Services {
-  const margins = createMargins({ prisma: options.marginsPrisma ?? prisma, chain, deployment, catalog: curie.catalog, log })
+  const margins = createMargins({ prisma: options.marginsPrisma ?? prisma, protocol: curie, deployment, log })
   const status = createStatus({ prisma, chain, deployment, margins, jobs: options.jobs ?? [], ...(options.now ? { now: options.now } : {}) })
   return { prisma, protocol: curie, deployment, margins, status, proposals: (options.proposals ?? {}) as Proposals }
+}
+
+/**
+ * What the reducer would have kept: pools and feeds that have stood still for hours, vETH at 1,800 USD, the others at 1,000,
+ * WETH at 1,500. The parameters below make every average of one second, so that the mark price is the pool's; no funding is pending.
+ */
+async function seedReplay(prisma: PrismaClient): Promise<void> {
+  const rows: { id: string; kind: string; value: object }[] = []
+  const put = <K extends Kind>(kind: K, key: string, row: RowOf<K>): void => void rows.push({ id: `${kind}:${key}`, kind, value: encodeRow(kind, row) as object })
+  const since = Number(BLOCK.timestamp) - 10_000
+  const feed = (id: string, dispatcher: string, oracle: string, usd: bigint): void => {
+    const priceE18 = usd * 10n ** 18n
+    put('dispatcher', dispatcher, { feed: id as Address, fallbackSource: null, fallback: false })
+    put('feed', id, { decimals: 8, timeoutSec: 2_400n, answerSource: oracle as Address, snapshotBlock: 2n, priceE18, priceSec: since, observationIndex: 0, observationPriceE18: priceE18, observationPriceCumulativeE18: 0n, observationSec: since, observationsComplete: true })
+    put('feedObservation', keys.feedObservation(id, 0), { timestampSec: since, priceE18, priceCumulativeE18: 0n })
+    put('oracle', oracle, { answer: usd * 10n ** 8n, roundId: 1n, answerSec: since })
+  }
+  put('protocol', keys.protocol, { twapIntervalSec: 1, maxFundingRateE6: 1n })
+  for (const [index, market] of deployment.markets.entries()) {
+    const [id, usd] = [lower(market.baseToken), index === 0 ? 1_800n : 1_000n]
+    // √1800 · 2^96 and √1000 · 2^96, rounded up: the contract's price rounds down to the whole dollar.
+    const sqrtPriceX96 = index === 0 ? 3361366258487168395123916293648n : 2505414483750479311864138015697n
+    put('market', id, {
+      pool: lower(market.pool) as Address, poolFeeE6: 3_000n, tickSpacing: 60, snapshotBlock: 2n, sqrtPriceX96, tick: index === 0 ? 74_959 : 69_081, liquidity: 0n,
+      observationIndex: 0, observationCardinality: 1, observationCardinalityNext: 1, observationSec: since, observationTickCumulative: 0n, observationsComplete: true,
+      feeGrowthGlobalX128: 0n, twPremiumX96: 0n, twPremiumDivBySqrtPriceX96: 0n, lastSettledSec: 0, firstTradedSec: 0, fundingAtSec: null, fundingIntervalSec: null, fundingIndexTwapE18: null,
+      state: 'OPEN', pausedAtSec: null, pausedIndexPriceE18: null, closedPriceE18: null,
+    })
+    put('observation', keys.observation(id, 0), { timestampSec: since, tickCumulative: 0n })
+    put('marketParameters', id, { feeRatioE6: 1_000n, insuranceFundFeeRatioE6: 100_000n, priceFeed: lower(market.priceFeed) as Address })
+    feed(lower(market.chainlinkFeed), lower(market.priceFeed), lower(market.aggregator ?? ''), usd)
+  }
+  const weth = deployment.collaterals[0]!
+  put('collateral', lower(weth.token), { priceFeed: lower(weth.priceFeed) as Address })
+  feed(lower(weth.priceFeed), lower(weth.priceFeed), addressOf(78), 1_500n)
+  await prisma.replayRow.createMany({ data: rows })
+  await prisma.replayStatus.create({ data: { id: 1, version: curie.reducer.version, blockNumber: BLOCK.number } })
 }
 
 /** Accounts 1–5 hold positions (1: 2 vETH long, 2: 1 vETH short, 3: vBTC long, 4 and 5: vETH long), 6 and 7 hold none. */
@@ -103,6 +141,7 @@ export async function seed(prisma: PrismaClient): Promise<void> {
     await prisma.parameterChange.create({ data: { id: `${hashOf(300 + i)}00`, parameterId: parameterId(band.name, band.subject), ...band, scope: 'MARKET', contract: addressOf(77), oldValue: i === 0 ? null : '62500', newValue: i === 2 ? '100000' : '62500', source: 'EVENT', sender: addressOf(8), ...fact(600 + i, 0) } })
   }
 
+  await seedReplay(prisma)
   await prisma.checkpoint.create({ data: { blockNumber: BLOCK.number, blockHash: BLOCK.hash, blockTimestamp: BLOCK.timestamp, rowCount: 1 } })
   await prisma.mirrorStatus.create({ data: { id: 1, state: 'FOLLOWING', indexedBlock: BLOCK.number, indexedHash: BLOCK.hash, indexedTimestamp: BLOCK.timestamp, graphNodeBlock: BLOCK.number, chainBlock: BLOCK.number + 1n, chainTimestamp: BLOCK.timestamp + 2n } })
 
@@ -139,4 +178,38 @@ function recommendation(runId: string, of: { name: string; subject: string }, va
     reason: 'The 99 % move of 15 minutes is 4.1 %, and the band is 10 %.', evidence: [{ label: '99 % move of 15 minutes', value: '0.0412345678', unit: '', source: 'PriceUpdate of the last 30 days' }],
     adjustments: [{ step: 'clamp', from: '7 %', to: '6.25 %', why: 'policy bounds' }], model: 'volatility-band', modelVersion: '1', inputsDigest: 'cc'.repeat(32), inputs: {}, advisory: values.settable ? null : 'advisory: needs an upgrade', ...values,
   }
+}
+
+/** Safe, upgrade, owner, oracle and statistics of the same book: what changed the bands in blocks 600 to 602, and who did. */
+export async function seedHistory(prisma: PrismaClient): Promise<void> {
+  const updated = { updatedAtBlock: 900n, updatedAtTimestamp: 1_699_999_000n }
+  const protocolId = lower(deployment.contracts.clearingHouse)
+  const [safe, registry] = [lower(deployment.safe!.address), lower(deployment.contracts.marketRegistry)]
+  await prisma.contract.createMany({
+    data: [
+      { id: safe, protocolId, name: 'Safe', ...updated },
+      { id: registry, protocolId, name: 'MarketRegistry', owner: safe, implementation: addressOf(61), ...updated },
+    ],
+  })
+  await prisma.parameterChange.updateMany({ where: { blockNumber: 601n }, data: { executor: safe } })
+  for (const [logIndex, kind, operation] of [[3, 'SAFE_EXECUTED', hashOf(400)], [1, 'SAFE_HASH_APPROVED', null]] as const) {
+    await prisma.governanceEvent.create({ data: { id: `${hashOf(601)}0${logIndex}`, contractId: safe, kind, operation, subject: null, value: null, sender: addressOf(8), ...fact(601, logIndex) } })
+  }
+  // In the same block, by another transaction.
+  await prisma.governanceEvent.create({ data: { id: `${hashOf(699)}05`, contractId: safe, kind: 'SAFE_THRESHOLD_CHANGED', operation: null, subject: null, value: '3', sender: addressOf(8), ...fact(601, 5), transactionHash: hashOf(699) } })
+  await prisma.contractUpgrade.create({ data: { id: `${hashOf(610)}00`, contractId: registry, oldImplementation: null, newImplementation: addressOf(61), sender: addressOf(8), ...fact(610, 0) } })
+  await prisma.ownershipChange.create({ data: { id: `${hashOf(611)}00`, contractId: registry, oldOwner: addressOf(8), newOwner: safe, sender: addressOf(8), ...fact(611, 0) } })
+
+  const eth = deployment.markets[0]!
+  const feedId = lower(eth.chainlinkFeed)
+  await prisma.oracleFeed.update({ where: { id: feedId }, data: { aggregator: eth.aggregator, decimals: 8, timeoutSec: '29' } })
+  await prisma.oracleSourceChange.create({ data: { id: `${hashOf(620)}00`, feedId, dispatcher: lower(eth.priceFeed), fallback: true, ...fact(620, 0) } })
+  const fundId = lower(deployment.contracts.insuranceFund)
+  for (let hour = 0; hour < 5; hour++) {
+    const timestamp = 1_699_200_000n + BigInt(hour) * 3600n
+    await prisma.marketStats.create({ data: { id: `hour:${eth.symbol}:${hour}`, interval: 'hour', timestamp, marketId: lower(eth.baseToken), volumeE18: LARGE, feesE18: '1', liquidatedNotionalE18: '2', openInterestLongE18: '3', openInterestShortE18: '4', samples: 5n } })
+    // Returns of 1 % and 2 %: squares 1e-4 and 4e-4, sum 5e-4.
+    await prisma.priceStats.create({ data: { id: `hour:${feedId}:${hour}`, interval: 'hour', timestamp, feedId, priceE18: '2000', highE18: '2010', lowE18: '1990', squaredReturnE18: '500000000000000', samples: 2n } })
+  }
+  await prisma.fundStats.create({ data: { id: 'day:fund:0', interval: 'day', timestamp: 1_699_142_400n, fundId, balanceE18: '-7', lowestE18: '-9', inflowE18: '2', outflowE18: '11', badDebtE18: '11' } })
 }
