@@ -5,7 +5,7 @@ import type { PrismaClient } from '../../prisma/client.ts'
 import type { Deployment, Protocol } from '../../protocols/adapter.ts'
 import type { AccountBook, Health, MarginService } from './margins.ts'
 import { groupBy } from './model.ts'
-import type { AccountNode, CollateralAssetNode, Db, MarketNode } from './model.ts'
+import type { AccountNode, CollateralAssetNode, ContractNode, Db, GovernanceEventNode, MarketNode } from './model.ts'
 import type { Proposals } from '../../proposals/index.ts'
 import type { StatusService } from './status.ts'
 
@@ -34,6 +34,9 @@ export type Context = Services & {
   markets(): Promise<ReadonlyMap<string, MarketNode>>
   collaterals(): Promise<ReadonlyMap<string, CollateralAssetNode>>
   parameters(): Promise<readonly ParameterRow[]>
+  contracts(): Promise<ReadonlyMap<string, ContractNode>>
+  /** Events of Safes and timelocks in a transaction, in the order of their logs; the key is `transactionKey`. */
+  readonly governanceIn: DataLoader<string, GovernanceEventNode[]>
   readonly accounts: DataLoader<string, AccountRow | null>
   readonly positionsOf: DataLoader<string, PositionRow[]>
   readonly balancesOf: DataLoader<string, BalanceRow[]>
@@ -87,6 +90,14 @@ export function createContext(services: Services): Context {
     markets: once(async () => byId(await (await db()).market.findMany({ include: { feed: true }, orderBy: [{ createdAtBlock: 'asc' }, { id: 'asc' }] }))),
     collaterals: once(async () => byId(await (await db()).collateralAsset.findMany({ include: { feed: true }, orderBy: { id: 'asc' } }))),
     parameters: once(async () => (await db()).parameter.findMany({ orderBy: [{ scope: 'asc' }, { subject: 'asc' }, { name: 'asc' }] })),
+    contracts: once(async () => byId(await (await db()).contract.findMany({ orderBy: [{ name: 'asc' }, { id: 'asc' }] }))),
+    governanceIn: new DataLoader<string, GovernanceEventNode[]>(async (keys) => {
+      // By block first: that has an index.
+      const blocks = [...new Set(keys.map((key) => BigInt(key.split(':')[0] ?? '0')))]
+      const events = await (await db()).governanceEvent.findMany({ where: { blockNumber: { in: blocks } }, orderBy: [{ blockNumber: 'asc' }, { logIndex: 'asc' }, { id: 'asc' }] })
+      const grouped = groupBy(events, transactionKey)
+      return keys.map((key) => grouped.get(key) ?? [])
+    }),
     accounts: new DataLoader(async (ids) => {
       const rows = byId(await (await db()).account.findMany({ where: { id: { in: [...ids] } } }))
       return ids.map((id) => rows.get(id) ?? null)
@@ -96,6 +107,9 @@ export function createContext(services: Services): Context {
     rangesOf: grouped((tx, ids) => tx.liquidityRange.findMany({ where: { accountId: { in: ids }, liquidity: { not: 0 } }, orderBy: { id: 'asc' } })),
   }
 }
+
+/** `block:transaction` of a fact. */
+export const transactionKey = ({ blockNumber, transactionHash }: { blockNumber: bigint; transactionHash: string }): string => `${blockNumber}:${transactionHash}`
 
 const byId = <R extends { id: string }>(rows: readonly R[]): ReadonlyMap<string, R> => new Map(rows.map((row) => [row.id, row]))
 

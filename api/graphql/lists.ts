@@ -8,7 +8,7 @@ import type { PageSource } from './paging.ts'
 /** A fact's place on the chain. */
 type Fact = { readonly id: string; readonly blockNumber: bigint; readonly logIndex: number }
 
-type FactTable = 'liquidation' | 'collateralLiquidation' | 'insuranceFundFlow' | 'parameterChange'
+type FactTable = 'liquidation' | 'collateralLiquidation' | 'insuranceFundFlow' | 'parameterChange' | 'priceUpdate' | 'oracleSourceChange' | 'contractUpgrade' | 'ownershipChange' | 'governanceEvent'
 type FactRow<Table extends FactTable> = Awaited<ReturnType<Db[Table]['findFirstOrThrow']>>
 
 /** Facts that match, newest first. */
@@ -30,6 +30,23 @@ function olderThan([block = '0', log = '0', id = '']: readonly string[]): object
   const blockNumber = BigInt(block)
   const logIndex = Number(log)
   return { blockNumber: { lte: blockNumber }, OR: [{ blockNumber: { lt: blockNumber } }, { logIndex: { lt: logIndex } }, { logIndex, id: { lt: id } }] }
+}
+
+type StatsTable = 'marketStats' | 'priceStats' | 'fundStats'
+type StatsRow<Table extends StatsTable> = Awaited<ReturnType<Db[Table]['findFirstOrThrow']>>
+
+/** Buckets of one subject and one length, newest first. */
+export function stats<Table extends StatsTable>(context: Context, table: Table, interval: 'HOUR' | 'DAY', of: object): PageSource<StatsRow<Table>> {
+  type Delegate = { findMany(query: object): Promise<StatsRow<Table>[]>; count(query: object): Promise<number> }
+  const delegate = async () => (await context.db())[table] as unknown as Delegate
+  const where = { ...of, interval: interval.toLowerCase() }
+  return {
+    list: `${table} by ${interval}, newest first`,
+    parts: ['int64'],
+    key: (row) => [row.timestamp.toString()],
+    rows: async (key, take) => (await delegate()).findMany({ where: key === null ? where : { ...where, timestamp: { lt: BigInt(key[0] ?? '0') } }, orderBy: { timestamp: 'desc' }, take }),
+    total: async () => (await delegate()).count({ where }),
+  }
 }
 
 /** Open positions by id. */

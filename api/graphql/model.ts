@@ -1,5 +1,5 @@
 /** What the resolvers hand from one to the next: the mirror's rows, with what was fetched beside them. */
-import type { Account, CollateralAsset, CollateralBalance, CollateralLiquidation, InsuranceFund, InsuranceFundFlow, Liquidation, LiquidityRange, Market, OracleFeed, Parameter, ParameterChange, Position, Proposal, ProposalEvent, ProposalSignature, Protocol, Recommendation, RecommendationRun } from '../../prisma/generated/client.ts'
+import type { Account, CollateralAsset, CollateralBalance, CollateralLiquidation, Contract, ContractUpgrade, FundStats, GovernanceEvent, InsuranceFund, InsuranceFundFlow, Liquidation, LiquidityRange, Market, MarketStats, OracleFeed, OracleSourceChange, OwnershipChange, Parameter, ParameterChange, Position, PriceStats, PriceUpdate, Proposal, ProposalEvent, ProposalSignature, Protocol, Recommendation, RecommendationRun } from '../../prisma/generated/client.ts'
 import type { Prisma } from '../../prisma/client.ts'
 import { toE18 } from '../../core/units.ts'
 
@@ -20,6 +20,16 @@ export type InsuranceFundNode = InsuranceFund
 export type InsuranceFundFlowNode = InsuranceFundFlow
 export type ParameterNode = Parameter
 export type ParameterChangeNode = ParameterChange
+export type OracleFeedNode = OracleFeed
+export type PriceUpdateNode = PriceUpdate
+export type OracleSourceChangeNode = OracleSourceChange
+export type ContractNode = Contract
+export type ContractUpgradeNode = ContractUpgrade
+export type OwnershipChangeNode = OwnershipChange
+export type GovernanceEventNode = GovernanceEvent
+export type MarketStatsNode = MarketStats
+export type PriceStatsNode = PriceStats
+export type FundStatsNode = FundStats
 /** Without the inputs, which are large and are for recomputing alone. */
 export type RecommendationNode = Omit<Recommendation, 'inputs'> & { readonly run: Omit<RecommendationRun, 'inputs'> }
 export type ProposalNode = Proposal & { readonly signatures: ProposalSignature[]; readonly events: ProposalEvent[] }

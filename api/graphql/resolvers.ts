@@ -6,12 +6,13 @@ import { priceOfSqrtX96 } from '../../protocols/curie/uniswap-v3.ts'
 import { labelOf } from '../../proposals/draft.ts'
 import type { ChangeJson, SimulationResult } from '../../proposals/index.ts'
 import { byUrgency } from '../recommendations/index.ts'
+import { transactionKey } from './context.ts'
 import type { Context } from './context.ts'
 import { displayUnit, displayValue, specOf } from './display.ts'
 import type { Direction, Adjustment, DraftProposalInput, Evidence, Resolvers } from './generated/resolvers.ts'
-import { PROPOSAL_PARTS, accounts, facts, openPositions, proposals } from './lists.ts'
+import { PROPOSAL_PARTS, accounts, facts, openPositions, proposals, stats } from './lists.ts'
 import { e18, fundCapacityE18, integer } from './model.ts'
-import type { AmountNode, CollateralAssetNode, MarketNode, ParameterNode, ProposalNode } from './model.ts'
+import type { AmountNode, CollateralAssetNode, ContractNode, MarketNode, ParameterNode, ProposalNode } from './model.ts'
 import { checkFirst, page } from './paging.ts'
 import { scalars } from './scalars.ts'
 
@@ -57,11 +58,26 @@ async function found<T>(row: Promise<T | null | undefined>, what: string): Promi
 }
 
 const market = (context: Context, id: string): Promise<MarketNode> => found(context.markets().then((all) => all.get(id)), 'market')
+const contract = (context: Context, id: string): Promise<ContractNode> => found(context.contracts().then((all) => all.get(id)), 'contract')
 const collateral = (context: Context, id: string): Promise<CollateralAssetNode> => found(context.collaterals().then((all) => all.get(id)), 'collateral')
 
 const parametersOf = async (context: Context, subjectId: string): Promise<ParameterNode[]> => (await context.parameters()).filter((row) => row.subject === subjectId)
 
 const indexPrice = (row: { feed: MarketNode['feed'] }): AmountNode | null => (row.feed?.priceE18 == null ? null : amount(row.feed.priceE18))
+
+/** Filter by a contract's address; none where none is named. Throws BadInputError. */
+const ofContract = (id: string | null | undefined): object => (id == null ? {} : { contractId: address('a contract', id) })
+
+/** Seconds from an oracle's price to the indexed block. */
+const ageOf = (priceTimestamp: bigint | null | undefined, block: { readonly timestamp: bigint } | null): number | null => (block === null || priceTimestamp == null ? null : Number(block.timestamp - priceTimestamp))
+
+const INTERVAL_SEC = { HOUR: 3_600, DAY: 86_400 } as const
+const YEAR_SEC = 365 * 86_400
+
+const intervalOf = ({ interval }: { readonly interval: string }): 'HOUR' | 'DAY' => (interval === 'day' ? 'DAY' : 'HOUR')
+
+/** Of its bucket, not annualised: sqrt(sum of squared returns). */
+const volatility = ({ squaredReturnE18 }: { readonly squaredReturnE18: { toFixed(places: number): string } }): number => Math.sqrt(toFloat(integer(squaredReturnE18), 18))
 
 /** A proposal as it stands now: mutations answer what they wrote, not what the request's snapshot saw. */
 const proposalNow = (context: Context, id: string): Promise<ProposalNode> => context.prisma.proposal.findUniqueOrThrow({ where: { id }, include: PROPOSAL_PARTS })
@@ -113,6 +129,9 @@ export const resolvers: Resolvers<Context> = {
       const where = { ...(args.name == null ? {} : { name: context.protocol.catalog.find(args.name).name }), ...(args.subject == null ? {} : { subject: await subject(context, args.subject) }) }
       return page(facts(context, 'parameterChange', where), args)
     },
+    contracts: async (_, __, context) => [...(await context.contracts()).values()],
+    contractUpgrades: (_, args, context) => page(facts(context, 'contractUpgrade', ofContract(args.contract)), args),
+    governanceEvents: (_, args, context) => page(facts(context, 'governanceEvent', ofContract(args.contract)), args),
     recommendations: async (_, args, context) => {
       const block = await context.indexed()
       if (block === null) return []
@@ -158,10 +177,7 @@ export const resolvers: Resolvers<Context> = {
       if (sqrtPriceX96 === null || feed?.priceE18 == null || feed.priceE18.isZero()) return null
       return toFloat(priceOfSqrtX96(integer(sqrtPriceX96)), 18) / toFloat(integer(feed.priceE18), 18) - 1
     },
-    oracleAgeSec: async ({ feed }, _, context) => {
-      const block = await context.indexed()
-      return block === null || feed?.priceTimestamp == null ? null : Number(block.timestamp - feed.priceTimestamp)
-    },
+    oracleAgeSec: async ({ feed }, _, context) => ageOf(feed?.priceTimestamp, await context.indexed()),
     oracleFreezeReason: ({ feed }) => feed?.freezeReason ?? null,
     oracleFallback: ({ feed }) => feed?.fallback ?? null,
     openInterestLong: (row) => amount(row.openInterestLongE18),
@@ -169,6 +185,8 @@ export const resolvers: Resolvers<Context> = {
     volume: (row) => amount(row.volumeE18),
     liquidatedNotional: (row) => amount(row.liquidatedNotionalE18),
     parameters: ({ id }, _, context) => parametersOf(context, id),
+    oracle: ({ feed }) => feed,
+    stats: ({ id }, args, context) => page(stats(context, 'marketStats', args.interval ?? 'HOUR', { marketId: id }), args),
     prices: async ({ feedId }, { last }, context) => {
       const take = checkFirst(last, 'last', 2000)
       if (feedId === null) return []
@@ -180,6 +198,7 @@ export const resolvers: Resolvers<Context> = {
   CollateralAsset: {
     totalBalance: (row) => amount(row.totalBalance, row.decimals),
     price: indexPrice,
+    oracle: ({ feed }) => feed,
     parameters: ({ id }, _, context) => parametersOf(context, id),
   },
 
@@ -266,6 +285,74 @@ export const resolvers: Resolvers<Context> = {
     outflow: (row) => amount(row.outflowE18),
     badDebt: (row) => amount(row.badDebtE18),
     flows: ({ id }, args, context) => page(facts(context, 'insuranceFundFlow', { fundId: id }), args),
+    stats: ({ id }, args, context) => page(stats(context, 'fundStats', args.interval ?? 'DAY', { fundId: id }), args),
+  },
+
+  MarketStats: {
+    interval: intervalOf,
+    volume: (row) => amount(row.volumeE18),
+    fees: (row) => amount(row.feesE18),
+    liquidatedNotional: (row) => amount(row.liquidatedNotionalE18),
+    openInterestLong: (row) => amount(row.openInterestLongE18),
+    openInterestShort: (row) => amount(row.openInterestShortE18),
+  },
+
+  FundStats: {
+    interval: intervalOf,
+    balance: (row) => amount(row.balanceE18),
+    lowest: (row) => amount(row.lowestE18),
+    inflow: (row) => amount(row.inflowE18),
+    outflow: (row) => amount(row.outflowE18),
+    badDebt: (row) => amount(row.badDebtE18),
+  },
+
+  PriceStats: {
+    interval: intervalOf,
+    price: (row) => amount(row.priceE18),
+    high: (row) => amount(row.highE18),
+    low: (row) => amount(row.lowE18),
+    realizedVolatility: volatility,
+    realizedVolatilityAnnualised: (row) => volatility(row) * Math.sqrt(YEAR_SEC / INTERVAL_SEC[intervalOf(row)]),
+  },
+
+  OracleFeed: {
+    price: (row) => (row.priceE18 === null ? null : amount(row.priceE18)),
+    ageSec: async ({ priceTimestamp }, _, context) => ageOf(priceTimestamp, await context.indexed()),
+    timeoutSec: (row) => (row.timeoutSec === null ? null : integer(row.timeoutSec)),
+    stale: async ({ priceTimestamp, timeoutSec }, _, context) => {
+      const ageSec = ageOf(priceTimestamp, await context.indexed())
+      return ageSec === null || timeoutSec === null ? null : BigInt(ageSec) > integer(timeoutSec)
+    },
+    updates: ({ id }, args, context) => page(facts(context, 'priceUpdate', { feedId: id }), args),
+    sourceChanges: ({ id }, args, context) => page(facts(context, 'oracleSourceChange', { feedId: id }), args),
+    stats: ({ id }, args, context) => page(stats(context, 'priceStats', args.interval ?? 'HOUR', { feedId: id }), args),
+  },
+
+  PriceUpdate: {
+    price: (row) => amount(row.priceE18),
+    ageSec: (row) => (row.ageSec === null ? null : integer(row.ageSec)),
+    block: ({ blockNumber }) => blockNumber,
+  },
+
+  OracleSourceChange: { block: ({ blockNumber }) => blockNumber },
+
+  Contract: {
+    ownerName: async ({ owner }, _, context) => (owner === null ? null : ((await context.contracts()).get(owner)?.name ?? null)),
+    upgrades: ({ id }, args, context) => page(facts(context, 'contractUpgrade', { contractId: id }), args),
+    ownershipChanges: ({ id }, args, context) => page(facts(context, 'ownershipChange', { contractId: id }), args),
+  },
+
+  ContractUpgrade: {
+    contract: ({ contractId }, _, context) => contract(context, contractId),
+    block: ({ blockNumber }) => blockNumber,
+  },
+
+  OwnershipChange: { block: ({ blockNumber }) => blockNumber },
+
+  GovernanceEvent: {
+    contract: ({ contractId }, _, context) => contract(context, contractId),
+    value: (row) => (row.value === null ? null : integer(row.value)),
+    block: ({ blockNumber }) => blockNumber,
   },
 
   InsuranceFundFlow: {
@@ -289,6 +376,7 @@ export const resolvers: Resolvers<Context> = {
   },
 
   ParameterChange: {
+    governance: (row, _, context) => context.governanceIn.load(transactionKey(row)),
     subjectLabel: (row, _, { deployment }) => labelOf(deployment, row.scope, row.subject as Address),
     oldRaw: (row) => (row.oldValue === null ? null : integer(row.oldValue)),
     newRaw: (row) => integer(row.newValue),

@@ -151,6 +151,8 @@ function chainPart(head: Attempt<{ number: bigint; chainId: number }>, deploymen
 }
 
 type Stored = Attempt<{ mirror: MirrorStatus | null }>
+/** Kinds of trouble that pass by waiting: graph-node works, and is not where it should be. */
+const PASSING: ReadonlySet<string> = new Set(['GRAPH_NODE_BEHIND', 'GRAPH_NODE_UNSETTLED', 'OTHER_DEPLOYMENT'])
 const UNKNOWN = 'Not known while the database does not answer.'
 
 const silentFor = (mirror: MirrorStatus, now: number): number => now - mirror.updatedAt.getTime()
@@ -160,7 +162,7 @@ function graphNodePart(database: Stored, now: number): PartStatus {
   const { mirror } = database.value
   if (mirror === null) return degraded('graph-node', 'Not known before the mirror has asked it.')
   if (silentFor(mirror, now) > MIRROR_SILENT_MS) return degraded('graph-node', 'Not known while the mirror is silent.')
-  if (mirror.errorPart === 'graph-node' || mirror.errorPart === 'index') return down('graph-node', mirror.error ?? 'The mirror cannot follow it.')
+  if (mirror.errorPart === 'graph-node' && mirror.error !== null) return (PASSING.has(mirror.errorKind ?? '') ? degraded : down)('graph-node', mirror.error)
   if (mirror.graphNodeBlock === null) return degraded('graph-node', 'It has indexed no block yet.')
   const behind = mirror.chainBlock === null ? 0n : mirror.chainBlock - mirror.graphNodeBlock
   if (behind > LATE_BLOCKS) return degraded('graph-node', `It stands at block ${mirror.graphNodeBlock}, ${behind} blocks behind the chain; wait while it catches up.`)
@@ -173,7 +175,7 @@ function mirrorPart(database: Stored, now: number): PartStatus {
   if (mirror === null) return degraded('mirror', 'It has not started yet; wait for its first step.')
   const silent = silentFor(mirror, now)
   if (silent > MIRROR_SILENT_MS) return down('mirror', `It has said nothing for ${Math.round(silent / 1000)} s; see its log and start it again.`)
-  if (mirror.error !== null) return degraded('mirror', mirror.error)
+  if (mirror.error !== null) return degraded('mirror', `${mirror.error}. Block ${mirror.indexedBlock ?? 'none'} is served meanwhile.`)
   if (mirror.state === 'FOLLOWING') return up('mirror', `It follows at block ${mirror.indexedBlock ?? 0n}${mirror.reorgCount > 0 ? `, after ${mirror.reorgCount} reorganisations` : ''}.`)
   return degraded('mirror', mirror.state === 'CATCHING_UP' ? `It is catching up at block ${mirror.indexedBlock ?? 0n}; wait until it is near the chain's head.` : 'It is starting; wait for its first step.')
 }
@@ -182,5 +184,5 @@ function marginPart(margins: MarginService): PartStatus {
   const last = margins.last()
   if (last === null) return up('margin', 'Not asked for yet.')
   if (last.gaps.length === 0) return up('margin', `Margins of ${last.accounts} accounts with positions are known.`)
-  return degraded('margin', `Unknown in part: ${last.gaps.join('; ')}. It is tried again with the next request.`)
+  return degraded('margin', `Unknown in part: ${last.gaps.join('; ')}. It is worked out again at the next block.`)
 }

@@ -17,10 +17,11 @@ const programs = [['docker', 'compose'], ['docker-compose']] as const
 const program = programs.find(([name, ...args]) => spawnSync(name, [...args, 'version'], { stdio: 'ignore' }).status === 0)
 const config = (env: Record<string, string>) => spawnSync(program![0], [...program!.slice(1), '-f', file, '--project-directory', '/', 'config'], { env: { PATH: process.env['PATH'] ?? '', ...env }, encoding: 'utf8' })
 
-describe('compose.yaml', () => {
-  const whenThere = program === undefined ? test.skip : test
+const skipped = (): void => void process.stderr.write('skipped: there is neither docker compose nor docker-compose (apt-get install docker-compose)\n')
 
-  whenThere(`behavior: ${program === undefined ? 'skipped, there is neither docker compose nor docker-compose: ' : ''}docker compose config accepts it`, () => {
+describe('compose.yaml', () => {
+  test('behavior: docker compose config accepts it', () => {
+    if (program === undefined) return skipped()
     const run = config({ RPC_URL: 'https://host/KEY', POSTGRES_PASSWORD: 'abc' })
     expect([run.status, run.stderr]).toEqual([0, ''])
     const resolved = parse(run.stdout) as typeof compose
@@ -28,7 +29,8 @@ describe('compose.yaml', () => {
     expect(resolved.services['graph-node']!.environment).toMatchObject({ ETHEREUM_RPC: 'optimism:https://host/KEY', POSTGRES_URL: 'postgresql://bulwark:abc@postgres:5432/graph' })
   })
 
-  whenThere('error: without the RPC or the password it says what is missing', () => {
+  test('error: without the RPC or the password it says what is missing', () => {
+    if (program === undefined) return skipped()
     expect(config({ POSTGRES_PASSWORD: 'abc' }).stderr).toContain('put the JSON-RPC endpoint of an archive node into .env')
     expect(config({ RPC_URL: 'https://host/KEY' }).stderr).toContain('put a password of letters and digits into .env')
   })
@@ -38,18 +40,14 @@ describe('compose.yaml', () => {
   })
 
   test('behavior: every image of others has a version', () => {
-    for (const [name, { image, build }] of services) if (build === undefined) expect([name, image]).toEqual([name, expect.stringMatching(/:[^:}]*\d/)])
+    for (const [name, { image }] of services.filter(([, { build }]) => build === undefined)) expect([name, image]).toEqual([name, expect.stringMatching(/:[^:}]*\d/)])
   })
 
   test('behavior: what is waited for exists, and is waited for in a way that it can end', () => {
-    for (const [name, { depends_on }] of services) {
-      for (const [other, { condition }] of Object.entries(depends_on ?? {})) {
-        const service = compose.services[other]
-        expect([name, other, service !== undefined]).toEqual([name, other, true])
-        if (condition === 'service_healthy') expect([other, service?.healthcheck?.test !== undefined]).toEqual([other, true])
-        if (condition === 'service_completed_successfully') expect([other, service?.command?.includes('cli/main.ts')]).toEqual([other, true])
-      }
-    }
+    const waits = services.flatMap(([name, { depends_on }]) => Object.entries(depends_on ?? {}).map(([other, { condition }]) => ({ name, other, condition, service: compose.services[other] })))
+    const canEnd = ({ condition, service }: (typeof waits)[number]): boolean => (condition === 'service_healthy' ? service?.healthcheck?.test !== undefined : service?.command?.includes('cli/main.ts') === true)
+    expect(waits.length).toBeGreaterThan(5)
+    expect(waits.filter((wait) => !canEnd(wait))).toEqual([])
   })
 
   test('behavior: volumes and networks are declared', () => {
