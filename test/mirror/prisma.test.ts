@@ -41,12 +41,16 @@ describe('migrations', () => {
   }, 60_000)
 })
 
-/** `type Name @entity … { field: Type! }` read from the index's own schema, without the code under test. */
+/**
+ * `type Name @entity … { field: Type! }` read from the index's own schema, without the code under test. Samples of a timeseries stay in
+ * graph-node; an aggregation of them is stored with the interval that it is asked for by, and with an id that says what it is of.
+ */
 function indexSchema(): Map<string, Map<string, { type: string; required: boolean }>> {
   const text = readFileSync(new URL('../../subgraph/schema.graphql', import.meta.url), 'utf8').replaceAll(/"[^"\n]*"/g, '')
   const types = new Map<string, Map<string, { type: string; required: boolean }>>()
-  for (const [, name = '', body = ''] of text.matchAll(/type (\w+) @entity[^{]*\{([^}]*)\}/g)) {
+  for (const [, name = '', kind = '', body = ''] of text.matchAll(/type (\w+) @(entity\(immutable|aggregation)[^{]*\{([^}]*)\}/g)) {
     types.set(name, new Map([...body.matchAll(/(\w+):\s*(\w+)(!?)/g)].map(([, field = '', type = '', bang]) => [field, { type, required: bang === '!' }])))
+    if (kind === 'aggregation') for (const field of ['id', 'interval']) types.get(name)?.set(field, { type: 'String', required: true })
   }
   return types
 }
@@ -76,6 +80,7 @@ describe('index.prisma', () => {
       const optional = required ? '' : '?'
       if (index.has(type)) return `${field}Id String${optional}`
       if (type === 'Bytes' || type === 'String') return `${field} String${optional}`
+      if (type === 'Int8' || type === 'Timestamp') return `${field} BigInt${optional}`
       if (type === 'BigInt') return /(^timestamp|Timestamp|^blockNumber|Block)$/.test(field) ? `${field} BigInt${optional}` : `${field} Decimal${optional} 78`
       return `${field} ${type}${optional}`
     })

@@ -1,4 +1,4 @@
-import { Address, BigInt, ethereum } from '@graphprotocol/graph-ts'
+import { Address, BigInt, Bytes, ethereum } from '@graphprotocol/graph-ts'
 import { ClearingHouse } from '../generated/MarketRegistry/ClearingHouse'
 import { ClearingHouseConfig } from '../generated/MarketRegistry/ClearingHouseConfig'
 import { CollateralManager } from '../generated/MarketRegistry/CollateralManager'
@@ -8,6 +8,7 @@ import { MarketRegistry } from '../generated/MarketRegistry/MarketRegistry'
 import { Vault } from '../generated/MarketRegistry/Vault'
 import { clearingHouseAddress, clearingHouseConfigAddress, collateralManagerAddress, exchangeAddress, insuranceFundAddress, marketRegistryAddress, vaultAddress } from '../generated/network'
 import { setParameterReadAgain, setReadParameter } from './parameters'
+import { loadProtocol } from './states'
 import { addressToInt } from './units'
 
 /**
@@ -18,17 +19,27 @@ export function readProtocolParameters(event: ethereum.Event): void {
   readConfig(event, false)
   readRegistry(event, false)
   readFund(event, false)
-  readPauses(event, clearingHouseAddress(), false)
-  readPauses(event, vaultAddress(), false)
-  readPauses(event, collateralManagerAddress(), false)
+  readPause(event, clearingHouseAddress(), false)
+  readPause(event, vaultAddress(), false)
+  readPause(event, collateralManagerAddress(), false)
 }
 
-/** Reads what was once read from the contract whose code is another now; imRatio and mmRatio have no other way to change. */
+/**
+ * Reads what is read from the contract whose code is another now; imRatio and mmRatio have no other way to change, and what the code
+ * before did not have becomes known.
+ */
 export function readAgain(event: ethereum.Event): void {
-  if (event.address.equals(clearingHouseConfigAddress())) readConfig(event, true)
-  else if (event.address.equals(marketRegistryAddress())) readRegistry(event, true)
-  else if (event.address.equals(insuranceFundAddress())) readFund(event, true)
-  else readPauses(event, event.address, true)
+  const address = event.address
+  if (address.equals(clearingHouseConfigAddress())) readConfig(event, true)
+  else if (address.equals(insuranceFundAddress())) readFund(event, true)
+  else if (address.equals(marketRegistryAddress())) {
+    readRegistry(event, true)
+    const markets = loadProtocol().markets.load()
+    for (let i = 0; i < markets.length; i++) readMarketOfRegistry(event, Address.fromBytes(markets[i].id), true)
+  } else if (address.equals(exchangeAddress())) {
+    const markets = loadProtocol().markets.load()
+    for (let i = 0; i < markets.length; i++) readMarketOfExchange(event, Address.fromBytes(markets[i].id), true)
+  } else readPause(event, address, true)
 }
 
 function readConfig(event: ethereum.Event, isAgain: boolean): void {
@@ -61,7 +72,8 @@ function readFund(event: ethereum.Event, isAgain: boolean): void {
   setFlag(event, insuranceFundAddress(), 'insuranceFundPaused', fund.try_paused(), isAgain)
 }
 
-function readPauses(event: ethereum.Event, contract: Address, isAgain: boolean): void {
+/** Reads whether one of the three contracts that have no other parameter of their own to read is paused. */
+export function readPause(event: ethereum.Event, contract: Address, isAgain: boolean): void {
   if (contract.equals(clearingHouseAddress())) setFlag(event, contract, 'clearingHousePaused', ClearingHouse.bind(contract).try_paused(), isAgain)
   else if (contract.equals(vaultAddress())) setFlag(event, contract, 'vaultPaused', Vault.bind(contract).try_paused(), isAgain)
   else if (contract.equals(collateralManagerAddress())) setFlag(event, contract, 'collateralManagerPaused', CollateralManager.bind(contract).try_paused(), isAgain)
@@ -69,14 +81,22 @@ function readPauses(event: ethereum.Event, contract: Address, isAgain: boolean):
 
 /** Reads a new market's parameters that no event has announced. */
 export function readMarketParameters(event: ethereum.Event, baseToken: Address): void {
-  const registry = MarketRegistry.bind(marketRegistryAddress())
-  setMarketInt(event, marketRegistryAddress(), 'insuranceFundFeeRatio', baseToken, registry.try_getInsuranceFundFeeRatio(baseToken))
-  setMarketInt(event, marketRegistryAddress(), 'marketMaxPriceSpreadRatio', baseToken, registry.try_getMarketMaxPriceSpreadRatio(baseToken))
-  setMarketInt(event, exchangeAddress(), 'maxTickCrossedWithinBlock', baseToken, Exchange.bind(exchangeAddress()).try_getMaxTickCrossedWithinBlock(baseToken))
+  readMarketOfRegistry(event, baseToken, false)
+  readMarketOfExchange(event, baseToken, false)
 }
 
-function setMarketInt(event: ethereum.Event, contract: Address, name: string, baseToken: Address, answer: ethereum.CallResult<i32>): void {
-  if (!answer.reverted) setReadParameter(event, contract, name, 'MARKET', baseToken, BigInt.fromI32(answer.value))
+function readMarketOfRegistry(event: ethereum.Event, baseToken: Address, isAgain: boolean): void {
+  const registry = MarketRegistry.bind(marketRegistryAddress())
+  setMarketInt(event, marketRegistryAddress(), 'insuranceFundFeeRatio', baseToken, registry.try_getInsuranceFundFeeRatio(baseToken), isAgain)
+  setMarketInt(event, marketRegistryAddress(), 'marketMaxPriceSpreadRatio', baseToken, registry.try_getMarketMaxPriceSpreadRatio(baseToken), isAgain)
+}
+
+function readMarketOfExchange(event: ethereum.Event, baseToken: Address, isAgain: boolean): void {
+  setMarketInt(event, exchangeAddress(), 'maxTickCrossedWithinBlock', baseToken, Exchange.bind(exchangeAddress()).try_getMaxTickCrossedWithinBlock(baseToken), isAgain)
+}
+
+function setMarketInt(event: ethereum.Event, contract: Address, name: string, baseToken: Address, answer: ethereum.CallResult<i32>, isAgain: boolean): void {
+  if (!answer.reverted) write(event, contract, name, 'MARKET', baseToken, BigInt.fromI32(answer.value), isAgain)
 }
 
 function setInt(event: ethereum.Event, contract: Address, name: string, answer: ethereum.CallResult<i32>, isAgain: boolean): void {
@@ -92,6 +112,10 @@ function setFlag(event: ethereum.Event, contract: Address, name: string, answer:
 }
 
 function set(event: ethereum.Event, contract: Address, name: string, value: BigInt, isAgain: boolean): void {
-  if (isAgain) setParameterReadAgain(event, contract, name, value)
-  else setReadParameter(event, contract, name, 'PROTOCOL', clearingHouseAddress(), value)
+  write(event, contract, name, 'PROTOCOL', clearingHouseAddress(), value, isAgain)
+}
+
+function write(event: ethereum.Event, contract: Address, name: string, scope: string, subject: Bytes, value: BigInt, isAgain: boolean): void {
+  if (isAgain) setParameterReadAgain(event, contract, name, scope, subject, value)
+  else setReadParameter(event, contract, name, scope, subject, value)
 }

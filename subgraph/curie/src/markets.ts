@@ -6,7 +6,7 @@ import { CollateralAdded, PriceFeedChanged as CollateralPriceFeedChanged } from 
 import { PoolAdded } from '../generated/MarketRegistry/MarketRegistry'
 import { ERC20 } from '../generated/MarketRegistry/ERC20'
 import { DECIMALS, SYMBOLS } from '../generated/network'
-import { readMarketParameters, readProtocolParameters } from './initial'
+import { readMarketParameters, readPause, readProtocolParameters } from './initial'
 import { linkFeed } from './oracle'
 import { introduceContract } from './ownership'
 import { setParameter, setReadParameter } from './parameters'
@@ -128,6 +128,8 @@ function addCollateral(event: CollateralAdded): void {
   setParameter(event, 'collateralRatio', 'COLLATERAL', p.token, BigInt.fromI32(p.collateralRatio), 1)
   setParameter(event, 'discountRatio', 'COLLATERAL', p.token, BigInt.fromI32(p.discountRatio), 2)
   setParameter(event, 'depositCap', 'COLLATERAL', p.token, p.depositCap, 3)
+  // CollateralManager may be younger than the first market.
+  readPause(event, event.address, false)
 }
 
 function changeCollateralFeed(event: CollateralPriceFeedChanged): void {

@@ -48,10 +48,10 @@ export function setReadParameter(event: ethereum.Event, contract: Address, name:
 }
 
 /** Writes a parameter that was read again because its contract's code is another; where it answers as before, nothing. */
-export function setParameterReadAgain(event: ethereum.Event, contract: Address, name: string, value: BigInt): void {
-  const parameter = Parameter.load(parameterId(name, clearingHouseAddress()))
+export function setParameterReadAgain(event: ethereum.Event, contract: Address, name: string, scope: string, subject: Bytes, value: BigInt): void {
+  const parameter = Parameter.load(parameterId(name, subject))
   if (parameter === null) {
-    setReadParameter(event, contract, name, 'PROTOCOL', clearingHouseAddress(), value)
+    setReadParameter(event, contract, name, scope, subject, value)
     return
   }
   if (parameter.value.equals(value)) return
