@@ -290,6 +290,14 @@ export async function generateQuirks(rpc: RpcClient, world: World, onProgress: P
   await s.block(2 * MINUTE, s.trade(whale, ETH, 'short', 'base', (Number(after) / 1e18) * 1.5))
   await s.block(2 * MINUTE, act.close(whale, s.base(ETH)))
   s.expect('the close is whole', (await s.size(whale, ETH)) === 0n)
+  // What is left of a position is dust, which the getter answers as none; then it grows again.
+  const exactly = (side: Order['side'], amountE18: bigint) => act.trade(whale, { base: s.base(BTC), side, unit: 'base', amountE18 })
+  await s.block(MINUTE, exactly('long', E18))
+  await s.block(MINUTE, exactly('short', E18 - 7n))
+  s.expect('dust is answered as none', (await s.size(whale, BTC)) === 0n)
+  await s.rest(20)
+  await s.block(MINUTE, exactly('long', E18 / 10n))
+  await s.block(MINUTE, act.close(whale, s.base(BTC)))
   onProgress(3, 10)
 
   // Averages over other times, another funding cap, other fees; with time passing in between.
@@ -351,6 +359,14 @@ export async function generateQuirks(rpc: RpcClient, world: World, onProgress: P
   await s.block(3 * MINUTE, s.report({ [BTC]: 67_300, [ETH]: 3_200, [OP]: 2.4 }))
   await s.block(MINUTE, s.trade(bear, BTC, 'long', 'base', 0.2), s.call(deployer, newFeed, oracle('ChainlinkPriceFeedV3').abi, 'cacheTwap', [900n]))
   await s.rest(4 * MINUTE)
+  // Another feed for the collateral, which is asked directly.
+  const collateralFeed = getContractAddress({ from: deployer.address, nonce: BigInt(await nonceOf(rpc, deployer.address)) })
+  await s.block(MINUTE, { from: deployer, to: null, data: encodeDeployData({ ...oracle('ChainlinkPriceFeedV3'), args: [s.tools.aggregators[ETH], 3_600n, 1_800n] }), gas: GAS })
+  await s.block(30, s.call(deployer, collateralFeed, oracle('ChainlinkPriceFeedV3').abi, 'update'))
+  await s.block(2 * MINUTE, s.report({ [ETH]: 3_195 }))
+  await s.block(MINUTE, s.govern(manager('setPriceFeed', [wethToken, collateralFeed])))
+  await s.block(2 * MINUTE, s.report({ [ETH]: 3_202 }), s.call(deployer, collateralFeed, oracle('ChainlinkPriceFeedV3').abi, 'update'))
+  await s.rest(90)
   // The pool remembers more.
   await s.block(MINUTE, s.call(deployer, deployment.markets[BTC]?.pool as Address, uniswap('UniswapV3Pool').abi, 'increaseObservationCardinalityNext', [320]))
   for (let i = 0; i < 3; i++) await s.block(30, s.trade(bull, BTC, i % 2 === 0 ? 'long' : 'short', 'quote', 3_000))
@@ -383,7 +399,15 @@ export async function generateQuirks(rpc: RpcClient, world: World, onProgress: P
   const inDanger = async (account: DevnetAccount): Promise<boolean> =>
     BigInt(Math.floor((await s.valueUsd(account)) * 1e6)) * 10n ** 12n < (await s.read<bigint>(contracts.accountBalance, accountBalanceAbi, 'getMarginRequirementForLiquidation', [account.address]))
   const victims: readonly [DevnetAccount, number][] = [[gambler, ETH], [mixed, BTC], [etherOnly, BTC]]
-  for (const [victim, market] of victims) if (await inDanger(victim)) await s.block(13, act.liquidate(rescuer, victim.address, s.base(market)))
+  // First a part that the liquidator chooses, then as much as may be.
+  let parts = 0
+  for (const [victim, market] of victims) {
+    if (!(await inDanger(victim))) continue
+    await s.block(13, { ...s.call(rescuer, contracts.clearingHouse, parseAbi(['function liquidate(address trader, address baseToken, int256 positionSize)']), 'liquidate', [victim.address, s.base(market), (await s.size(victim, market)) / 10n]), affects: victim.address })
+    parts++
+    if (await inDanger(victim)) await s.block(13, act.liquidate(rescuer, victim.address, s.base(market)))
+  }
+  s.expect('somebody was liquidated in part', parts > 0)
   for (const price of [2_780, 2_650]) {
     await s.block(6 * MINUTE, s.report({ [ETH]: price, [BTC]: 67_300 * (price / 3_200) }), s.trade(pusher, ETH, 'short', 'base', 600, Math.max(price * 0.995, await limit(ETH, 0.93))), s.trade(pusher, BTC, 'short', 'base', 30, await limit(BTC, 0.975)))
     for (let round = 0; round < 2; round++) {
