@@ -41,6 +41,18 @@ describe('Christoffersen tests', () => {
     expect(result.likelihoodRatio).toBeCloseTo(byHand, 12)
   })
 
+  test('vector: J.P. Morgan’s 20 exceptions in 252 days of 1998, 6 of them after another: 3.91, 9.53 and 13.44 (Jorion, Value at risk, 3rd ed., table 6-6)', () => {
+    // 6 runs of two and 8 single days among 233 without: n00 218, n01 14, n10 14, n11 6.
+    const days = [...Array.from({ length: 6 }, () => [0, 1, 1]), ...Array.from({ length: 8 }, () => [0, 1])].flat()
+    const hits = [...days, ...Array.from({ length: 253 - days.length }, () => 0)].map(Boolean)
+    const independence = christoffersen(hits)
+    expect(independence.transitions).toEqual({ n00: 218, n01: 14, n10: 14, n11: 6 })
+    expect(independence.likelihoodRatio).toBeCloseTo(9.53, 2)
+    const coverage = kupiec(252, 20, 0.05)
+    expect(coverage.likelihoodRatio).toBeCloseTo(3.91, 2)
+    expect(conditionalCoverage(coverage, independence)).toMatchObject({ likelihoodRatio: expect.closeTo(13.44, 2), rejected: true })
+  })
+
   test('behavior: exceptions in runs are rejected, the same number spread out is not', () => {
     const spread = Array.from({ length: 500 }, (_, i) => i % 50 === 25)
     const runs = Array.from({ length: 500 }, (_, i) => i % 250 < 5)

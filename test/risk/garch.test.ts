@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { BadInputError } from '../../core/errors.ts'
-import { ewmaStep, fitGarch, garchHorizonVariance, garchStep, garchVolatility, ModelFitError, SampleTooSmallError, type Returns } from '../../api/risk/index.ts'
+import { ewmaStep, fitGarch, garchHorizonVariance, garchStep, garchVolatility, generateReturns, ModelFitError, SampleTooSmallError, type Returns } from '../../api/risk/index.ts'
 import { garchReturns, normals, unbroken } from './samples.ts'
 
 const DAILY = { omega: 1e-5, alpha: 0.08, beta: 0.9 }
@@ -132,5 +132,24 @@ describe('GARCH(1,1) by maximum likelihood', () => {
   test('error: needs 500 returns, and some that move', () => {
     expect(() => fitGarch(unbroken(normals(499, 1)))).toThrow(SampleTooSmallError)
     expect(() => fitGarch(unbroken(Array.from({ length: 600 }, () => 0)))).toThrow(ModelFitError)
+  })
+})
+
+describe('generated returns', () => {
+  test('behavior: have the long-run volatility, repeat by seed, and come from the shocks given', () => {
+    const of = (seed: number) => generateReturns(DAILY, { bars: 20_000, barSec: 86_400, seed })
+    expect(of(1)).toEqual(of(1))
+    expect(of(1).values).not.toEqual(of(2).values)
+    const sigma = Math.sqrt(of(1).values.reduce((sum, r) => sum + r * r, 0) / 20_000)
+    expect(sigma / Math.sqrt(DAILY.omega / 0.02)).toBeCloseTo(1, 0)
+    const coins = generateReturns({ omega: 1e-4, alpha: 0, beta: 0 }, { bars: 100, barSec: 300, seed: 3, shocks: Float64Array.of(-1, 1) })
+    expect(new Set([...coins.values].map((r) => Math.abs(r)))).toEqual(new Set([0.01]))
+    expect(coins).toMatchObject({ barSec: 300, barCount: 101, gapBars: 0 })
+  })
+
+  test('error: refuses none at all', () => {
+    expect(() => generateReturns(DAILY, { bars: 0, barSec: 300, seed: 1 })).toThrow(BadInputError)
+    expect(() => generateReturns(DAILY, { bars: 9, barSec: 300, seed: 1, shocks: new Float64Array(0) })).toThrow(BadInputError)
+    expect(() => generateReturns({ omega: 1e-5, alpha: 0.5, beta: 0.5 }, { bars: 9, barSec: 300, seed: 1 })).toThrow(ModelFitError)
   })
 })

@@ -1,5 +1,5 @@
 /** Return series of the tests: seeded, so that every run sees the same numbers. */
-import { createRandom, garchStep, type GarchParameters, type Returns } from '../../api/risk/index.ts'
+import { createRandom, generateReturns, type GarchParameters, type Returns } from '../../api/risk/index.ts'
 
 /** Log returns over one bar each. */
 export const unbroken = (values: readonly number[], barSec = 86_400): Returns => ({
@@ -18,11 +18,4 @@ export function normals(n: number, seed: number): number[] {
 }
 
 /** n returns of a GARCH(1,1) that starts at its long-run variance. */
-export function garchReturns(parameters: GarchParameters, n: number, seed: number): number[] {
-  let variance = parameters.omega / (1 - parameters.alpha - parameters.beta)
-  return normals(n, seed).map((z) => {
-    const r = Math.sqrt(variance) * z
-    variance = garchStep(parameters, variance, r)
-    return r
-  })
-}
+export const garchReturns = (parameters: GarchParameters, n: number, seed: number): number[] => [...generateReturns(parameters, { bars: n, barSec: 86_400, seed }).values]
