@@ -26,8 +26,8 @@ export function expectedStalenessLoss(p: { sigmaPerYear: number; ageSec: number;
   return s === 0 ? 0 : Math.max(0, s * normalPdf(margin / s) - margin * normalCdf(-margin / s))
 }
 
-/** Why a feed keeps its last price instead of its source's. Order and meaning: ChainlinkPriceFeedV3.FreezeReason. */
-export const FREEZE_REASONS = ['not frozen', 'no response', 'incorrect decimals', 'no round id', 'price not positive', 'invalid timestamp'] as const
+/** Why a feed keeps its last price instead of its source's, by the number that it emits (IChainlinkPriceFeedV3.FreezedReason). */
+export const FREEZE_REASONS = ['not frozen', 'no response', 'incorrect decimals', 'no round id', 'invalid timestamp', 'price not positive'] as const
 
 /** A feed at one moment; null is unknown or not applicable. */
 export type OracleObservation = {

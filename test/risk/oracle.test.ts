@@ -18,7 +18,9 @@ describe('oracle health', () => {
     expect(oracleHealth({ ...fine, priceTimestampSec: 8_000 }, config).flags[0]?.text).toBe('the price is 2000 s old, due every 1200 s and late after 1440 s')
   })
   test('behavior: names why a feed is frozen, that it fell back, and every other doubt', () => {
-    expect(oracleHealth({ ...fine, freezeReason: 4 }, config)).toMatchObject({ status: 'FAIL', freezeReason: 'price not positive' })
+    // enum FreezedReason { NotFreezed, NoResponse, IncorrectDecimals, NoRoundId, InvalidTimestamp, NonPositiveAnswer }
+    expect(oracleHealth({ ...fine, freezeReason: 4 }, config)).toMatchObject({ status: 'FAIL', freezeReason: 'invalid timestamp' })
+    expect(oracleHealth({ ...fine, freezeReason: 5 }, config)).toMatchObject({ status: 'FAIL', freezeReason: 'price not positive' })
     expect(oracleHealth({ ...fine, fallback: true }, config)).toMatchObject({ status: 'WARN', flags: [{ flag: 'FALLBACK' }] })
     // 6 · 0.4 % = 2.4 %.
     expect(flagsOf({ price: 2049 })).toEqual([])
