@@ -89,7 +89,7 @@ export function curiePlaybookAdapter(moment: CurieMoment): PlaybookAdapter {
           sideEffects: [
             'closing by trade is stopped too (EX_MIP); accounts can only add collateral',
             'liquidation goes on, since it moves the position at the mark price without a trade',
-            'the mark price stays where the pool stands: of its three candidates the spot price and the market average are then the same, so liquidations go on at that price however far the index moves',
+            'the mark price comes to stand where the pool does: once the market average has caught up with the spot price, two of its three candidates are the same, and liquidations go on at that price however far the index moves',
             'funding runs on the difference between pool and index, up to maxFundingRate',
             'makers may still add and remove liquidity',
           ],

@@ -1,6 +1,6 @@
 /** Who stands how near to liquidation, what is due, what can be taken, and what each price would set off. */
 import { BadInputError } from '../../core/errors.ts'
-import { accountShortfall, accountUnder, type StressAccount } from './fund.ts'
+import { accountUnder, type StressAccount } from './fund.ts'
 
 /** How a protocol liquidates, as its adapter gives it. Amounts in quote, shares as fractions. */
 export type LiquidationRules = {
@@ -63,9 +63,11 @@ function checkRules(rules: LiquidationRules): void {
   }
 }
 
-const nearestFirst = (a: LiquidationAccount, b: LiquidationAccount): number => {
-  const [x, y] = [liquidationDistance(a), liquidationDistance(b)]
-  return x === y ? (a.id < b.id ? -1 : 1) : x < y ? -1 : 1
+/** Accounts with their distances, the furthest below first; equal ones in order of id. */
+function nearestFirst(accounts: readonly LiquidationAccount[]): readonly LiquidationAccount[] {
+  const keyed = accounts.map((account) => ({ account, distance: liquidationDistance(account) }))
+  keyed.sort((a, b) => (a.distance === b.distance ? (a.account.id < b.account.id ? -1 : 1) : a.distance < b.distance ? -1 : 1))
+  return keyed.map((k) => k.account)
 }
 
 /**
@@ -87,26 +89,21 @@ export function liquidationTiers(accounts: readonly LiquidationAccount[], option
   let fund = options.fund
   let profits = options.winnersProfit
   const tiers = new Map<string, TieredAccount>()
-  for (const account of [...accounts].sort(nearestFirst)) {
+  const deficits: LiquidationAccount[] = []
+  for (const account of accounts) {
     const { id, value, requirement, closingCost } = account
-    const ratio = requirement > 0 ? `${((value / requirement) * 100).toFixed(1)} % of its requirement` : 'no requirement'
     const plain = (tier: LiquidationTier, why: string): void => void tiers.set(id, { id, tier, deficit: 0, fromFund: 0, fromWinners: 0, socialised: 0, why })
-    if (value >= 0 && value >= requirement) {
-      if (value < rules.warnAt * requirement) plain('WARN', `holds ${ratio}, warned below ${(rules.warnAt * 100).toFixed(0)} %`)
-      else plain('HEALTHY', `holds ${ratio}`)
-      continue
-    }
-    if (value >= closingCost) {
-      if (value < rules.fullBelow * requirement) plain('FULL', `holds ${ratio}, taken whole below ${(rules.fullBelow * 100).toFixed(0)} %`)
-      else plain('PARTIAL', `holds ${ratio}, a part may be taken`)
-      continue
-    }
+    const ratio = (): string => `${((value / requirement) * 100).toFixed(1)} % of its requirement`
+    if (value < 0) deficits.push(account)
+    else if (value >= rules.warnAt * requirement) plain('HEALTHY', 'holds more than its requirement asks a warning for')
+    else if (value >= requirement) plain('WARN', `holds ${ratio()}, warned below ${(rules.warnAt * 100).toFixed(0)} %`)
+    // No loss yet: whoever takes it for less than closing costs leaves none.
+    else if (value < closingCost) plain('BACKSTOP', `holds ${value.toFixed(2)}, closing costs ${closingCost.toFixed(2)}`)
+    else if (value < rules.fullBelow * requirement) plain('FULL', `holds ${ratio()}, taken whole below ${(rules.fullBelow * 100).toFixed(0)} %`)
+    else plain('PARTIAL', `holds ${ratio()}, a part may be taken`)
+  }
+  for (const { id, value, closingCost } of nearestFirst(deficits)) {
     const deficit = closingCost - value
-    if (value >= 0) {
-      // No loss yet: whoever takes it for less than closing costs leaves none.
-      plain('BACKSTOP', `holds ${value.toFixed(2)}, closing costs ${closingCost.toFixed(2)}`)
-      continue
-    }
     const fromFund = Math.min(fund, deficit)
     fund -= fromFund
     const fromWinners = Math.min(profits, deficit - fromFund)
@@ -222,8 +219,7 @@ export function liquidationQueue(
     throw new BadInputError(`Found a capacity of ${capacityPerHour}, ${liquidated15Min} liquidated and open interest ${openInterest}, allowed are numbers from 0; check the market's figures`)
   }
   const last = QUEUE_EDGES[QUEUE_EDGES.length - 1] as number
-  const entries = accounts.map((a) => entryOf(a, rules)).filter((e) => e.distance < last && e.gross > 0)
-  entries.sort((a, b) => (a.distance === b.distance ? (a.id < b.id ? -1 : 1) : a.distance - b.distance))
+  const entries = nearestFirst(accounts.filter((a) => liquidationDistance(a) < last && grossOf(a) > 0)).map((a) => entryOf(a, rules))
   const buckets = QUEUE_EDGES.map((to, i): QueueBucket => {
     const from = i === 0 ? -Infinity : (QUEUE_EDGES[i - 1] as number)
     const inside = entries.filter((e) => e.distance >= from && e.distance < to)
@@ -281,23 +277,47 @@ export function liquidationLadder(
   const { asset, price, changes, fund, moveOf, impactOf } = options
   if (changes.length === 0 || !changes.every((c) => c > -1 && Number.isFinite(c))) throw new BadInputError(`Found changes ${changes.join(', ')}, allowed is at least one number above -1; -0.1 means 10 % down`, { field: 'changes' })
   if (!(price > 0) || !(fund >= 0)) throw new BadInputError(`Found a price of ${price} and a fund of ${fund}, allowed are a price above 0 and a fund from 0; check the market`, { field: 'price' })
-  return [...changes]
-    .sort((a, b) => a - b)
-    .map((change) => {
-      const shock = { id: `${asset} ${change}`, changeOf: (other: string) => (other === asset ? change : Math.max(-0.99, moveOf?.(other, change) ?? 0)), impactOf }
-      let count = 0
-      let notional = 0
-      let notionalInAsset = 0
-      let badDebt = 0
-      for (const account of accounts) {
-        const { value, gross } = accountUnder(account, shock)
-        badDebt += accountShortfall(account, shock)
-        if (gross === 0 || value >= account.maintenanceMargin * gross) continue
-        count++
-        notional += gross
-        for (const p of account.positions) if (p.asset === asset) notionalInAsset += Math.abs(p.value) * (1 + change)
-      }
-      const fundUsed = Math.min(fund, badDebt)
-      return { change, price: price * (1 + change), accounts: count, notional, notionalInAsset, badDebt, fundUsed, uncovered: badDebt - fundUsed }
-    })
+  const steps = [...changes].sort((a, b) => a - b)
+  const changeOf = (other: string, change: number): number => (other === asset ? change : Math.max(-0.99, moveOf?.(other, change) ?? 0))
+  const moving = new Map<string, boolean>()
+  const moves = (other: string): boolean => {
+    const known = moving.get(other) ?? steps.some((change) => changeOf(other, change) !== 0)
+    moving.set(other, known)
+    return known
+  }
+  // Accounts that no step touches stand the same on every rung.
+  const touched: StressAccount[] = []
+  const untouched: StressAccount[] = []
+  for (const account of accounts) (account.positions.some((p) => moves(p.asset)) || account.ranges.some((r) => moves(r.asset)) || account.collateral.some((c) => moves(c.asset)) ? touched : untouched).push(account)
+
+  const countUnder = (list: readonly StressAccount[], change: number) => {
+    const factors = new Map<string, number>()
+    const shock = {
+      id: `${asset} ${change}`,
+      changeOf: (other: string): number => {
+        const known = factors.get(other) ?? changeOf(other, change)
+        factors.set(other, known)
+        return known
+      },
+      impactOf,
+    }
+    const sum = { accounts: 0, notional: 0, notionalInAsset: 0, badDebt: 0 }
+    for (const account of list) {
+      const { value, gross, cost } = accountUnder(account, shock)
+      const due = gross > 0 && value < account.maintenanceMargin * gross
+      sum.badDebt += Math.max(0, due ? cost - value : -value)
+      if (!due) continue
+      sum.accounts++
+      sum.notional += gross
+      for (const p of account.positions) if (p.asset === asset) sum.notionalInAsset += Math.abs(p.value) * (1 + change)
+    }
+    return sum
+  }
+  const still = countUnder(untouched, 0)
+  return steps.map((change) => {
+    const own = countUnder(touched, change)
+    const badDebt = own.badDebt + still.badDebt
+    const fundUsed = Math.min(fund, badDebt)
+    return { change, price: price * (1 + change), accounts: own.accounts + still.accounts, notional: own.notional + still.notional, notionalInAsset: own.notionalInAsset, badDebt, fundUsed, uncovered: badDebt - fundUsed }
+  })
 }

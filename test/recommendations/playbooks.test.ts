@@ -5,6 +5,7 @@ import { BREAKER_LEVELS, checkPlaybook, EMERGENCIES, type Playbook } from '../..
 import type { Address } from '../../protocols/adapter.ts'
 import { devnet } from '../../protocols/curie/deployments.ts'
 import { curie } from '../../protocols/curie/index.ts'
+import { markPrice } from '../../protocols/curie/margin.ts'
 
 const PROTOCOL = devnet.contracts.clearingHouse
 const markets = devnet.markets.map((m) => ({ id: m.baseToken as string, symbol: m.symbol }))
@@ -49,7 +50,9 @@ describe('Curie’s playbooks', () => {
     const halt = find(`halt:${eth}`)
     expect(halt.changes.map((c) => [c.parameter, c.from, c.to, c.undo.to])).toEqual([['maxTickCrossedWithinBlock', 250n, 0n, 250n]])
     expect(halt.stops).toEqual(['close', 'open'])
-    expect(halt.changes[0]?.sideEffects.join(' ')).toMatch(/closing by trade is stopped too.*liquidation goes on.*mark price stays where the pool stands/)
+    expect(halt.changes[0]?.sideEffects.join(' ')).toMatch(/closing by trade is stopped too.*liquidation goes on.*mark price comes to stand where the pool does/)
+    // The protocol's own arithmetic says the same: with spot and average equal, no index moves the mark price.
+    for (const indexE18 of [1n, 900n, 5_000n]) expect(markPrice({ spotE18: 1_000n, marketTwapE18: 1_000n, indexE18, premiumMarketTwapE18: 1_000n, premiumIndexTwapE18: 1_000n })).toBe(1_000n)
   })
   test('behavior: RESTRICT narrows band and ticks, and says that Curie has no reduce-only', () => {
     const restrict = find(`restrict:${eth}`)

@@ -126,10 +126,10 @@ describe('liquidation ladder', () => {
     const u = fc.double({ min: 1, max: 100, noNaN: true })
     fc.assert(
       fc.property(fc.array(fc.tuple(u, u), { maxLength: 10 }), fc.array(fc.double({ min: -0.9, max: 0, noNaN: true }), { minLength: 2, maxLength: 6 }), (rows, changes) => {
-        const accounts = rows.map(([notional, equity], i): StressAccount => ({ ...long, id: `a${i}`, cash: equity - notional, positions: [{ asset: 'ETH', value: notional }] }))
+        const accounts = rows.map(([notional, equity], i): StressAccount => ({ ...long, id: `a${i}`, cash: equity - notional, positions: [{ asset: i % 3 === 2 ? 'BTC' : 'ETH', value: notional }] }))
         const ladder = liquidationLadder(accounts, { asset: 'ETH', price: 1, changes, fund: 50, impactOf })
         ladder.forEach((rung, i) => {
-          const direct = accounts.reduce((sum, a) => sum + accountShortfall(a, { id: 'x', changeOf: () => rung.change, impactOf }), 0)
+          const direct = accounts.reduce((sum, a) => sum + accountShortfall(a, { id: 'x', changeOf: (asset) => (asset === 'ETH' ? rung.change : 0), impactOf }), 0)
           expect(rung.badDebt).toBeCloseTo(direct, 9)
           expect(rung.fundUsed + rung.uncovered).toBeCloseTo(rung.badDebt, 9)
           expect(rung.badDebt).toBeGreaterThanOrEqual((ladder[i + 1]?.badDebt ?? 0) - 1e-9)
