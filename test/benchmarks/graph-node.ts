@@ -45,8 +45,8 @@ export type GraphNodeRun = {
   stop(): Promise<void>
 }
 
-/** Starts a new PostgreSQL and a new graph-node in `dir`, which is emptied, and deploys one subgraph. */
-export async function startIndexing(options: { manifest: string; rpcUrl: string; network: string; dir: string }): Promise<GraphNodeRun> {
+/** Starts a new PostgreSQL and a new graph-node in `dir`, which is emptied, and deploys one subgraph. `env`: settings of graph-node's. */
+export async function startIndexing(options: { manifest: string; rpcUrl: string; network: string; dir: string; env?: Readonly<Record<string, string>> }): Promise<GraphNodeRun> {
   const { manifest, rpcUrl, network, dir } = options
   await rm(dir, { recursive: true, force: true })
   await mkdir(dir, { recursive: true })
@@ -75,7 +75,7 @@ export async function startIndexing(options: { manifest: string; rpcUrl: string;
     const graphNode = await start('graphNode', [
       ...['--dir', join(dir, 'graph-node'), '--network', network, '--subgraph', manifest],
       ...['--http-port', String(http), '--admin-port', String(admin), '--index-port', String(index), '--metrics-port', String(metrics)],
-    ], { GRAPH_DATABASE_URL: databaseUrl('graph'), GRAPH_RPC_URL: rpcUrl })
+    ], { ...options.env, GRAPH_DATABASE_URL: databaseUrl('graph'), GRAPH_RPC_URL: rpcUrl })
     return {
       queryUrl: subgraphUrl(http),
       databaseUrl,
