@@ -93,12 +93,12 @@ export const meanSquare = (returns: Returns): number => {
   return squares / bars
 }
 
-/** −ln L without its constant, of the returns under the coefficients; the variance starts at `seed`. */
+/** −ln L without its constant, of the returns under the coefficients; before them stand a squared return and a variance of `seed`. */
 function negativeLogLikelihood(returns: Returns, parameters: GarchParameters, seed: number): number {
   const { values, spans } = returns
   const { omega, alpha, beta } = parameters
   const { log } = Math
-  let variance = seed
+  let variance = omega + (alpha + beta) * seed
   let sum = 0
   for (let i = 0; i < values.length; i++) {
     const square = (values[i] as number) ** 2
@@ -118,7 +118,8 @@ function negativeLogLikelihood(returns: Returns, parameters: GarchParameters, se
 /**
  * σ per bar along a return series under given coefficients: before each return and after the last.
  *
- * `before[i]`·√k is σ of the whole return i over k bars. The variance starts at `seed`, the sample's mean square where left out.
+ * `before[i]`·√k is σ of the whole return i over k bars. Before the first return stand a squared return and a variance of `seed`, the
+ * sample's mean square where left out.
  * Throws SampleTooSmallError below 30 returns, ModelFitError where α + β is not below 1.
  */
 export function garchVolatility(returns: Returns, parameters: GarchParameters, seed = meanSquare(returns)): VolatilityPath {
@@ -126,7 +127,7 @@ export function garchVolatility(returns: Returns, parameters: GarchParameters, s
   const n = returns.values.length
   if (n < MIN_EWMA_OBSERVATIONS) throw new SampleTooSmallError({ statistic: 'GARCH volatility', found: n, needed: MIN_EWMA_OBSERVATIONS })
   const before = new Float64Array(n)
-  let variance = seed
+  let variance = parameters.omega + persistenceOf(parameters) * seed
   for (let i = 0; i < n; i++) {
     const k = returns.spans[i] as number
     before[i] = Math.sqrt(horizonVariance(parameters, variance, k) / k)
@@ -138,10 +139,11 @@ export function garchVolatility(returns: Returns, parameters: GarchParameters, s
 /**
  * GARCH(1,1) by maximum likelihood under normal shocks, which estimates the coefficients of fat-tailed returns consistently too.
  *
- * The search runs over ln(ω/s²), the persistence and α's share of it (s² the mean square), so that ω, α, β keep their signs; the variance
- * starts at s². No mean is subtracted. `near`: coefficients to start from, as yesterday's; two standing guesses where left out. Throws SampleTooSmallError below 500 returns; ModelFitError where the search does not settle, where
+ * The search runs over ln(ω/s²), the persistence and α's share of it (s² the mean square), so that ω, α, β keep their signs; before
+ * the first return stand a squared return and a variance of s². No mean is subtracted. `near`: coefficients to start from, as yesterday's; two standing guesses where left out. Throws SampleTooSmallError below 500 returns; ModelFitError where the search does not settle, where
  * the best fit is not stationary (α + β ≥ 0.9999), and where all returns are 0.
- * Source: Bollerslev, 1986, §4; Bollerslev, Wooldridge, Quasi-maximum likelihood estimation, 1992, Theorem 2.1.
+ * Source: Bollerslev, 1986, §4; Bollerslev, Wooldridge, Quasi-maximum likelihood estimation, 1992, Theorem 2.1; Fiorentini, Calzolari, Panattoni,
+ * Analytic derivatives and the computation of GARCH estimates, 1996 (the start).
  */
 export function fitGarch(returns: Returns, near: GarchParameters | null = null): GarchFit {
   const n = returns.values.length

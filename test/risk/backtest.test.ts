@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { BadInputError } from '../../core/errors.ts'
@@ -109,6 +110,20 @@ describe('rolling backtest', () => {
     const { green, yellow } = result.zones?.windows ?? { green: 0, yellow: 0 }
     expect(green + yellow).toBe(result.observations - 249)
     expect(green).toBeGreaterThan(yellow)
+  })
+
+  test('behavior: on eight years of the Deutschmark against the pound filtered history passes, and the normal EWMA is red', () => {
+    const { returns } = JSON.parse(readFileSync(new URL('dem2gbp.json', import.meta.url), 'utf8')) as { returns: number[] }
+    const of = (model: BacktestModel) => backtest(unbroken(returns.map((r) => r / 100)), { model, level: 0.99, side: 'down' })
+    const filtered = of({ kind: 'fhs-ewma', lambda: 0.97 })
+    expect(filtered.observations).toBe(1974 - 530)
+    expect(filtered.coverage.rejected).toBe(false)
+    expect(filtered.zones?.worst.zone).toBe('green')
+    expect(filtered.expectedShortfall.rejected).toBe(false)
+    const normal = of({ kind: 'normal-ewma', lambda: 0.94 })
+    expect(normal.coverage.rejected).toBe(true)
+    expect(normal.zones?.worst.zone).toBe('red')
+    expect(normal.expectedShortfall.rejected).toBe(true)
   })
 
   test('behavior: a normal distribution is rejected on fat tails, and its worst 250 days are not green', () => {
