@@ -262,6 +262,14 @@ export type Health = AccountHealth & {
 }
 
 /** Margins at one block. */
+/** What can be traded until the market's price has moved by a share of itself, without fees; E18, unsigned. */
+export type MarketDepth = {
+  /** Bought: base that comes out, quote that goes in. */
+  readonly up: { readonly baseE18: bigint; readonly quoteE18: bigint }
+  /** Sold: base that goes in, quote that comes out. */
+  readonly down: { readonly baseE18: bigint; readonly quoteE18: bigint }
+}
+
 export type MarginBook = {
   /** Prices that are unknown or that the contracts do not answer, in words; empty where there are all. */
   readonly gaps: readonly string[]
@@ -269,6 +277,8 @@ export type MarginBook = {
   readonly markPricesE18: ReadonlyMap<string, bigint>
   /** Of an account whose states were given; null where a figure of it is unknown, or has no answer. */
   health(account: string): Health | null
+  /** moveE6: 1e6 = 100 %, above 0 and below 1e6. null where the market's liquidity is unknown. Throws BadInputError otherwise. */
+  depth(market: string, moveE6: bigint): MarketDepth | null
   /** Of an account without positions and ranges: its collateral alone. */
   unexposed(account: IndexStates['accounts'][number], balances: IndexStates['balances']): Health | null
 }

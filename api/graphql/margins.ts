@@ -5,7 +5,7 @@
 import { Prisma } from '../../prisma/client.ts'
 import type { PrismaClient } from '../../prisma/client.ts'
 import type { Logger } from '../../core/log.ts'
-import type { Deployment, Health, IndexStates, Json, MarginBook, Protocol, ReplayRow } from '../../protocols/adapter.ts'
+import type { Deployment, Health, IndexStates, Json, MarginBook, MarketDepth, Protocol, ReplayRow } from '../../protocols/adapter.ts'
 import { readAtCheckpoint } from '../mirror/read.ts'
 import { integer } from './model.ts'
 import type { AccountNode, CollateralBalanceNode, Db } from './model.ts'
@@ -24,6 +24,8 @@ export type AccountBook = {
   readonly gaps: readonly string[]
   /** null where it is unknown; undefined for an account without open positions or ranges. */
   exposed(id: string): Health | null | undefined
+  /** moveE6: 1e6 = 100 %; null where the market's liquidity is unknown. Throws BadInputError where it is not within 0 and 1e6. */
+  depth(market: string, moveE6: bigint): MarketDepth | null
   /** Margin of an account without open positions or ranges: its collateral alone. null where a price is unknown. */
   unexposed(account: AccountNode, balances: readonly CollateralBalanceNode[]): Health | null
 }
@@ -97,12 +99,12 @@ async function readAll(db: Db, { protocol, deployment }: Options, block: Block):
     SELECT "id", "kind", "value" FROM "ReplayRow"
     WHERE "kind" NOT IN (${Prisma.join([...accountKinds, ...series.kinds])}) OR ("kind" IN (${Prisma.join([...accountKinds])}) AND split_part("id", ':', 2) = ANY(${ids}))`)
   const sinceSec = protocol.margins.sinceSec(rows, states, Number(block.timestamp))
-  // Of each series the rows whose successor is in the time asked for: those in it, and the one before.
   const inSeries = rowsOf(await db.$queryRaw<Stored[]>`
-    SELECT "id", "kind", "value" FROM (
-      SELECT "id", "kind", "value", lead(("value"->>${series.field})::bigint) OVER (PARTITION BY regexp_replace("id", ':[^:]*$', '') ORDER BY ("value"->>${series.field})::bigint) AS "next"
+    WITH "series" AS MATERIALIZED (
+      SELECT "id", "kind", "value", ("value"->>${series.field})::bigint AS "at", left("id", -strpos(reverse("id"), ':')) AS "owner"
       FROM "ReplayRow" WHERE "kind" IN (${Prisma.join([...series.kinds])})
-    ) AS "series" WHERE "next" IS NULL OR "next" > ${BigInt(sinceSec)}`)
+    ), "before" AS (SELECT "owner", max("at") AS "at" FROM "series" WHERE "at" <= ${BigInt(sinceSec)} GROUP BY "owner")
+    SELECT "id", "kind", "value" FROM "series" LEFT JOIN "before" USING ("owner") WHERE "series"."at" > ${BigInt(sinceSec)} OR "series"."at" = "before"."at"`)
   return { states, rows: [...rows, ...inSeries], gap: null }
 }
 
@@ -139,6 +141,7 @@ function makeBook({ protocol, deployment }: Options, block: Block, { states, row
     markPricesE18: book?.markPricesE18 ?? new Map<string, bigint>(),
     ranked: [...healths].map(([id, health]) => ({ id, marginRatioE18: health?.marginRatioE18 ?? null, positionValueE18: health?.totalAbsPositionValueE18 ?? null })),
     exposed: (id) => healths.get(id),
+    depth: (market, moveE6) => book?.depth(market, moveE6) ?? null,
     unexposed: (account, balances) =>
       book?.unexposed(
         { id: account.id, settlementBalance: integer(account.settlementBalance), owedRealizedPnlE18: integer(account.owedRealizedPnlE18) },

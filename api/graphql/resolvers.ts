@@ -185,6 +185,14 @@ export const resolvers: Resolvers<Context> = {
     volume: (row) => amount(row.volumeE18),
     liquidatedNotional: (row) => amount(row.liquidatedNotionalE18),
     parameters: ({ id }, _, context) => parametersOf(context, id),
+    depth: async ({ id }, args, context) => {
+      const move = args.move ?? 0.02
+      const moveE6 = Number.isFinite(move) ? BigInt(Math.round(move * 1e6)) : 0n
+      if (moveE6 <= 0n || moveE6 >= 1_000_000n) throw new BadInputError(`Found move: ${move}, allowed is above 0 and below 1 (0.02 is 2 %); choose one in that range`, { move })
+      const depth = (await context.book())?.depth(id, moveE6)
+      if (depth == null) return null
+      return { move: Number(moveE6) / 1e6, buyBase: e18(depth.up.baseE18), buyQuote: e18(depth.up.quoteE18), sellBase: e18(depth.down.baseE18), sellQuote: e18(depth.down.quoteE18) }
+    },
     oracle: ({ feed }) => feed,
     stats: ({ id }, args, context) => page(stats(context, 'marketStats', args.interval ?? 'HOUR', { marketId: id }), args),
     prices: async ({ feedId }, { last }, context) => {

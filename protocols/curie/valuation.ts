@@ -11,8 +11,9 @@
  * valueOf(now.health(account)) // AccountHealth | null
  */
 import { BadInputError, BulwarkError } from '../../core/errors.ts'
-import type { Address, Deployment, Health, IndexStates, MarginBook, Margins, ReplayRow } from '../adapter.ts'
-import { accountHealth, formatSettlement, fundingGrowth, liquidityCoefficient, markPrice, pendingFunding, type AccountFacts, type AccountHealth, type FundingGrowth, type MarginParams, type PositionFacts } from './margin.ts'
+import { min } from '../../core/units.ts'
+import type { Address, Deployment, Health, IndexStates, MarginBook, MarketDepth, Margins, ReplayRow } from '../adapter.ts'
+import { accountHealth, collateralForSettlement, formatSettlement, fundingGrowth, liquidityCoefficient, markPrice, maxCollateralLiquidation, maxRepaidSettlement, pendingFunding, type AccountFacts, type AccountHealth, type CollateralPricing, type FundingGrowth, type MarginParams, type PositionFacts } from './margin.ts'
 import { feeGrowthInsideX128, fundingGrowthOfRange, NO_GROWTH, pendingFee, type RangeEnds } from './order-book.ts'
 import { FEED_OBSERVATIONS, SHORTEST_TWAP_SEC } from './reducer.ts'
 import { keys, Rows, type RowOf } from './replay-rows.ts'
@@ -20,6 +21,8 @@ import { amountsOfRange, baseInRange, priceOfSqrtX96, quoteDelta, sqrtRatioAtTic
 
 /** Interval over which the vault averages collateral prices (Vault._COLLATERAL_TWAP_INTERVAL). */
 const COLLATERAL_TWAP_SEC = 900
+/** Interval over which a fallback source averages its pool (UniswapV3PriceFeed._TWAP_INTERVAL). */
+const FALLBACK_TWAP_SEC = 1_800
 const DUST_E18 = 10n
 const RATIO_ONE = 1_000_000n
 
@@ -95,14 +98,6 @@ export type ValuationInput = {
 
 export type PoolNow = { readonly sqrtPriceX96: bigint; readonly tick: number; readonly liquidity: bigint; readonly state: 'OPEN' | 'PAUSED' | 'CLOSED' }
 
-/** What can be traded until the price has moved by a share of itself, without fees. */
-export type Depth = {
-  /** Bought: base that comes out, quote that goes in. */
-  readonly up: { readonly baseE18: bigint; readonly quoteE18: bigint }
-  /** Sold: base that goes in, quote that comes out. */
-  readonly down: { readonly baseE18: bigint; readonly quoteE18: bigint }
-}
-
 export type Valuation = {
   /** Markets with a snapshot. */
   readonly markets: readonly Address[]
@@ -149,8 +144,22 @@ export type Valuation = {
   totalDebtValue(account: string): Answer<bigint>
   /** Vault.isLiquidatable: its collateral may be liquidated. */
   collateralLiquidatable(account: string): Answer<boolean>
+  /** AccountBalance.getTotalPositionValue, E18, signed. */
+  positionValue(account: string, market: string): Answer<bigint>
+  /** Second of AccountBalance.getPnlAndPendingFee, E18, signed. */
+  unrealizedPnl(account: string): Answer<bigint>
+  /** AccountBalance.getTotalAbsPositionValue, E18. */
+  totalAbsPositionValue(account: string): Answer<bigint>
+  /** Vault.getMarginRequirementForCollateralLiquidation, E18. */
+  collateralMarginRequirement(account: string): Answer<bigint>
+  /** How a collateral is priced where it is liquidated: CollateralManager.getPrice over the vault's 900 s, in its feed's decimals. */
+  collateralPricing(token: string): Answer<CollateralPricing>
+  /** Vault.getFreeCollateralByToken: what the account may withdraw, in the token's decimals. token null: the settlement token. */
+  freeCollateralByToken(account: string, token: string | null): Answer<bigint>
+  /** Vault.getMaxRepaidSettlementAndLiquidatableCollateral: settlement decimals and token decimals. token null: the settlement token, which is no collateral. */
+  maxCollateralLiquidation(account: string, token: string | null): Answer<{ readonly repaid: bigint; readonly collateral: bigint }>
   /** moveE6: 1e6 = 100 %, above 0 and below 1e6. Throws BadInputError otherwise. */
-  depth(market: string, moveE6: bigint): Answer<Depth>
+  depth(market: string, moveE6: bigint): Answer<MarketDepth>
 }
 
 export function valuation(input: ValuationInput): Valuation {
@@ -272,7 +281,7 @@ class CurieValuation implements Valuation {
     return answerOf(() => this.#sqrtTwap(market, 0, intervalSec))
   }
 
-  depth(market: string, moveE6: bigint): Answer<Depth> {
+  depth(market: string, moveE6: bigint): Answer<MarketDepth> {
     if (moveE6 <= 0n || moveE6 >= RATIO_ONE) throw new BadInputError(`Found a price move of ${moveE6}, allowed is above 0 and below 1000000 (1e6 = 100 %); choose one in that range`, { moveE6 })
     return answerOf(() => {
       const pool = this.#market(market)
@@ -318,7 +327,7 @@ class CurieValuation implements Valuation {
   }
 
   /** The feed behind what is asked, and its latest valid price in its own decimals. Source: PriceFeedDispatcher.getDispatchedPrice, ChainlinkPriceFeedV3._getLatestOrCachedPrice. */
-  #latest(asked: string): { readonly id: Address; readonly feed: Readonly<RowOf<'feed'>>; readonly scale: bigint; readonly price: bigint; readonly sec: number } {
+  #latest(asked: string): { readonly id: Address; readonly feed: Readonly<RowOf<'feed'>>; readonly scale: bigint; readonly price: bigint; readonly sec: number; readonly isFallback: boolean } {
     const dispatcher = this.#rows.get('dispatcher', asked)
     const feed = dispatcher === undefined ? undefined : this.#rows.get('feed', dispatcher.feed)
     if (dispatcher === undefined || feed === undefined) throw new Unknown(`the price feed ${asked} is not one that announces its prices`)
@@ -329,17 +338,29 @@ class CurieValuation implements Valuation {
     const isRefused = answer === null || roundId === null || answerSec === null || roundId === 0n || answerSec === 0 || answerSec < feed.priceSec || answerSec > this.#now || answer <= 0n
     const latest = isRefused || answerSec === feed.priceSec ? { price: feed.priceE18 / scale, sec: feed.priceSec } : { price: answer, sec: answerSec }
 
-    if (dispatcher.fallback || dispatcher.fallbackSource !== null) {
-      if (dispatcher.fallback) throw new Unknown(`the price feed ${asked} has fallen back to ${dispatcher.fallbackSource ?? 'an on-chain average'}, which is not indexed`)
-      if (feed.timeoutSec === null) throw new Unknown(`the timeout of the price feed ${dispatcher.feed} is not known`)
-      if (latest.sec > 0 && BigInt(latest.sec) + feed.timeoutSec < BigInt(this.#now)) throw new Unknown(`the price feed ${asked} has timed out, and its fallback ${dispatcher.fallbackSource ?? ''} is not indexed`)
-    }
-    return { id: dispatcher.feed, feed, scale, ...latest }
+    return { id: dispatcher.feed, feed, scale, ...latest, isFallback: this.#fallsBack(dispatcher, feed, latest.sec) }
+  }
+
+  /** Source: PriceFeedDispatcher.isToUseUniswapV3PriceFeed, ChainlinkPriceFeedV3.isTimedOut. */
+  #fallsBack(dispatcher: Readonly<RowOf<'dispatcher'>>, feed: Readonly<RowOf<'feed'>>, latestSec: number): boolean {
+    if (dispatcher.fallback) return true
+    if (dispatcher.fallbackSource === null) return false
+    if (feed.timeoutSec === null) throw new Unknown(`the timeout of the price feed ${dispatcher.feed} is not known`)
+    return latestSec > 0 && BigInt(latestSec) + feed.timeoutSec < BigInt(this.#now)
+  }
+
+  /** The average of the fallback's pool over 30 minutes, whatever interval is asked for. Source: UniswapV3PriceFeed.getPrice. */
+  #fallbackPrice(asked: string): bigint {
+    const pool = this.#rows.get('fallbackPool', asked)?.pool
+    const market = this.markets.find((id) => this.#market(id).pool === pool)
+    if (market === undefined) throw new Unknown(`the price feed ${asked} has fallen back to the average of ${pool === undefined ? 'a pool' : `the pool ${pool}`} that is not indexed`)
+    return priceOfSqrtX96(this.#sqrtTwap(market, 0, FALLBACK_TWAP_SEC))
   }
 
   /** Price that a feed answers, in E18. Source: ChainlinkPriceFeedV3.getPrice, CumulativeTwap._calculateTwap. */
   #feedPrice(asked: string, intervalSec: number): bigint {
-    const { id, feed, scale, price, sec } = this.#latest(asked)
+    const { id, feed, scale, price, sec, isFallback } = this.#latest(asked)
+    if (isFallback) return this.#fallbackPrice(asked)
     if (intervalSec === 0 || feed.observationSec === 0) return price * scale
     const newest = { timestampSec: feed.observationSec, price: feed.observationPriceE18 / scale, cumulative: feed.observationPriceCumulativeE18 / scale }
     if (newest.timestampSec === sec && newest.price !== price) throw new Reverted('CT_IPWCT')
@@ -360,6 +381,8 @@ class CurieValuation implements Valuation {
       const grown = (next.priceCumulativeE18 - before.priceCumulativeE18) / scale
       cumulativeThen = before.priceCumulativeE18 / scale + (grown * BigInt(target - before.timestampSec)) / BigInt(next.timestampSec - before.timestampSec)
     }
+    // Where the newest observation is old, its price is taken to have held beyond the oracle's newer, lower answer.
+    if (cumulativeNow < cumulativeThen) throw new Reverted('SafeMath: subtraction overflow')
     const average = (cumulativeNow - cumulativeThen) / BigInt(intervalSec)
     return (average === 0n ? price : average) * scale
   }
@@ -600,6 +623,60 @@ class CurieValuation implements Valuation {
   collateralLiquidatable(account: string): Answer<boolean> {
     return answerOf(() => (this.#balancesOf.has(account) ? this.#health(account, ['BALANCE', 'SIZE', 'COLLATERAL']).collateralLiquidatable : false))
   }
+
+  positionValue(account: string, market: string): Answer<bigint> {
+    return answerOf(() => {
+      const facts = { settlementBalance: 0n, owedRealizedPnlE18: 0n, pendingFundingE18: 0n, pendingFeeE18: 0n, positions: [this.#positionFacts(account, market, ['SIZE'])], collaterals: [] }
+      return accountHealth(facts, take(this.params(account))).positions[0]?.positionValueE18 ?? 0n
+    })
+  }
+
+  collateralPricing(token: string): Answer<CollateralPricing> {
+    return answerOf(() => {
+      const decimals = this.#decimals.get(token)
+      if (decimals === undefined) throw new Unknown(`the collateral ${token} is not indexed`)
+      const asked = this.#rows.get('collateral', token)?.priceFeed
+      const priceE18 = take(this.collateralPrice(token))
+      const feed = this.#rows.get('feed', asked ?? '')
+      // A dispatcher answers in 18 decimals whatever its feed has (PriceFeedDispatcher._DECIMALS).
+      const feedDecimals = feed === undefined ? 18 : feed.decimals
+      return { decimals, price: priceE18 / 10n ** BigInt(18 - feedDecimals), feedDecimals, discountRatioE6: this.#parameter('discountRatio', token) }
+    })
+  }
+
+  #balance(account: string, token: string): bigint {
+    return this.#balancesOf.get(account)?.find(({ assetId }) => assetId === token)?.amount ?? 0n
+  }
+
+  freeCollateralByToken(account: string, token: string | null): Answer<bigint> {
+    return answerOf(() => {
+      if (this.#health(account, ['BALANCE', 'SIZE']).settlementTokenValueE18 < 0n) return 0n
+      const { freeCollateralImE18: freeE18, settlementBalanceE18 } = this.#health(account, ALL)
+      if (freeE18 <= 0n) return 0n
+      if (token === null) return settlementBalanceE18 <= 0n ? 0n : formatSettlement(min(freeE18, settlementBalanceE18), this.#settlementDecimals)
+      const ratioE6 = this.#parameter('collateralRatio', token)
+      const pricing = { ...take(this.collateralPricing(token)), discountRatioE6: 0n }
+      // A ratio of 0 divides by zero, and mulDiv refuses that in silence.
+      if (ratioE6 === 0n) throw new Reverted('')
+      return min((collateralForSettlement(freeE18, pricing) * RATIO_ONE) / ratioE6, this.#balance(account, token))
+    })
+  }
+
+  maxCollateralLiquidation(account: string, token: string | null): Answer<{ readonly repaid: bigint; readonly collateral: bigint }> {
+    return answerOf(() => {
+      if (token === null || !this.#decimals.has(token)) throw new Reverted('V_TINAC')
+      const { settlementTokenValueE18 } = this.#health(account, ['BALANCE', 'SIZE'])
+      const { totalDebtValueE18 } = this.#health(account, ['DEBT'])
+      const maxRepaidE18 = maxRepaidSettlement({ settlementTokenValueE18, totalDebtValueE18 }, {
+        settlementDecimals: this.#settlementDecimals,
+        imRatioE6: this.#parameter('imRatio'),
+        liquidationRatioE6: this.#parameter('liquidationRatio'),
+        clInsuranceFundFeeRatioE6: this.#parameter('clInsuranceFundFeeRatio'),
+        collateralValueDust: this.#parameter('collateralValueDust'),
+      })
+      return maxCollateralLiquidation(this.#balance(account, token), maxRepaidE18, take(this.collateralPricing(token)), this.#settlementDecimals)
+    })
+  }
 }
 
 /** What a getter values of an account, and so may revert for. */
@@ -608,7 +685,7 @@ const ALL: readonly Valued[] = ['BALANCE', 'SIZE', 'DEBT', 'COLLATERAL']
 
 /** Parameters that are asked for by name alone, because the protocol has one value of them. */
 const PROTOCOL_WIDE: ReadonlySet<string> = new Set([
-  'imRatio', 'mmRatio', 'mmRatioBuffer', 'debtNonSettlementTokenValueRatio', 'debtThreshold', 'twapInterval', 'maxFundingRate', 'markPriceMarketTwapInterval', 'markPricePremiumInterval',
+  'imRatio', 'mmRatio', 'mmRatioBuffer', 'debtNonSettlementTokenValueRatio', 'debtThreshold', 'liquidationRatio', 'clInsuranceFundFeeRatio', 'collateralValueDust', 'twapInterval', 'maxFundingRate', 'markPriceMarketTwapInterval', 'markPricePremiumInterval',
 ])
 
 /** Largest integer whose square is at most `value`. */
@@ -636,7 +713,7 @@ export const margins: Margins = {
     const intervals = states.parameters.flatMap(({ name, value }) => (AVERAGES.includes(name) ? [Number(value)] : []))
     const replayed = new Rows(rows)
     const pausedAt = [...replayed.keysOf('market')].flatMap((market) => replayed.get('market', market)?.pausedAtSec ?? [])
-    return Math.min(timestampSec, ...pausedAt) - Math.max(COLLATERAL_TWAP_SEC, ...intervals)
+    return Math.min(timestampSec, ...pausedAt) - Math.max(COLLATERAL_TWAP_SEC, FALLBACK_TWAP_SEC, ...intervals)
   },
 
   book({ deployment, rows, states, timestampSec }) {
@@ -668,6 +745,7 @@ function bookOf(now: Valuation, deployment: Deployment, states: IndexStates): Ma
     gaps,
     markPricesE18,
     health: (account) => withInitial(now.health(account), account),
+    depth: (market, moveE6) => valueOf(now.depth(market, moveE6)),
     unexposed: (account, balances) => withInitial(now.unexposed(account, balances), account.id),
   }
 }

@@ -454,3 +454,12 @@ describe('one request', () => {
     await prisma.protocol.updateMany({ data: { accountCount: 7 } })
   })
 })
+
+describe('the depth of a market', () => {
+  test('error: a move that is none is refused in a sentence', async () => {
+    for (const move of [0, 1, -0.5, 0.0000001]) {
+      const { errors } = await ask(`{ market(id: "vETH") { depth(move: ${move}) { move } } }`)
+      expect(errors?.[0]).toMatchObject({ message: `Found move: ${move}, allowed is above 0 and below 1 (0.02 is 2 %); choose one in that range`, extensions: { code: 'BAD_INPUT' } })
+    }
+  })
+})

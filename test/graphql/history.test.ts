@@ -23,6 +23,8 @@ beforeAll(async () => {
   prisma = createPrisma(await postgres.freshDatabase())
   await seed(prisma)
   await seedHistory(prisma)
+  // Liquidity of 1,000 over all prices, in E18.
+  await prisma.$executeRaw`UPDATE "ReplayRow" SET "value" = jsonb_set("value"::jsonb, '{liquidity}', '"1000000000000000000000"') WHERE "kind" = 'market'`
   server = await startServer({ ...services(prisma, noChain), log, host: '127.0.0.1', port: 0 })
 }, 90_000)
 
@@ -75,6 +77,19 @@ describe('contracts', () => {
     const { governanceEvents: second } = await ask(query, { contract: safe, after: first.pageInfo.endCursor })
     expect(second).toMatchObject({ nodes: [{ kind: 'SAFE_HASH_APPROVED' }], pageInfo: { hasNextPage: false } })
     expect((await ask(query, { contract: addressOf(1) })).governanceEvents.totalCount).toBe(0)
+  })
+})
+
+describe('depth', () => {
+  test('behavior: is what constant liquidity gives up and takes in over the move', async () => {
+    const amounts = 'move buyBase { value } buyQuote { value } sellBase { value } sellQuote { value }'
+    const { market } = await ask(`{ market(id: "vETH") { up: depth(move: 0.21) { ${amounts} } down: depth(move: 0.19) { ${amounts} } } }`)
+    // The pool stands at p = 1,800, L = 1,000: base = L / sqrt(p) · |1 − 1 / sqrt(1 ± move)|, quote = L · sqrt(p) · |sqrt(1 ± move) − 1|; sqrt(1.21) = 1.1, sqrt(0.81) = 0.9.
+    expect(Number(market.up.buyBase.value)).toBeCloseTo((1000 / 42.42640687119285) * (1 - 1 / 1.1), 9)
+    expect(Number(market.up.buyQuote.value)).toBeCloseTo(4242.640687119285, 6)
+    expect(Number(market.down.sellBase.value)).toBeCloseTo((1000 / 42.42640687119285) * (1 / 0.9 - 1), 9)
+    expect(Number(market.down.sellQuote.value)).toBeCloseTo(4242.640687119285, 6)
+    expect([market.up.move, market.down.move]).toEqual([0.21, 0.19])
   })
 })
 
