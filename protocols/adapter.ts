@@ -261,7 +261,6 @@ export type Health = AccountHealth & {
   readonly initialMarginE18: bigint
 }
 
-/** Margins at one block. */
 /** What can be traded until the market's price has moved by a share of itself, without fees; E18, unsigned. */
 export type MarketDepth = {
   /** Bought: base that comes out, quote that goes in. */
@@ -270,6 +269,7 @@ export type MarketDepth = {
   readonly down: { readonly baseE18: bigint; readonly quoteE18: bigint }
 }
 
+/** Margins and depth at one block. */
 export type MarginBook = {
   /** Prices that are unknown or that the contracts do not answer, in words; empty where there are all. */
   readonly gaps: readonly string[]
