@@ -1,6 +1,6 @@
 import { BadInputError } from '../../core/errors.ts'
 import { forecastBasis, forecastRisk, type RiskForecast, type VolatilityModel } from './forecast.ts'
-import type { GarchFit } from './garch.ts'
+import type { GarchSummary } from './garch.ts'
 import { dynamicMargin, type DynamicMargin } from './margin.ts'
 import type { Returns } from './series.ts'
 
@@ -70,7 +70,7 @@ export type VolatilityMargin = DynamicMargin & {
   readonly components: readonly { readonly name: 'expected shortfall' | 'impact' | 'penalty'; readonly value: number }[]
   /** The forecast at today’s volatility over the liquidation horizon, of the worse side. */
   readonly forecast: RiskForecast
-  readonly fit: GarchFit | null
+  readonly fit: GarchSummary | null
   readonly warnings: readonly string[]
 }
 
@@ -125,7 +125,7 @@ export function volatilityMargin(input: VolatilityMarginInput): VolatilityMargin
       { name: 'penalty', value: penalty },
     ],
     forecast,
-    fit: basis.fit,
+    fit: forecast.fit,
     warnings,
   }
 }

@@ -1,7 +1,7 @@
 import { BadInputError } from '../../core/errors.ts'
 import { normalCdf, normalQuantile } from './distributions.ts'
 import { SampleTooSmallError } from './errors.ts'
-import { fitGarch, garchHorizonVariance, garchStep, type GarchFit } from './garch.ts'
+import { fitGarch, garchHorizonVariance, garchStep, type GarchFit, type GarchSummary } from './garch.ts'
 import { createRandom } from './random.ts'
 import type { BarSeries, Returns } from './series.ts'
 import { lossOf, MIN_FHS_OBSERVATIONS, MIN_TAIL_POINTS, requireLevel, residuals, tailRisk, type Side } from './tail.ts'
@@ -31,7 +31,7 @@ export type RiskForecast = {
   readonly observations: number
   readonly tailPoints: number
   readonly simulation: { readonly paths: number; readonly seed: number } | null
-  readonly fit: GarchFit | null
+  readonly fit: GarchSummary | null
   readonly warnings: readonly string[]
 }
 
@@ -88,7 +88,7 @@ export function forecastRisk(basis: ForecastBasis, options: ForecastOptions): Ri
   if (simulation !== undefined && (shape === 'normal' || options.sigmaPerBar !== undefined)) throw new BadInputError('Found a simulation of a normal or a rescaled forecast, allowed is one of residuals at today’s volatility; leave it out')
   const sigmaPerBar = options.sigmaPerBar ?? path.current
   const sigmaHorizon = Math.sqrt(fit === null ? sigmaPerBar ** 2 * horizonBars : garchHorizonVariance(fit.parameters, sigmaPerBar ** 2, horizonBars))
-  const common = { version: '1' as const, level, side, horizonBars, horizonSec: horizonBars * returns.barSec, sigmaPerBar, sigmaHorizon, simulation: simulation ?? null, fit }
+  const common = { version: '1' as const, level, side, horizonBars, horizonSec: horizonBars * returns.barSec, sigmaPerBar, sigmaHorizon, simulation: simulation ?? null, fit: summaryOf(fit) }
   const scaling = fit === null ? 'square root of time' : 'term structure of GARCH'
   if (shape === 'normal') {
     const observations = path.observations
@@ -111,6 +111,13 @@ export function forecastRisk(basis: ForecastBasis, options: ForecastOptions): Ri
     tailPoints,
     warnings: n < FULL_SAMPLE ? [...basis.warnings, `${n} residuals; ${FULL_SAMPLE} make the tail reliable`] : basis.warnings,
   }
+}
+
+/** A fit without its path, which is as long as the returns. */
+export function summaryOf(fit: GarchFit | null): GarchSummary | null {
+  if (fit === null) return null
+  const { path: _path, ...summary } = fit
+  return summary
 }
 
 /** Loss of a rank, ascending. */

@@ -17,8 +17,11 @@ export const MAX_PERSISTENCE = 0.9999
 /** Coefficients of σ²_{t+1} = ω + α·r_t² + β·σ_t², per bar: ω > 0, α ≥ 0, β ≥ 0. */
 export type GarchParameters = { readonly omega: number; readonly alpha: number; readonly beta: number }
 
-/** A fitted GARCH(1,1) with what it stands on. */
-export type GarchFit = {
+/** A fitted GARCH(1,1) with what it stands on, and its volatility along the returns. */
+export type GarchFit = GarchSummary & { readonly path: VolatilityPath }
+
+/** A fit in a few numbers. */
+export type GarchSummary = {
   readonly model: 'garch-1-1'
   readonly version: '1'
   readonly parameters: GarchParameters
@@ -35,7 +38,6 @@ export type GarchFit = {
   readonly gainOverConstant: number
   readonly observations: number
   readonly convergence: { readonly converged: true; readonly iterations: number; readonly spread: number; readonly gradientPerObservation: number }
-  readonly path: VolatilityPath
   readonly warnings: readonly string[]
 }
 

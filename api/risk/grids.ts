@@ -232,3 +232,36 @@ export function regimeGrid(assets: readonly AssetHistory[], scenarios: Severity 
     across: { gainShare: 1 },
   }
 }
+
+/** Names of the grids, for users. */
+export const GRID_NAMES = ['SPAN-16', 'DERIBIT-27', 'PMRM-23', 'PMRM2-33', 'TIMS-10', 'REGIMES'] as const
+export type GridName = (typeof GRID_NAMES)[number]
+
+/** What the grids that are not fixed need. */
+export type GridOptions = {
+  /** SPAN: fraction of the price and points of volatility. */
+  readonly priceScanRange?: number
+  readonly volatilityScanRange?: number
+  readonly shortOptionMinimum?: number
+  /** REGIMES: what stands for each asset of the book, and how severe. */
+  readonly assets?: readonly AssetHistory[]
+  readonly severity?: Severity
+}
+
+/** The grid of a name. Throws BadInputError, with the field, for another name or a missing option. */
+export function gridNamed(name: string, options: GridOptions = {}): Grid {
+  const { priceScanRange, volatilityScanRange = 0, shortOptionMinimum = 0, assets, severity = 'severe' } = options
+  switch (name) {
+    case 'SPAN-16':
+      if (priceScanRange === undefined) throw new BadInputError('priceScanRange: found none, allowed is a fraction above 0 below 1; 0.12 means 12 %', { field: 'priceScanRange' })
+      return spanGrid({ priceScanRange, volatilityScanRange, shortOptionMinimum })
+    case 'REGIMES':
+      if (assets === undefined) throw new BadInputError('assets: found none, allowed is what stands for each asset of the book; name BTC, ETH, OTHER or STABLE for each', { field: 'assets' })
+      return regimeGrid(assets, severity)
+    default: {
+      const found = [DERIBIT_27, PMRM_23, PMRM2_33, TIMS_10].find((grid) => grid.id === name)
+      if (found === undefined) throw new BadInputError(`grid: found ${name}, allowed are ${GRID_NAMES.join(', ')}; choose one of them`, { field: 'grid' })
+      return found
+    }
+  }
+}

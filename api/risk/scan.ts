@@ -41,6 +41,9 @@ export const NEAR_EXPIRY_DAYS = 7
 /** The most legs that a book may have. */
 export const MAX_LEGS = 1000
 
+/** The largest notional of a leg, quote: beyond it cents are lost in float64. */
+export const MAX_NOTIONAL = 1e13
+
 /** One asset’s part in a scan. */
 export type AssetScan = {
   readonly asset: string
@@ -102,8 +105,9 @@ export function requireBook(book: Book): void {
   if (book.stablePrice !== undefined) positive('stablePrice', book.stablePrice)
   book.legs.forEach((leg, i) => {
     const at = `legs[${i}]`
-    if (!(leg.asset in book.prices)) fail(`${at}.asset`, leg.asset, `one of the priced ones (${Object.keys(book.prices).join(', ')})`)
+    if (!Object.hasOwn(book.prices, leg.asset)) fail(`${at}.asset`, leg.asset, `one of the priced ones (${Object.keys(book.prices).join(', ')})`)
     if (!Number.isFinite(leg.size) || leg.size === 0) fail(`${at}.size`, leg.size, 'a finite number other than 0')
+    if (Math.abs(leg.size) * (book.prices[leg.asset] as number) > MAX_NOTIONAL) fail(`${at}.size`, leg.size, `a notional of at most ${MAX_NOTIONAL}`)
     if (leg.kind === 'perp' && leg.mark !== undefined) positive(`${at}.mark`, leg.mark)
     if (leg.kind !== 'option') return
     positive(`${at}.strike`, leg.strike)

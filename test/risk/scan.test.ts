@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { BadInputError } from '../../core/errors.ts'
 import {
-  blackPrice, DERIBIT_27, ownScenario, PMRM2_33, PMRM_23, regimeGrid, scanMargin, spanGrid, TIMS_10, type Book, type Grid, type GridScenario, type Leg,
+  blackPrice, DERIBIT_27, GRID_NAMES, gridNamed, ownScenario, PMRM2_33, PMRM_23, regimeGrid, scanMargin, spanGrid, TIMS_10, type Book, type Grid, type GridScenario, type Leg,
 } from '../../api/risk/index.ts'
 
 const SPAN = spanGrid({ priceScanRange: 0.12, volatilityScanRange: 0.15 })
@@ -266,6 +266,8 @@ describe('scenario margin', () => {
 
   test.each<[string, Partial<Book>, string]>([
     ['an asset without a price', { legs: [{ kind: 'perp', asset: 'OP', size: 1 }] }, 'legs[0].asset'],
+    ['an asset named like a part of every object', { legs: [{ kind: 'perp', asset: 'toString', size: 1 }] }, 'legs[0].asset'],
+    ['more than all the money there is', { legs: [{ kind: 'perp', asset: 'ETH', size: 1e15 }] }, 'legs[0].size'],
     ['a size of nothing', { legs: [{ kind: 'perp', asset: 'ETH', size: 0 }] }, 'legs[0].size'],
     ['a strike below 0', { legs: [{ kind: 'perp', asset: 'ETH', size: 1 }, { ...CALL, size: 1, strike: -5 }] }, 'legs[1].strike'],
     ['a volatility in percent', { legs: [{ ...CALL, size: 1, volatility: 60 }] }, 'legs[0].volatility'],
@@ -273,6 +275,38 @@ describe('scenario margin', () => {
     ['a price of 0', { prices: { ETH: 0 } }, 'prices.ETH'],
   ])('error: refuses a book with %s, and names the field', (_, change, field) => {
     expect(() => scanMargin({ ...ten({ ...CALL, size: 1 }), ...change }, SPAN)).toThrow(expect.objectContaining({ name: 'BadInputError', facts: { field } }))
+  })
+
+  test('property: whatever book is accepted gets finite numbers from every grid, by either revaluation', () => {
+    const wild = fc.record({
+      kind: fc.constant('option' as const),
+      asset: fc.constantFrom('ETH', 'BTC'),
+      size: fc.constantFrom(-1e6, -1e-6, 1e-6, 1e6),
+      call: fc.boolean(),
+      strike: fc.constantFrom(1e-6, 2000, 1e9),
+      years: fc.constantFrom(0, 1e-6, 1 / 365, 10),
+      volatility: fc.constantFrom(1e-3, 0.6, 20),
+      forward: fc.constantFrom(1e-6, 2000, 1e9),
+      discount: fc.constantFrom(0.5, 1, 1.1),
+    })
+    fc.assert(
+      fc.property(fc.array(fc.oneof(leg, wild), { minLength: 1, maxLength: 4 }), fc.constantFrom(...GRIDS.map(([, grid]) => grid)), fc.constantFrom('full' as const, 'near strikes in full' as const), (list, grid, revaluation) => {
+        const scan = scanMargin(book(list), grid, revaluation)
+        expect([scan.scan, scan.initial, scan.maintenance, scan.value, ...scan.profits].every(Number.isFinite)).toBe(true)
+        expect(scan.scan).toBeGreaterThanOrEqual(0)
+      }),
+      { numRuns: 150 },
+    )
+  })
+
+  test('behavior: every grid has its name for users, and asks for what it lacks', () => {
+    const options = { priceScanRange: 0.12, volatilityScanRange: 0.15, assets: [{ asset: 'ETH', standsFor: 'ETH', beta: 1 }] } as const
+    for (const name of GRID_NAMES) expect(gridNamed(name, options).id).toMatch(new RegExp(`^${name}`))
+    expect(gridNamed('SPAN-16', options)).toEqual(SPAN)
+    const refusal = (field: string) => expect.objectContaining({ name: 'BadInputError', facts: { field } })
+    expect(() => gridNamed('SPAN-16')).toThrow(refusal('priceScanRange'))
+    expect(() => gridNamed('REGIMES')).toThrow(refusal('assets'))
+    expect(() => gridNamed('SPAN-17', options)).toThrow(refusal('grid'))
   })
 
   test('error: refuses a grid that does not move an asset of the book', () => {
