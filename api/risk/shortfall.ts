@@ -5,7 +5,7 @@
 import { BadInputError } from '../../core/errors.ts'
 import { binomialCdf } from './distributions.ts'
 import { SampleTooSmallError } from './errors.ts'
-import type { ScenarioShortfall, StressAccount } from './fund.ts'
+import { fundTarget, type FundTarget, type ScenarioShortfall, type StressAccount } from './fund.ts'
 import { rangeAmounts } from './liquidity.ts'
 import type { LiquidationRules } from './liquidation.ts'
 import { createRandom } from './random.ts'
@@ -463,11 +463,14 @@ export function summariseShortfall(parts: readonly PathLosses[], options: Pick<S
 
 export type InsuranceTarget = {
   readonly target: number
-  readonly binding: 'cover-2' | 'simulated quantile' | 'share of open interest'
+  readonly binding: FundTarget['binding'] | 'simulated quantile'
   readonly cover1: number
   readonly cover2: number
   /** Scenario of cover-2. */
   readonly scenario: string
+  /** Mean total of the worst quarter of the scenarios. */
+  readonly scenarioShortfall: number
+  /** Of the simulation; null without one. */
   readonly quantile: QuantileInterval | null
   readonly expectedShortfall: number | null
   readonly openInterestTerm: number
@@ -480,9 +483,10 @@ export type InsuranceTarget = {
 }
 
 /**
- * Insurance fund target = max(cover-2 over the stress set, simulated quantile, κ·open interest), and how long the fund lasts.
+ * Insurance fund target = max(cover-2 over the stress set, expected shortfall over it, simulated quantile, κ·open interest), and how long
+ * the fund lasts. Never below fundTarget, which recommendations stand on; the simulation adds what scenarios without probabilities miss.
  *
- * `simulation` null where history is too short: the target then stands on the other two, and says so. Quote, from 0; κ in [0, 1].
+ * `simulation` null where history is too short: the target then stands on the others, and says so. Quote, from 0; κ in [0, 1].
  * Throws SampleTooSmallError without scenarios. Source: Eurex Clearing, default fund dimensioning (cover-2); risk models §10.
  */
 export function insuranceTarget(p: {
@@ -494,30 +498,29 @@ export function insuranceTarget(p: {
   readonly incomePerDay: number
 }): InsuranceTarget {
   const { stress, simulation, openInterest, kappa, fund, incomePerDay } = p
-  if (stress.length === 0) throw new SampleTooSmallError({ statistic: 'insurance fund target', found: 0, needed: 1 })
-  if (!(kappa >= 0 && kappa <= 1) || ![openInterest, fund, incomePerDay].every((x) => x >= 0 && Number.isFinite(x))) throw new BadInputError(`Found κ ${kappa}, open interest ${openInterest}, a fund of ${fund} and ${incomePerDay} of income, allowed are κ from 0 to 1 and amounts from 0; check the policy`)
-  const cover1 = Math.max(...stress.map((s) => s.cover1))
+  if (![fund, incomePerDay].every((x) => x >= 0 && Number.isFinite(x))) throw new BadInputError(`Found a fund of ${fund} and ${incomePerDay} of income, allowed are amounts from 0; check the fund`, { field: 'fund' })
+  const scenarios = fundTarget(stress, openInterest, kappa)
   const worst = stress.reduce((a, b) => (b.cover2 > a.cover2 ? b : a))
-  const openInterestTerm = kappa * openInterest
   const simulated = simulation?.quantile.value ?? 0
-  const target = Math.max(worst.cover2, simulated, openInterestTerm)
-  const binding = target === worst.cover2 ? 'cover-2' : target === simulated ? 'simulated quantile' : 'share of open interest'
+  const target = Math.max(scenarios.target, simulated)
+  const binding = simulated > scenarios.target ? 'simulated quantile' : scenarios.binding
   const shrink = (simulation?.meanPerDay ?? 0) - incomePerDay
   const money = (x: number): string => x.toFixed(0)
-  const terms = `cover-2 ${money(worst.cover2)} (${worst.id}), ${simulation === null ? 'no simulation, history is too short' : `${(simulation.quantile.level * 100).toFixed(1)} % of ${simulation.paths} paths below ${money(simulated)}`}, ${(kappa * 100).toFixed(1)} % of open interest ${money(openInterestTerm)}`
+  const quantileText = simulation === null ? 'no simulation, history is too short' : `${(simulation.quantile.level * 100).toFixed(1)} % of ${simulation.paths} paths below ${money(simulated)}`
   return {
     target,
     binding,
-    cover1,
-    cover2: worst.cover2,
+    cover1: scenarios.cover1,
+    cover2: scenarios.cover2,
     scenario: worst.id,
+    scenarioShortfall: scenarios.expectedShortfall,
     quantile: simulation?.quantile ?? null,
     expectedShortfall: simulation?.expectedShortfall ?? null,
-    openInterestTerm,
+    openInterestTerm: scenarios.openInterestTerm,
     fund,
     gap: target - fund,
     runwayDays: shrink > 0 ? fund / shrink : null,
-    why: `${binding} decides: ${terms}`,
+    why: `${binding} decides: cover-2 ${money(scenarios.cover2)} (${worst.id}), worst quarter of scenarios ${money(scenarios.expectedShortfall)}, ${quantileText}, ${(kappa * 100).toFixed(1)} % of open interest ${money(scenarios.openInterestTerm)}`,
   }
 }
 

@@ -115,7 +115,7 @@ describe('quantile with its interval', () => {
     const tries = 400
     for (let k = 0; k < tries; k++) {
       const random = createRandom(3, k)
-      const found = quantileInterval(Float64Array.from({ length: 300 }, () => random.next()).sort(), 0.9, 0.9)
+      const found = quantileInterval(Float64Array.from({ length: 100 }, () => random.next()).sort(), 0.9, 0.9)
       if (found.lower <= 0.9 && 0.9 <= (found.upper ?? 1)) hits++
     }
     // At least 90 %, less three standard errors of 400 tries.
@@ -126,15 +126,19 @@ describe('quantile with its interval', () => {
 describe('insurance target, runway and fee', () => {
   const stress = [{ id: 'a', total: 100, cover1: 40, cover2: 70, accountsInLoss: 3 }, { id: 'b', total: 60, cover1: 50, cover2: 55, accountsInLoss: 2 }]
   const input = { stress, simulation: null, openInterest: 5000, kappa: 0.01, fund: 20, incomePerDay: 0 }
-  test('behavior: the largest of three, with which one and why', () => {
-    expect(insuranceTarget(input)).toMatchObject({ target: 70, binding: 'cover-2', cover1: 50, cover2: 70, scenario: 'a', gap: 50, runwayDays: null })
+  test('behavior: the largest of four, with which one and why', () => {
+    // Of two scenarios the worst quarter is the worst one: 100.
+    expect(insuranceTarget(input)).toMatchObject({ target: 100, binding: 'expected shortfall over scenarios', cover1: 50, cover2: 70, scenario: 'a', scenarioShortfall: 100, gap: 80, runwayDays: null })
+    expect(insuranceTarget({ ...input, stress: stress.map((s) => ({ ...s, total: s.cover2 })) })).toMatchObject({ target: 70, binding: 'cover-2' })
     expect(insuranceTarget({ ...input, openInterest: 50_000 })).toMatchObject({ target: 500, binding: 'share of open interest' })
     const simulation = simulateShortfall([{ ...long, cash: -9000, positions: [{ asset: 'ETH', value: 10_000 }] }], base)
     const found = insuranceTarget({ ...input, simulation })
     expect(found).toMatchObject({ binding: 'simulated quantile', target: simulation.quantile.value })
     expect(found.runwayDays).toBeCloseTo(20 / simulation.meanPerDay, 12)
     expect(insuranceTarget({ ...input, simulation, incomePerDay: simulation.meanPerDay }).runwayDays).toBeNull()
-    expect(insuranceTarget(input).why).toBe('cover-2 decides: cover-2 70 (a), no simulation, history is too short, 1.0 % of open interest 50')
+    expect(insuranceTarget(input).why).toBe('expected shortfall over scenarios decides: cover-2 70 (a), worst quarter of scenarios 100, no simulation, history is too short, 1.0 % of open interest 50')
+    expect(() => insuranceTarget({ ...input, fund: -1 })).toThrow(BadInputError)
+    expect(() => insuranceTarget({ ...input, stress: [] })).toThrow(SampleTooSmallError)
   })
   test('behavior: 900 missing in 90 days beside 5 of losses and 3 of other income asks for 12 of 40 a day', () => {
     expect(feeToTarget({ gap: 900, days: 90, feesPerDay: 40, turnoverPerDay: 40_000, expectedLossPerDay: 5, otherIncomePerDay: 3 })).toEqual({ shareOfFees: 0.3, shareOfTurnover: 0.0003, reachable: true, neededPerDay: 12 })
