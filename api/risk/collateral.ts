@@ -1,8 +1,9 @@
-/** Collateral beyond its plain haircut: depegs, bridges, size, who holds it, and how much of it to take. */
+/** Collateral beyond its plain haircut: depegs, bridges, old prices, size, who holds it, and how much of it to take. */
 import { BadInputError } from '../../core/errors.ts'
 import { SampleTooSmallError } from './errors.ts'
 import { haircut, withStressWeight, type Haircut, type HaircutComponent } from './haircut.ts'
 import { quantityForImpact, squareRootImpact } from './liquidity.ts'
+import { stalenessLoss } from './oracle.ts'
 import { quantile } from './tail.ts'
 
 const YEAR_SEC = 31_536_000
@@ -34,6 +35,12 @@ export function depegComponent(p: { readonly discounts: readonly number[]; reado
 export function bridgeComponent(p: { readonly z: number; readonly sigmaPerYear: number; readonly finalitySec: number; readonly bridgeSec: number; readonly riskFloor: number }): HaircutComponent {
   requireFrom0('bridge', p)
   return { name: 'bridge', value: p.z * p.sigmaPerYear * Math.sqrt((p.finalitySec + p.bridgeSec) / YEAR_SEC) + p.riskFloor }
+}
+
+/** Part of a haircut for the age of the price that values the collateral: what a stale price can hide, z·σ·√(age / year). σ per year, age ≥ 0 s. */
+export function stalenessComponent(p: { readonly z: number; readonly sigmaPerYear: number; readonly ageSec: number }): HaircutComponent {
+  requireFrom0('staleness', p)
+  return { name: 'staleness', value: stalenessLoss(p.z, p.sigmaPerYear, p.ageSec) }
 }
 
 /** A collateral and how it would be sold. */

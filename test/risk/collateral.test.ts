@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { BadInputError } from '../../core/errors.ts'
-import { bridgeComponent, collateralConcentration, collateralHaircut, depegComponent, depositCap, SampleTooSmallError, sizeDiscount, squareRootImpact } from '../../api/risk/index.ts'
+import { bridgeComponent, collateralConcentration, collateralHaircut, depegComponent, depositCap, SampleTooSmallError, sizeDiscount, squareRootImpact, stalenessComponent } from '../../api/risk/index.ts'
 
 const eth = { z: 2.326, dailyVolatility: 0.045, horizonHours: 1, quantity: 0.005, dailyVolume: 1, floor: 0 }
 
@@ -13,6 +13,17 @@ describe('haircut with its components', () => {
     expect(found.components[1]?.value).toBeCloseTo(0.003182, 6)
     expect(found.haircut).toBeCloseTo(0.034548, 6)
     expect(collateralHaircut({ ...eth, floor: 0.1 })).toMatchObject({ haircut: 0.1, floored: true })
+  })
+  test('property: never falls with the age of the price; an hour at 60 % and z 3 is 1.923 %', () => {
+    expect(stalenessComponent({ z: 3, sigmaPerYear: 0.6, ageSec: 3600 }).value).toBeCloseTo(0.01923, 5)
+    const age = fc.integer({ min: 0, max: 86_400 })
+    fc.assert(
+      fc.property(age, age, (ageSec, more) => {
+        const at = (a: number): number => collateralHaircut({ ...eth, addOns: [stalenessComponent({ z: 3, sigmaPerYear: 0.6, ageSec: a })] }).haircut
+        expect(at(ageSec + more)).toBeGreaterThanOrEqual(at(ageSec))
+      }),
+    )
+    expect(() => stalenessComponent({ z: 3, sigmaPerYear: 0.6, ageSec: -1 })).toThrow(BadInputError)
   })
   test('property: never falls with volatility, size, horizon or an add-on', () => {
     const u = fc.double({ min: 0, max: 0.5, noNaN: true })
