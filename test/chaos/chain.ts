@@ -8,12 +8,12 @@ import { join } from 'node:path'
 import { numberToHex, type Hex } from 'viem'
 import { UnavailableError } from '../../core/errors.ts'
 import { actionsOf } from '../../devnet/actions.ts'
-import { anvilBinary, CHAIN_FLAGS, freePort, startAnvil } from '../../devnet/anvil.ts'
+import { anvilBinary, CHAIN_FLAGS, freePort } from '../../devnet/anvil.ts'
 import { serveArchive } from '../../devnet/archive.ts'
 import { compileOwnContracts } from '../../devnet/artifacts.ts'
 import { mineBlock, readHead, Signer, type Draft, type Head } from '../../devnet/chain.ts'
 import { deploymentBlocks, planDeployment, priceCall, type Plan } from '../../devnet/deploy.ts'
-import { serveGenesis } from '../../devnet/genesis.ts'
+import { GENESIS_TIMESTAMP_SEC } from '../../devnet/genesis.ts'
 import { generateHistory, historyKey, loadHistory, replay, saveHistory } from '../../devnet/history.ts'
 import { DEVNET_CHAIN_ID, devnetAccounts, type DevnetAccount } from '../../devnet/keys.ts'
 import { lensOf } from '../../devnet/lens.ts'
@@ -41,10 +41,13 @@ export type ChaosChain = {
   stop(): Promise<void>
 }
 
-/** An anvil that keeps `keptStates` past states: so deep it can reorganise. */
-async function startDeepAnvil(port: number, stateDir: string, keptStates: number): Promise<{ rpc: RpcClient; url: string; stop(): Promise<void> }> {
-  const genesis = await serveGenesis()
-  const args = [...CHAIN_FLAGS, '--fork-url', genesis.url, '--fork-block-number', '0', '--fork-chain-id', String(DEVNET_CHAIN_ID), '--no-storage-caching', '--no-rate-limit', '--host', '127.0.0.1', '--port', String(port), '--cache-path', join(stateDir, 'states'), '--prune-history', String(keptStates), '--quiet']
+/**
+ * An anvil that keeps `keptStates` past states: so deep it can reorganise. With a genesis of its own, not a fork as the
+ * devnet's: after `anvil_reorg` a forked anvil (1.7.1) still holds some of what the orphaned blocks had written, and its
+ * chain is then one that no node would compute. Without a fork, 40 reorgs replayed elsewhere gave the same receipts.
+ */
+async function startAnvil(port: number, stateDir: string, keptStates: number): Promise<{ rpc: RpcClient; url: string; stop(): Promise<void> }> {
+  const args = [...CHAIN_FLAGS, '--timestamp', String(GENESIS_TIMESTAMP_SEC), '--host', '127.0.0.1', '--port', String(port), '--cache-path', join(stateDir, 'states'), '--prune-history', String(keptStates), '--quiet']
   const child = spawn(anvilBinary(), args, { stdio: ['ignore', 'ignore', 'ignore'], env: { ...process.env, RUST_BACKTRACE: '0' } })
   const url = `http://127.0.0.1:${port}`
   const rpc = new RpcClient(url)
@@ -53,7 +56,6 @@ async function startDeepAnvil(port: number, stateDir: string, keptStates: number
     child.kill('SIGKILL')
     await ended
     rpc.close()
-    genesis.close()
   }
   for (const untilMs = Date.now() + START_MS; ; await new Promise((resolve) => setTimeout(resolve, 50))) {
     try {
@@ -69,7 +71,7 @@ async function startDeepAnvil(port: number, stateDir: string, keptStates: number
 
 /** A second anvil that stands still after the deployment, and the address that puts both together. */
 async function startArchive(chainUrl: string, workDir: string, plan: Plan): Promise<{ url: string; stop(): Promise<void> }> {
-  const still = await startAnvil({ port: await freePort(), stateDir: join(workDir, 'archive') })
+  const still = await startAnvil(await freePort(), join(workDir, 'archive'), 64)
   const hashes = new Set<string>()
   const blocks = await deploymentBlocks(plan, new Signer())
   for (const block of blocks) {
@@ -93,8 +95,8 @@ export async function startChain(options: { cacheDir: string; workDir: string; s
   const own = await compileOwnContracts(cacheDir)
   const plan = await planDeployment(own)
   const history = { seed: 1, days }
-  const key = historyKey(plan, history)
-  const anvil = await startDeepAnvil(port, workDir, deepest + 64)
+  const key = `chaos-${historyKey(plan, history)}`
+  const anvil = await startAnvil(port, workDir, deepest + 64)
   const closers = [() => anvil.stop()]
   const stop = async (): Promise<void> => {
     for (const close of closers.splice(0).toReversed()) await close().catch(() => undefined)

@@ -66,9 +66,9 @@ export type ChaosReport = Omit<Comparison, 'examples'> & {
 }
 
 /** graph-node pauses for 120 s once its own retries have run out. */
-const SETTLE_MS = 300_000
-const REVIVE_MS = 90_000
-const INDEX_MS = 300_000
+const SETTLE_MS = 600_000
+const REVIVE_MS = 300_000
+const INDEX_MS = 600_000
 /** Blocks after the last event: a reorg of the same height is noticed at the next block. */
 const LAST_BLOCKS = 12
 
