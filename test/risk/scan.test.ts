@@ -108,6 +108,20 @@ describe('Derive’s portfolio margin against its reference cases', () => {
     expect(long.maintenanceMargin).toBeCloseTo(66.45704396072537, 8)
   })
 
+  test('behavior: the first manager multiplies loss and charges alike, and counts what is owned for less, by hand', () => {
+    // A fall of 20 % of 3000 is 600, 3 % of charge 90: 690, times 1.25 to begin with; a peg of 0.98 adds 4·0.01.
+    const book: Book = { prices: { ETH: 3000 }, legs: [{ kind: 'perp', asset: 'ETH', size: -1 }] }
+    expect(scanMargin(book, PMRM_23)).toMatchObject({ scan: expect.closeTo(600, 9), maintenance: expect.closeTo(690, 9), initial: expect.closeTo(862.5, 9) })
+    expect(scanMargin({ ...book, stablePrice: 0.98 }, PMRM_23).initial).toBeCloseTo(690 * 1.29, 9)
+    // A call deep in the money, half a year to go: at +20 % it is worth 3100, of which 0.95·e^(−0.06) counts against 2500 now; at −20 % 1900 of the same.
+    const deep: Leg = { kind: 'option', asset: 'ETH', size: 1, call: true, strike: 500, years: 0.5, volatility: 0.05 }
+    const scan = scanMargin({ prices: { ETH: 3000 }, legs: [deep] }, PMRM_23)
+    const counted = 0.95 * Math.exp(-0.06)
+    expect(scan.profits[0]).toBeCloseTo(3100 * counted - 2500, 6)
+    expect(scan.scan).toBeCloseTo(2500 - 1900 * counted, 6)
+    expect(scan.maintenance).toBeCloseTo(scan.scan, 9)
+  })
+
   test('behavior: a settlement token below its peg raises the initial requirement alone', () => {
     const book: Book = { prices: { ETH: 3000 }, legs: [{ kind: 'perp', asset: 'ETH', size: 1 }] }
     const [whole, broken] = [scanMargin(book, PMRM2_33), scanMargin({ ...book, stablePrice: 0.93 }, PMRM2_33)]
