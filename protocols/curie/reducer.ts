@@ -29,8 +29,9 @@ import { lowerBound, priceOfSqrtX96, sqrtRatioAtTickX96, tickOfPrice } from './u
 const RATIO_ONE = 1_000_000n
 /** Market averages over less than this are the spot price (UniswapV3Broker.getSqrtMarketTwapX96From). */
 export const SHORTEST_TWAP_SEC = 10
-/** WiringChange.role of the source that a dispatcher falls back to. */
+/** WiringChange.role of the source that a dispatcher falls back to, and of the pool that this source averages. */
 const FALLBACK_ROLE = 'fallbackSource'
+const FALLBACK_POOL_ROLE = 'fallbackPool'
 /** CumulativeTwap.MAX_OBSERVATION. */
 export const FEED_OBSERVATIONS = 1800
 
@@ -99,6 +100,7 @@ const NEEDS: Readonly<Record<string, Need>> = {
   OracleSourceChange: (fact, ask) => ask('dispatcher', text(fact, 'dispatcher')),
   WiringChange: (fact, ask) => {
     if (text(fact, 'role') === FALLBACK_ROLE) ask('dispatcher', text(fact, 'contractId'))
+    if (text(fact, 'role') === FALLBACK_POOL_ROLE) ask('fallbackPool', text(fact, 'contractId'))
   },
 }
 
@@ -163,6 +165,7 @@ class Reduction {
           return undefined
         }
         case 'WiringChange': {
+          if (text(fact, 'role') === FALLBACK_POOL_ROLE) this.#rows.put('fallbackPool', text(fact, 'contractId'), { pool: address(fact, 'newAddress') })
           const dispatcher = text(fact, 'role') === FALLBACK_ROLE ? this.#rows.edit('dispatcher', text(fact, 'contractId')) : undefined
           if (dispatcher !== undefined) dispatcher.fallbackSource = address(fact, 'newAddress')
           return undefined
@@ -521,7 +524,7 @@ const contradiction = (fact: Fact, found: string, allowed: string): InvariantErr
   })
 
 export const reducer: Reducer = {
-  version: 1,
+  version: 2,
   facts: Object.keys(NEEDS),
   needs(facts) {
     const needs = new Map<string, ReplayNeed>()

@@ -78,6 +78,9 @@ const SHAPES = {
   /** What consumers ask for a price: a PriceFeedDispatcher, or the feed itself. Key: its address. */
   dispatcher: { feed: address, /** null where it has none. */ fallbackSource: orNull(address), /** It has fallen back, for good. */ fallback: flag },
 
+  /** The pool whose average a dispatcher falls back to. Key: the dispatcher. */
+  fallbackPool: { pool: address },
+
   /** ChainlinkPriceFeedV3. Key: its address. */
   feed: {
     decimals: number,

@@ -4,10 +4,11 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { maxUint256, zeroHash } from 'viem'
+import { encodeDeployData, maxUint256, zeroHash } from 'viem'
+import { oracle } from '../../devnet/artifacts.ts'
 import { InvariantError } from '../../core/errors.ts'
 import { abs, E18, E6 } from '../../core/units.ts'
-import type { Address, Fact } from '../../protocols/adapter.ts'
+import type { Address, Fact, Hex } from '../../protocols/adapter.ts'
 import { reducer } from '../../protocols/curie/reducer.ts'
 import { amountsOfRange } from '../../protocols/curie/uniswap-v3.ts'
 import { reasonOf, valuation, valueOf, type Answer, type IndexStates } from '../../protocols/curie/valuation.ts'
@@ -329,17 +330,36 @@ describe('against the contracts', () => {
     await live(6)
   }, 120_000)
 
-  test('behavior: a price feed that times out with something to fall back to is unknown, and so is every figure upon it', async () => {
+  test('behavior: a price feed that times out falls back to its pool\'s average, for good once a trade has met it', async () => {
     const dispatcher = deployment.markets[2]?.priceFeed as Address
-    // Any contract will do: it is never asked for what it does not know.
-    await world.mine(4, [world.push(prices), callOf(SAFE, dispatcher, ABIS.dispatcher, 'setUniswapV3PriceFeed', [deployment.markets[0]?.chainlinkFeed])])
+    const source = oracle('UniswapV3PriceFeed')
+    const created = await world.rpc<Hex>('eth_sendTransaction', [{ from: DEPLOYER, data: encodeDeployData({ ...source, args: [POOLS.get(OP)] }), gas: '0x200000', gasPrice: '0x0' }])
+    await world.mine(4, [world.push(prices)])
+    const { contractAddress } = await world.rpc<{ contractAddress: Address }>('eth_getTransactionReceipt', [created])
+    expect(await world.mine(4, [callOf(SAFE, dispatcher, ABIS.dispatcher, 'setUniswapV3PriceFeed', [contractAddress])])).toEqual([true])
     await expectSameAsContracts()
-    await world.mine(86_400, [])
-    const now = world.valuation(await world.states(everyone))
-    expect(reasonOf(now.indexPrice(OP, 0))).toMatch(/timed out/)
-    expect(reasonOf(now.markPrice(OP))).toMatch(/timed out/)
-    expect(await world.value(dispatcher, ABIS.dispatcher, 'isToUseUniswapV3PriceFeed')).toBe(true)
-  }, 30_000)
+    const index = async (): Promise<bigint> => (await world.value<bigint>(OP, ABIS.baseToken, 'getIndexPrice', [0]))
+    const before = await index()
+
+    await world.mine(2_500, [])
+    await expectSameAsContracts()
+    expect(await index()).not.toBe(before)
+    // A fresh answer undoes it, as long as nobody has traded meanwhile.
+    await world.mine(4, [world.push(prices)])
+    await expectSameAsContracts()
+    expect(await index()).toBe(before)
+
+    await world.mine(2_500, [callOf(takers[3] as Address, HOUSE, ABIS.house, 'settleAllFunding', [takers[3]]), open(takers[3] as Address, OP, false, true, 100n * E18)])
+    expect(world.history.at(-1)?.some((fact) => fact.entity === 'OracleSourceChange' && fact['fallback'] === true)).toBe(true)
+    await world.mine(4, [world.push(prices)])
+    await expectSameAsContracts()
+    expect(await index()).not.toBe(before)
+
+    const elsewhere = new RowStore()
+    elsewhere.step(world.history.flat().filter((fact) => fact['role'] !== 'fallbackPool'))
+    const now = valuation({ rows: [...elsewhere.rows.values()], states: await world.states([]), timestampSec: world.nowSec, settlementDecimals: 6 })
+    expect(reasonOf(now.markPrice(OP))).toMatch(/has fallen back to the average of a pool that is not indexed/)
+  }, 60_000)
 
   test('behavior: depth within a price move is what the ranges give up and take in over it', async () => {
     const states = await world.states(everyone)

@@ -87,7 +87,8 @@ export class FactReader {
       case 'AnswerUpdated':
         return add('OracleAnswer', { aggregator: from, answer: str(args['current']), roundId: str(args['roundId']), answerTimestamp: str(args['updatedAt']) })
       case 'UniswapV3PriceFeedUpdated':
-        return add('WiringChange', { contractId: from, role: 'fallbackSource', newAddress: str(args['uniswapV3PriceFeed']) })
+        add('WiringChange', { contractId: from, role: 'fallbackSource', newAddress: str(args['uniswapV3PriceFeed']) })
+        return add('WiringChange', { contractId: from, role: 'fallbackPool', newAddress: str(await this.#read(lower(str(args['uniswapV3PriceFeed'])), oracle('UniswapV3PriceFeed').abi, 'pool')) })
       case 'StatusUpdated':
         return this.#status(from, Number(args['status']), add)
       case 'FeeRatioChanged':
