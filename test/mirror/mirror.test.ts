@@ -419,7 +419,7 @@ describe('faults are said, not thrown', () => {
     extra.push(impatient)
     const stop = new AbortController()
     const running = impatient.run(stop.signal)
-    while ((await impatient.status()).indexed?.number !== 4n) await new Promise((resolve) => setTimeout(resolve, 10))
+    while (impatient.status().indexed?.number !== 4n) await new Promise((resolve) => setTimeout(resolve, 10))
     world.mine(100)
     // It moves, a block at a time, and is never called stuck.
     while ((await error()) === null) {
