@@ -44,6 +44,7 @@ const ABIS: Readonly<Record<string, readonly string[]>> = {
   Safe: [`${SAFE_ABIS}/v1.3.0/gnosis_safe_l2.json`, `${SAFE_ABIS}/v1.4.1/safe_l2.json`, `${SAFE_ABIS}/v1.5.0/safe_l2.json`],
   // OpenZeppelin 3.4's; CallSalt came with 4.9.
   TimelockController: ['@openzeppelin/contracts/build/contracts/TimelockController.json', join(HERE, 'abis', 'CallSalt.json')],
+  UniswapV3PriceFeed: [oracle('UniswapV3PriceFeed')],
   UniswapV3Pool: ['@uniswap/v3-core/artifacts/contracts/UniswapV3Pool.sol/UniswapV3Pool.json'],
   Vault: [curie('Vault'), PROXY],
 }

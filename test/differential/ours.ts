@@ -10,7 +10,7 @@ import { catalog } from '../../protocols/curie/parameters.ts'
 import { keys, Rows } from '../../protocols/curie/replay-rows.ts'
 import { amountsOfRange, priceOfSqrtX96 } from '../../protocols/curie/uniswap-v3.ts'
 import { valuation, type Answer, type IndexStates } from '../../protocols/curie/valuation.ts'
-import { keyOf, PROBE, REVERT, UNKNOWN, type Account, type AccountMarket, type AccountToken, type Context, type Fields, type Market, type Range, type Scope, type Subjects, type Value } from './getters.ts'
+import { keyOf, PROBE, REVERT, UNKNOWN, type Account, type AccountMarket, type AccountToken, type Collateral, type Context, type Fields, type Market, type Range, type Scope, type Subjects, type Value } from './getters.ts'
 import type { Recorded, Values } from './record.ts'
 
 /** What is asked of our side: the same subjects as of the contracts. */
@@ -104,16 +104,18 @@ export async function createOurs(databaseUrl: string, deployment: Deployment): P
         const health = healthOf(account)
         const of = (pick: (health: AccountHealth) => bigint | boolean): Value => text(map(health, pick))
         const fees = now.allPendingFees(account)
-        const pnl = 'value' in health ? fees : health
+        // The getter answers with all three or not at all.
+        const unrealized = 'value' in fees ? now.unrealizedPnl(account) : fees
+        const pnl = 'value' in unrealized ? fees : unrealized
         const atIm = now.freeCollateral(account, BigInt(parameter('imRatio')))
         const registered = [...states.positions.filter((p) => p.accountId === account && (p.rawSizeE18 !== 0n || p.openNotionalE18 !== 0n)).map((p) => p.marketId), ...openRanges.filter((r) => r.account === account).map((r) => r.market)]
         return {
           'AccountBalance.getPnlAndPendingFee.owedRealizedPnl': text(map(pnl, () => row?.owedRealizedPnlE18 ?? 0n)),
-          'AccountBalance.getPnlAndPendingFee.unrealizedPnl': of((h) => h.unrealizedPnlE18),
+          'AccountBalance.getPnlAndPendingFee.unrealizedPnl': text(unrealized),
           'AccountBalance.getPnlAndPendingFee.pendingFee': text(pnl as Answer<bigint>),
           'AccountBalance.getBaseTokens': [...new Set(registered)].toSorted().join(','),
           'AccountBalance.hasOrder': String(openRanges.some((r) => r.account === account && replayed.get('market', r.market)?.state === 'OPEN')),
-          'AccountBalance.getTotalAbsPositionValue': of((h) => h.totalAbsPositionValueE18),
+          'AccountBalance.getTotalAbsPositionValue': text(now.totalAbsPositionValue(account)),
           'AccountBalance.getTotalDebtValue': text(now.totalDebtValue(account)),
           'AccountBalance.getMarginRequirementForLiquidation': text(now.marginRequirement(account)),
           'Exchange.getAllPendingFundingPayment': text(now.allPendingFunding(account)),
@@ -127,7 +129,7 @@ export async function createOurs(databaseUrl: string, deployment: Deployment): P
           'Vault.getFreeCollateral': text(map(atIm, (free) => (free > 0n ? free : 0n))),
           'Vault.getFreeCollateralByRatio imRatio': text(atIm),
           'Vault.getFreeCollateralByRatio mmRatio': text(now.freeCollateral(account, BigInt(parameter('mmRatio')))),
-          'Vault.getMarginRequirementForCollateralLiquidation': of((h) => h.collateralMarginRequirementE18),
+          'Vault.getMarginRequirementForCollateralLiquidation': text(now.collateralMarginRequirement(account)),
           'Vault.isLiquidatable': text(now.collateralLiquidatable(account)),
           'ClearingHouse.getAccountValue': text(map(now.accountValue(account), (value) => parseSettlement(value, decimals))),
           'CollateralManager.getDebtThresholdByTrader': text(map(now.params(account), (p) => p.debtThreshold)),
@@ -148,7 +150,6 @@ export async function createOurs(databaseUrl: string, deployment: Deployment): P
         const fees = ranges.map((r) => now.pendingFee(account, market, r.lowerTick, r.upperTick))
         const fee = fees.find((f) => !('value' in f)) ?? { value: sum(fees.map((f) => ('value' in f ? f.value : 0n))) }
         const whole = healthOf(account)
-        const health = map(whole, ({ positions }) => positions.find((p) => p.market === market))
         const liquidatable = map(whole, (h): bigint | null => {
           const position = h.positions.find((p) => p.market === market)
           if (position === undefined) return 0n
@@ -159,7 +160,7 @@ export async function createOurs(databaseUrl: string, deployment: Deployment): P
           'AccountBalance.getTakerOpenNotional': String(notional),
           'AccountBalance.getTotalPositionSize': text(map(base, (inRanges) => dustless(inRanges - baseDebt + size))),
           'AccountBalance.getTotalOpenNotional': text(map(quote, (inRanges) => inRanges - quoteDebt + notional)),
-          'AccountBalance.getTotalPositionValue': text(map(health, (p) => p?.positionValueE18 ?? 0n)),
+          'AccountBalance.getTotalPositionValue': text(now.positionValue(account, market)),
           'AccountBalance.getBase': String(size - baseDebt),
           'AccountBalance.getQuote': String(notional - quoteDebt),
           'AccountBalance.getAccountInfo.takerPositionSize': String(size),
@@ -178,12 +179,16 @@ export async function createOurs(databaseUrl: string, deployment: Deployment): P
           'OrderBook.getTotalTokenAmountInPoolAndPendingFee quote.pendingFee': text(fee),
         }
       }
-      const ofAccountToken = (subject: AccountToken): Fields<'accountToken'> => ({
-        'Vault.getBalanceByToken': String((subject.token === deployment.settlementToken.address ? accountOf.get(subject.account)?.settlementBalance : balanceOf.get(keyOf.accountToken(subject))) ?? 0n),
-        'Vault.getFreeCollateralByToken': UNKNOWN,
-        'Vault.getMaxRepaidSettlementAndLiquidatableCollateral.maxRepaidSettlement': UNKNOWN,
-        'Vault.getMaxRepaidSettlementAndLiquidatableCollateral.maxLiquidatableCollateral': UNKNOWN,
-      })
+      const ofAccountToken = (subject: AccountToken): Fields<'accountToken'> => {
+        const token = subject.token === deployment.settlementToken.address ? null : subject.token
+        const most = now.maxCollateralLiquidation(subject.account, token)
+        return {
+          'Vault.getBalanceByToken': String((subject.token === deployment.settlementToken.address ? accountOf.get(subject.account)?.settlementBalance : balanceOf.get(keyOf.accountToken(subject))) ?? 0n),
+          'Vault.getFreeCollateralByToken': text(now.freeCollateralByToken(subject.account, token)),
+          'Vault.getMaxRepaidSettlementAndLiquidatableCollateral.maxRepaidSettlement': text(map(most, ({ repaid }) => repaid)),
+          'Vault.getMaxRepaidSettlementAndLiquidatableCollateral.maxLiquidatableCollateral': text(map(most, ({ collateral }) => collateral)),
+        }
+      }
       const ofRange = (subject: Range): Fields<'range'> => {
         const row = rangeOf.get(keyOf.range(subject))
         const kept = replayed.get('range', keys.range(subject.account, subject.market, subject.lowerTick, subject.upperTick))
@@ -244,11 +249,8 @@ export async function createOurs(databaseUrl: string, deployment: Deployment): P
       }
       for (const range of questions.ranges) put('range', range, ofRange(range))
       for (const { baseToken: market } of deployment.markets) put('market', { market }, ofMarket({ market }))
-      const ofCollateral = ({ token, decimals: tokenDecimals }: Deployment['collaterals'][number]): Fields<'collateral'> => {
-        const feedDecimals = replayed.get('feed', replayed.get('collateral', token)?.priceFeed ?? '')?.decimals
-        const discountRatioE6 = states.parameters.find((p) => p.name === 'discountRatio' && p.subject === token)?.value
-        if (feedDecimals === undefined || discountRatioE6 === undefined) return { 'CollateralManager.getPrice': UNKNOWN, 'Vault.getRepaidSettlementByCollateral': UNKNOWN, 'Vault.getLiquidatableCollateralBySettlement': UNKNOWN }
-        const pricing = map(now.collateralPrice(token), (e18) => ({ decimals: tokenDecimals, price: e18 / 10n ** BigInt(18 - feedDecimals), feedDecimals, discountRatioE6 }))
+      const ofCollateral = ({ token }: Collateral): Fields<'collateral'> => {
+        const pricing = now.collateralPricing(token)
         return {
           'CollateralManager.getPrice': text(map(pricing, ({ price }) => price)),
           'Vault.getRepaidSettlementByCollateral': text(map(pricing, (p) => formatSettlement(settlementForCollateral(PROBE.collateral, p), decimals))),

@@ -80,7 +80,7 @@ function write(file: string, content: string | Buffer): void {
 
 /** Why a call was refused, in the contract's own words. */
 function reasonOf(data: Hex): string {
-  if (data === '0x') return 'without a reason'
+  if (data === '0x') return ''
   const known: Abi = parseAbi(['error Error(string message)', 'error Panic(uint256 code)'])
   try {
     const { errorName, args } = decodeErrorResult({ abi: known, data })

@@ -5,7 +5,7 @@ import { Aggregator, AnswerUpdated } from '../generated/templates/Aggregator/Agg
 import { ChainlinkPriceFeedV3, ChainlinkPriceUpdated } from '../generated/templates/ChainlinkPriceFeedV3/ChainlinkPriceFeedV3'
 import { PriceFeedDispatcher, StatusUpdated } from '../generated/templates/PriceFeedDispatcher/PriceFeedDispatcher'
 import { FEEDS } from '../generated/network'
-import { introduceContract, loadContract, saveContract } from './ownership'
+import { introduceContract, loadContract, saveContract, wireFallbackPool } from './ownership'
 import { FEED_CONTEXT, ZERO, contextOf, factId, known, tenTo } from './units'
 
 export function handleChainlinkPriceUpdated(event: ChainlinkPriceUpdated): void { updatePrice(event) }
@@ -51,10 +51,12 @@ export function linkFeed(asked: Address, event: ethereum.Event): Bytes | null {
     saveFeed(feed, event)
     PriceFeedSource.create(address)
   }
-  snapshotFeed(event, feed, asked, contract)
+  const snapshot = snapshotFeed(event, feed, asked, contract)
   if (isDispatcher) {
     DispatcherSource.createWithContext(asked, contextOf(FEED_CONTEXT, emitter))
     introduceContract(event, asked, 'PriceFeedDispatcher', PriceFeedDispatcher.bind(asked).try_owner())
+    const fallback = snapshot.fallbackSource
+    if (fallback !== null) wireFallbackPool(event, asked, Address.fromBytes(fallback))
   }
   return emitter
 }
@@ -84,7 +86,7 @@ function followAggregator(event: ethereum.Event, asked: Address): Bytes {
   return source
 }
 
-function snapshotFeed(event: ethereum.Event, feed: OracleFeed, dispatcher: Address, contract: ChainlinkPriceFeedV3): void {
+function snapshotFeed(event: ethereum.Event, feed: OracleFeed, dispatcher: Address, contract: ChainlinkPriceFeedV3): FeedSnapshot {
   const snapshot = new FeedSnapshot(factId(event))
   snapshot.feed = feed.id
   snapshot.dispatcher = dispatcher
@@ -121,6 +123,7 @@ function snapshotFeed(event: ethereum.Event, feed: OracleFeed, dispatcher: Addre
   snapshot.transactionHash = event.transaction.hash
   snapshot.logIndex = event.logIndex.toI32()
   snapshot.save()
+  return snapshot
 }
 
 /**

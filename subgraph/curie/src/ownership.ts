@@ -11,10 +11,11 @@ import { ExchangeChanged } from '../generated/OrderBook/OrderBook'
 import { ClearingHouseConfigChanged } from '../generated/CollateralManager/CollateralManager'
 import { WhitelistAdded, WhitelistRemoved } from '../generated/QuoteToken/QuoteToken'
 import { UniswapV3PriceFeedUpdated } from '../generated/templates/PriceFeedDispatcher/PriceFeedDispatcher'
+import { UniswapV3PriceFeed } from '../generated/templates/PriceFeedDispatcher/UniswapV3PriceFeed'
 import { CONTRACTS } from '../generated/network'
 import { readAgain } from './initial'
 import { protocolId } from './states'
-import { factId, known } from './units'
+import { factId, known, partId } from './units'
 
 // Several contracts emit each of these: an argument is decoded by the emitter's own ABI, indexed or not, and read by its place.
 export function handleOwnershipTransferred(event: OwnershipTransferred): void { transferOwnership(event) }
@@ -31,7 +32,10 @@ export function handleVaultChanged(event: VaultChanged): void { wire(event, 'vau
 export function handleAccountBalanceChanged(event: AccountBalanceChanged): void { wire(event, 'accountBalance', event.params.accountBalance) }
 export function handleExchangeChanged(event: ExchangeChanged): void { wire(event, 'exchange', event.params.exchange) }
 export function handleClearingHouseConfigChanged(event: ClearingHouseConfigChanged): void { wire(event, 'clearingHouseConfig', event.params.clearingHouseConfig) }
-export function handleUniswapV3PriceFeedUpdated(event: UniswapV3PriceFeedUpdated): void { wire(event, 'fallbackSource', event.params.uniswapV3PriceFeed) }
+export function handleUniswapV3PriceFeedUpdated(event: UniswapV3PriceFeedUpdated): void {
+  wire(event, 'fallbackSource', event.params.uniswapV3PriceFeed)
+  wireFallbackPool(event, event.address, event.params.uniswapV3PriceFeed)
+}
 /** Whoever holds virtual tokens can trade in the pool past ClearingHouse's checks, so who may hold them matters. */
 export function handleWhitelistAdded(event: WhitelistAdded): void { wire(event, 'holderAdded', event.params.account) }
 export function handleWhitelistRemoved(event: WhitelistRemoved): void { wire(event, 'holderRemoved', event.params.account) }
@@ -120,11 +124,21 @@ function upgrade(event: Upgraded): void {
   readAgain(event)
 }
 
+/** The pool whose average a dispatcher falls back to, as the source says; it never changes. */
+export function wireFallbackPool(event: ethereum.Event, dispatcher: Address, source: Address): void {
+  const pool = UniswapV3PriceFeed.bind(source).try_pool()
+  if (!pool.reverted) wireContract(event, partId(event, 1), dispatcher, 'fallbackPool', pool.value)
+}
+
 function wire(event: ethereum.Event, role: string, newAddress: Address): void {
-  const contract = loadContract(event.address, event)
+  wireContract(event, factId(event), event.address, role, newAddress)
+}
+
+function wireContract(event: ethereum.Event, id: Bytes, address: Address, role: string, newAddress: Address): void {
+  const contract = loadContract(address, event)
   saveContract(contract, event)
 
-  const change = new WiringChange(factId(event))
+  const change = new WiringChange(id)
   change.contract = contract.id
   change.role = role
   change.newAddress = newAddress
