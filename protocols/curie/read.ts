@@ -220,14 +220,6 @@ export function accountReads(deployment: Deployment, account: Address, ratios: {
   }
 }
 
-/** Pending funding and pending fees of one account: what the index cannot know between settlements. */
-export function pendingReads(deployment: Deployment, account: Address): Reads<{ readonly pendingFundingE18: bigint | null; readonly pendingFeeE18: bigint | null }> {
-  return all({
-    pendingFundingE18: read(deployment.contracts.exchange, exchangeAbi, 'getAllPendingFundingPayment', [account], asIs),
-    pendingFeeE18: read(deployment.contracts.accountBalance, accountBalanceAbi, 'getPnlAndPendingFee', [account], (answer: readonly [bigint, bigint, bigint]) => answer[2]),
-  })
-}
-
 /** What a liquidator may take of a position if the account's value were `accountValueE18`; null where the contract reverts. */
 export function liquidatableSizeReads(deployment: Deployment, account: Address, baseToken: Address, accountValueE18: bigint): Reads<bigint | null> {
   return read(deployment.contracts.accountBalance, accountBalanceAbi, 'getLiquidatablePositionSize', [account, baseToken, accountValueE18], asIs)
