@@ -41,7 +41,7 @@ export type Step =
   /** graph-node and the chain do not agree yet, or moved while they were read: to be tried again. */
   | { readonly kind: 'unsettled'; readonly error: TroubleError }
   /** graph-node has not moved for `stuckAfterMs` while the chain has: waiting will not help, whoever runs graph-node must act. */
-  | { readonly kind: 'stuck'; /** How many times `stuckAfterMs` it has been. */ readonly times: number; readonly graphNodeBlock: bigint; readonly chainBlock: bigint; readonly error: TroubleError }
+  | { readonly kind: 'stuck'; /** How often it was found so at this head: once more for each `stuckAfterMs` in which it could have moved. */ readonly times: number; readonly graphNodeBlock: bigint; readonly chainBlock: bigint; readonly error: TroubleError }
   /** Another follower leads this database. */
   | { readonly kind: 'standby' }
 
@@ -101,7 +101,8 @@ export function createMirror(options: MirrorOptions): Mirror {
   let span = FIRST_SPAN
   /** graph-node's first block, once it has said so. */
   let earliest = 0n
-  let lastHead: { readonly hash: string; readonly sinceMs: number } | undefined
+  /** graph-node's head, since when it is that, since when it could have moved and has not, and how often it was called stuck there. */
+  let still: { readonly hash: string; readonly firstMs: number; sinceMs: number; times: number } | undefined
   /** The deployment that has been seen near the chain's head. */
   let metNear: string | undefined
   /** What the last look saw of the chain and of graph-node, for readers of the status. */
@@ -139,9 +140,13 @@ export function createMirror(options: MirrorOptions): Mirror {
       }
     }
 
-    const meta = await graphNode.meta()
+    const meta = await graphNode.meta().catch((error: unknown) => {
+      // One that was away is given its time anew.
+      if (still !== undefined) still.sinceMs = performance.now()
+      throw error
+    })
     seen = { ...seen, graphNodeBlock: meta.head.number }
-    const stillMs = standstillMs(meta, latest)
+    noteHead(meta, latest)
     if (latest.number - meta.head.number <= NEAR_BLOCKS) metNear = meta.deployment
     if (meta.hasIndexingErrors) {
       const failure = await failureOf(options.statusUrl ?? null, meta.deployment)
@@ -162,14 +167,16 @@ export function createMirror(options: MirrorOptions): Mirror {
 
     if (known !== null && meta.head.number <= known.number) {
       if (meta.head.number < known.number) return unsettled(`it stands at block ${meta.head.number}, below the mirror's ${known.number}`, 'wait until it has caught up')
-      if (stillMs > (metNear === meta.deployment ? stuckAfterMs : STUCK_CATCHING_UP_MS)) return stuck(meta, latest, stillMs)
+      const stuck = stuckStep(meta, latest, metNear === meta.deployment ? stuckAfterMs : STUCK_CATCHING_UP_MS)
+      if (stuck !== null) return stuck
       await heartbeat(meta, latest, lagBlocks)
       return { kind: 'current', block: known, lagBlocks }
     }
 
     const headBlock = await chain.block(meta.head.number)
     if (headBlock?.hash !== meta.head.hash) {
-      if (stillMs > stuckAfterMs) return stuck(meta, latest, stillMs)
+      const stuck = stuckStep(meta, latest, stuckAfterMs)
+      if (stuck !== null) return stuck
       return unsettled(`its block ${meta.head.number} (${meta.head.hash}) is not the chain's (${headBlock?.hash ?? 'none yet'})`, 'wait until it has followed the reorg; where that lasts, check that GRAPH_NODE_URL and RPC_URL name the same chain')
     }
 
@@ -344,19 +351,24 @@ export function createMirror(options: MirrorOptions): Mirror {
     await store.status({ ...health(lagBlocks, stored, meta, latest), graphNodeBlock: meta.head.number, chainBlock: latest.number, chainTimestamp: latest.timestamp })
   }
 
-  /** How long graph-node's head has been the same while the chain was ahead of it, or elsewhere. */
-  function standstillMs(meta: Meta, latest: Block): number {
+  /** A head that stays the same stands still only while the chain is ahead of it, or elsewhere. */
+  function noteHead(meta: Meta, latest: Block): void {
     const nowMs = performance.now()
-    if (lastHead?.hash !== meta.head.hash || latest.hash === meta.head.hash) lastHead = { hash: meta.head.hash, sinceMs: nowMs }
-    return nowMs - lastHead.sinceMs
+    if (still?.hash !== meta.head.hash || latest.hash === meta.head.hash) still = { hash: meta.head.hash, firstMs: nowMs, sinceMs: nowMs, times: 0 }
   }
 
-  /** graph-node can stay `healthy` for ever while it asks for a block that the chain has forgotten. */
-  const stuck = (meta: Meta, latest: Block, stillMs: number): Step => {
-    const times = Math.floor(stillMs / stuckAfterMs)
-    const found = `it has stood at block ${meta.head.number} for more than ${(times * stuckAfterMs) / 1000} s while the chain went on`
+  /** graph-node can stay `healthy` for ever while it asks for a block that the chain has forgotten. Null where it has not stood still for `limitMs`. */
+  function stuckStep(meta: Meta, latest: Block, limitMs: number): Step | null {
+    if (still === undefined) return null
+    const nowMs = performance.now()
+    if (nowMs - still.sinceMs > limitMs) {
+      still.sinceMs = nowMs
+      still.times++
+    }
+    if (still.times === 0) return null
+    const found = `it has stood at block ${meta.head.number} for more than ${Math.floor((nowMs - still.firstMs) / limitMs) * (limitMs / 1000)} s while the chain went on`
     const error = new TroubleError('GRAPH_NODE_STUCK', found, 'restart it, and where that does not help deploy the subgraph under a new path')
-    return { kind: 'stuck', times, graphNodeBlock: meta.head.number, chainBlock: latest.number, error }
+    return { kind: 'stuck', times: still.times, graphNodeBlock: meta.head.number, chainBlock: latest.number, error }
   }
 
   const reorganised = (): Step => unsettled('the chain was reorganised while it was read', 'the mirror tries again by itself')

@@ -77,7 +77,7 @@ describe('everything real, everything killed', () => {
   }, 600_000)
 
   test('behavior: a reorg of 250 blocks is rewound, not built again', async () => {
-    const report = await run([{ blocks: 30, everyMs: 100, happening: { kind: 'reorg', depth: 250 } }], 2, 21_240, 250)
+    const report = await run([{ blocks: 30, everyMs: 100, followed: true, happening: { kind: 'reorg', depth: 250 } }], 2, 21_240, 250)
     expect(report.examples).toEqual([])
     expect(report).toMatchObject({ ...exact, deepestReorg: 250, rewinds: 1, rebuilds: 0 })
     expect(report.rewoundBlocks).toBeGreaterThanOrEqual(250)

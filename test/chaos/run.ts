@@ -4,11 +4,9 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { createGraphNode } from '../../api/mirror/graphNode.ts'
-import { createMirror } from '../../api/mirror/mirror.ts'
 import { postgresUrl } from '../../cli/services/databases.ts'
 import { askForFreshDeployment, subgraphUrl } from '../../cli/services/graphNode.ts'
-import { BulwarkError, UnavailableError } from '../../core/errors.ts'
-import { createLogger } from '../../core/log.ts'
+import { UnavailableError } from '../../core/errors.ts'
 import { migrate } from '../../prisma/migrate.ts'
 import { devnet } from '../../protocols/curie/deployments.ts'
 import { buildSubgraph } from '../../subgraph/build.ts'
@@ -91,7 +89,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     const counts = { kills: 0, reorgs: 0, deepest: 0 }
     const recovering = new Map<string, Promise<void>>()
     const firstBlock = (await chain.head()).number
-    for (const { blocks, everyMs, happening } of options.schedule ?? scheduleOf(seed, options.kills, options.reorgs)) {
+    for (const { blocks, everyMs, followed, happening } of options.schedule ?? scheduleOf(seed, options.kills, options.reorgs)) {
       const mineOne = async (): Promise<void> => {
         await chain.mine()
         await sleep(everyMs)
@@ -100,6 +98,10 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
       // A part that is down cannot be killed; the chain goes on until it is back.
       const name = happening.kind === 'kill' ? happening.target : happening.kind === 'weather' ? happening.link : ''
       while (recovering.has(name)) await mineOne()
+      if (followed) {
+        await Promise.all(recovering.values())
+        await untilFollowed(chain, databaseUrl, SETTLE_MS)
+      }
       say(describe(happening, (await chain.head()).number))
       const recovered = await perform(happening, stage)
       if (happening.kind === 'kill') counts.kills++
@@ -317,12 +319,15 @@ async function cleanRun(stage: Stage, options: ChaosOptions, head: number, close
     if (meta !== null && meta.head.number >= BigInt(head)) break
     if (Date.now() > untilMs) throw new UnavailableError({ part: 'graph-node', found: `the clean one stands at block ${meta?.head.number ?? 'none'} after ${INDEX_MS / 1000} s`, action: 'see its log in the work folder' })
   }
-  const mirror = createMirror({ databaseUrl, graphNodeUrl: graphUrl, rpcUrl: stage.chain.url, log: createLogger('clean', 'error') })
-  try {
-    const block = await mirror.standAt(BigInt(head), AbortSignal.timeout(INDEX_MS))
-    if (block === null) throw new BulwarkError(`The clean mirror does not stand at block ${head} after ${INDEX_MS / 1000} s; ${mirror.status().error ?? 'no reason is known'}`, { code: 'CHAOS_CLEAN' })
-  } finally {
-    await mirror.close()
-  }
+  const mirror = new Server({
+    name: 'mirror-clean',
+    entry: 'api/mirror/main.ts',
+    args: ['--state-dir', options.workDir, '--stop-at', String(head)],
+    env: { DATABASE_URL: databaseUrl, GRAPH_NODE_URL: graphUrl, RPC_URL: stage.chain.url },
+    logFile: join(options.workDir, 'mirror-clean.log'),
+  })
+  closers.push(() => mirror.stop())
+  await mirror.start()
+  await mirror.event('stopped', INDEX_MS)
   return { databaseUrl, graphUrl }
 }

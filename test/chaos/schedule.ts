@@ -11,13 +11,16 @@ export type Happening =
   | { readonly kind: 'reorg'; readonly depth: number }
   | { readonly kind: 'weather'; readonly link: Link; readonly faults: readonly Fault[]; readonly probability: number; readonly seed: number; readonly lastsMs: number }
 
-/** `blocks` are mined before it, one every `everyMs`. */
-export type Entry = { readonly blocks: number; readonly everyMs: number; readonly happening: Happening }
+/** `blocks` are mined before it, one every `everyMs`; where `followed`, everything is then let come to the head first. */
+export type Entry = { readonly blocks: number; readonly everyMs: number; readonly followed: boolean; readonly happening: Happening }
 
 const TARGETS: readonly Target[] = ['follower', 'graph-node', 'postgres', 'connection']
 const LINKS: readonly Link[] = ['graph-node to chain', 'mirror to chain', 'mirror to graph-node']
 /** As deep as anvil is asked to reorganise. */
 export const DEEPEST = 64
+
+/** Share of the reorgs that meet a mirror which stands at the head and has to rewind; the others come whenever. */
+const FOLLOWED_REORGS = 0.6
 
 function shuffle<T>(list: readonly T[], rng: Random): T[] {
   const shuffled = [...list]
@@ -45,5 +48,5 @@ export function scheduleOf(seed: number, kills: number, reorgs: number): readonl
       lastsMs: Math.round(rng.between(500, 4_000)),
     })
   }
-  return shuffle(happenings, rng).map((happening) => ({ blocks: 1 + rng.index(9), everyMs: Math.round(rng.between(40, 400)), happening }))
+  return shuffle(happenings, rng).map((happening) => ({ blocks: 1 + rng.index(9), everyMs: Math.round(rng.between(40, 400)), followed: happening.kind === 'reorg' && rng.chance(FOLLOWED_REORGS), happening }))
 }

@@ -31,6 +31,8 @@ export class Server {
   readonly #env: Readonly<Record<string, string>>
   readonly #onEvent: (event: ServerEvent) => void
   readonly #log: WriteStream
+  readonly #said = new Set<string>()
+  readonly #waiting = new Set<() => void>()
   #child: ChildProcess | null = null
   #ended: Promise<void> = Promise.resolve()
 
@@ -56,11 +58,25 @@ export class Server {
         const event = JSON.parse(line) as ServerEvent
         if (event.event === 'ready') resolve()
         this.#onEvent(event)
+        this.#said.add(event.event)
+        for (const look of this.#waiting) look()
+        this.#waiting.clear()
       })
       child.once('exit', (code, signal) => {
         reject(new BulwarkError(`${this.name} ended (${signal ?? `code ${code}`}) before it was ready; see its log`, { code: 'CHAOS_PART' }))
       })
     })
+  }
+
+  /** The first event of that name, past or to come. Throws BulwarkError where it does not come within `limitMs`. */
+  async event(name: string, limitMs: number): Promise<void> {
+    const limit = AbortSignal.timeout(limitMs)
+    while (!this.#said.has(name)) {
+      await new Promise<void>((resolve, reject) => {
+        this.#waiting.add(resolve)
+        limit.addEventListener('abort', () => reject(new BulwarkError(`${this.name} has not said "${name}" after ${limitMs / 1000} s; see its log`, { code: 'CHAOS_PART' })), { once: true })
+      })
+    }
   }
 
   /** SIGKILL to it and to everything that it has started. */
