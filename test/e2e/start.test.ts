@@ -101,7 +101,7 @@ afterAll(async () => {
     await ended(running)
   }
   rmSync(stateDir, { recursive: true, force: true })
-})
+}, MINUTE)
 
 describe('npm start', () => {
   let first: Status
