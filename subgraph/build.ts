@@ -37,6 +37,8 @@ const ABIS: Readonly<Record<string, readonly string[]>> = {
   InsuranceFund: [curie('InsuranceFund'), PROXY],
   MarketRegistry: [curie('MarketRegistry'), PROXY],
   OrderBook: [curie('OrderBook'), PROXY],
+  // What tells a Safe from a timelock.
+  Owner: [join(HERE, 'abis', 'Owner.json')],
   PriceFeedDispatcher: [oracle('PriceFeedDispatcher')],
   ProxyAdmin: ['@openzeppelin/contracts/build/contracts/ProxyAdmin.json'],
   QuoteToken: [curie('QuoteToken'), PROXY],

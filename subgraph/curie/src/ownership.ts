@@ -2,8 +2,7 @@ import { Address, Bytes, ethereum } from '@graphprotocol/graph-ts'
 import { Contract, ContractUpgrade, OwnershipChange, WiringChange } from '../generated/schema'
 import { Safe as SafeSource, TimelockController as TimelockSource } from '../generated/templates'
 import { AdminChanged, OwnershipTransferred, TrustedForwarderChanged, TrustedForwarderUpdated, Upgraded, DelegateApprovalChanged } from '../generated/ClearingHouse/ClearingHouse'
-import { Safe } from '../generated/ClearingHouse/Safe'
-import { TimelockController } from '../generated/ClearingHouse/TimelockController'
+import { Owner } from '../generated/ClearingHouse/Owner'
 import { ClearingHouseChanged, CollateralManagerChanged, WETH9Changed } from '../generated/Vault/Vault'
 import { BorrowerChanged, VaultChanged } from '../generated/InsuranceFund/InsuranceFund'
 import { AccountBalanceChanged } from '../generated/Exchange/Exchange'
@@ -73,10 +72,11 @@ export function introduceContract(event: ethereum.Event, address: Address, name:
 export function followOwner(event: ethereum.Event, owner: Address): void {
   if (owner.equals(event.transaction.from) || owner.equals(Address.zero()) || Contract.load(owner) !== null) return
   let name = ''
-  if (!Safe.bind(owner).try_getThreshold().reverted) {
+  const asked = Owner.bind(owner)
+  if (!asked.try_getThreshold().reverted) {
     name = 'Safe'
     SafeSource.create(owner)
-  } else if (!TimelockController.bind(owner).try_getMinDelay().reverted) {
+  } else if (!asked.try_getMinDelay().reverted) {
     name = 'Timelock'
     TimelockSource.create(owner)
   } else return
