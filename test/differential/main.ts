@@ -48,6 +48,9 @@ function table(report: Report): string {
   ].join('\n')
 }
 
+// An exit, and not a death, so that what was started is ended.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
+
 try {
   const options = readOptions()
   const report = await run({ ...options, shown: SHOWN, log: (line) => process.stderr.write(`${line}\n`) })

@@ -133,7 +133,6 @@ export async function run(options: RunOptions): Promise<Report> {
     return reportOf(options, chosen, recorded.at(-1)?.accounts.length ?? 0, into, seconds)
   } finally {
     await stand.stop()
-    rmSync(workDir, { recursive: true, force: true })
   }
 }
 

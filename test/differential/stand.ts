@@ -2,7 +2,7 @@
  * The index of a history, as it runs in production: a chain, PostgreSQL, graph-node with our subgraph, and the mirror,
  * which stops at the blocks that it is told.
  */
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createGraphNode } from '../../api/mirror/graphNode.ts'
@@ -33,19 +33,34 @@ export type Stand = {
   stop(): Promise<void>
 }
 
-/** Starts an empty chain and an empty database. What it needs on disk lies below `workDir`. */
+/** Starts an empty chain and an empty database. What it needs on disk lies below `workDir`, which goes when it stops. */
 export async function startStand(options: { plan: Plan; cacheDir: string; workDir: string; log: (line: string) => void }): Promise<Stand> {
   const { plan, cacheDir, workDir, log } = options
   const closers: (() => Promise<unknown>)[] = []
+  // The other parts end when this process does; a chain has to be told, in the middle of its start too.
+  const abandon = (): void => {
+    for (const name of ['chain', 'archive']) {
+      const file = join(workDir, name, 'anvil.pid')
+      if (existsSync(file)) process.kill(Number(readFileSync(file, 'utf8')), 'SIGKILL')
+    }
+    rmSync(workDir, { recursive: true, force: true })
+  }
+  process.once('exit', abandon)
+  const startChain = async (name: string): Promise<Anvil> => {
+    const chain = await startAnvil({ port: await freePort(), stateDir: join(workDir, name) })
+    closers.push(() => chain.stop())
+    return chain
+  }
   const stop = async (): Promise<void> => {
     for (const close of closers.splice(0).toReversed()) await close().catch((error: unknown) => log(String(error)))
+    process.off('exit', abandon)
+    rmSync(workDir, { recursive: true, force: true })
   }
   try {
     mkdirSync(workDir, { recursive: true })
     const building = buildSubgraph({ network: 'devnet', deployment: devnet, cacheDir })
     building.catch(() => undefined)
-    const anvil = await startAnvil({ port: await freePort(), stateDir: join(workDir, 'chain') })
-    closers.push(() => anvil.stop())
+    const anvil = await startChain('chain')
     const postgres = await startScratchPostgres()
     closers.push(() => postgres.stop())
     for (const database of ['graph', 'bulwark']) await postgres.createDatabase(database)
@@ -58,7 +73,7 @@ export async function startStand(options: { plan: Plan; cacheDir: string; workDi
       anvil,
       databaseUrl,
       index: async (block) => {
-        const archiveUrl = await startArchive(anvil, workDir, plan, closers)
+        const archiveUrl = await startArchive(anvil, await startChain('archive'), plan, closers)
         const { manifest } = await building
         const ports = { http: await freePort(), admin: await freePort(), index: await freePort(), metrics: await freePort() }
         const graphNode = new Part(
@@ -102,9 +117,7 @@ export async function startStand(options: { plan: Plan; cacheDir: string; workDi
 }
 
 /** graph-node reads what no event says at the first blocks, whose state the chain has forgotten: a second chain stands still there. */
-async function startArchive(chain: Anvil, workDir: string, plan: Plan, closers: (() => Promise<unknown>)[]): Promise<string> {
-  const still = await startAnvil({ port: await freePort(), stateDir: join(workDir, 'archive') })
-  closers.push(() => still.stop())
+async function startArchive(chain: Anvil, still: Anvil, plan: Plan, closers: (() => Promise<unknown>)[]): Promise<string> {
   const hashes = new Set<string>()
   const blocks = await deploymentBlocks(plan, new Signer())
   for (const block of blocks) {
