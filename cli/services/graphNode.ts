@@ -171,6 +171,9 @@ async function main(): Promise<void> {
         ETHEREUM_POLLING_INTERVAL: '100',
         GRAPH_STORE_DISABLE_CHAIN_HEAD_PTR_CACHE: 'true',
         GRAPH_SUBGRAPH_ERROR_RETRY_CEIL_SECS: '3',
+        // It asks eth_getLogs once for each of the manifest's filters and each range of blocks, and by default chooses ranges of about
+        // 100 events: 26 questions for 5 busy blocks. With ten times that, indexing a busy chain took a third less time.
+        GRAPH_ETHEREUM_TARGET_TRIGGERS_PER_BLOCK_RANGE: '1000',
         GRAPH_LOG: 'info',
         ...process.env,
         // Not on the command line, which every user of the machine may read.
