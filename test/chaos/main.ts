@@ -17,6 +17,7 @@ function wholeNumber(name: string, text: string, max: number): number {
   throw new BadInputError(`Found --${name} ${text}, allowed are whole numbers from 0 to ${max}; ${USAGE}`)
 }
 
+const stop = new AbortController()
 try {
   let values
   try {
@@ -39,7 +40,9 @@ try {
   if (!(days >= 0.1 && days <= 365)) throw new BadInputError(`Found --days ${values.days}, allowed are 0.1 to 365; ${USAGE}`)
   const seed = wholeNumber('seed', values.seed, 2 ** 31 - 1)
   process.stderr.write(`seed ${seed}\n`)
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())
   const report = await runChaos({
+    signal: stop.signal,
     kills: wholeNumber('kills', values.kills, 1_000),
     reorgs: wholeNumber('reorgs', values.reorgs, 1_000),
     seed,
@@ -57,3 +60,5 @@ try {
   process.stderr.write(`${error instanceof BulwarkError ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
   process.exitCode = 1
 }
+// What was under way when it was interrupted is not waited for.
+if (stop.signal.aborted) process.exit(1)

@@ -6,7 +6,8 @@ import pg from 'pg'
 import { createGraphNode } from '../../api/mirror/graphNode.ts'
 import { postgresUrl } from '../../cli/services/databases.ts'
 import { askForFreshDeployment, subgraphUrl } from '../../cli/services/graphNode.ts'
-import { UnavailableError } from '../../core/errors.ts'
+import { assertPortFree } from '../../cli/services/ports.ts'
+import { BulwarkError, UnavailableError } from '../../core/errors.ts'
 import { migrate } from '../../prisma/migrate.ts'
 import { devnet } from '../../protocols/curie/deployments.ts'
 import { buildSubgraph } from '../../subgraph/build.ts'
@@ -25,16 +26,18 @@ export type ChaosOptions = {
   readonly cacheDir: string
   /** Emptied first; all that the run writes. */
   readonly workDir: string
-  /** The first of 16 ports of 127.0.0.1. */
+  /** The first of 14 ports of 127.0.0.1. */
   readonly port: number
   /** In place of a schedule from the seed. */
   readonly schedule?: readonly Entry[]
   /** Blocks of the deepest reorg in it. */
   readonly deepest?: number
-  /** The chain forgets what it reorganises away, as anvil does; graph-node is then cured as `npm start` does it, by a new deployment. */
+  /** The chain forgets what it reorganises away, as anvil does: graph-node may then ask for a block for ever, and only a new deployment helps. */
   readonly forgetful?: boolean
   /** Told what happens, line by line. */
   readonly log: (line: string) => void
+  /** Ends the run early: everything is stopped, and it throws. */
+  readonly signal?: AbortSignal
 }
 
 export type ChaosReport = Omit<Comparison, 'examples'> & {
@@ -67,93 +70,108 @@ export type ChaosReport = Omit<Comparison, 'examples'> & {
 const SETTLE_MS = 600_000
 const REVIVE_MS = 300_000
 const INDEX_MS = 600_000
+/** From `port` on. */
+const PORTS = 14
 /** Blocks after the last event: a reorg of the same height is noticed at the next block. */
 const LAST_BLOCKS = 12
 
+const since = (ms: number): number => Math.round((performance.now() - ms) / 100) / 10
+
 export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const startedMs = performance.now()
-  const { workDir, seed, log } = options
-  const since = (ms: number): number => Math.round((performance.now() - ms) / 100) / 10
+  const { workDir, log } = options
   const say = (line: string): void => log(`${since(startedMs).toFixed(1).padStart(6)} s  ${line}`)
   rmSync(workDir, { recursive: true, force: true })
   mkdirSync(workDir, { recursive: true })
   // PostgreSQL runs as another user where we are root.
   chmodSync(workDir, 0o755)
   const closers: (() => Promise<unknown>)[] = []
+  const interrupted = new Promise<never>((_, reject) => {
+    options.signal?.addEventListener('abort', () => reject(new BulwarkError('The run was interrupted; start it again with the same --seed', { code: 'INTERRUPTED' })), { once: true })
+  })
+  interrupted.catch(() => undefined)
   try {
-    const stage = await setUp(options, closers, say)
-    const { chain, follower, graphNode, graphUrl, databaseUrl, proxies } = stage
-    const before = await untilFollowed(chain, databaseUrl, INDEX_MS)
-    say(`everything stands at block ${(await chain.head()).number}, deployment ${before}`)
-
-    const counts = { kills: 0, reorgs: 0, deepest: 0 }
-    const recovering = new Map<string, Promise<void>>()
-    const firstBlock = (await chain.head()).number
-    for (const { blocks, everyMs, followed, happening } of options.schedule ?? scheduleOf(seed, options.kills, options.reorgs)) {
-      const mineOne = async (): Promise<void> => {
-        await chain.mine()
-        await sleep(everyMs)
-      }
-      for (let i = 0; i < blocks; i++) await mineOne()
-      // A part that is down cannot be killed; the chain goes on until it is back.
-      const name = happening.kind === 'kill' ? happening.target : happening.kind === 'weather' ? happening.link : ''
-      while (recovering.has(name)) await mineOne()
-      if (followed) {
-        await Promise.all(recovering.values())
-        await untilFollowed(chain, databaseUrl, SETTLE_MS)
-      }
-      say(describe(happening, (await chain.head()).number))
-      const recovered = await perform(happening, stage)
-      if (happening.kind === 'kill') counts.kills++
-      if (happening.kind === 'reorg') {
-        counts.reorgs++
-        counts.deepest = Math.max(counts.deepest, happening.depth)
-      }
-      if (recovered === null) continue
-      const whole = recovered.whole.finally(() => recovering.delete(name))
-      // A failed revival is met where all are awaited; until then it must not count as unhandled.
-      whole.catch(() => undefined)
-      recovering.set(name, whole)
-    }
-    await Promise.all(recovering.values())
-    for (let i = 0; i < LAST_BLOCKS; i++) {
-      await chain.mine()
-      await sleep(250)
-    }
-    const lastMs = performance.now()
-    const head = await chain.head()
-    say(`the last event is over; the chain stands at block ${head.number}`)
-    const after = await untilFollowed(chain, databaseUrl, SETTLE_MS)
-    const settledSec = since(lastMs)
-    say(`everything stands at the head again after ${settledSec} s`)
-    const served = (await createGraphNode(graphUrl).meta()).deployment
-    const mirror = await figures(databaseUrl)
-    await follower.stop()
-    await graphNode.stop()
-
-    const clean = await cleanRun(stage, options, head.number, closers)
-    say('the clean run stands at the same block')
-    const { examples, ...comparison } = await compareMirrors(databaseUrl, clean.databaseUrl)
-    const rollups = await compareRollups(clean.graphUrl, databaseUrl)
-    return {
-      kills: counts.kills,
-      reorgs: counts.reorgs,
-      faults: Object.values(proxies).reduce((all, { injected }) => [...injected.values()].reduce((a, b) => a + b, all), 0),
-      ...comparison,
-      seed,
-      blocks: head.number - firstBlock,
-      deepestReorg: counts.deepest,
-      ...mirror,
-      sameDeployment: before === after && after === served,
-      ...rollups,
-      stuck: stage.stuck(),
-      settledSec,
-      seconds: since(startedMs),
-      examples,
-    }
+    return await Promise.race([interrupted, play(options, closers, say, startedMs)])
   } finally {
     for (const close of closers.toReversed()) await close().catch((error: unknown) => say(String(error)))
   }
+}
+
+async function play(options: ChaosOptions, closers: (() => Promise<unknown>)[], say: (line: string) => void, startedMs: number): Promise<ChaosReport> {
+  const { seed } = options
+  const stage = await setUp(options, closers, say)
+  const { chain, follower, graphNode, graphUrl, databaseUrl, proxies, recovering } = stage
+  const before = await untilFollowed(chain, databaseUrl, INDEX_MS)
+  say(`everything stands at block ${(await chain.head()).number}, deployment ${before}`)
+
+  const counts = { kills: 0, reorgs: 0, deepest: 0 }
+  const firstBlock = (await chain.head()).number
+  for (const { blocks, everyMs, followed, happening } of options.schedule ?? scheduleOf(seed, options.kills, options.reorgs)) {
+    const mineOne = async (): Promise<void> => {
+      await chain.mine()
+      await sleep(everyMs)
+    }
+    for (let i = 0; i < blocks; i++) await mineOne()
+    // A part that is down cannot be killed; the chain goes on until it is back.
+    const name = happening.kind === 'kill' ? happening.target : happening.kind === 'weather' ? happening.link : ''
+    while (recovering.has(name)) await mineOne()
+    if (followed) {
+      await Promise.all(recovering.values())
+      await untilFollowed(chain, databaseUrl, SETTLE_MS)
+    }
+    say(describe(happening, (await chain.head()).number))
+    const recovered = await perform(happening, stage)
+    if (happening.kind === 'kill') counts.kills++
+    if (happening.kind === 'reorg') {
+      counts.reorgs++
+      counts.deepest = Math.max(counts.deepest, happening.depth)
+    }
+    if (recovered !== null) note(recovering, name, recovered.whole)
+  }
+  await Promise.all(recovering.values())
+  for (let i = 0; i < LAST_BLOCKS; i++) {
+    await chain.mine()
+    await sleep(250)
+  }
+  const lastMs = performance.now()
+  const head = await chain.head()
+  say(`the last event is over; the chain stands at block ${head.number}`)
+  const after = await untilFollowed(chain, databaseUrl, SETTLE_MS)
+  const settledSec = since(lastMs)
+  say(`everything stands at the head again after ${settledSec} s`)
+  const served = (await createGraphNode(graphUrl).meta()).deployment
+  const mirror = await figures(databaseUrl)
+  await follower.stop()
+  await graphNode.stop()
+
+  const clean = await cleanRun(stage, options, head.number, closers)
+  say('the clean run stands at the same block')
+  const { examples, ...comparison } = await compareMirrors(databaseUrl, clean.databaseUrl)
+  const rollups = await compareRollups(clean.graphUrl, databaseUrl)
+  return {
+    kills: counts.kills,
+    reorgs: counts.reorgs,
+    faults: Object.values(proxies).reduce((all, { injected }) => [...injected.values()].reduce((a, b) => a + b, all), 0),
+    ...comparison,
+    seed,
+    blocks: head.number - firstBlock,
+    deepestReorg: counts.deepest,
+    ...mirror,
+    sameDeployment: before === after && after === served,
+    ...rollups,
+    stuck: stage.stuck(),
+    settledSec,
+    seconds: since(startedMs),
+    examples,
+  }
+}
+
+/** Until it is whole again nothing else happens to it. */
+function note(recovering: Map<string, Promise<void>>, name: string, work: Promise<void>): void {
+  const whole = work.finally(() => recovering.delete(name))
+  // A failed revival is met where all are awaited; until then it must not count as unhandled.
+  whole.catch(() => undefined)
+  recovering.set(name, whole)
 }
 
 type Stage = {
@@ -165,6 +183,8 @@ type Stage = {
   readonly databaseUrl: string
   readonly manifest: string
   readonly proxies: Readonly<Record<Link, FaultProxy>>
+  /** What is down or disturbed, by name. */
+  readonly recovering: Map<string, Promise<void>>
   stuck(): number
 }
 
@@ -189,11 +209,11 @@ async function setUp(options: ChaosOptions, closers: (() => Promise<unknown>)[],
   const { workDir, cacheDir, seed, days, port } = options
   const postgres = new Server({ name: 'postgres', entry: 'cli/services/postgres.ts', args: ['--dir', join(workDir, 'postgres'), '--port', String(port + 1)], logFile: join(workDir, 'postgres.log') })
   closers.push(() => postgres.stop())
-  const [chain, { manifest }] = await Promise.all([
-    startChain({ cacheDir, workDir: join(workDir, 'chain'), seed, days, port, deepest: options.deepest ?? DEEPEST }),
-    buildSubgraph({ network: 'devnet', deployment: devnet, cacheDir }),
-    postgres.start(),
-  ])
+  // One after the other where one may fail: what was started is then known, and ended.
+  for (let i = 0; i < PORTS; i++) await assertPortFree({ part: 'the chaos run', port: port + i, option: '--port' })
+  const { manifest } = await buildSubgraph({ network: 'devnet', deployment: devnet, cacheDir })
+  await postgres.start()
+  const chain = await startChain({ cacheDir, workDir: join(workDir, 'chain'), seed, days, port, deepest: options.deepest ?? DEEPEST })
   closers.push(() => chain.stop())
   const databaseUrl = postgresUrl(join(workDir, 'postgres'), port + 1, 'bulwark')
   await migrate(databaseUrl)
@@ -209,6 +229,7 @@ async function setUp(options: ChaosOptions, closers: (() => Promise<unknown>)[],
   await graphNode.start()
   closers.push(() => graphNode.stop())
   let stuck = 0
+  const recovering = new Map<string, Promise<void>>()
   const follower = new Server({
     name: 'follower',
     entry: 'api/mirror/main.ts',
@@ -220,13 +241,14 @@ async function setUp(options: ChaosOptions, closers: (() => Promise<unknown>)[],
       stuck++
       say(`the follower says: ${String(reason)}`)
       // As the supervisor of cli/stack.ts.
-      if (options.forgetful === true && times === 2) askForFreshDeployment(join(workDir, 'graph-node'))
-      if (options.forgetful === true && Number(times) <= 2) void graphNode.kill().then(() => revive(graphNode))
+      if (recovering.has('graph-node') || Number(times) > 2) return
+      if (times === 2) askForFreshDeployment(join(workDir, 'graph-node'))
+      note(recovering, 'graph-node', graphNode.kill().then(() => revive(graphNode)))
     },
   })
   await follower.start()
   closers.push(() => follower.stop())
-  return { chain, postgres, graphNode, follower, graphUrl, databaseUrl, manifest, proxies, stuck: () => stuck }
+  return { chain, postgres, graphNode, follower, graphUrl, databaseUrl, manifest, proxies, recovering, stuck: () => stuck }
 }
 
 /** Lets it happen. Where something is broken by it, `whole` resolves when that is mended. */
