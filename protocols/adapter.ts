@@ -173,7 +173,8 @@ export type Reducer = {
   needs(facts: readonly Fact[]): readonly ReplayNeed[]
   /**
    * The rows that these facts, in the order of the chain (block, log index, id), leave changed; what is not in it stays.
-   * `rows` hold at least what `needs(facts)` asked for. Throws InvariantError where facts contradict each other.
+   * `rows` hold at least what `needs(facts)` asked for. Facts that contradict each other are kept as a reason for which what
+   * depends on them is unknown. Throws InvariantError where a fact lacks a field.
    */
   reduce(rows: readonly ReplayRow[], facts: readonly Fact[]): readonly ReplayRow[]
 }

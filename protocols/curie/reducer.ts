@@ -6,8 +6,10 @@
  * FundingUpdated names both averages, and the market's is the price of a whole tick, which gives it back without rounding;
  * whatever settles an account's funding names the account and the market.
  *
- * Checked on the way, InvariantError otherwise: the taker's fee of every swap, the maker's fee of every liquidity change,
+ * Checked on the way: the taker's fee of every swap, the maker's fee of every liquidity change,
  * liquidity and tick after a swap, and that a funding update's market average is a price that the pool can answer.
+ * Where that fails, facts are missing or the contracts were of another release then: the row of that market or feed keeps the
+ * sentence in `contradiction`, takes no further facts, and the valuation answers "unknown" with it. The others go on.
  *
  * What no event says, and what it costs:
  * - Funding that is settled (withdrawal, settleAllFunding) and comes to exactly 0: the remainder below 1 wei that the
@@ -18,7 +20,7 @@
  * - Observations from before a snapshot: `observationsComplete` is false then, and the valuation answers "unknown".
  * A market without PoolSnapshot and a feed without FeedSnapshot are passed over: they have no rows.
  */
-import { InvariantError } from '../../core/errors.ts'
+import { BulwarkError, InvariantError, type ErrorFacts } from '../../core/errors.ts'
 import { mulDiv } from '../../core/units.ts'
 import type { Address, Fact, Reducer, ReplayNeed, ReplayRow } from '../adapter.ts'
 import { fundingGrowth } from './margin.ts'
@@ -131,49 +133,66 @@ class Reduction {
   }
 
   apply(facts: readonly Fact[]): void {
-    facts.forEach((fact, index) => {
-      switch (fact.entity) {
-        case 'PoolSnapshot':
-          return this.#startMarket(fact)
-        case 'PoolSwap':
-          return this.#swap(fact, traderOf(facts, index))
-        case 'PoolLiquidityChange':
-          return this.#changePoolLiquidity(fact)
-        case 'PoolObservationsIncrease':
-          return this.#growObservations(fact)
-        case 'FundingUpdate':
-          return this.#updateFunding(fact)
-        case 'PositionChange':
-        case 'FundingPayment':
-          return this.#settle(text(fact, 'accountId'), text(fact, 'marketId'))
-        case 'LiquidityChange':
-          return this.#changeLiquidity(fact)
-        case 'MarketStatusChange':
-          return this.#changeStatus(fact)
-        case 'ParameterChange':
-          return this.#changeParameter(fact)
-        case 'FeedSnapshot':
-          return this.#startFeed(fact)
-        case 'PriceUpdate':
-          return this.#updatePrice(fact)
-        case 'OracleAnswer':
-          this.#rows.put('oracle', text(fact, 'aggregator'), { answer: int(fact, 'answer'), roundId: int(fact, 'roundId'), answerSec: Number(int(fact, 'answerTimestamp')) })
-          return undefined
-        case 'OracleSourceChange': {
-          const dispatcher = this.#rows.edit('dispatcher', text(fact, 'dispatcher'))
-          if (dispatcher !== undefined) dispatcher.fallback = fact['fallback'] === true
-          return undefined
-        }
-        case 'WiringChange': {
-          if (text(fact, 'role') === FALLBACK_POOL_ROLE) this.#rows.put('fallbackPool', text(fact, 'contractId'), { pool: address(fact, 'newAddress') })
-          const dispatcher = text(fact, 'role') === FALLBACK_ROLE ? this.#rows.edit('dispatcher', text(fact, 'contractId')) : undefined
-          if (dispatcher !== undefined) dispatcher.fallbackSource = address(fact, 'newAddress')
-          return undefined
-        }
-        default:
-          return undefined
+    for (const [index, fact] of facts.entries()) {
+      const about = this.#subject(fact)
+      if (about?.contradiction != null && fact.entity !== 'MarketStatusChange') continue
+      try {
+        this.#take(fact, facts, index)
+      } catch (error) {
+        if (!(error instanceof Contradiction) || about === undefined) throw error
+        about.contradiction = error.message
       }
-    })
+    }
+  }
+
+  /** The market or feed that a fact is about, where its rows are kept. */
+  #subject(fact: Fact): RowOf<'market'> | RowOf<'feed'> | undefined {
+    if (typeof fact['marketId'] === 'string' && fact.entity !== 'PoolSnapshot') return this.#rows.edit('market', fact['marketId'])
+    return fact.entity === 'PriceUpdate' ? this.#rows.edit('feed', text(fact, 'feedId')) : undefined
+  }
+
+  #take(fact: Fact, facts: readonly Fact[], index: number): void {
+    switch (fact.entity) {
+      case 'PoolSnapshot':
+        return this.#startMarket(fact)
+      case 'PoolSwap':
+        return this.#swap(fact, traderOf(facts, index))
+      case 'PoolLiquidityChange':
+        return this.#changePoolLiquidity(fact)
+      case 'PoolObservationsIncrease':
+        return this.#growObservations(fact)
+      case 'FundingUpdate':
+        return this.#updateFunding(fact)
+      case 'PositionChange':
+      case 'FundingPayment':
+        return this.#settle(text(fact, 'accountId'), text(fact, 'marketId'))
+      case 'LiquidityChange':
+        return this.#changeLiquidity(fact)
+      case 'MarketStatusChange':
+        return this.#changeStatus(fact)
+      case 'ParameterChange':
+        return this.#changeParameter(fact)
+      case 'FeedSnapshot':
+        return this.#startFeed(fact)
+      case 'PriceUpdate':
+        return this.#updatePrice(fact)
+      case 'OracleAnswer':
+        this.#rows.put('oracle', text(fact, 'aggregator'), { answer: int(fact, 'answer'), roundId: int(fact, 'roundId'), answerSec: Number(int(fact, 'answerTimestamp')) })
+        return undefined
+      case 'OracleSourceChange': {
+        const dispatcher = this.#rows.edit('dispatcher', text(fact, 'dispatcher'))
+        if (dispatcher !== undefined) dispatcher.fallback = fact['fallback'] === true
+        return undefined
+      }
+      case 'WiringChange': {
+        if (text(fact, 'role') === FALLBACK_POOL_ROLE) this.#rows.put('fallbackPool', text(fact, 'contractId'), { pool: address(fact, 'newAddress') })
+        const dispatcher = text(fact, 'role') === FALLBACK_ROLE ? this.#rows.edit('dispatcher', text(fact, 'contractId')) : undefined
+        if (dispatcher !== undefined) dispatcher.fallbackSource = address(fact, 'newAddress')
+        return undefined
+      }
+      default:
+        return undefined
+    }
   }
 
   // ─── Markets ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -209,6 +228,7 @@ class Reduction {
       pausedAtSec: null,
       pausedIndexPriceE18: null,
       closedPriceE18: null,
+      contradiction: null,
     })
   }
 
@@ -308,7 +328,7 @@ class Reduction {
     const wasInitialized = row.liquidityGross !== 0n
     row.liquidityGross += gross
     row.liquidityNet += net
-    if (row.liquidityGross < 0n) throw new InvariantError(`Found liquidity ${row.liquidityGross} at tick ${tick} of market ${key}, allowed is 0 or more; a fact is missing: index the market again`, { market: key, tick })
+    if (row.liquidityGross < 0n) throw new Contradiction(`liquidity ${row.liquidityGross} at tick ${tick} of market ${key}`, '0 or more', { market: key, tick })
     const isInitialized = row.liquidityGross !== 0n
     if (wasInitialized === isInitialized) return
     if (isInitialized && tick <= market.tick) Object.assign(row, growthOf(market))
@@ -454,6 +474,7 @@ class Reduction {
       observationPriceCumulativeE18: observation.priceCumulativeE18,
       observationSec: observation.timestampSec,
       observationsComplete: index === 0,
+      contradiction: null,
     })
   }
 
@@ -515,16 +536,18 @@ function traderOf(facts: readonly Fact[], index: number): Fact | null {
   return null
 }
 
-const contradiction = (fact: Fact, found: string, allowed: string): InvariantError =>
-  new InvariantError(`Found ${found} at ${fact.entity} ${fact.id}, allowed is ${allowed}; facts are missing or of another release: index again from the start, and compare the contracts' version`, {
-    entity: fact.entity,
-    id: fact.id,
-    blockNumber: fact.blockNumber,
-    transactionHash: fact.transactionHash,
-  })
+/** Facts that cannot all be true of the release that is replayed here. */
+class Contradiction extends BulwarkError {
+  constructor(found: string, allowed: string, facts: ErrorFacts) {
+    super(`Found ${found}, allowed is ${allowed}; facts are missing or of another release: compare the contracts' version, and index again from the start where it is this one`, { code: 'CONTRADICTION', facts })
+  }
+}
+
+const contradiction = (fact: Fact, found: string, allowed: string): Contradiction =>
+  new Contradiction(`${found} at ${fact.entity} ${fact.id} of block ${fact.blockNumber}`, allowed, { entity: fact.entity, id: fact.id, blockNumber: fact.blockNumber, transactionHash: fact.transactionHash })
 
 export const reducer: Reducer = {
-  version: 2,
+  version: 3,
   facts: Object.keys(NEEDS),
   needs(facts) {
     const needs = new Map<string, ReplayNeed>()

@@ -12,6 +12,7 @@ const orNull = <T>(of: Codec<T>): Codec<T | null> => codec<T | null>((json) => (
 const integer = codec((json) => BigInt(json as string), (value: bigint) => value.toString())
 const number = codec(Number, (value: number) => value)
 const flag = codec((json) => json === true, (value: boolean) => value)
+const words = codec(String, (value: string) => value)
 const address = codec((json) => json as Address, (value: Address) => value)
 const state = codec((json) => json as 'OPEN' | 'PAUSED' | 'CLOSED', (value: 'OPEN' | 'PAUSED' | 'CLOSED') => value)
 
@@ -61,6 +62,8 @@ const SHAPES = {
     pausedAtSec: orNull(number),
     pausedIndexPriceE18: orNull(integer),
     closedPriceE18: orNull(integer),
+    /** Why nothing after it is known: facts that contradict what was replayed; null while all agree. */
+    contradiction: orNull(words),
   },
 
   /** A pool's tick, with OrderBook._growthOutsideTickMap. All 0 where no liquidity refers to it. Key: market:tick. */
@@ -98,6 +101,8 @@ const SHAPES = {
     observationSec: number,
     /** No observation was written before the snapshot's. */
     observationsComplete: flag,
+    /** As of a market. */
+    contradiction: orNull(words),
   },
 
   /** An observation of a feed (CumulativeTwap.Observation). Key: feed:index, four digits. */

@@ -224,6 +224,7 @@ class CurieValuation implements Valuation {
   #market(id: string): Readonly<RowOf<'market'>> {
     const market = this.#rows.get('market', id)
     if (market === undefined) throw new Unknown(`market ${id} has no snapshot of its pool`)
+    if (market.contradiction !== null) throw new Unknown(`the replay of market ${id} stopped: ${market.contradiction}`)
     return market
   }
 
@@ -331,6 +332,7 @@ class CurieValuation implements Valuation {
     const dispatcher = this.#rows.get('dispatcher', asked)
     const feed = dispatcher === undefined ? undefined : this.#rows.get('feed', dispatcher.feed)
     if (dispatcher === undefined || feed === undefined) throw new Unknown(`the price feed ${asked} is not one that announces its prices`)
+    if (feed.contradiction !== null) throw new Unknown(`the replay of the price feed ${dispatcher.feed} stopped: ${feed.contradiction}`)
     if (feed.answerSource === null) throw new Unknown(`the oracle behind the price feed ${dispatcher.feed} is not indexed`)
     const scale = 10n ** BigInt(18 - feed.decimals)
     const { answer = null, roundId = null, answerSec = null } = this.#rows.get('oracle', feed.answerSource) ?? {}
@@ -352,7 +354,7 @@ class CurieValuation implements Valuation {
   /** The average of the fallback's pool over 30 minutes, whatever interval is asked for. Source: UniswapV3PriceFeed.getPrice. */
   #fallbackPrice(asked: string): bigint {
     const pool = this.#rows.get('fallbackPool', asked)?.pool
-    const market = this.markets.find((id) => this.#market(id).pool === pool)
+    const market = this.markets.find((id) => this.#rows.get('market', id)?.pool === pool)
     if (market === undefined) throw new Unknown(`the price feed ${asked} has fallen back to the average of ${pool === undefined ? 'a pool' : `the pool ${pool}`} that is not indexed`)
     return priceOfSqrtX96(this.#sqrtTwap(market, 0, FALLBACK_TWAP_SEC))
   }

@@ -53,7 +53,7 @@ async function seedReplay(prisma: PrismaClient): Promise<void> {
   const feed = (id: string, dispatcher: string, oracle: string, usd: bigint): void => {
     const priceE18 = usd * 10n ** 18n
     put('dispatcher', dispatcher, { feed: id as Address, fallbackSource: null, fallback: false })
-    put('feed', id, { decimals: 8, timeoutSec: 2_400n, answerSource: oracle as Address, snapshotBlock: 2n, priceE18, priceSec: since, observationIndex: 0, observationPriceE18: priceE18, observationPriceCumulativeE18: 0n, observationSec: since, observationsComplete: true })
+    put('feed', id, { decimals: 8, timeoutSec: 2_400n, answerSource: oracle as Address, snapshotBlock: 2n, priceE18, priceSec: since, observationIndex: 0, observationPriceE18: priceE18, observationPriceCumulativeE18: 0n, observationSec: since, observationsComplete: true, contradiction: null })
     put('feedObservation', keys.feedObservation(id, 0), { timestampSec: since, priceE18, priceCumulativeE18: 0n })
     put('oracle', oracle, { answer: usd * 10n ** 8n, roundId: 1n, answerSec: since })
   }
@@ -66,7 +66,7 @@ async function seedReplay(prisma: PrismaClient): Promise<void> {
       pool: lower(market.pool) as Address, poolFeeE6: 3_000n, tickSpacing: 60, snapshotBlock: 2n, sqrtPriceX96, tick: index === 0 ? 74_959 : 69_081, liquidity: 0n,
       observationIndex: 0, observationCardinality: 1, observationCardinalityNext: 1, observationSec: since, observationTickCumulative: 0n, observationsComplete: true,
       feeGrowthGlobalX128: 0n, twPremiumX96: 0n, twPremiumDivBySqrtPriceX96: 0n, lastSettledSec: 0, firstTradedSec: 0, fundingAtSec: null, fundingIntervalSec: null, fundingIndexTwapE18: null,
-      state: 'OPEN', pausedAtSec: null, pausedIndexPriceE18: null, closedPriceE18: null,
+      state: 'OPEN', pausedAtSec: null, pausedIndexPriceE18: null, closedPriceE18: null, contradiction: null,
     })
     put('observation', keys.observation(id, 0), { timestampSec: since, tickCumulative: 0n })
     put('marketParameters', id, { feeRatioE6: 1_000n, insuranceFundFeeRatioE6: 100_000n, priceFeed: lower(market.priceFeed) as Address })
