@@ -114,7 +114,8 @@ const rowsOf = (stored: readonly Stored[]): ReplayRow[] => stored.map(({ id, kin
 async function readStates(db: Db): Promise<IndexStates> {
   const exposed = { OR: [{ openPositionCount: { gt: 0 } }, { openRangeCount: { gt: 0 } }, { positions: { some: { OR: [{ rawSizeE18: { not: 0 } }, { openNotionalE18: { not: 0 } }] } } }] }
   const accounts = await db.account.findMany({ where: exposed, orderBy: { id: 'asc' }, select: { id: true, settlementBalance: true, owedRealizedPnlE18: true } })
-  const ofThem = { accountId: { in: accounts.map(({ id }) => id) } }
+  // By the same condition and not by their ids, of which one statement takes 32,766.
+  const ofThem = { account: exposed }
   const positions = await db.position.findMany({ where: ofThem, select: { accountId: true, marketId: true, rawSizeE18: true, openNotionalE18: true } })
   const ranges = await db.liquidityRange.findMany({ where: { ...ofThem, liquidity: { not: 0 } }, select: { accountId: true, marketId: true, lowerTick: true, upperTick: true, liquidity: true, baseDebtE18: true, quoteDebtE18: true } })
   const balances = await db.collateralBalance.findMany({ where: { ...ofThem, amount: { not: 0 } }, select: { accountId: true, assetId: true, amount: true } })

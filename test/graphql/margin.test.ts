@@ -195,4 +195,19 @@ describe('margin at the indexed block', () => {
     expect(new Set(answers.map(({ data }) => data?.accounts.nodes[0].margin?.marginRatio))).toEqual(new Set([0.1]))
     await marginsPrisma.$disconnect()
   })
+
+  test('behavior: more accounts than one statement can name have their margins', async () => {
+    const many = createPrisma(await postgres.freshDatabase())
+    await seed(many)
+    // Prisma puts 32,766 values into one statement, and refuses some queries with more.
+    await many.$executeRaw`
+      INSERT INTO "Account" SELECT (jsonb_populate_record(a, jsonb_build_object('id', '0x' || lpad(to_hex(n), 40, '0')))).*
+      FROM "Account" a, generate_series(1001, 41000) n WHERE a."id" = ${addressOf(1)}`
+    const context = createContext(services(many, noChain))
+    await context.indexed()
+    const book = await context.book()
+    await context.close()
+    expect([book?.ranked.length, book?.gaps, book?.exposed(addressOf(41_000))?.accountValueE18]).toEqual([40_005, [], 1000n * 10n ** 18n])
+    await many.$disconnect()
+  })
 })
