@@ -18,7 +18,7 @@ import type { Address, Call, Hex, ParameterRef, ParameterSpec } from '../../prot
 import { devnet } from '../../protocols/curie/deployments.ts'
 import { accountHealth, formatSettlement, fundingGrowth, liquidationOutcome, markPrice, maxCollateralLiquidation, maxRepaidSettlement, parseSettlement, pendingFunding, type AccountFacts, type AccountHealth, type MarginParams, type PositionFacts } from '../../protocols/curie/margin.ts'
 import { catalog } from '../../protocols/curie/parameters.ts'
-import { accountReads, all, collateralPriceReads, each, holdings, indexPriceReads, liquidatableSizeReads, marketStatusReads, priceReads, type AccountAnswers, type Reads } from '../../protocols/curie/read.ts'
+import { accountReads, all, collateralPriceReads, each, holdings, indexPriceReads, liquidatableSizeReads, marketStatusReads, priceReads, type AccountAnswers, type Reads } from './curie-reads.ts'
 import { priceOfSqrtX96 } from '../../protocols/curie/uniswap-v3.ts'
 
 const PORT = 20_290

@@ -3,7 +3,7 @@ import { readFileSync, readdirSync } from 'node:fs'
 import { encodeAbiParameters } from 'viem'
 import { UnknownProtocolError, UnreadableAnswerError, type Hex } from '../../protocols/adapter.ts'
 import { optimism } from '../../protocols/curie/deployments.ts'
-import { accountReads, all, collateralPriceReads, each, indexPriceReads, marketStatusReads, priceReads } from '../../protocols/curie/read.ts'
+import { accountReads, all, collateralPriceReads, each, indexPriceReads, marketStatusReads, priceReads } from './curie-reads.ts'
 import { protocolByName, protocols } from '../../protocols/index.ts'
 
 describe('registry', () => {

@@ -9,8 +9,8 @@
  * prices.decode(answers).markets.get(base)?.markPriceE18
  */
 import { decodeFunctionResult, encodeFunctionData, type Abi } from 'viem'
-import { UnreadableAnswerError, type Address, type Call, type Deployment, type Hex } from '../adapter.ts'
-import { accountBalanceAbi, baseTokenAbi, collateralManagerAbi, exchangeAbi, orderBookAbi, poolAbi, vaultAbi } from './abi.ts'
+import { UnreadableAnswerError, type Address, type Call, type Deployment, type Hex } from '../../protocols/adapter.ts'
+import { accountBalanceAbi, baseTokenAbi, collateralManagerAbi, exchangeAbi, orderBookAbi, poolAbi, vaultAbi } from '../../protocols/curie/abi.ts'
 
 /** Interval over which the vault averages collateral prices (Vault._COLLATERAL_TWAP_INTERVAL). */
 const COLLATERAL_TWAP_INTERVAL_SEC = 900
