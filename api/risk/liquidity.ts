@@ -24,7 +24,8 @@ export function quantityForImpact(input: { impact: number; dailyVolatility: numb
 /** Liquidity between two ticks: L of Uniswap V3 in whole tokens, so that amounts come out in whole tokens. */
 export type Range = { readonly lowerTick: number; readonly upperTick: number; readonly liquidity: number }
 
-const sqrtPriceAt = (tick: number): number => 1.0001 ** (tick / 2)
+/** √price at a tick: 1.0001^(tick / 2). */
+export const sqrtPriceAt = (tick: number): number => 1.0001 ** (tick / 2)
 
 /** Stretches of constant liquidity above 0, in order of price. */
 function profile(ranges: readonly Range[]): { lower: number; upper: number; liquidity: number }[] {
@@ -81,8 +82,11 @@ export function depthWithin(ranges: readonly Range[], sqrtPrice: number, ticks: 
  * `sqrtPrice` = √(quote per base) > 0. Source: Uniswap v3 Core, §6.2.1, eq. 6.29 and 6.30.
  */
 export function rangeAmounts({ lowerTick, upperTick, liquidity }: Range, sqrtPrice: number): { base: number; quote: number } {
-  const lower = sqrtPriceAt(lowerTick)
-  const upper = sqrtPriceAt(upperTick)
+  return amountsBetween(sqrtPriceAt(lowerTick), sqrtPriceAt(upperTick), liquidity, sqrtPrice)
+}
+
+/** `rangeAmounts` of a range whose ends are given as √price. */
+export function amountsBetween(lower: number, upper: number, liquidity: number, sqrtPrice: number): { base: number; quote: number } {
   const at = Math.min(upper, Math.max(lower, sqrtPrice))
   return { base: liquidity * (1 / at - 1 / upper), quote: liquidity * (at - lower) }
 }

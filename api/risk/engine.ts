@@ -1,0 +1,298 @@
+/**
+ * Stress over a whole book: every account under every scenario, cut into tasks that any number of threads may do in any order with the same
+ * result, and the cascade of liquidations that a scenario sets off. `api/engine` runs the tasks on threads; here they run one after another.
+ */
+import { BadInputError } from '../../core/errors.ts'
+import { FIGURES, LANES, MOST_PAGES, standingAt, type AccountBook, type BookFigures, type Standing } from './book.ts'
+import { KERNEL_ARGUMENTS } from './kernel.ts'
+
+/** Accounts of a task; together with a tile of scenarios they fit the cache of a core. Sums depend on it, so it is no setting. */
+const SHARD = 8192
+const TILE_BYTES = LANES * 8
+const PAGE_BYTES = 65_536
+const FIGURE_BYTES = FIGURES.length * TILE_BYTES
+
+/** One move of all prices at once. Assets as the book names them. */
+export type BookScenario = {
+  readonly id: string
+  /** Relative change of a price from today's, above −1. */
+  readonly changeOf: (asset: string) => number
+  /** Liquidity left in a market, 1 = as usual, above 0; 1 where left out. Impact grows with 1/√ of it. */
+  readonly liquidityOf?: (asset: string) => number
+  /** Share of a collateral's changed price that is recovered (1 − a haircut beyond the one that its value already bears), 0 to 1; 1 where left out. A position's price knows no haircut. */
+  readonly recoveryOf?: (asset: string) => number
+}
+
+/** What liquidators take of one market, quote at the scenario's prices before any push: what they have to sell (longs) and to buy back (shorts). */
+export type Taken = { readonly asset: string; readonly longs: number; readonly shorts: number }
+
+/** The book under one scenario. */
+export type BookStress = BookFigures & { readonly id: string; readonly taken: readonly Taken[] }
+
+/** How far forced sales and purchases have moved each asset, fraction of its scenario's price, ≥ 0. By asset. */
+type Push = { readonly down: Float64Array; readonly up: Float64Array }
+
+/** A run over a book, laid out in its memory. Tasks are numbered from 0. */
+export type StressPlan = {
+  readonly scenarios: readonly BookScenario[]
+  readonly tiles: number
+  readonly shards: number
+  readonly tasks: number
+  /** Addresses of factors, impacts and results, bytes. */
+  readonly f: number
+  readonly h: number
+  readonly out: number
+  /** Price factor of each scenario and asset before any push, and liquidity. */
+  readonly factors: Float64Array
+  readonly liquidity: Float64Array
+  readonly tileBytes: number
+  readonly resultBytes: number
+}
+
+/**
+ * Lays the scenarios out in the book's memory, in which one run at a time has its place. `pushes` as many as scenarios, or none.
+ * Collateral has rows of its own only where its asset is none of a market: name them apart. Throws BadInputError for a change at or below −1,
+ * a liquidity at or below 0, a recovery outside 0 to 1, or a run beyond 2 GiB.
+ */
+export function planStress(book: AccountBook, scenarios: readonly BookScenario[], pushes?: readonly Push[]): StressPlan {
+  const { rows, assets } = book
+  const tiles = Math.ceil(scenarios.length / LANES)
+  const shards = Math.ceil(book.accounts / SHARD)
+  const tileBytes = rows * TILE_BYTES
+  const resultBytes = FIGURE_BYTES + tileBytes
+  const f = book.layout.free
+  const h = f + tiles * tileBytes
+  const out = h + tiles * tileBytes
+  const needed = out + tiles * shards * resultBytes
+  const pages = Math.ceil(needed / PAGE_BYTES)
+  if (pages > MOST_PAGES) throw new BadInputError(`Found a run of ${Math.ceil(needed / 2 ** 20)} MiB, allowed are 2048; ask for fewer scenarios at a time`)
+  const have = book.memory.buffer.byteLength / PAGE_BYTES
+  if (pages > have) book.memory.grow(pages - have)
+  const { buffer } = book.memory
+  const fs = new Float64Array(buffer, f, (tiles * tileBytes) / 8)
+  const hs = new Float64Array(buffer, h, (tiles * tileBytes) / 8)
+  new Float64Array(buffer, out, (tiles * shards * resultBytes) / 8).fill(0)
+  const factors = new Float64Array(scenarios.length * assets.length)
+  const liquidity = new Float64Array(scenarios.length * assets.length)
+  fs.fill(1)
+  hs.fill(0)
+  scenarios.forEach((scenario, s) => {
+    const push = pushes?.[s]
+    assets.forEach(({ asset, impact, maxImpact }, i) => {
+      const change = scenario.changeOf(asset)
+      const left = scenario.liquidityOf?.(asset) ?? 1
+      const recovery = scenario.recoveryOf?.(asset) ?? 1
+      if (!(change > -1 && Number.isFinite(change))) throw new BadInputError(`Found a change of ${change} for ${asset} in ${scenario.id}, allowed are numbers above -1; -0.3 means a fall of 30 %`, { field: asset })
+      if (!(left > 0 && Number.isFinite(left))) throw new BadInputError(`Found a liquidity of ${left} for ${asset} in ${scenario.id}, allowed are numbers above 0; 0.2 means a fifth`, { field: asset })
+      if (!(recovery >= 0 && recovery <= 1)) throw new BadInputError(`Found a recovery of ${recovery} for ${asset} in ${scenario.id}, allowed are fractions from 0 to 1; 0.9 means a haircut of 10 %`, { field: asset })
+      // A haircut of 100 % leaves nothing, yet no factor is 0: a maker's inventory is divided by it.
+      const factor = Math.max(Number.MIN_VALUE, (book.price[i] as number) * ((1 + change) * recovery))
+      factors[s * assets.length + i] = factor
+      liquidity[s * assets.length + i] = left
+      const at = Math.floor(s / LANES) * rows * LANES + 2 * i * LANES + (s % LANES)
+      for (const [side, pushed] of [factor * (1 - (push?.down[i] ?? 0)), factor * (1 + (push?.up[i] ?? 0))].entries()) {
+        fs[at + side * LANES] = pushed
+        hs[at + side * LANES] = impact === null ? maxImpact === 0 ? 0 : 1e200 : impact * Math.sqrt(pushed / left)
+      }
+    })
+  })
+  return { scenarios, tiles, shards, tasks: tiles * shards, f, h, out, factors, liquidity, tileBytes, resultBytes }
+}
+
+/** Addresses and accounts that the kernel is called with for a task, in its order without the last (fullBelow). A task is a shard's number times the tiles, plus the tile's: a shard stays in the cache from one to the next. */
+export function kernelCall(book: AccountBook, plan: StressPlan, task: number): number[] {
+  const values: Readonly<Record<string, number>> = { ...book.layout, ...partOf(book, plan, task) }
+  return KERNEL_ARGUMENTS.slice(0, -1).map((name) => values[name] as number)
+}
+
+function partOf(book: AccountBook, plan: StressPlan, task: number) {
+  const shard = Math.floor(task / plan.tiles)
+  const tile = task % plan.tiles
+  const out = plan.out + task * plan.resultBytes
+  return { f: plan.f + tile * plan.tileBytes, h: plan.h + tile * plan.tileBytes, out, taken: out + FIGURE_BYTES, from: shard * SHARD, to: Math.min(book.accounts, (shard + 1) * SHARD) }
+}
+
+const emptyStanding = (): Standing => ({ value: 0, gross: 0, cost: 0, margin: 0, sides: [] })
+
+/** Adds one account under one lane to the figures of a task. */
+function add(book: AccountBook, a: number, standing: Standing, lane: number, out: Float64Array, taken: Float64Array): void {
+  const { value, gross, cost, margin } = standing
+  const requirement = margin * gross
+  out[lane]! += value
+  out[LANES + lane]! += requirement
+  if (value >= requirement) return
+  const due = gross > 0
+  if (due) {
+    const share = value < book.rules.fullBelow * requirement ? 1 : (book.partial[a] as number)
+    out[2 * LANES + lane]! += 1
+    out[3 * LANES + lane]! += gross
+    for (const { row, held } of standing.sides) taken[row * LANES + lane]! += share * held
+    for (let e = book.start[a] as number; e < (book.middle[a] as number); e++) taken[((book.row[e] as number) >> 3) + lane]! += share * Math.abs(book.amount[e] as number)
+  }
+  const loss = Math.max(0, (due ? cost : 0) - value)
+  out[4 * LANES + lane]! += loss
+  out[5 * LANES + lane]! += loss > 0 ? 1 : 0
+  out[7 * LANES + lane] = Math.max(out[7 * LANES + lane]!, Math.min(out[6 * LANES + lane]!, loss))
+  out[6 * LANES + lane] = Math.max(out[6 * LANES + lane]!, loss)
+}
+
+/** Does one task here: what the kernel does elsewhere, bit by bit. Makers are left to `finishStress` by both. */
+export function runTask(book: AccountBook, plan: StressPlan, task: number): void {
+  const { buffer } = book.memory
+  const part = partOf(book, plan, task)
+  const f = new Float64Array(buffer, part.f, plan.tileBytes / 8)
+  const h = new Float64Array(buffer, part.h, plan.tileBytes / 8)
+  const out = new Float64Array(buffer, part.out, FIGURES.length * LANES)
+  const taken = new Float64Array(buffer, part.taken, plan.tileBytes / 8)
+  const standing = emptyStanding()
+  for (let a = part.from; a < part.to; a++) {
+    if (book.makers.has(a)) continue
+    for (let lane = 0; lane < LANES; lane++) {
+      standingAt(book, a, f, h, lane, standing)
+      add(book, a, standing, lane, out, taken)
+    }
+  }
+}
+
+/** Adds the makers and sums the tasks, shard by shard: the same bits whoever did them. One result per scenario, in their order. */
+export function finishStress(book: AccountBook, plan: StressPlan): readonly BookStress[] {
+  const { buffer } = book.memory
+  const { rows, assets } = book
+  const standing = emptyStanding()
+  const results: BookStress[] = []
+  for (let tile = 0; tile < plan.tiles; tile++) {
+    const figures = new Float64Array(FIGURES.length * LANES)
+    const taken = new Float64Array(rows * LANES)
+    const f = new Float64Array(buffer, plan.f + tile * plan.tileBytes, rows * LANES)
+    const h = new Float64Array(buffer, plan.h + tile * plan.tileBytes, rows * LANES)
+    const lanes = Math.min(LANES, plan.scenarios.length - tile * LANES)
+    for (let shard = 0; shard < plan.shards; shard++) {
+      const at = plan.out + (shard * plan.tiles + tile) * plan.resultBytes
+      const part = new Float64Array(buffer, at, plan.resultBytes / 8)
+      for (let i = 0; i < 6 * LANES; i++) figures[i]! += part[i] as number
+      for (let lane = 0; lane < LANES; lane++) {
+        const first = 6 * LANES + lane
+        const second = 7 * LANES + lane
+        figures[second] = Math.max(figures[second]!, part[second] as number, Math.min(figures[first]!, part[first] as number))
+        figures[first] = Math.max(figures[first]!, part[first] as number)
+      }
+      for (let i = 0; i < rows * LANES; i++) taken[i]! += part[FIGURES.length * LANES + i] as number
+    }
+    for (const a of book.makers.keys()) {
+      for (let lane = 0; lane < lanes; lane++) {
+        standingAt(book, a, f, h, lane, standing)
+        add(book, a, standing, lane, figures, taken)
+      }
+    }
+    for (let lane = 0; lane < lanes; lane++) {
+      const s = tile * LANES + lane
+      const figure = (i: number): number => figures[i * LANES + lane] as number
+      const byAsset = assets.map(({ asset }, i): Taken => {
+        const factor = plan.factors[s * assets.length + i] as number
+        return { asset, longs: (taken[2 * i * LANES + lane] as number) * factor, shorts: (taken[(2 * i + 1) * LANES + lane] as number) * factor }
+      })
+      results.push({
+        id: plan.scenarios[s]!.id,
+        value: figure(0), requirement: figure(1), liquidatable: figure(2), liquidatableNotional: figure(3), liquidatedNotional: byAsset.reduce((sum, t) => sum + t.longs + t.shorts, 0),
+        shortfall: figure(4), cover1: figure(6), cover2: figure(6) + figure(7), accountsInLoss: figure(5),
+        taken: byAsset,
+      })
+    }
+  }
+  return results
+}
+
+/** Every account under every scenario, here and now. For large books: `createStressPool` of api/engine. */
+export function stressBook(book: AccountBook, scenarios: readonly BookScenario[]): readonly BookStress[] {
+  const plan = planStress(book, scenarios)
+  for (let task = 0; task < plan.tasks; task++) runTask(book, plan, task)
+  return finishStress(book, plan)
+}
+
+/** Most rounds of a cascade; one that has not settled by then is a lower bound, and says so. */
+export const MAX_CASCADE_ROUNDS = 100
+
+export type CascadeOptions = {
+  /** Share of a forced trade's impact that still stands when the next one comes: 1 within minutes; about 2/3 once it has relaxed (Farmer, Gerig, Lillo, Waelbroeck, How efficiency shapes market impact, 2013). 0 moves no price. */
+  readonly persistence: number
+  /** At most MAX_CASCADE_ROUNDS, which is what it is where left out. */
+  readonly maxRounds?: number
+}
+
+export type CascadeStress = BookStress & {
+  /** The same scenario without a cascade. */
+  readonly before: BookFigures
+  /** Valuations of the book until nothing further fell due: 1 where no forced trade moved a price. */
+  readonly rounds: number
+  /** False where the rounds ran out: then every figure is a lower bound. */
+  readonly settled: boolean
+  /** How far forced trades moved the price from the scenario's, fractions: sales of longs below 0, purchases for shorts above. Assets that did not move are left out. */
+  readonly pushed: readonly { readonly asset: string; readonly down: number; readonly up: number }[]
+}
+
+/** What a cascade wants valued next. */
+export type CascadeRound = { readonly scenarios: readonly BookScenario[]; readonly pushes: readonly Push[] | undefined }
+
+/**
+ * A cascade as rounds: what is liquidated moves prices, at the moved prices more is liquidated, until a round adds nothing.
+ *
+ *   push = min(maxImpact, persistence·k·√(Q / liquidity)),  Q = all that is taken of one side of a market, at the scenario's price
+ *
+ * It is an upper bound, so that it cannot understate: longs are valued where forced sales have pushed the price and shorts where forced purchases
+ * have, the two never offset each other, nobody earns from a push, and what is taken from an account still bears the moves that follow. Each
+ * account is therefore worth less with every round, liquidated accounts stay so, and the rounds end: the result is the least fixed point. It
+ * never falls when impact, persistence or a scenario's fall in liquidity grow. Without impact it is the plain stress after one round.
+ * The square root of all that is taken, not of each round's part: slicing an order makes it no cheaper. Source: own design over §8's impact.
+ */
+export function* cascadeRounds(book: AccountBook, scenarios: readonly BookScenario[], options: CascadeOptions): Generator<CascadeRound, readonly CascadeStress[], readonly BookStress[]> {
+  const { persistence, maxRounds = MAX_CASCADE_ROUNDS } = options
+  if (!(persistence >= 0 && persistence <= 1)) throw new BadInputError(`Found a persistence of ${persistence}, allowed are fractions from 0 to 1; 1 lets no price recover`, { field: 'persistence' })
+  if (!(Number.isInteger(maxRounds) && maxRounds >= 1 && maxRounds <= MAX_CASCADE_ROUNDS)) throw new BadInputError(`Found ${maxRounds} rounds, allowed are 1 to ${MAX_CASCADE_ROUNDS}; choose one of these`, { field: 'maxRounds' })
+  const n = book.assets.length
+  const states = scenarios.map((scenario) => ({ scenario, push: { down: new Float64Array(n), up: new Float64Array(n) }, before: null as BookStress | null, last: null as BookStress | null, rounds: 0, settled: false }))
+  let open = states
+  for (let round = 1; open.length > 0 && round <= maxRounds; round++) {
+    const results = yield { scenarios: open.map((s) => s.scenario), pushes: round === 1 ? undefined : open.map((s) => s.push) }
+    open.forEach((state, i) => {
+      const result = results[i] as BookStress
+      state.before ??= result
+      state.last = result
+      state.rounds = round
+      let moved = false
+      result.taken.forEach(({ asset, longs, shorts }, k) => {
+        const { impact, maxImpact } = book.assets[k] as AccountBook['assets'][number]
+        const liquidity = state.scenario.liquidityOf?.(asset) ?? 1
+        const pushOf = (taken: number): number => (taken === 0 ? 0 : persistence * (impact === null ? maxImpact : Math.min(maxImpact, impact * Math.sqrt(taken / liquidity))))
+        for (const [side, taken] of [[state.push.down, longs], [state.push.up, shorts]] as const) {
+          const push = pushOf(taken)
+          // Sums of the same accounts are the same bits, so what has settled stands still exactly.
+          if (push > (side[k] as number)) {
+            side[k] = push
+            moved = true
+          }
+        }
+      })
+      state.settled = !moved
+    })
+    open = open.filter((s) => !s.settled)
+  }
+  return states.map(({ push, before, last, rounds, settled }): CascadeStress => {
+    const { id: _id, taken: _taken, ...plain } = before as BookStress
+    return {
+      ...(last as BookStress), before: plain, rounds, settled,
+      pushed: book.assets.flatMap(({ asset }, i) => ((push.down[i] as number) > 0 || (push.up[i] as number) > 0 ? [{ asset, down: push.down[i] as number, up: push.up[i] as number }] : [])),
+    }
+  })
+}
+
+/** Cascades of all scenarios, here and now. For large books: `createStressPool` of api/engine. */
+export function cascadeBook(book: AccountBook, scenarios: readonly BookScenario[], options: CascadeOptions): readonly CascadeStress[] {
+  const rounds = cascadeRounds(book, scenarios, options)
+  let step = rounds.next()
+  while (step.done !== true) {
+    const plan = planStress(book, step.value.scenarios, step.value.pushes)
+    for (let task = 0; task < plan.tasks; task++) runTask(book, plan, task)
+    step = rounds.next(finishStress(book, plan))
+  }
+  return step.value
+}
