@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { endpointOf } from '../../core/endpoint.ts'
 import type { Entity, Rollup } from './entities.ts'
 import { TroubleError, type TroubleKind } from './trouble.ts'
@@ -59,6 +60,13 @@ export type GraphNode = {
 
 /** graph-node's own limit on `first`. */
 export const PAGE_ROWS = 1000
+
+/**
+ * graph-node remembers answers by the query and the block's number: what it answered for a block before a reorg it would
+ * answer for the other block of that height again, under a `_meta` of the new branch. An id that no row has makes each
+ * query one that was never asked.
+ */
+const FRESH_BYTES = 12
 
 const PAGE_TIMEOUT_MS = 60_000
 const META_TIMEOUT_MS = 10_000
@@ -125,19 +133,18 @@ export function createGraphNode(address: string, apiKey?: string | null): GraphN
 
     page: async (requests, at, fromBlock) => {
       // What varies is in variables: the same few texts are asked again and again.
-      const variables: Record<string, unknown> = { at: Number(at), ...(fromBlock === null ? {} : { from: Number(fromBlock) }) }
-      const declared = ['$at: Int!', ...(fromBlock === null ? [] : ['$from: Int!'])]
+      const variables: Record<string, unknown> = { at: Number(at), fresh: `0x${randomBytes(FRESH_BYTES).toString('hex')}`, ...(fromBlock === null ? {} : { from: Number(fromBlock) }) }
+      const declared = ['$at: Int!', '$fresh: Bytes!', ...(fromBlock === null ? [] : ['$from: Int!'])]
       const lists = requests.map(({ entity, afterId }) => {
-        const filters = fromBlock === null ? [] : ['_change_block: { number_gte: $from }']
+        const filters = ['id_not: $fresh', ...(fromBlock === null ? [] : ['_change_block: { number_gte: $from }'])]
         if (afterId !== null) {
           const name = `after${entity.name}`
           variables[name] = afterId
           declared.push(`$${name}: Bytes!`)
           filters.push(`id_gt: $${name}`)
         }
-        const where = filters.length === 0 ? '' : `, where: { ${filters.join(', ')} }`
         const selection = entity.columns.map(({ field, reference }) => (reference ? `${field} { id }` : field ?? '')).join(' ')
-        return `${entity.queryField}(first: ${PAGE_ROWS}, orderBy: id, orderDirection: asc, block: { number: $at }${where}) { ${selection} }`
+        return `${entity.queryField}(first: ${PAGE_ROWS}, orderBy: id, orderDirection: asc, block: { number: $at }, where: { ${filters.join(', ')} }) { ${selection} }`
       })
       const { data, errors } = await ask(`query Page(${declared.join(', ')}) { _meta { block { number hash } } ${lists.join(' ')} }`, variables)
       if (data === null || data === undefined || (errors?.length ?? 0) > 0) throw refusal(errors)
@@ -147,8 +154,8 @@ export function createGraphNode(address: string, apiKey?: string | null): GraphN
     },
 
     samples: async (requests, at, fromSec, untilSec) => {
-      const variables: Record<string, unknown> = { at: Number(at), from: (fromSec * MICROSECONDS).toString(), until: (untilSec * MICROSECONDS).toString() }
-      const declared = ['$at: Int!', '$from: Timestamp!', '$until: Timestamp!']
+      const variables: Record<string, unknown> = { at: Number(at), fresh: `-${randomBytes(FRESH_BYTES).readUIntBE(0, 6) + 1}`, from: (fromSec * MICROSECONDS).toString(), until: (untilSec * MICROSECONDS).toString() }
+      const declared = ['$at: Int!', '$fresh: Int8!', '$from: Timestamp!', '$until: Timestamp!']
       const lists = requests.map(({ rollup, afterId }, i) => {
         const after = afterId === null ? '' : `, id_gt: $after${i}`
         if (afterId !== null) {
@@ -157,7 +164,7 @@ export function createGraphNode(address: string, apiKey?: string | null): GraphN
         }
         const fields = new Set(rollup.aggregates.flatMap(({ field }) => (field === null ? [] : [field])))
         const selection = [...rollup.dimensions.map(({ field, reference }) => (reference ? `${field} { id }` : field)), ...fields].join(' ')
-        return `list${i}: ${rollup.sourceField}(first: ${PAGE_ROWS}, orderBy: id, orderDirection: asc, block: { number: $at }, where: { timestamp_gte: $from, timestamp_lt: $until${after} }) { id timestamp ${selection} }`
+        return `list${i}: ${rollup.sourceField}(first: ${PAGE_ROWS}, orderBy: id, orderDirection: asc, block: { number: $at }, where: { timestamp_gte: $from, timestamp_lt: $until, id_not: $fresh${after} }) { id timestamp ${selection} }`
       })
       const { data, errors } = await ask(`query Samples(${declared.join(', ')}) { _meta { block { number hash } } ${lists.join(' ')} }`, variables)
       if (data === null || data === undefined || (errors?.length ?? 0) > 0) throw refusal(errors)

@@ -114,6 +114,15 @@ export function createMirror(options: MirrorOptions): Mirror {
   const pendingErrors = new Map<string, number>()
 
   async function step(stopAt: bigint = MAX_BLOCK): Promise<Step> {
+    try {
+      return await look(stopAt)
+    } catch (error) {
+      if (error instanceof MovedError) return reorganised()
+      throw error
+    }
+  }
+
+  async function look(stopAt: bigint): Promise<Step> {
     const startedMs = performance.now()
     if (!(await store.lead())) {
       current = { ...current, standby: true }
@@ -180,7 +189,7 @@ export function createMirror(options: MirrorOptions): Mirror {
       return unsettled(`its block ${meta.head.number} (${meta.head.hash}) is not the chain's (${headBlock?.hash ?? 'none yet'})`, 'wait until it has followed the reorg; where that lasts, check that GRAPH_NODE_URL and RPC_URL name the same chain')
     }
 
-    const target = await targetBlock(known, headBlock, latest, stopAt)
+    const target = await targetBlock(known, headBlock, latest, stopAt, clear)
     if (target === null) return unsettled(`the chain lost a block below ${meta.head.number} while it was read`, 'the mirror tries again by itself')
     const plan: Plan = {
       known,
@@ -193,7 +202,6 @@ export function createMirror(options: MirrorOptions): Mirror {
     try {
       rows = await storeStep(plan, meta, latest, lagBlocks, startedMs)
     } catch (error) {
-      if (error instanceof MovedError) return reorganised()
       if (!(error instanceof BlockTooEarlyError) || error.earliest <= earliest) throw error
       earliest = error.earliest
       return unsettled(`its data starts at block ${earliest}`, 'the mirror tries again by itself')
@@ -254,11 +262,12 @@ export function createMirror(options: MirrorOptions): Mirror {
   /**
    * The block that the next step ends on. More than UNDO_DEPTH below the chain's head no reorg is expected: large steps
    * without an undo log up to there, then steps of UNDO_SPAN up to graph-node's head. Null where the chain has no such block.
+   * Rows that are there are served until their like is: where they are cleared, one step goes all the way.
    */
-  async function targetBlock(known: Block | null, head: Block, latest: Block, stopAt: bigint): Promise<Block | null> {
+  async function targetBlock(known: Block | null, head: Block, latest: Block, stopAt: bigint, clear: boolean): Promise<Block | null> {
     const settled = latest.number - UNDO_DEPTH
     const start = known?.number ?? (earliest === 0n ? 0n : earliest - 1n)
-    let number = start >= settled ? start + UNDO_SPAN : settled < start + span ? settled : start + span
+    let number = start >= settled ? start + UNDO_SPAN : clear || settled < start + span ? settled : start + span
     if (number > stopAt) number = stopAt
     if (number < earliest) number = earliest
     return number >= head.number ? head : await chain.block(number)

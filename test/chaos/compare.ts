@@ -6,6 +6,8 @@ export type Comparison = {
   readonly tables: number
   readonly rows: number
   readonly mismatchedRows: number
+  /** Those that differ, by table. */
+  readonly byTable: Readonly<Record<string, number>>
   /** Some of the rows that differ, each with both sides; for whoever has to find out why. */
   readonly examples: readonly string[]
 }
@@ -42,9 +44,11 @@ export async function compareMirrors(oneUrl: string, otherUrl: string): Promise<
   await Promise.all(clients.map((client) => client.connect()))
   let rows = 0
   let mismatchedRows = 0
+  const byTable: Record<string, number> = {}
   const examples: string[] = []
   const differ = (table: string, left: Line | undefined, right: Line | undefined): void => {
     mismatchedRows++
+    byTable[table] = (byTable[table] ?? 0) + 1
     if (examples.length < EXAMPLES) examples.push(`${table} ${left?.id ?? right?.id ?? ''}: ${left?.row ?? 'no row'} | clean run: ${right?.row ?? 'no row'}`)
   }
   try {
@@ -66,7 +70,7 @@ export async function compareMirrors(oneUrl: string, otherUrl: string): Promise<
   } finally {
     await Promise.all(clients.map((client) => client.end()))
   }
-  return { tables: TABLES.length, rows, mismatchedRows, examples }
+  return { tables: TABLES.length, rows, mismatchedRows, byTable, examples }
 }
 
 /** A bucket as graph-node answers; a reference as the other's id. */

@@ -54,7 +54,7 @@ try {
   })
   const { examples, ...shown } = report
   for (const example of examples) process.stderr.write(`${example}\n`)
-  process.stdout.write(values.json ? `${JSON.stringify(shown)}\n` : `${Object.entries(shown).map(([name, value]) => `${name.padEnd(18)} ${String(value)}\n`).join('')}`)
+  process.stdout.write(values.json ? `${JSON.stringify(shown)}\n` : `${Object.entries(shown).map(([name, value]) => `${name.padEnd(18)} ${typeof value === 'object' ? JSON.stringify(value) : String(value)}\n`).join('')}`)
   process.exitCode = report.mismatchedRows === 0 && report.mismatchedBuckets === 0 && report.sameDeployment ? 0 : 1
 } catch (error) {
   process.stderr.write(`${error instanceof BulwarkError ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)

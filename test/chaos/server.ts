@@ -59,8 +59,7 @@ export class Server {
         if (event.event === 'ready') resolve()
         this.#onEvent(event)
         this.#said.add(event.event)
-        for (const look of this.#waiting) look()
-        this.#waiting.clear()
+        for (const look of [...this.#waiting]) look()
       })
       child.once('exit', (code, signal) => {
         reject(new BulwarkError(`${this.name} ended (${signal ?? `code ${code}`}) before it was ready; see its log`, { code: 'CHAOS_PART' }))
@@ -70,13 +69,17 @@ export class Server {
 
   /** The first event of that name, past or to come. Throws BulwarkError where it does not come within `limitMs`. */
   async event(name: string, limitMs: number): Promise<void> {
-    const limit = AbortSignal.timeout(limitMs)
-    while (!this.#said.has(name)) {
-      await new Promise<void>((resolve, reject) => {
-        this.#waiting.add(resolve)
-        limit.addEventListener('abort', () => reject(new BulwarkError(`${this.name} has not said "${name}" after ${limitMs / 1000} s; see its log`, { code: 'CHAOS_PART' })), { once: true })
-      })
-    }
+    if (this.#said.has(name)) return
+    await new Promise<void>((resolve, reject) => {
+      const limit = setTimeout(() => reject(new BulwarkError(`${this.name} has not said "${name}" after ${limitMs / 1000} s; see its log`, { code: 'CHAOS_PART' })), limitMs)
+      const look = (): void => {
+        if (!this.#said.has(name)) return
+        clearTimeout(limit)
+        this.#waiting.delete(look)
+        resolve()
+      }
+      this.#waiting.add(look)
+    })
   }
 
   /** SIGKILL to it and to everything that it has started. */

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import fc from 'fast-check'
 import { hostname } from 'node:os'
 import pg from 'pg'
@@ -12,6 +12,8 @@ import { account, change, feed, hex, priceUpdate, World, type Change } from './w
 
 const entities = readEntities()
 const log = createLogger('test', 'silent')
+/** Against a real PostgreSQL, on a machine that may be busy. */
+jest.setTimeout(30_000)
 
 let postgres: TestPostgres
 beforeAll(async () => {
@@ -277,6 +279,19 @@ describe('a reorg', () => {
     expect(await owed(1)).toBe('1')
   })
 
+  test('behavior: what graph-node remembers of a block from before a reorg is not taken for the block of that height after it', async () => {
+    mined(5, [account(1, 1n)])
+    await settle()
+    for (const value of [2n, 3n]) {
+      mined(1, [account(1, value), priceUpdate(Number(value), value)])
+      await settle()
+      expect(await owed(1)).toBe(String(value))
+      expect((await db.query('SELECT "priceE18"::int AS price FROM "PriceUpdate"')).rows).toEqual([{ price: Number(value) }])
+      // The same pages are asked for again: rows of block 5, changed since block 5.
+      world.drop(1)
+    }
+  })
+
   test('behavior: a node that is behind the mirror proves no reorg', async () => {
     mined(10, [account(1, 1n)])
     await settle()
@@ -476,6 +491,17 @@ describe('faults are said, not thrown', () => {
     expect(await settle()).toMatchObject([{ kind: 'stored', rebuilt: true }])
     expect(await Promise.all([owed(1), owed(2)])).toEqual([undefined, '2'])
   })
+
+  test('behavior: another deployment takes over from a long history in one step: nothing older is served meanwhile', async () => {
+    // More than the first step of a first sync takes.
+    mined(50_000, [account(1, 1n)])
+    mined(1_000, [account(1, 2n)])
+    await settle()
+    await mirror.close()
+    world.deployment = 'QmSecond'
+    expect(await another().step()).toMatchObject({ kind: 'stored', rebuilt: true, block: { number: 50_999n - 300n } })
+    expect(await owed(1)).toBe('1')
+  }, 60_000)
 
   test('error: a deployment that lacks an entity is named', async () => {
     mined(1, [{ entity: 'Account', row: { ...account(1, 1n).row, owedRealizedPnlE18: null } }])

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import fc from 'fast-check'
 import pg from 'pg'
 import { createMirror, type Mirror, type Step } from '../../api/mirror/mirror.ts'
@@ -8,6 +8,8 @@ import { startTestPostgres, type TestPostgres } from '../support/postgres.ts'
 import { change, hex, World, type Change } from './world.ts'
 
 const log = createLogger('test', 'silent')
+/** Against a real PostgreSQL, on a machine that may be busy. */
+jest.setTimeout(30_000)
 
 /** What a reducer was given, call by call: block and log of each fact. */
 let seen: string[][] = []

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import fc from 'fast-check'
 import pg from 'pg'
 import { readEntities } from '../../api/mirror/entities.ts'
@@ -8,6 +8,8 @@ import { startTestPostgres, type TestPostgres } from '../support/postgres.ts'
 import { change, hex, World, type Change } from './world.ts'
 
 const log = createLogger('test', 'silent')
+/** Against a real PostgreSQL, on a machine that may be busy. */
+jest.setTimeout(30_000)
 /** Of the world's first block; its hour began 13 minutes and 20 seconds before it, its day 22 hours before that. */
 const START_SEC = 1_700_000_000
 const HOUR = 3_600
