@@ -130,8 +130,17 @@ describe('graph-node in trouble', () => {
   })
 
   test('error: standing still while the chain goes on', async () => {
+    // Near the head, on a branch that the chain has left, and it does not follow.
+    graphNode = () => meta({ number: 1095, hash: `0x${'0b'.repeat(32)}`, deployment: 'QmOurs', hasIndexingErrors: false })
+    const seen = await follow('GRAPH_NODE_STUCK')
+    expect(seen).toMatchObject(served)
+    expect([seen.health, seen.detail]).toEqual(['DOWN', expect.stringMatching(/^graph-node: it has stood at block 1095 for more than [\d.]+ s while the chain went on; restart it, and where that does not help deploy the subgraph under a new path$/)])
+    expect(seen.metrics).toContain('bulwark_mirror_trouble{kind="GRAPH_NODE_STUCK",part="graph-node"} 1')
+  })
+
+  test('behavior: one that never was near the head is behind, not stuck', async () => {
     graphNode = () => meta({ number: 1000, hash: BLOCK.hash, deployment: 'QmOurs', hasIndexingErrors: false })
-    // A deployment that was never near the head counts as catching up, and has more time: the status is that of one far behind.
+    // It counts as catching up, and has more time.
     await prisma.mirrorStatus.update({ where: { id: 1 }, data: { errorKind: null, error: null, errorPart: null } })
     const mirror = createMirror({ databaseUrl, graphNodeUrl, rpcUrl, log, pollIntervalMs: 20, stuckAfterMs: 1500 })
     expect(await mirror.step()).toMatchObject({ kind: 'current', lagBlocks: 100n })
