@@ -199,7 +199,7 @@ export const GETTERS = {
   protocol: {
     'Vault.getCollateralMmRatio': { ...of('vault'), name: 'getCollateralMmRatio', outputs: only(exact('count')), args: () => [] } satisfies Getter<Protocol, { value: Output }>,
     'CollateralManager.getTotalWhitelistedDebtThreshold': { ...of('collateralManager'), name: 'getTotalWhitelistedDebtThreshold', outputs: only(exact('settlement')), args: () => [] } satisfies Getter<Protocol, { value: Output }>,
-    'InsuranceFund.getInsuranceFundCapacity': ofFund('getInsuranceFundCapacity', only(timed('settlement'))),
+    'InsuranceFund.getInsuranceFundCapacity': ofFund('getInsuranceFundCapacity', only(exact('settlement'))),
   },
 } as const
 

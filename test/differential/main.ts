@@ -54,7 +54,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 try {
   const options = readOptions()
   const report = await run({ ...options, shown: SHOWN, log: (line) => process.stderr.write(`${line}\n`) })
-  process.stdout.write(options.json ? `${JSON.stringify(report, null, 2)}\n` : table(report))
+  process.stdout.write(options.json ? `${JSON.stringify(report)}\n` : table(report))
   process.exitCode = report.mismatches === 0 ? 0 : 1
 } catch (error) {
   if (!(error instanceof BulwarkError)) throw error
