@@ -291,7 +291,7 @@ function write(book: AccountBook, account: StressAccount): number {
  */
 export function standingAt(book: AccountBook, a: number, f: Float64Array, h: Float64Array, lane: number, out: Standing): void {
   out.cost = 0
-  out.sides.length = 0
+  if (out.sides.length > 0) out.sides.length = 0
   const maker = book.makers.size === 0 ? undefined : book.makers.get(a)
   if (maker !== undefined) return makerAt(book, maker, f, h, lane, out)
   const { amount, row, cap } = book

@@ -8,6 +8,9 @@ import { KERNEL_ARGUMENTS } from './kernel.ts'
 
 /** Accounts of a task; together with a tile of scenarios they fit the cache of a core. Sums depend on it, so it is no setting. */
 const SHARD = 8192
+// Of this module: what another exports is asked for anew at each use, which the innermost loop would feel.
+const WIDTH = LANES
+const COUNT = FIGURES.length
 const TILE_BYTES = LANES * 8
 const PAGE_BYTES = 65_536
 const FIGURE_BYTES = FIGURES.length * TILE_BYTES
@@ -119,21 +122,21 @@ function add(book: AccountBook, a: number, standing: Standing, lane: number, out
   const { value, gross, cost, margin } = standing
   const requirement = margin * gross
   out[lane]! += value
-  out[LANES + lane]! += requirement
+  out[WIDTH + lane]! += requirement
   if (value >= requirement) return
   const due = gross > 0
   if (due) {
     const share = value < book.rules.fullBelow * requirement ? 1 : (book.partial[a] as number)
-    out[2 * LANES + lane]! += 1
-    out[3 * LANES + lane]! += gross
-    for (const { row, held } of standing.sides) taken[row * LANES + lane]! += share * held
+    out[2 * WIDTH + lane]! += 1
+    out[3 * WIDTH + lane]! += gross
+    if (standing.sides.length > 0) for (const { row, held } of standing.sides) taken[row * WIDTH + lane]! += share * held
     for (let e = book.start[a] as number; e < (book.middle[a] as number); e++) taken[((book.row[e] as number) >> 3) + lane]! += share * Math.abs(book.amount[e] as number)
   }
   const loss = Math.max(0, (due ? cost : 0) - value)
-  out[4 * LANES + lane]! += loss
-  out[5 * LANES + lane]! += loss > 0 ? 1 : 0
-  out[7 * LANES + lane] = Math.max(out[7 * LANES + lane]!, Math.min(out[6 * LANES + lane]!, loss))
-  out[6 * LANES + lane] = Math.max(out[6 * LANES + lane]!, loss)
+  out[4 * WIDTH + lane]! += loss
+  out[5 * WIDTH + lane]! += loss > 0 ? 1 : 0
+  out[7 * WIDTH + lane] = Math.max(out[7 * WIDTH + lane]!, Math.min(out[6 * WIDTH + lane]!, loss))
+  out[6 * WIDTH + lane] = Math.max(out[6 * WIDTH + lane]!, loss)
 }
 
 /** Does one task here: what the kernel does elsewhere, bit by bit. Makers are left to `finishStress` by both. */
@@ -142,13 +145,14 @@ export function runTask(book: AccountBook, plan: StressPlan, task: number): void
   const part = partOf(book, plan, task)
   const f = new Float64Array(buffer, part.f, plan.tileBytes / 8)
   const h = new Float64Array(buffer, part.h, plan.tileBytes / 8)
-  const out = new Float64Array(buffer, part.out, FIGURES.length * LANES)
+  const out = new Float64Array(buffer, part.out, COUNT * WIDTH)
   const taken = new Float64Array(buffer, part.taken, plan.tileBytes / 8)
   const standing = emptyStanding()
+  const value = standingAt
   for (let a = part.from; a < part.to; a++) {
-    if (book.makers.has(a)) continue
-    for (let lane = 0; lane < LANES; lane++) {
-      standingAt(book, a, f, h, lane, standing)
+    if (book.makers.size > 0 && book.makers.has(a)) continue
+    for (let lane = 0; lane < WIDTH; lane++) {
+      value(book, a, f, h, lane, standing)
       add(book, a, standing, lane, out, taken)
     }
   }

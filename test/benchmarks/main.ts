@@ -1,4 +1,4 @@
-/** `npm run bench -- indexing|mirror [--json]`: see README.md in this folder. */
+/** `npm run bench -- indexing|mirror|stress [--json]`: see README.md in this folder. */
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { availableParallelism, cpus, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
@@ -9,8 +9,9 @@ import { benchIndexing, type IndexingResult } from './indexing.ts'
 import type { LatencySummary } from './latency.ts'
 import { benchMirror, type MirrorResult } from './mirror.ts'
 import { readable, table } from './report.ts'
+import { benchStress, type StressResult } from './stress.ts'
 
-const USAGE = 'usage: npm run bench -- indexing [--json] [--long] [--sizes 10000,50000] [--rounds 3], or npm run bench -- mirror [--json] [--long]'
+const USAGE = 'usage: npm run bench -- indexing [--json] [--long] [--sizes 10000,50000] [--rounds 3], npm run bench -- mirror [--json] [--long], or npm run bench -- stress [--json] [--sizes 250000] [--scenarios 1000] [--rounds 5]'
 
 function whole(name: string, text: string): number {
   const value = Number(text)
@@ -23,7 +24,7 @@ async function main(): Promise<void> {
   try {
     parsed = parseArgs({
       allowPositionals: true,
-      options: { json: { type: 'boolean', default: false }, long: { type: 'boolean', default: false }, sizes: { type: 'string' }, rounds: { type: 'string' } },
+      options: { json: { type: 'boolean', default: false }, long: { type: 'boolean', default: false }, sizes: { type: 'string' }, scenarios: { type: 'string' }, rounds: { type: 'string' } },
     })
   } catch (error) {
     throw new BadInputError(`${(error as Error).message}; ${USAGE}`)
@@ -47,7 +48,10 @@ async function main(): Promise<void> {
         events: whole('sizes', values.sizes ?? '50000'), books: [10_000, 50_000, 200_000], rounds: whole('rounds', values.rounds ?? '5'), blocks: 60, quietBlocks: values.long ? 5 : 0, dir, cacheDir, progress,
       })
       process.stdout.write(values.json ? `${JSON.stringify({ ...result, machine, seconds: (performance.now() - startedMs) / 1_000 })}\n` : `${mirrorText(result)}\n${machineText(machine)}\n`)
-    } else throw new BadInputError(`Found ${what === undefined ? 'no benchmark' : `the benchmark "${what}"`}, allowed are indexing and mirror; ${USAGE}`)
+    } else if (what === 'stress') {
+      const result = await benchStress({ accounts: whole('sizes', values.sizes ?? '250000'), scenarios: whole('scenarios', values.scenarios ?? '1000'), rounds: whole('rounds', values.rounds ?? '5'), progress })
+      process.stdout.write(values.json ? `${JSON.stringify({ ...result, machine })}\n` : `${stressText(result)}\n${machineText(machine)}\n`)
+    } else throw new BadInputError(`Found ${what === undefined ? 'no benchmark' : `the benchmark "${what}"`}, allowed are indexing, mirror and stress; ${USAGE}`)
   } finally {
     await rm(dir, { recursive: true, force: true })
   }
@@ -100,6 +104,34 @@ function mirrorText({ rows, tables, copyRowsPerSecond, rowsPerSecond, ratio, und
     table(
       ['from mined to seen', 'blocks', 'p50 ms', 'p95 ms', 'max ms', 'graph-node ms', 'mirror ms', 'API ms'],
       [...row('a block every 2 s', latency.every2s), ...row('single, after a quiet minute', latency.afterQuietMinute)],
+    ),
+    '',
+  ].join('\n')
+}
+
+function stressText(r: StressResult): string {
+  const { cascade, incremental } = r
+  return [
+    `${r.accounts} accounts with ${r.positions} positions in ${r.markets} markets, ${r.collaterals} collaterals, ${r.scenarios} scenarios; ${percent(r.liquidatableShare)} of the accounts liquidatable on average`,
+    table(
+      ['way', 'ns per position-scenario', 's'],
+      [
+        [`engine, ${r.threads} threads`, readable(r.nsPerPositionScenario), readable(r.seconds)],
+        [`plain loop over objects, ${r.straightforwardScenarios} scenarios`, readable(r.straightforwardNsPerPositionScenario), readable((r.straightforwardNsPerPositionScenario * r.positions * r.straightforwardScenarios) / 1e9)],
+      ],
+    ),
+    `${readable(r.speedup)} times as fast; largest difference ${r.largestDifference.toExponential(1)} of gross; book ${readable(r.bookMiB)} MiB, peak ${readable(r.peakRssMiB)} MiB`,
+    '',
+    `cascades: ${cascade.scenarios} scenarios in ${readable(cascade.seconds)} s, ${readable(cascade.meanRounds)} rounds on average, at most ${cascade.mostRounds}`,
+    '',
+    table(
+      ['base figures current again', 'ms'],
+      [
+        [`after a block that touched ${incremental.touchedAccounts} accounts`, readable(incremental.afterBlockMs)],
+        ['after a price move of one market', readable(incremental.afterPriceMoveMs)],
+        ['all accounts anew', readable(incremental.fullInPlaceMs)],
+        ['book made anew from objects', readable(incremental.fullFromObjectsMs)],
+      ],
     ),
     '',
   ].join('\n')
