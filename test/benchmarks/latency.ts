@@ -31,7 +31,7 @@ export type LatencySummary = {
 export type LatencyResult = {
   /** A block every 2 s, each with a deposit and a trade. */
   readonly every2s: LatencySummary
-  /** Single blocks after a minute without any; null where none was asked for. */
+  /** Single blocks, each after a minute without any; null where none was asked for. */
   readonly afterQuietMinute: LatencySummary | null
 }
 

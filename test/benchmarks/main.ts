@@ -45,7 +45,7 @@ async function main(): Promise<void> {
       process.stdout.write(values.json ? `${JSON.stringify({ ...result, machine, seconds: (performance.now() - startedMs) / 1_000 })}\n` : `${indexingText(result)}\n${machineText(machine)}\n`)
     } else if (what === 'mirror') {
       const result = await benchMirror({
-        events: whole('sizes', values.sizes ?? '50000'), books: [10_000, 50_000, 200_000], rounds: whole('rounds', values.rounds ?? '5'), blocks: 60, quietBlocks: values.long ? 5 : 0, dir, cacheDir, progress,
+        events: whole('sizes', values.sizes ?? '50000'), books: [10_000, 50_000, 200_000], rounds: whole('rounds', values.rounds ?? '5'), blocks: 60, quietBlocks: values.long ? 5 : 2, dir, cacheDir, progress,
       })
       process.stdout.write(values.json ? `${JSON.stringify({ ...result, machine, seconds: (performance.now() - startedMs) / 1_000 })}\n` : `${mirrorText(result)}\n${machineText(machine)}\n`)
     } else if (what === 'stress') {
