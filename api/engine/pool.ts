@@ -92,6 +92,7 @@ export async function createStressPool(options: { readonly threads?: number; rea
     if (closed) throw new UnavailableError({ part: 'the stress engine', found: 'it is closed', action: 'make a new one' })
     signal?.throwIfAborted()
     const plan = planStress(book, scenarios, pushes)
+    book.running = true
     const control = new Int32Array(new SharedArrayBuffer(3 * 4))
     const words = KERNEL_ARGUMENTS.length - 1
     const calls = new Int32Array(new SharedArrayBuffer(plan.tasks * words * 4))
@@ -118,6 +119,7 @@ export async function createStressPool(options: { readonly threads?: number; rea
       tell()
       return finishStress(book, plan)
     } finally {
+      book.running = false
       clearInterval(timer)
       signal?.removeEventListener('abort', cancel)
     }

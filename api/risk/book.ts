@@ -22,7 +22,7 @@ const BLOCK = 1024
 export const MOST_PAGES = 32_768
 const PAGE_BYTES = 65_536
 /** A coefficient that is at `maxImpact` for whatever notional: a market whose volume is unknown. */
-const UNKNOWN_DEPTH = 1e200
+export const UNKNOWN_DEPTH = 1e200
 
 /** A price of the book: a market's or a collateral's. */
 export type BookAsset = {
@@ -89,6 +89,8 @@ export type AccountBook = {
   entries: number
   /** Runs that read the book now; it must not change under them. */
   readers: number
+  /** True while a run has its place in the memory. */
+  running: boolean
   /** Positions of all accounts, those of makers included. */
   positions: number
   readonly cash: Float64Array
@@ -164,7 +166,7 @@ export function createAccountBook(accounts: readonly StressAccount[], options: {
   const { buffer } = memory
   const book: AccountBook = {
     memory, layout: { ...layout, free: at }, rules, assets, rows, indexOf,
-    ids: [], places: new Map(), accounts: 0, entries: 0, readers: 0, positions: 0,
+    ids: [], places: new Map(), accounts: 0, entries: 0, readers: 0, running: false, positions: 0,
     cash: new Float64Array(buffer, layout.cash, accountRoom),
     margin: new Float64Array(buffer, layout.margin, accountRoom),
     partial: new Float64Array(buffer, layout.partial, accountRoom),

@@ -3,8 +3,9 @@
  * result, and the cascade of liquidations that a scenario sets off. `api/engine` runs the tasks on threads; here they run one after another.
  */
 import { BadInputError } from '../../core/errors.ts'
-import { FIGURES, LANES, MOST_PAGES, standingAt, type AccountBook, type BookFigures, type Standing } from './book.ts'
+import { FIGURES, LANES, MOST_PAGES, standingAt, UNKNOWN_DEPTH, type AccountBook, type BookFigures, type Standing } from './book.ts'
 import { KERNEL_ARGUMENTS } from './kernel.ts'
+import { shockOf, type StressAsset, type StressScenario } from './stress.ts'
 
 /** Accounts of a task; together with a tile of scenarios they fit the cache of a core. Sums depend on it, so it is no setting. */
 const SHARD = 8192
@@ -45,19 +46,39 @@ export type StressPlan = {
   readonly f: number
   readonly h: number
   readonly out: number
-  /** Price factor of each scenario and asset before any push, and liquidity. */
+  /** Price factor of each scenario and asset before any push. */
   readonly factors: Float64Array
-  readonly liquidity: Float64Array
   readonly tileBytes: number
   readonly resultBytes: number
 }
 
+/** Writes a scenario's factors and impacts into a lane of a tile, and what they are before any push into `factors`. */
+function layOut(book: AccountBook, scenario: BookScenario, push: Push | undefined, f: Float64Array, h: Float64Array, lane: number, factors: Float64Array): void {
+  book.assets.forEach(({ asset, impact, maxImpact }, i) => {
+    const change = scenario.changeOf(asset)
+    const left = scenario.liquidityOf?.(asset) ?? 1
+    const recovery = scenario.recoveryOf?.(asset) ?? 1
+    if (!(change > -1 && Number.isFinite(change))) throw new BadInputError(`Found a change of ${change} for ${asset} in ${scenario.id}, allowed are numbers above -1; -0.3 means a fall of 30 %`, { field: asset })
+    if (!(left > 0 && Number.isFinite(left))) throw new BadInputError(`Found a liquidity of ${left} for ${asset} in ${scenario.id}, allowed are numbers above 0; 0.2 means a fifth`, { field: asset })
+    if (!(recovery >= 0 && recovery <= 1)) throw new BadInputError(`Found a recovery of ${recovery} for ${asset} in ${scenario.id}, allowed are fractions from 0 to 1; 0.9 means a haircut of 10 %`, { field: asset })
+    // A haircut of 100 % leaves nothing, yet no factor is 0: a maker's inventory is divided by it.
+    const factor = Math.max(Number.MIN_VALUE, (book.price[i] as number) * ((1 + change) * recovery))
+    factors[i] = factor
+    for (const [side, pushed] of [factor * (1 - (push?.down[i] ?? 0)), factor * (1 + (push?.up[i] ?? 0))].entries()) {
+      const at = (2 * i + side) * LANES + lane
+      f[at] = pushed
+      h[at] = impact === null ? (maxImpact === 0 ? 0 : UNKNOWN_DEPTH) : impact * Math.sqrt(pushed / left)
+    }
+  })
+}
+
 /**
  * Lays the scenarios out in the book's memory, in which one run at a time has its place. `pushes` as many as scenarios, or none.
- * Collateral has rows of its own only where its asset is none of a market: name them apart. Throws BadInputError for a change at or below −1,
- * a liquidity at or below 0, a recovery outside 0 to 1, or a run beyond 2 GiB.
+ * Throws BadInputError while another run is there, for a change at or below −1, a liquidity at or below 0, a recovery outside 0 to 1, or a run
+ * beyond 2 GiB.
  */
 export function planStress(book: AccountBook, scenarios: readonly BookScenario[], pushes?: readonly Push[]): StressPlan {
+  if (book.running) throw new BadInputError('Found a run over the book under way, allowed is one at a time; await or cancel it first')
   const { rows, assets } = book
   const tiles = Math.ceil(scenarios.length / LANES)
   const shards = Math.ceil(book.accounts / SHARD)
@@ -72,34 +93,16 @@ export function planStress(book: AccountBook, scenarios: readonly BookScenario[]
   const have = book.memory.buffer.byteLength / PAGE_BYTES
   if (pages > have) book.memory.grow(pages - have)
   const { buffer } = book.memory
-  const fs = new Float64Array(buffer, f, (tiles * tileBytes) / 8)
-  const hs = new Float64Array(buffer, h, (tiles * tileBytes) / 8)
+  // Lanes that the last tile does not use stand at today's reference prices.
+  new Float64Array(buffer, f, (tiles * tileBytes) / 8).fill(1)
+  new Float64Array(buffer, h, (tiles * tileBytes) / 8).fill(0)
   new Float64Array(buffer, out, (tiles * shards * resultBytes) / 8).fill(0)
   const factors = new Float64Array(scenarios.length * assets.length)
-  const liquidity = new Float64Array(scenarios.length * assets.length)
-  fs.fill(1)
-  hs.fill(0)
   scenarios.forEach((scenario, s) => {
-    const push = pushes?.[s]
-    assets.forEach(({ asset, impact, maxImpact }, i) => {
-      const change = scenario.changeOf(asset)
-      const left = scenario.liquidityOf?.(asset) ?? 1
-      const recovery = scenario.recoveryOf?.(asset) ?? 1
-      if (!(change > -1 && Number.isFinite(change))) throw new BadInputError(`Found a change of ${change} for ${asset} in ${scenario.id}, allowed are numbers above -1; -0.3 means a fall of 30 %`, { field: asset })
-      if (!(left > 0 && Number.isFinite(left))) throw new BadInputError(`Found a liquidity of ${left} for ${asset} in ${scenario.id}, allowed are numbers above 0; 0.2 means a fifth`, { field: asset })
-      if (!(recovery >= 0 && recovery <= 1)) throw new BadInputError(`Found a recovery of ${recovery} for ${asset} in ${scenario.id}, allowed are fractions from 0 to 1; 0.9 means a haircut of 10 %`, { field: asset })
-      // A haircut of 100 % leaves nothing, yet no factor is 0: a maker's inventory is divided by it.
-      const factor = Math.max(Number.MIN_VALUE, (book.price[i] as number) * ((1 + change) * recovery))
-      factors[s * assets.length + i] = factor
-      liquidity[s * assets.length + i] = left
-      const at = Math.floor(s / LANES) * rows * LANES + 2 * i * LANES + (s % LANES)
-      for (const [side, pushed] of [factor * (1 - (push?.down[i] ?? 0)), factor * (1 + (push?.up[i] ?? 0))].entries()) {
-        fs[at + side * LANES] = pushed
-        hs[at + side * LANES] = impact === null ? maxImpact === 0 ? 0 : 1e200 : impact * Math.sqrt(pushed / left)
-      }
-    })
+    const at = Math.floor(s / LANES) * tileBytes
+    layOut(book, scenario, pushes?.[s], new Float64Array(buffer, f + at, tileBytes / 8), new Float64Array(buffer, h + at, tileBytes / 8), s % LANES, factors.subarray(s * assets.length))
   })
-  return { scenarios, tiles, shards, tasks: tiles * shards, f, h, out, factors, liquidity, tileBytes, resultBytes }
+  return { scenarios, tiles, shards, tasks: tiles * shards, f, h, out, factors, tileBytes, resultBytes }
 }
 
 /** Addresses and accounts that the kernel is called with for a task, in its order without the last (fullBelow). A task is a shard's number times the tiles, plus the tile's: a shard stays in the cache from one to the next. */
@@ -211,6 +214,54 @@ export function stressBook(book: AccountBook, scenarios: readonly BookScenario[]
   const plan = planStress(book, scenarios)
   for (let task = 0; task < plan.tasks; task++) runTask(book, plan, task)
   return finishStress(book, plan)
+}
+
+/** Every account under one scenario, in the order of the book's ids; quote. */
+export type AccountsUnder = { readonly value: Float64Array; readonly requirement: Float64Array; readonly loss: Float64Array }
+
+/**
+ * Each account's value, maintenance requirement and loss (as in `BookFigures.shortfall`) under one scenario: the accounts behind a total.
+ * With `pushed` of a cascade, at the prices on which it settled. Needs no place in the book's memory.
+ */
+export function accountsUnder(book: AccountBook, scenario: BookScenario, pushed: CascadeStress['pushed'] = []): AccountsUnder {
+  const f = new Float64Array(book.rows * LANES)
+  const h = new Float64Array(book.rows * LANES)
+  const push: Push = { down: new Float64Array(book.assets.length), up: new Float64Array(book.assets.length) }
+  for (const { asset, down, up } of pushed) {
+    const i = book.indexOf.get(asset)
+    if (i === undefined) throw new BadInputError(`Found a push of ${asset}, allowed are ${book.assets.map((a) => a.asset).join(', ')}; give what a cascade of this book answered`, { field: asset })
+    push.down[i] = down
+    push.up[i] = up
+  }
+  layOut(book, scenario, push, f, h, 0, new Float64Array(book.assets.length))
+  const standing = emptyStanding()
+  const result = { value: new Float64Array(book.accounts), requirement: new Float64Array(book.accounts), loss: new Float64Array(book.accounts) }
+  for (let a = 0; a < book.accounts; a++) {
+    standingAt(book, a, f, h, 0, standing)
+    const { value, gross, cost, margin } = standing
+    result.value[a] = value
+    result.requirement[a] = margin * gross
+    result.loss[a] = Math.max(0, (gross > 0 && value < margin * gross ? cost : 0) - value)
+  }
+  return result
+}
+
+/** What an asset of a book is to the scenario library; `frozen` for a market that stands at its price whatever the oracle says. */
+export type AssetKind = { readonly standsFor: StressAsset; readonly beta?: number; readonly frozen?: boolean }
+
+/**
+ * A regime of the library, or a user's own shock, over a book: prices as `shockOf`, liquidity by its volume factor.
+ * Its outage or frozen oracle needs nothing more: the book is valued once, after the whole move, and nobody was liquidated on the way.
+ */
+export function bookScenario(scenario: StressScenario, kindOf: (asset: string) => AssetKind): BookScenario {
+  return {
+    id: scenario.id,
+    changeOf: (asset) => {
+      const { standsFor, beta, frozen } = kindOf(asset)
+      return frozen === true ? 0 : shockOf(scenario, standsFor, beta, asset)
+    },
+    liquidityOf: () => scenario.volumeFactor,
+  }
 }
 
 /** Most rounds of a cascade; one that has not settled by then is a lower bound, and says so. */

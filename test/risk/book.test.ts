@@ -3,8 +3,8 @@ import fc from 'fast-check'
 import { BadInputError } from '../../core/errors.ts'
 import { toFloat } from '../../core/units.ts'
 import {
-  accountAt, accountUnder, baseFigures, cascadeBook, createAccountBook, impactCoefficient, liquidationLadder, MAX_CASCADE_ROUNDS, movePrices, scenarioShortfall, squareRootImpact, stressBook, updateAccounts,
-  type AccountBook, type BookAsset, type BookScenario, type StressAccount,
+  accountAt, accountsUnder, accountUnder, baseFigures, bookScenario, cascadeBook, createAccountBook, impactCoefficient, liquidationLadder, MAX_CASCADE_ROUNDS, movePrices, scenarioShortfall, squareRootImpact, stressBook, stressScenario, updateAccounts,
+  type AccountBook, type AssetKind, type BookAsset, type BookScenario, type StressAccount,
 } from '../../api/risk/index.ts'
 import { assets, bookAccounts, impactOf, markets, rules, scenarios } from './books.ts'
 
@@ -252,6 +252,34 @@ describe('a cascade', () => {
       }),
       { numRuns: 50 },
     )
+  })
+})
+
+describe('one scenario, account by account', () => {
+  test('property: the accounts add up to the book, also at the prices on which a cascade settled', () => {
+    fc.assert(
+      fc.property(bookAccounts, scenarios, (accounts, list) => {
+        const book = createAccountBook(accounts, { assets, rules })
+        const [plain] = stressBook(book, list.slice(0, 1))
+        const [cascade] = cascadeBook(book, list.slice(0, 1), { persistence: 1 })
+        const sum = (xs: Float64Array): number => xs.reduce((s, x) => s + x, 0)
+        for (const [result, pushed] of [[plain!, undefined], [cascade!, cascade!.pushed]] as const) {
+          const found = accountsUnder(book, list[0]!, pushed)
+          expectNear(sum(found.value), result.value, sizeOf(accounts))
+          expectNear(sum(found.requirement), result.requirement, sizeOf(accounts))
+          expectNear(sum(found.loss), result.shortfall, sizeOf(accounts))
+        }
+      }),
+      { numRuns: 50 },
+    )
+  })
+
+  test('behavior: a regime of the library moves each asset as what stands for it, and thins out all of them', () => {
+    const kinds: Record<string, AssetKind> = { A: { standsFor: 'BTC' }, B: { standsFor: 'OTHER', beta: 1.5 }, C: { standsFor: 'ETH', frozen: true }, WETH: { standsFor: 'ETH' } }
+    const covid = bookScenario(stressScenario('covid-2020-03-12', 'day'), (asset) => kinds[asset]!)
+    expect(assets.map(({ asset }) => covid.changeOf(asset))).toEqual([-0.509, expect.closeTo(-0.804, 9), 0, -0.536])
+    const thin = bookScenario(stressScenario('liquidity-minus-80', 'base'), (asset) => kinds[asset]!)
+    expect(thin.liquidityOf!('A')).toBe(0.2)
   })
 })
 
