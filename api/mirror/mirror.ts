@@ -66,8 +66,8 @@ export type Mirror = {
   close(): Promise<void>
 }
 
-/** A mirror this close to the chain's head is following, one farther off is catching up. */
-const NEAR_BLOCKS = 10n
+/** A mirror this close to the chain's head is following, one farther off is catching up. A minute of Optimism's blocks, as in the API's status. */
+const NEAR_BLOCKS = 30n
 /** A first sync takes this many blocks a step, then as many as give about ROWS_PER_STEP rows: a killed step costs little. */
 const FIRST_SPAN = 50_000n
 const ROWS_PER_STEP = 50_000
