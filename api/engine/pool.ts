@@ -1,9 +1,10 @@
 /** Stress runs on threads over the memory of a book. */
 import { once } from 'node:events'
 import { availableParallelism } from 'node:os'
+import { setImmediate as breath } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { BadInputError, UnavailableError } from '../../core/errors.ts'
-import { cascadeRounds, finishStress, KERNEL_ARGUMENTS, kernelCall, planStress, type AccountBook, type BookScenario, type BookStress, type CascadeOptions, type CascadeStress } from '../risk/index.ts'
+import { cascadeRounds, finishStress, KERNEL_ARGUMENTS, kernelCall, planStress, runMakers, type AccountBook, type BookScenario, type BookStress, type CascadeOptions, type CascadeStress } from '../risk/index.ts'
 import { assembleKernel } from './assemble.ts'
 
 /** How far a run is. A cascade's rounds count their tasks anew, since nobody knows beforehand how many there will be. */
@@ -104,8 +105,15 @@ export async function createStressPool(options: { readonly threads?: number; rea
     const timer = onProgress === undefined ? undefined : setInterval(tell, PROGRESS_MS)
     try {
       while (workers.size < threads) hire()
-      const ends = await Promise.allSettled(
-        [...workers].map(async (worker) => {
+      const makers = async (): Promise<void> => {
+        for (let tile = 0; tile < plan.tiles && Atomics.load(control, CANCELLED) === 0; tile++) {
+          runMakers(book, plan, tile)
+          // This thread has others to answer.
+          if (book.makers.size > 0) await breath()
+        }
+      }
+      const ends = await Promise.allSettled([
+        ...[...workers].map(async (worker) => {
           try {
             await work(worker, job)
           } catch (error) {
@@ -113,7 +121,8 @@ export async function createStressPool(options: { readonly threads?: number; rea
             throw error
           }
         }),
-      )
+        makers(),
+      ])
       signal?.throwIfAborted()
       for (const end of ends) if (end.status === 'rejected') throw end.reason
       tell()

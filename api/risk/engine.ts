@@ -87,7 +87,8 @@ export function planStress(book: AccountBook, scenarios: readonly BookScenario[]
   const f = book.layout.free
   const h = f + tiles * tileBytes
   const out = h + tiles * tileBytes
-  const needed = out + tiles * shards * resultBytes
+  // One more for the makers.
+  const needed = out + tiles * (shards + 1) * resultBytes
   const pages = Math.ceil(needed / PAGE_BYTES)
   if (pages > MOST_PAGES) throw new BadInputError(`Found a run of ${Math.ceil(needed / 2 ** 20)} MiB, allowed are 2048; ask for fewer scenarios at a time`)
   const have = book.memory.buffer.byteLength / PAGE_BYTES
@@ -96,7 +97,7 @@ export function planStress(book: AccountBook, scenarios: readonly BookScenario[]
   // Lanes that the last tile does not use stand at today's reference prices.
   new Float64Array(buffer, f, (tiles * tileBytes) / 8).fill(1)
   new Float64Array(buffer, h, (tiles * tileBytes) / 8).fill(0)
-  new Float64Array(buffer, out, (tiles * shards * resultBytes) / 8).fill(0)
+  new Float64Array(buffer, out, (tiles * (shards + 1) * resultBytes) / 8).fill(0)
   const factors = new Float64Array(scenarios.length * assets.length)
   scenarios.forEach((scenario, s) => {
     const at = Math.floor(s / LANES) * tileBytes
@@ -142,7 +143,7 @@ function add(book: AccountBook, a: number, standing: Standing, lane: number, out
   out[6 * WIDTH + lane] = Math.max(out[6 * WIDTH + lane]!, loss)
 }
 
-/** Does one task here: what the kernel does elsewhere, bit by bit. Makers are left to `finishStress` by both. */
+/** Does one task here: what the kernel does elsewhere, bit by bit. Makers are left to `runMakers` by both. */
 export function runTask(book: AccountBook, plan: StressPlan, task: number): void {
   const { buffer } = book.memory
   const part = partOf(book, plan, task)
@@ -161,19 +162,35 @@ export function runTask(book: AccountBook, plan: StressPlan, task: number): void
   }
 }
 
-/** Adds the makers and sums the tasks, shard by shard: the same bits whoever did them. One result per scenario, in their order. */
+/** Does the makers under the scenarios of one tile, of `plan.tiles`. They may be done while others do the tasks. */
+export function runMakers(book: AccountBook, plan: StressPlan, tile: number): void {
+  if (book.makers.size === 0) return
+  const { buffer } = book.memory
+  const part = partOf(book, plan, plan.tasks + tile)
+  const f = new Float64Array(buffer, part.f, plan.tileBytes / 8)
+  const h = new Float64Array(buffer, part.h, plan.tileBytes / 8)
+  const out = new Float64Array(buffer, part.out, COUNT * WIDTH)
+  const taken = new Float64Array(buffer, part.taken, plan.tileBytes / 8)
+  const lanes = Math.min(WIDTH, plan.scenarios.length - tile * WIDTH)
+  const standing = emptyStanding()
+  for (const a of book.makers.keys()) {
+    for (let lane = 0; lane < lanes; lane++) {
+      standingAt(book, a, f, h, lane, standing)
+      add(book, a, standing, lane, out, taken)
+    }
+  }
+}
+
+/** Sums the tasks, shard by shard, and the makers: the same bits whoever did them. One result per scenario, in their order. */
 export function finishStress(book: AccountBook, plan: StressPlan): readonly BookStress[] {
   const { buffer } = book.memory
   const { rows, assets } = book
-  const standing = emptyStanding()
   const results: BookStress[] = []
   for (let tile = 0; tile < plan.tiles; tile++) {
     const figures = new Float64Array(FIGURES.length * LANES)
     const taken = new Float64Array(rows * LANES)
-    const f = new Float64Array(buffer, plan.f + tile * plan.tileBytes, rows * LANES)
-    const h = new Float64Array(buffer, plan.h + tile * plan.tileBytes, rows * LANES)
     const lanes = Math.min(LANES, plan.scenarios.length - tile * LANES)
-    for (let shard = 0; shard < plan.shards; shard++) {
+    for (let shard = 0; shard <= plan.shards; shard++) {
       const at = plan.out + (shard * plan.tiles + tile) * plan.resultBytes
       const part = new Float64Array(buffer, at, plan.resultBytes / 8)
       for (let i = 0; i < 6 * LANES; i++) figures[i]! += part[i] as number
@@ -184,12 +201,6 @@ export function finishStress(book: AccountBook, plan: StressPlan): readonly Book
         figures[first] = Math.max(figures[first]!, part[first] as number)
       }
       for (let i = 0; i < rows * LANES; i++) taken[i]! += part[FIGURES.length * LANES + i] as number
-    }
-    for (const a of book.makers.keys()) {
-      for (let lane = 0; lane < lanes; lane++) {
-        standingAt(book, a, f, h, lane, standing)
-        add(book, a, standing, lane, figures, taken)
-      }
     }
     for (let lane = 0; lane < lanes; lane++) {
       const s = tile * LANES + lane
@@ -211,8 +222,12 @@ export function finishStress(book: AccountBook, plan: StressPlan): readonly Book
 
 /** Every account under every scenario, here and now. For large books: `createStressPool` of api/engine. */
 export function stressBook(book: AccountBook, scenarios: readonly BookScenario[]): readonly BookStress[] {
-  const plan = planStress(book, scenarios)
+  return runHere(book, planStress(book, scenarios))
+}
+
+function runHere(book: AccountBook, plan: StressPlan): readonly BookStress[] {
   for (let task = 0; task < plan.tasks; task++) runTask(book, plan, task)
+  for (let tile = 0; tile < plan.tiles; tile++) runMakers(book, plan, tile)
   return finishStress(book, plan)
 }
 
@@ -345,9 +360,7 @@ export function cascadeBook(book: AccountBook, scenarios: readonly BookScenario[
   const rounds = cascadeRounds(book, scenarios, options)
   let step = rounds.next()
   while (step.done !== true) {
-    const plan = planStress(book, step.value.scenarios, step.value.pushes)
-    for (let task = 0; task < plan.tasks; task++) runTask(book, plan, task)
-    step = rounds.next(finishStress(book, plan))
+    step = rounds.next(runHere(book, planStress(book, step.value.scenarios, step.value.pushes)))
   }
   return step.value
 }

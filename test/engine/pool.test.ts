@@ -8,7 +8,8 @@ import { cascadeBook, createAccountBook, movePrices, stressBook, updateAccounts,
 import { UnavailableError } from '../../core/errors.ts'
 import { assets, bookAccounts, rules, scenarios } from '../risk/books.ts'
 
-const BOOK = fc.sample(bookAccounts, { numRuns: 2_000, seed: 11 }).flatMap((list, i) => list.map((a): StressAccount => ({ ...a, id: `${i} ${a.id}` })))
+/** More than one shard, every tenth list with its makers. */
+const BOOK = fc.sample(bookAccounts, { numRuns: 2_000, seed: 11 }).flatMap((list, i) => list.map((a): StressAccount => ({ ...a, id: `${i} ${a.id}`, ranges: i % 10 === 0 ? a.ranges : [] })))
 const LIST = fc.sample(scenarios, { numRuns: 8, seed: 12 }).flat().slice(0, 70)
 
 let dir: string
@@ -90,8 +91,8 @@ describe('stress on threads', () => {
   })
 
   test('behavior: a run is cancelled while its threads work', async () => {
-    const book = createAccountBook(BOOK, { assets, rules })
-    const many = Array.from({ length: 200 }, () => LIST).flat()
+    const book = createAccountBook(BOOK.map((a) => ({ ...a, ranges: [] })), { assets, rules })
+    const many = Array.from({ length: 300 }, () => LIST).flat()
     const stop = new AbortController()
     const seen: StressProgress[] = []
     const run = pool.stress(book, many, { signal: stop.signal, onProgress: (p) => void seen.push(p) })
@@ -99,7 +100,8 @@ describe('stress on threads', () => {
     setImmediate(() => stop.abort())
     await expect(run).rejects.toMatchObject({ name: 'AbortError' })
     for (const p of seen) expect(p.done).toBeLessThan(p.of)
-    expect(await pool.stress(book, LIST)).toEqual(expected)
+    const few = LIST.slice(0, 5)
+    expect(await pool.stress(book, few)).toEqual(stressBook(book, few))
   })
 
   test('error: a thread that dies ends its run as one to try again, which then succeeds', async () => {

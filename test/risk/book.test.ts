@@ -56,7 +56,7 @@ describe('the book under scenarios', () => {
           expect(result.accountsInLoss).toBe(loss.accountsInLoss)
         }
       }),
-      { numRuns: 150 },
+      { numRuns: 80 },
     )
   })
 
@@ -141,7 +141,7 @@ describe('the base case', () => {
         expect(found.liquidatable).toBe(anew.liquidatable)
         for (const name of ['value', 'requirement', 'liquidatableNotional', 'liquidatedNotional', 'shortfall', 'cover1', 'cover2'] as const) expectNear(found[name], anew[name], size)
       }),
-      { numRuns: 100 },
+      { numRuns: 60 },
     )
   })
 
@@ -238,7 +238,7 @@ describe('a cascade', () => {
           }
         })
       }),
-      { numRuns: 100 },
+      { numRuns: 50 },
     )
   })
 
