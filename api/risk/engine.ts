@@ -309,9 +309,10 @@ export type CascadeRound = { readonly scenarios: readonly BookScenario[]; readon
  *   push = min(maxImpact, persistence·k·√(Q / liquidity)),  Q = all that is taken of one side of a market, at the scenario's price
  *
  * It is an upper bound, so that it cannot understate: longs are valued where forced sales have pushed the price and shorts where forced purchases
- * have, the two never offset each other, nobody earns from a push, and what is taken from an account still bears the moves that follow. Each
- * account is therefore worth less with every round, liquidated accounts stay so, and the rounds end: the result is the least fixed point. It
- * never falls when impact, persistence or a scenario's fall in liquidity grow. Without impact it is the plain stress after one round.
+ * have, the two never offset each other, nobody earns from a push, what is taken from an account still bears the moves that follow, and what its
+ * own closing costs comes on top. Each account is therefore worth less with every round, liquidated accounts stay so, and the rounds end: the
+ * result is the least fixed point. It never falls when impact, persistence or the lack of liquidity grow (but for what makers lose: their markets
+ * stand at the end that is worse for their margin). Without impact it is the plain stress after one round.
  * The square root of all that is taken, not of each round's part: slicing an order makes it no cheaper. Source: own design over §8's impact.
  */
 export function* cascadeRounds(book: AccountBook, scenarios: readonly BookScenario[], options: CascadeOptions): Generator<CascadeRound, readonly CascadeStress[], readonly BookStress[]> {
