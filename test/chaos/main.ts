@@ -1,6 +1,7 @@
 /**
  * `npm run chaos -- --kills 20 --reorgs 20 --json`: kills, reorgs and faults over a real chain, graph-node, PostgreSQL and
- * follower, then every table against a clean run. Exit code 1 where a row differs or the deployment changed.
+ * follower, then every table against a clean run. Exit code 1 where a row differs or the deployment changed
+ * (which it may with --forgetful).
  */
 import { randomInt } from 'node:crypto'
 import { join, resolve } from 'node:path'
@@ -9,7 +10,7 @@ import { parseArgs } from 'node:util'
 import { BadInputError, BulwarkError } from '../../core/errors.ts'
 import { runChaos } from './run.ts'
 
-const USAGE = 'usage: npm run chaos -- [--kills N] [--reorgs N] [--seed N] [--days N] [--port N] [--work-dir DIR] [--cache-dir DIR] [--json]'
+const USAGE = 'usage: npm run chaos -- [--kills N] [--reorgs N] [--seed N] [--days N] [--port N] [--work-dir DIR] [--cache-dir DIR] [--forgetful] [--json]'
 
 function wholeNumber(name: string, text: string, max: number): number {
   const value = Number(text)
@@ -30,6 +31,7 @@ try {
         port: { type: 'string', default: '21200' },
         'work-dir': { type: 'string', default: join(tmpdir(), 'bulwark-chaos') },
         'cache-dir': { type: 'string', default: '.bulwark/cache' },
+        forgetful: { type: 'boolean', default: false },
         json: { type: 'boolean', default: false },
       },
     }).values
@@ -50,12 +52,13 @@ try {
     port: wholeNumber('port', values.port, 65_000),
     workDir: resolve(values['work-dir']),
     cacheDir: resolve(values['cache-dir']),
+    forgetful: values.forgetful,
     log: (line) => process.stderr.write(`${line}\n`),
   })
   const { examples, ...shown } = report
   for (const example of examples) process.stderr.write(`${example}\n`)
   process.stdout.write(values.json ? `${JSON.stringify(shown)}\n` : `${Object.entries(shown).map(([name, value]) => `${name.padEnd(18)} ${typeof value === 'object' ? JSON.stringify(value) : String(value)}\n`).join('')}`)
-  process.exitCode = report.mismatchedRows === 0 && report.mismatchedBuckets === 0 && report.sameDeployment ? 0 : 1
+  process.exitCode = report.mismatchedRows === 0 && report.mismatchedBuckets === 0 && (report.sameDeployment || values.forgetful) ? 0 : 1
 } catch (error) {
   process.stderr.write(`${error instanceof BulwarkError ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
   process.exitCode = 1
