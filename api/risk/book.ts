@@ -2,8 +2,8 @@
  * A whole book of accounts as arrays of numbers in shared memory, so that threads and a WebAssembly kernel read it without a copy, and its
  * figures at today's prices, kept current account by account.
  *
- * **Where amounts become float64.** Accounts come as `StressAccount`, whose amounts one division turned from the chain's integers into
- * float64; nothing here rounds to a unit. Error of an account's value with n positions and collaterals:
+ * **Where amounts become float64.** Accounts come as `StressAccount`: each amount is one `toFloat` of core/units.ts from the chain's integer, a
+ * position's value the product of two; nothing here rounds to a unit. Error of an account's value with n positions and collaterals:
  * |error| ≤ (n + 4)·2^-52·(|cash| + Σ|position| + Σ|collateral|). An account nearer to its requirement than that may fall on either side of it;
  * `account.ts` decides such a case in integers. Source: Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., §4.2.
  */
@@ -409,7 +409,7 @@ function refresh(book: AccountBook, which: Iterable<number> | null): void {
   }
 }
 
-const marginOf = (book: AccountBook, a: number): number => book.makers.get(a)?.margin ?? (book.margin[a] as number)
+const marginOf = (book: AccountBook, a: number): number => (book.makers.size === 0 ? undefined : book.makers.get(a))?.margin ?? (book.margin[a] as number)
 
 /** Figures of the book at today's prices, from the sums of its blocks; always current. */
 export function baseFigures(book: AccountBook): BookFigures {
