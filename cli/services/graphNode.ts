@@ -19,6 +19,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { BadInputError, UnavailableError } from '../../core/errors.ts'
 import { createLogger, hideSecretsOf } from '../../core/log.ts'
+import { hurryHeads } from './heads.ts'
 import { emit, onEnd } from './lifeline.ts'
 import { endProcesses, isRunning, processesOn } from './orphans.ts'
 
@@ -205,9 +206,11 @@ async function main(): Promise<void> {
       process.exit(1)
     }
   })
+  const leaveHeads = hurryHeads(databaseUrl, network)
   onEnd(async () => {
     stopping = true
     child.kill('SIGINT')
+    void leaveHeads()
     const pid = child.pid
     for (let waited = 0; waited < 100 && pid !== undefined && !ended && isRunning(pid); waited++) await sleep(50)
     if (!ended) child.kill('SIGKILL')
