@@ -159,20 +159,32 @@ async function untilAt(head: number, manifest: string, indexPort: number, failur
 
 const COLOUR = new RegExp(`${String.fromCharCode(27)}\\[[0-9;]*m`, 'g')
 
+type LogLine = { readonly atMs: number; readonly text: string }
+
+/** graph-node's lines with their time; they are coloured where it believes to write to a terminal, and name no year. */
+function linesOf(log: string, year: number): LogLine[] {
+  return log.replaceAll(COLOUR, '').split('\n').flatMap((line) => {
+    const [, stamp, text = ''] = /^(\w{3} \d{2} [\d:.]+) \w+ (.*)$/.exec(line) ?? []
+    return stamp === undefined ? [] : [{ atMs: Date.parse(`${year} ${stamp} UTC`), text }]
+  })
+}
+
+const COMMITTED = /^Committed write batch,.* block_number: (\d+)/
+
+/** When graph-node committed the batch that ends with a block, by block, ms since 1970. */
+export const commitsIn = (log: string, year: number): Map<number, number> =>
+  new Map(linesOf(log, year).flatMap(({ atMs, text }) => {
+    const block = COMMITTED.exec(text)?.[1]
+    return block === undefined ? [] : [[Number(block), atMs] as const]
+  }))
+
 /** Seconds between graph-node's first "Start processing block" and the commit that holds `head`. Throws InvariantError where its log lacks them. */
 export function secondsOf(log: string, head: number): number {
-  let from: number | undefined
-  let to: number | undefined
-  // Its lines are coloured where it believes to write to a terminal, and name no year.
-  for (const line of log.replaceAll(COLOUR, '').split('\n')) {
-    const [, stamp, text = ''] = /^(\w{3} \d{2} [\d:.]+) \w+ (.*)$/.exec(line) ?? []
-    if (stamp === undefined) continue
-    if (from === undefined && text.startsWith('Start processing block')) from = Date.parse(`2024 ${stamp} UTC`)
-    const committed = /^Committed write batch,.* block_number: (\d+)/.exec(text)?.[1]
-    if (committed !== undefined && Number(committed) >= head) to = Date.parse(`2024 ${stamp} UTC`)
-  }
+  const lines = linesOf(log, 2024)
+  const from = lines.find(({ text }) => text.startsWith('Start processing block'))
+  const to = lines.findLast(({ text }) => Number(COMMITTED.exec(text)?.[1] ?? -1) >= head)
   if (from === undefined || to === undefined) throw new InvariantError(`graph-node's log does not say when it began and when it committed block ${head}`)
-  return (to - from) / 1_000
+  return (to.atMs - from.atMs) / 1_000
 }
 
 /** graph-node's own times from its Prometheus text. */

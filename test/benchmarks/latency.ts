@@ -1,4 +1,6 @@
 /** How long a block takes from the chain to our GraphQL, on a whole console as `npm start` runs it. */
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import type { Hex } from 'viem'
@@ -11,10 +13,11 @@ import { actionsOf } from '../../devnet/actions.ts'
 import { type Draft, mineBlock, readHead, Signer } from '../../devnet/chain.ts'
 import { DEVNET_CHAIN_ID, devnetAccounts } from '../../devnet/keys.ts'
 import { RpcClient } from '../../devnet/rpc.ts'
+import { commitsIn } from './graph-node.ts'
 import { quantile } from './report.ts'
 
-/** Milliseconds since the block was mined. */
-type Sighting = { readonly graphNodeMs: number; readonly mirrorMs: number; readonly apiMs: number }
+/** Milliseconds since the order to mine the block; `minedMs`: that order, in ms since 1970. */
+export type Sighting = { readonly number: number; readonly minedMs: number; readonly mirrorMs: number; readonly apiMs: number }
 
 export type LatencySummary = {
   readonly blocks: number
@@ -22,7 +25,7 @@ export type LatencySummary = {
   readonly p50Ms: number
   readonly p95Ms: number
   readonly maxMs: number
-  /** Of these: until graph-node's `_meta` names the block, from there to the follower's commit, from there to the API's answer. Medians, ms. */
+  /** Of these: until graph-node's commit (by its log), from there to the follower's commit, from there to the API's answer. Medians, ms. */
   readonly graphNodeMs: number
   readonly mirrorMs: number
   readonly apiMs: number
@@ -40,7 +43,7 @@ const QUIET_MS = 60_000
 /** Blocks before the first that counts. */
 const WARM_UP_BLOCKS = 10
 const LONGEST_MS = 60_000
-/** Pause between two questions to the same part; half of it is in every figure. */
+/** Pause between two questions to the API. */
 const ASK_EVERY_MS = 10
 
 export async function benchLatency(options: { blocks: number; quietBlocks: number; dir: string; progress: (text: string) => void }): Promise<LatencyResult> {
@@ -64,7 +67,8 @@ export async function benchLatency(options: { blocks: number; quietBlocks: numbe
         quiet.push(await sightBlock(stack, rpc, listener, await act(i), 0))
         progress(`a single block after ${QUIET_MS / 1_000} s: ${quiet.at(-1)?.apiMs.toFixed(0)} ms`)
       }
-      return { every2s: summaryOf(every2s), afterQuietMinute: quiet.length === 0 ? null : summaryOf(quiet) }
+      const commits = commitsIn(await readFile(join(dir, 'logs', 'graph-node.log'), 'utf8'), new Date().getUTCFullYear())
+      return { every2s: summaryOf(every2s, commits), afterQuietMinute: quiet.length === 0 ? null : summaryOf(quiet, commits) }
     } finally {
       await listener.close()
     }
@@ -74,15 +78,17 @@ export async function benchLatency(options: { blocks: number; quietBlocks: numbe
   }
 }
 
-export function summaryOf(sightings: readonly Sighting[]): LatencySummary {
+/** `commits`: when graph-node committed which block, ms since 1970. */
+export function summaryOf(sightings: readonly Sighting[], commits: ReadonlyMap<number, number>): LatencySummary {
   const at = (q: number, of: (one: Sighting) => number): number => quantile(sightings.map(of), q)
+  const graphNodeMs = ({ number, minedMs }: Sighting): number => (commits.get(number) ?? NaN) - minedMs
   return {
     blocks: sightings.length,
     p50Ms: at(0.5, ({ apiMs }) => apiMs),
     p95Ms: at(0.95, ({ apiMs }) => apiMs),
     maxMs: at(1, ({ apiMs }) => apiMs),
-    graphNodeMs: at(0.5, ({ graphNodeMs }) => graphNodeMs),
-    mirrorMs: at(0.5, ({ graphNodeMs, mirrorMs }) => mirrorMs - graphNodeMs),
+    graphNodeMs: at(0.5, graphNodeMs),
+    mirrorMs: at(0.5, (one) => one.mirrorMs - graphNodeMs(one)),
     apiMs: at(0.5, ({ mirrorMs, apiMs }) => apiMs - mirrorMs),
   }
 }
@@ -105,20 +111,43 @@ async function actor(stack: Stack, rpc: RpcClient): Promise<(i: number) => Promi
   }
 }
 
-type Listener = { readonly steps: Map<number, number>; close(): Promise<void> }
+type Listener = {
+  /** When the follower committed this block or a later one, in ms since 1970. Throws UnavailableError after LONGEST_MS. */
+  committed(block: number): Promise<number>
+  close(): Promise<void>
+}
 
-/** When the follower committed which block, as PostgreSQL tells it. */
+/** The follower's commits, as PostgreSQL tells of them. */
 async function listenTo(stack: Stack): Promise<Listener> {
   const client = new pg.Client({ connectionString: stack.databaseUrl })
   await client.connect()
-  const steps = new Map<number, number>()
+  let newest = { block: -1, at: 0 }
+  let waiting: { block: number; resolve: (at: number) => void } | undefined
   client.on('notification', ({ payload }) => {
-    const block = Number(payload)
-    if (!steps.has(block)) steps.set(block, performance.now())
+    newest = { block: Number(payload), at: nowMs() }
+    if (waiting !== undefined && newest.block >= waiting.block) waiting.resolve(newest.at)
   })
   await client.query(`LISTEN ${STEP_CHANNEL}`)
-  return { steps, close: () => client.end() }
+  return {
+    committed: (block) =>
+      new Promise((resolve, reject) => {
+        if (newest.block >= block) return resolve(newest.at)
+        const timer = setTimeout(() => reject(new UnavailableError({ part: 'mirror', found: `it has not stored block ${block} within ${LONGEST_MS / 1_000} s`, action: `see the logs in ${stack.stateDir}` })), LONGEST_MS)
+        waiting = {
+          block,
+          resolve: (at) => {
+            clearTimeout(timer)
+            waiting = undefined
+            resolve(at)
+          },
+        }
+      }),
+    close: () => client.end(),
+  }
 }
+
+/** Wall time with fractions of a millisecond. */
+const nowMs = (): number => performance.timeOrigin + performance.now()
 
 const signers = new WeakMap<RpcClient, Signer>()
 
@@ -131,26 +160,17 @@ async function sightBlock(stack: Stack, rpc: RpcClient, listener: Listener, draf
   const transactions: Hex[] = []
   for (const draft of drafts) transactions.push(await signer.sign(draft))
   const number = head.number + 1
-  const minedMs = performance.now()
+  const minedMs = nowMs()
   await mineBlock(rpc, { timestampSec: head.timestampSec + 2, transactions })
-  const until = async (what: string, isThere: () => Promise<boolean>): Promise<number> => {
-    for (;;) {
-      if (await isThere()) return performance.now()
-      if (performance.now() - minedMs > LONGEST_MS) throw new UnavailableError({ part: what, found: `it does not show block ${number} ${LONGEST_MS / 1_000} s after it was mined`, action: `see the logs in ${stack.stateDir}` })
-      await sleep(ASK_EVERY_MS)
-    }
+  // Before the follower's commit nobody can see the block, and asking would take from those who work on it.
+  const mirrorAt = await listener.committed(number)
+  let apiAt: number | undefined
+  while (apiAt === undefined) {
+    const { status } = await queryApi<{ status: { indexed: { number: string } | null } }>(stack.apiUrl, '{ status { indexed { number } } }')
+    if (Number(status.indexed?.number ?? -1) >= number) apiAt = nowMs()
+    else if (nowMs() - minedMs > LONGEST_MS) throw new UnavailableError({ part: 'API', found: `it does not show block ${number} ${LONGEST_MS / 1_000} s after it was mined`, action: `see the logs in ${stack.stateDir}` })
+    else await sleep(ASK_EVERY_MS)
   }
-  const [graphNodeAt, apiAt] = await Promise.all([
-    until('graph-node', async () => (await graphNodeBlock(stack.graphNodeUrl)) >= number),
-    until('API', async () => Number((await queryApi<{ status: { indexed: { number: string } | null } }>(stack.apiUrl, '{ status { indexed { number } } }')).status.indexed?.number ?? -1) >= number),
-  ])
-  const mirrorAt = [...listener.steps].find(([block]) => block >= number)?.[1] ?? apiAt
-  await sleep(Math.max(0, lastsMs - (performance.now() - minedMs)))
-  return { graphNodeMs: graphNodeAt - minedMs, mirrorMs: mirrorAt - minedMs, apiMs: apiAt - minedMs }
-}
-
-async function graphNodeBlock(url: string): Promise<number> {
-  const response = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ query: '{ _meta { block { number } } }' }) })
-  const { data } = (await response.json()) as { data?: { _meta: { block: { number: number } } | null } }
-  return data?._meta?.block.number ?? -1
+  await sleep(Math.max(0, lastsMs - (nowMs() - minedMs)))
+  return { number, minedMs, mirrorMs: mirrorAt - minedMs, apiMs: apiAt - minedMs }
 }

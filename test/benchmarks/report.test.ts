@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { metricsOf, secondsOf } from './graph-node.ts'
+import { commitsIn, metricsOf, secondsOf } from './graph-node.ts'
 import { summaryOf } from './latency.ts'
 import { median, quantile, table } from './report.ts'
 
@@ -29,6 +29,9 @@ describe('what graph-node says of itself', () => {
     expect(secondsOf(log, 13)).toBeCloseTo(2.25, 9)
     expect(secondsOf(log, 12)).toBeCloseTo(2.25, 9)
   })
+  test('behavior: a block is there when the batch that ends with it is committed', () => {
+    expect([...commitsIn(log, 2026)]).toEqual([[12, Date.UTC(2026, 10, 23, 5, 3, 9)], [13, Date.UTC(2026, 10, 23, 5, 3, 9, 350)]])
+  })
   test('error: a log that does not hold the head gives no time', () => {
     expect(() => secondsOf(log, 14)).toThrow('does not say when it began and when it committed block 14')
   })
@@ -51,5 +54,5 @@ describe('what graph-node says of itself', () => {
 })
 
 test('summaryOf: each part has what it added', () => {
-  expect(summaryOf([{ graphNodeMs: 100, mirrorMs: 160, apiMs: 180 }])).toEqual({ blocks: 1, p50Ms: 180, p95Ms: 180, maxMs: 180, graphNodeMs: 100, mirrorMs: 60, apiMs: 20 })
+  expect(summaryOf([{ number: 7, minedMs: 1_000, mirrorMs: 160, apiMs: 180 }], new Map([[7, 1_100]]))).toEqual({ blocks: 1, p50Ms: 180, p95Ms: 180, maxMs: 180, graphNodeMs: 100, mirrorMs: 60, apiMs: 20 })
 })
