@@ -60,6 +60,8 @@ export type ChaosReport = Omit<Comparison, 'examples'> & {
   readonly mismatchedBuckets: number
   /** Times that graph-node was called stuck. */
   readonly stuck: number
+  /** Parts that ended without having been killed. */
+  readonly deaths: number
   /** From the last event until every part stood at the head again, s. */
   readonly settledSec: number
   readonly seconds: number
@@ -160,6 +162,7 @@ async function play(options: ChaosOptions, closers: (() => Promise<unknown>)[], 
     sameDeployment: before === after && after === served,
     ...rollups,
     stuck: stage.stuck(),
+    deaths: stage.deaths(),
     settledSec,
     seconds: since(startedMs),
     examples,
@@ -186,9 +189,10 @@ type Stage = {
   /** What is down or disturbed, by name. */
   readonly recovering: Map<string, Promise<void>>
   stuck(): number
+  deaths(): number
 }
 
-function graphNodeServer(options: ChaosOptions, name: string, database: string, rpcUrl: string, manifest: string, ports: number): { server: Server; url: string } {
+function graphNodeServer(options: ChaosOptions, name: string, database: string, rpcUrl: string, manifest: string, ports: number, onDeath?: (reason: string) => void): { server: Server; url: string } {
   const { workDir } = options
   const url = new URL(postgresUrl(join(workDir, 'postgres'), options.port + 1, 'graph'))
   url.pathname = `/${database}`
@@ -201,13 +205,22 @@ function graphNodeServer(options: ChaosOptions, name: string, database: string, 
     ],
     env: { GRAPH_DATABASE_URL: url.href },
     logFile: join(workDir, `${name}.log`),
+    ...(onDeath === undefined ? {} : { onDeath }),
   })
   return { server, url: subgraphUrl(ports) }
 }
 
 async function setUp(options: ChaosOptions, closers: (() => Promise<unknown>)[], say: (line: string) => void): Promise<Stage> {
   const { workDir, cacheDir, seed, days, port } = options
-  const postgres = new Server({ name: 'postgres', entry: 'cli/services/postgres.ts', args: ['--dir', join(workDir, 'postgres'), '--port', String(port + 1)], logFile: join(workDir, 'postgres.log') })
+  const recovering = new Map<string, Promise<void>>()
+  let deaths = 0
+  /** A supervisor starts a part again that has died by itself. */
+  const supervised = (server: () => Server) => (reason: string): void => {
+    deaths++
+    say(`${server().name} has ended by itself: ${reason}`)
+    note(recovering, server().name, revive(server()))
+  }
+  const postgres: Server = new Server({ onDeath: supervised(() => postgres), name: 'postgres', entry: 'cli/services/postgres.ts', args: ['--dir', join(workDir, 'postgres'), '--port', String(port + 1)], logFile: join(workDir, 'postgres.log') })
   closers.push(() => postgres.stop())
   // One after the other where one may fail: what was started is then known, and ended.
   for (let i = 0; i < PORTS; i++) await assertPortFree({ part: 'the chaos run', port: port + i, option: '--port' })
@@ -224,13 +237,13 @@ async function setUp(options: ChaosOptions, closers: (() => Promise<unknown>)[],
     return proxy
   }
   const toChain = await through(options.forgetful === true ? chain.forgetfulUrl : chain.archiveUrl, port + 2)
-  const { server: graphNode, url: graphUrl } = graphNodeServer(options, 'graph-node', 'graph', toChain.url, manifest, port + 5)
+  const { server: graphNode, url: graphUrl } = graphNodeServer(options, 'graph-node', 'graph', toChain.url, manifest, port + 5, supervised(() => graphNode))
   const proxies: Stage['proxies'] = { 'graph-node to chain': toChain, 'mirror to chain': await through(chain.url, port + 3), 'mirror to graph-node': await through(graphUrl, port + 4) }
   await graphNode.start()
   closers.push(() => graphNode.stop())
   let stuck = 0
-  const recovering = new Map<string, Promise<void>>()
-  const follower = new Server({
+  const follower: Server = new Server({
+    onDeath: supervised(() => follower),
     name: 'follower',
     entry: 'api/mirror/main.ts',
     args: ['--state-dir', workDir],
@@ -248,7 +261,7 @@ async function setUp(options: ChaosOptions, closers: (() => Promise<unknown>)[],
   })
   await follower.start()
   closers.push(() => follower.stop())
-  return { chain, postgres, graphNode, follower, graphUrl, databaseUrl, manifest, proxies, recovering, stuck: () => stuck }
+  return { chain, postgres, graphNode, follower, graphUrl, databaseUrl, manifest, proxies, recovering, stuck: () => stuck, deaths: () => deaths }
 }
 
 /** Lets it happen. Where something is broken by it, `whole` resolves when that is mended. */

@@ -24,24 +24,36 @@ function treeOf(pid: number): number[] {
   return below(pid)
 }
 
+function killTree(pid: number): void {
+  for (const one of treeOf(pid)) {
+    try {
+      process.kill(one, 'SIGKILL')
+    } catch {
+      // It ended by itself in between.
+    }
+  }
+}
+
 export class Server {
   readonly name: string
   readonly #entry: string
   readonly #args: readonly string[]
   readonly #env: Readonly<Record<string, string>>
   readonly #onEvent: (event: ServerEvent) => void
+  readonly #onDeath: (reason: string) => void
   readonly #log: WriteStream
   readonly #said = new Set<string>()
   readonly #waiting = new Set<() => void>()
   #child: ChildProcess | null = null
   #ended: Promise<void> = Promise.resolve()
 
-  constructor(options: { name: string; entry: string; args: readonly string[]; env?: Readonly<Record<string, string>>; logFile: string; onEvent?: (event: ServerEvent) => void }) {
+  constructor(options: { name: string; entry: string; args: readonly string[]; env?: Readonly<Record<string, string>>; logFile: string; onEvent?: (event: ServerEvent) => void; /** It was ready and has ended by itself. */ onDeath?: (reason: string) => void }) {
     this.name = options.name
     this.#entry = options.entry
     this.#args = options.args
     this.#env = options.env ?? {}
     this.#onEvent = options.onEvent ?? (() => undefined)
+    this.#onDeath = options.onDeath ?? (() => undefined)
     this.#log = createWriteStream(options.logFile, { flags: 'a' })
   }
 
@@ -52,17 +64,28 @@ export class Server {
     this.#ended = new Promise((resolve) => child.once('exit', () => resolve()))
     child.stdin.on('error', () => undefined)
     child.stderr.pipe(this.#log, { end: false })
+    let reason = ''
+    let isReady = false
     await new Promise<void>((resolve, reject) => {
       createInterface({ input: child.stdout }).on('line', (line) => {
         if (!line.startsWith('{"event"')) return
         const event = JSON.parse(line) as ServerEvent
-        if (event.event === 'ready') resolve()
+        if (event.event === 'failed') reason = `: ${String(event['reason'])}`
+        if (event.event === 'ready') {
+          isReady = true
+          resolve()
+        }
         this.#onEvent(event)
         this.#said.add(event.event)
         for (const look of [...this.#waiting]) look()
       })
-      child.once('exit', (code, signal) => {
-        reject(new BulwarkError(`${this.name} ended (${signal ?? `code ${code}`}) before it was ready; see its log`, { code: 'CHAOS_PART' }))
+      // 'close', not 'exit': its last words have been read then.
+      child.once('close', (code, signal) => {
+        const isOwnDoing = this.#child === child
+        if (isOwnDoing) this.#child = null
+        const words = `${signal ?? `code ${code}`}${reason}`
+        if (!isReady) reject(new BulwarkError(`${this.name} ended (${words}) before it was ready; see its log`, { code: 'CHAOS_PART' }))
+        else if (isOwnDoing) this.#onDeath(words)
       })
     })
   }
@@ -87,13 +110,7 @@ export class Server {
     const pid = this.#child?.pid
     if (pid === undefined) return
     this.#child = null
-    for (const one of treeOf(pid)) {
-      try {
-        process.kill(one, 'SIGKILL')
-      } catch {
-        // It ended by itself in between.
-      }
-    }
+    killTree(pid)
     await this.#ended
   }
 
@@ -101,11 +118,14 @@ export class Server {
   async stop(): Promise<void> {
     const child = this.#child
     if (child === null) return
-    const force = setTimeout(() => void this.kill(), 15_000)
+    const pid = child.pid
+    this.#child = null
+    const force = setTimeout(() => {
+      if (pid !== undefined) killTree(pid)
+    }, 15_000)
     child.stdin?.end()
     await this.#ended
     clearTimeout(force)
-    this.#child = null
     this.#log.end()
   }
 }
