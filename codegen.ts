@@ -50,6 +50,7 @@ const config: CodegenConfig = {
           Recommendation: '../model.ts#RecommendationNode',
           Proposal: '../model.ts#ProposalNode',
           Breaker: '../model.ts#BreakerNode',
+          RiskRun: '../model.ts#RiskRunNode',
         },
       },
     },
