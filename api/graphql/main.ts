@@ -14,6 +14,7 @@ import { STEP_CHANNEL, latestCheckpoint, mirrorStatus } from '../mirror/read.ts'
 import { createRecommender } from '../recommendations/index.ts'
 import type { ChainReads } from '../recommendations/index.ts'
 import { createChain, readParameter } from './chain.ts'
+import { createEvents } from './events.ts'
 import { createJob, farBehind, listen } from './jobs.ts'
 import type { JobObserver } from './jobs.ts'
 import { createMargins } from './margins.ts'
@@ -49,10 +50,12 @@ async function main(): Promise<void> {
   const proposals = createProposals({ prisma, catalog: protocol.catalog, deployment, rpcUrl: config.RPC_URL, stateDir: config.STATE_DIR, log: createLogger('proposals') })
   const chainReads: ChainReads = (ref, block) => readParameter(chain, protocol.catalog, deployment, ref, block.hash)
   const recommender = createRecommender({ prisma, protocol, deployment, log: createLogger('recommendations'), chainReads })
-  const runs = createRuns({ prisma, log: createLogger('runs') })
+  const events = createEvents({ prisma, log })
+  const runs = createRuns({ prisma, log: createLogger('runs'), changed: (id) => events.publish('run', id) })
   const risk: Risk = {
     books: createRiskBooks({ prisma: marginsPrisma, protocol, deployment, chainReads }),
     runs,
+    events,
     breakers: createBreakers({ prisma, deployment }),
     compare: createComparison({ graphNodeUrl: config.GRAPH_NODE_URL, apiKey: config.GRAPH_NODE_API_KEY, chain }),
   }
@@ -71,6 +74,7 @@ async function main(): Promise<void> {
       if (waits !== null || !(await stored())) return waits
       const run = await recommender.runOnce()
       if (run.stored) emit({ event: 'recommendations', run: run.id })
+      await events.look()
       return `The last run stands on block ${run.block.number}`
     },
   })
@@ -95,6 +99,7 @@ async function main(): Promise<void> {
       const waits = await behind()
       if (waits !== null) return waits
       const done = await risk.breakers.observe()
+      await events.look()
       return done && `The last observation stands on block ${done.block.number}`
     },
   })
@@ -103,7 +108,7 @@ async function main(): Promise<void> {
   const metrics = createMetrics(status)
   const server = await startServer({ prisma, protocol, deployment, margins, proposals, status, risk, metrics, log, host: config.API_HOST, port: config.API_PORT, names: config.API_NAMES })
 
-  const listener = listen(config.DATABASE_URL, STEP_CHANNEL, () => jobs.forEach((job) => job.trigger()), log)
+  const listener = listen(config.DATABASE_URL, STEP_CHANNEL, () => void (events.look(), jobs.forEach((job) => job.trigger())), log)
   const idle = setInterval(() => track.trigger(), TRACK_IDLE_MS)
   // Rates of the synchronisation come of regular looks, whoever asks.
   const looks = setInterval(() => void status.read(), LOOK_EVERY_MS)

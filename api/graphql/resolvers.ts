@@ -21,6 +21,7 @@ import { marginParts } from './risk/liquidations.ts'
 import { resolveFundTarget } from './risk/reserves.ts'
 import { runById, runFields, runsList, startRun } from './risk/runs.ts'
 import { scalars } from './scalars.ts'
+import { subscriptions } from './subscriptions.ts'
 
 const amount = (raw: { toFixed(places: number): string }, decimals = 18): AmountNode => ({ raw: integer(raw), decimals })
 
@@ -140,6 +141,8 @@ export const resolvers: Resolvers<Context> = {
     resetBreaker: resetOf,
     cancelProposal: async (_, { id }, context) => proposalNow(context, (await context.proposals.cancel(id)).id),
   },
+
+  Subscription: subscriptions,
 
   Amount: { value: ({ raw, decimals }) => formatUnits(raw, decimals) },
 

@@ -55,7 +55,7 @@ export async function seedRisk(prisma: PrismaClient): Promise<void> {
   const at = { createdAtBlock: 10n, createdAtTimestamp: 1_699_000_000n, updatedAtBlock: 900n, updatedAtTimestamp: 1_699_999_000n }
   // Liquidity 2,000 around 1,800 (ticks 72,000 to 78,000): the account provides it and owes what it put in.
   await prisma.account.create({ data: { id: addressOf(30), protocolId: lower(deployment.contracts.clearingHouse), owedRealizedPnlE18: '0', settlementBalance: '1000000000000', openPositionCount: 0, openRangeCount: 0, liquidationCount: 0, badDebtE18: '0', ...at } })
-  await prisma.liquidityRange.create({ data: { id: `${addressOf(30)}range`, accountId: addressOf(30), marketId: eth, lowerTick: 72_000, upperTick: 78_000, liquidity: `${2_000n * 10n ** 18n}`, baseDebtE18: '0', quoteDebtE18: '0', ...at } })
+  await prisma.liquidityRange.create({ data: { id: `${addressOf(30)}range`, accountId: addressOf(30), marketId: eth, lowerTick: 72_000, upperTick: 78_000, liquidity: `${2_000n * 10n ** 18n}`, baseDebtE18: '0', quoteDebtE18: '0', feesCollectedE18: '0', ...at } })
   await prisma.insuranceFund.updateMany({ data: { walletBalance: '50000000', vaultBalanceE18: '0' } })
   for (const [name, value] of [['liquidationPenaltyRatio', '25000'], ['discountRatio', '50000'], ['feeRatio', '1000'], ['insuranceFundFeeRatio', '100000'], ['marketMaxPriceSpreadRatio', '100000'], ['maxTickCrossedWithinBlock', '1000'], ['depositCap', `${10n ** 24n}`], ['distributionThreshold', '250000000000']] as const) await prisma.parameter.updateMany({ where: { name }, data: { value } })
 }

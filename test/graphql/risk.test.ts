@@ -40,7 +40,7 @@ beforeAll(async () => {
   server = await startServer({ ...shared, log, host: '127.0.0.1', port: 0 })
 }, 90_000)
 afterAll(async () => {
-  await shared.risk.runs.stop()
+  await shared?.risk.runs.stop()
   await server?.close()
   await prisma?.$disconnect()
   await postgres?.stop()

@@ -2,6 +2,7 @@
 import type { Chain } from '../../api/graphql/chain.ts'
 import { createMargins } from '../../api/graphql/margins.ts'
 import type { Services } from '../../api/graphql/context.ts'
+import { createEvents } from '../../api/graphql/events.ts'
 import { createRiskBooks } from '../../api/graphql/risk/book.ts'
 import { createBreakers } from '../../api/graphql/risk/breakers.ts'
 import type { Risk } from '../../api/graphql/risk/index.ts'
@@ -43,7 +44,8 @@ export const chainAt = (number: bigint, timestamp: bigint, answers: (to: string,
 export function services(prisma: PrismaClient, chain: Chain, options: { jobs?: readonly Job[]; proposals?: Partial<Proposals>; now?: () => number; marginsPrisma?: PrismaClient; risk?: Partial<Risk> } = {}): Services {
   const margins = createMargins({ prisma: options.marginsPrisma ?? prisma, protocol: curie, deployment, log })
   const status = createStatus({ prisma, chain, deployment, margins, jobs: options.jobs ?? [], ...(options.now ? { now: options.now } : {}) })
-  const risk: Risk = { books: createRiskBooks({ prisma: options.marginsPrisma ?? prisma, protocol: curie, deployment }), runs: createRuns({ prisma, log }), breakers: createBreakers({ prisma, deployment }), compare: null, ...options.risk }
+  const events = createEvents({ prisma, log })
+  const risk: Risk = { events, books: createRiskBooks({ prisma: options.marginsPrisma ?? prisma, protocol: curie, deployment }), runs: createRuns({ prisma, log, changed: (id) => events.publish('run', id) }), breakers: createBreakers({ prisma, deployment }), compare: null, ...options.risk }
   return { prisma, protocol: curie, deployment, margins, status, risk, proposals: (options.proposals ?? {}) as Proposals }
 }
 

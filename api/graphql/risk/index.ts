@@ -1,4 +1,5 @@
 /** The risk engine's answers: models of api/risk over the inputs of one indexed block. */
+import type { Events } from '../events.ts'
 import type { RiskBooks } from './book.ts'
 import { resolveBreakers, resolvePlaybooks, resolveReplay, type Breakers } from './breakers.ts'
 import { resolveAdl, resolveKeepers, resolveLadder, resolveQueue, resolveReview, resolveTiming } from './liquidations.ts'
@@ -13,6 +14,7 @@ export type Risk = {
   readonly books: RiskBooks
   readonly runs: RiskRuns
   readonly breakers: Breakers
+  readonly events: Events
   /** null where the server knows no graph-node. */
   readonly compare: CompareWithIndex | null
 }
