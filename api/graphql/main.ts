@@ -1,5 +1,5 @@
 /**
- * The API as a process of its own. Environment: DATABASE_URL, GRAPH_NODE_URL, GRAPH_NODE_API_KEY, RPC_URL, RPC_BATCH, NETWORK, API_HOST, API_PORT, API_NAMES, STATE_DIR.
+ * The API as a process of its own. Environment: DATABASE_URL, GRAPH_NODE_URL, GRAPH_NODE_API_KEY, RPC_URL, RPC_BATCH, NETWORK, API_HOST, API_PORT, API_NAMES, STATE_DIR, WEBHOOK_URLS, WEBHOOK_SECRET.
  * Standard output carries JSON lines for whoever started it: {"event":"ready","url"} once it listens,
  * {"event":"recommendations","run"} per run. SIGTERM, SIGINT and a closed stdin pipe end it cleanly.
  */
@@ -26,18 +26,20 @@ import { createComparison } from './risk/recompute.ts'
 import { createRuns } from './risk/runs.ts'
 import { startServer } from './server.ts'
 import { createStatus } from './status.ts'
+import { createWebhooks } from './webhooks.ts'
 
 /** A run of all models costs about a second of one core; steps come every two. */
 const RECOMMEND_EVERY_MS = 15_000
 const TRACK_EVERY_MS = 1000
 /** A breaker that sees every step still leaves the other jobs their turn. */
 const BREAKERS_EVERY_MS = 500
+const ALERTS_EVERY_MS = 2_000
 /** Proposals also expire and are replaced while nothing is indexed. */
 const TRACK_IDLE_MS = 15_000
 const LOOK_EVERY_MS = 10_000
 
 async function main(): Promise<void> {
-  const config = loadConfig(['DATABASE_URL', 'GRAPH_NODE_URL', 'GRAPH_NODE_API_KEY', 'RPC_URL', 'RPC_BATCH', 'NETWORK', 'API_HOST', 'API_PORT', 'API_NAMES', 'STATE_DIR'])
+  const config = loadConfig(['DATABASE_URL', 'GRAPH_NODE_URL', 'GRAPH_NODE_API_KEY', 'RPC_URL', 'RPC_BATCH', 'NETWORK', 'API_HOST', 'API_PORT', 'API_NAMES', 'STATE_DIR', 'WEBHOOK_URLS', 'WEBHOOK_SECRET'])
   const log = createLogger('api')
   const emit = (event: Readonly<Record<string, unknown>>): boolean => process.stdout.write(`${JSON.stringify(event)}\n`)
   const protocol = curie
@@ -103,13 +105,28 @@ async function main(): Promise<void> {
       return done && `The last observation stands on block ${done.block.number}`
     },
   })
-  const jobs = [recommend, track, breakers]
+  if (config.WEBHOOK_URLS.length > 0 && config.WEBHOOK_SECRET === null) throw new BadInputError('Found WEBHOOK_URLS without WEBHOOK_SECRET, needed is a secret that receivers check alerts with; set both')
+  const webhooks = createWebhooks({ prisma, log: createLogger('webhooks'), urls: config.WEBHOOK_URLS, secret: config.WEBHOOK_SECRET ?? '' })
+  const alerts = createJob({
+    name: 'alerts',
+    gapMs: ALERTS_EVERY_MS,
+    log,
+    observe,
+    run: async () => {
+      if (config.WEBHOOK_URLS.length === 0) return null
+      const { queued, sent, failed } = await webhooks.run()
+      return queued + sent + failed === 0 ? null : `${queued} alerts written, ${sent} taken, ${failed} to be sent again`
+    },
+  })
+  const jobs = [recommend, track, breakers, alerts]
   const status = createStatus({ prisma, chain, deployment, margins, jobs })
   const metrics = createMetrics(status)
   const server = await startServer({ prisma, protocol, deployment, margins, proposals, status, risk, metrics, log, host: config.API_HOST, port: config.API_PORT, names: config.API_NAMES })
 
   const listener = listen(config.DATABASE_URL, STEP_CHANNEL, () => void (events.look(), jobs.forEach((job) => job.trigger())), log)
   const idle = setInterval(() => track.trigger(), TRACK_IDLE_MS)
+  // What was not taken is due again whether or not blocks come.
+  const resend = setInterval(() => alerts.trigger(), ALERTS_EVERY_MS)
   // Rates of the synchronisation come of regular looks, whoever asks.
   const looks = setInterval(() => void status.read(), LOOK_EVERY_MS)
 
@@ -117,6 +134,7 @@ async function main(): Promise<void> {
   const stop = (): void => {
     stopping ??= (async () => {
       clearInterval(idle)
+      clearInterval(resend)
       clearInterval(looks)
       await server.close()
       await Promise.all([listener.stop(), runs.stop(), ...jobs.map((job) => job.stop())])

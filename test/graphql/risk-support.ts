@@ -34,7 +34,7 @@ export async function seedRisk(prisma: PrismaClient): Promise<void> {
     const prices = pricesOf(feed.seed, feed.last)
     const e18 = (price: number): string => `${BigInt(Math.round(price * 1e6))}000000000000`
     await prisma.priceUpdate.createMany({
-      data: prices.map((price, i) => ({ id: `${hash(f * 100_000 + i)}`, feedId: feed.id, priceE18: e18(price), priceTimestamp: BigInt(secOf(i)), freezeReason: 0, ageSec: '10', blockNumber: BigInt(i + 1) * BLOCK.number / BigInt(COUNT + 1), timestamp: BigInt(secOf(i) + 10), transactionHash: hash(i), logIndex: f })),
+      data: prices.map((price, i) => ({ id: `${hash(f * 100_000 + i)}`, feedId: feed.id, priceE18: e18(price), priceTimestamp: BigInt(secOf(i)), freezeReason: 0, ageSec: '10', blockNumber: BigInt(i + 1) * BLOCK.number / BigInt(COUNT + 1), timestamp: BigInt(secOf(i) + 10), transactionHash: hash(i), logIndex: i * 4 + f })),
     })
     await prisma.oracleFeed.update({ where: { id: feed.id }, data: { priceE18: e18(feed.last), priceTimestamp: BLOCK.timestamp - 30n } })
   }

@@ -4,6 +4,9 @@ import { seedRisk } from './risk-support.ts'
 import { startServer } from '../../api/graphql/server.ts'
 import type { ApiServer } from '../../api/graphql/server.ts'
 import type { Services } from '../../api/graphql/context.ts'
+import { compareRows } from '../../api/graphql/risk/recompute.ts'
+import { runInputsOf, runRecommendations } from '../../api/recommendations/index.ts'
+import { curie } from '../../protocols/curie/index.ts'
 import { createPrisma } from '../../prisma/client.ts'
 import type { PrismaClient } from '../../prisma/client.ts'
 import { startTestPostgres } from '../support/postgres.ts'
@@ -75,7 +78,8 @@ describe('liquidations', () => {
     const [down, still, up] = ladder.rungs
     expect(down).toMatchObject({ change: -0.3, price: 1260, fundUsed: 50 })
     expect(down.badDebt).toBeGreaterThanOrEqual(280)
-    expect(still).toMatchObject({ change: 0, accounts: 0, badDebt: 0 })
+    // Account 7 owes 0.000001 USDC, whatever prices do.
+    expect(still).toMatchObject({ change: 0, accounts: 0, badDebt: 0.000001 })
     expect(up.badDebt).toBeGreaterThanOrEqual(340)
   })
 
@@ -91,13 +95,15 @@ describe('liquidations', () => {
   })
 
   test('behavior: a keeper needs a larger position the dearer its gas is, and small ones are nobody’s', async () => {
-    const { keeperEconomics } = await good('{ keeperEconomics(market: "vETH", gasPricesGwei: [0.001, 50], gasUnits: 700000) { market { symbol } assumptions { name value } levels { name gas breakEven orphanCount orphanNotional orphans { account bestProfit penaltyNeeded } } } }')
-    const [cheap, dear] = keeperEconomics.levels
+    const { keeperEconomics } = await good('{ keeperEconomics(market: "vETH", gasPricesGwei: [0.001, 1, 50], gasUnits: 700000) { market { symbol } assumptions { name value } levels { name gas breakEven orphanCount orphanNotional orphans { account bestProfit penaltyNeeded } } } }')
+    const [cheap, middle, dear] = keeperEconomics.levels
     // 700,000 gas at 50 gwei and 1,800 a token: 63.
     expect(dear.gas).toBeCloseTo(63, 9)
     expect(cheap.orphanCount).toBe(0)
     expect(dear.orphanCount).toBe(4)
-    expect(dear.breakEven).toBeGreaterThan(cheap.breakEven)
+    expect(middle.breakEven).toBeGreaterThan(cheap.breakEven)
+    // Whatever 63 of gas would leave, the impact of that size takes.
+    expect(dear.breakEven).toBeNull()
   })
 
   test('behavior: timing is measured from the index, and what is not there is unknown and says why', async () => {
@@ -254,6 +260,61 @@ describe('portfolio margin', () => {
     expect(await of([{ kind: 'PERP', asset: 'vETH', size: 1, strike: 5 }])).toEqual(['BAD_USER_INPUT', 'input.legs.0.strike'])
     expect(await of([{ kind: 'PERP', asset: 'GOLD', size: 1 }], { prices: [{ name: 'GOLD', value: 4000 }] })).toEqual(['BAD_USER_INPUT', 'input.volatilities.GOLD'])
     expect(await of([{ kind: 'PERP', asset: 'vETH', size: 1 }], { grid: 'NONE' })).toEqual(['BAD_USER_INPUT', 'input.grid'])
+  })
+})
+
+describe('playbooks and replays', () => {
+  test('behavior: a market’s HALT is prepared, says what it stops and how it is undone, and never stops liquidation', async () => {
+    const { playbooks } = await good('{ playbooks(subject: "vETH", trigger: "HALT") { playbooks { id trigger subjectLabel stops changes { parameter fromRaw toRaw fromDisplay toDisplay sideEffects undo } } } }')
+    expect(playbooks.playbooks).toHaveLength(1)
+    expect(playbooks.playbooks[0]).toMatchObject({ trigger: 'HALT', subjectLabel: 'vETH', stops: ['close', 'open'] })
+    expect(playbooks.playbooks[0].changes[0]).toMatchObject({ parameter: 'maxTickCrossedWithinBlock', fromRaw: '1000', toRaw: '0' })
+    expect(await fault('{ playbooks(trigger: "PANIC") { playbooks { id } } }')).toEqual(['BAD_USER_INPUT', 'trigger'])
+  })
+
+  test('behavior: a setting that a calm week never reaches would not have tripped, a touchy one would', async () => {
+    const QUERY = 'query($input: ReplayBreakerInput!) { replayBreaker(input: $input) { observations known { name value } trips { start peak } falseAlarms summary secondsAt { name value } } }'
+    const { replayBreaker: calm } = await good(QUERY, { input: { market: 'vETH', days: 2, entries: [{ trigger: 'staleness', watch: 3, restrict: 4 }] } })
+    // Two days in steps of 300 s, both ends.
+    expect(calm).toMatchObject({ observations: 577, trips: [], falseAlarms: 0 })
+    const { replayBreaker: touchy } = await good(QUERY, { input: { market: 'vETH', days: 2, entries: [{ trigger: 'staleness', restrict: 0.01 }] } })
+    expect(touchy.trips).toHaveLength(1)
+    expect(touchy.trips[0].peak).toBe('RESTRICT')
+  })
+
+  test('error: a setting that could flap names its field', async () => {
+    const of = (input: object) => fault('query($input: ReplayBreakerInput!) { replayBreaker(input: $input) { summary } }', { input })
+    expect(await of({ exitFactor: 1.5 })).toEqual(['BAD_USER_INPUT', 'input.exitFactor'])
+    expect(await of({ entries: [{ trigger: 'moon', watch: 1 }] })).toEqual(['BAD_USER_INPUT', 'input.entries.0.trigger'])
+    expect(await of({ entries: [{ trigger: 'band', watch: 2, restrict: 1 }] })).toEqual(['BAD_USER_INPUT', 'input.entries.band.RESTRICT'])
+    expect(await of({ days: 31 })).toEqual(['BAD_USER_INPUT', 'input.days'])
+  })
+})
+
+describe('recomputing a recommendation', () => {
+  test('behavior: stored inputs give the same bytes, and without graph-node the comparison says so', async () => {
+    const run = await runRecommendations({ prisma, protocol: curie, deployment })
+    const { recomputeRecommendation: again } = await good('query($id: ID!) { recomputeRecommendation(id: $id) { identical differs inputsDigest recommendation { id inputsDigest } comparison { state detail block { number } } } }', { id: run.recommendations[0]!.id })
+    expect(again).toMatchObject({ identical: true, differs: [], comparison: { state: 'UNAVAILABLE', block: { number: String(BLOCK.number) } } })
+    expect(again.inputsDigest).toBe(again.recommendation.inputsDigest)
+    // A byte of the stored reason changed afterwards is found.
+    await prisma.recommendation.update({ where: { id: run.recommendations[0]!.id }, data: { reason: 'Because.' } })
+    const { recomputeRecommendation: changed } = await good('query($id: ID!) { recomputeRecommendation(id: $id) { identical differs } }', { id: run.recommendations[0]!.id })
+    expect(changed.identical).toBe(false)
+    expect(changed.differs[0]).toMatch(/^reason: stored "Because\."/)
+  })
+
+  test('behavior: rows of the index are compared with the inputs value by value', async () => {
+    const { inputs } = await prisma.recommendationRun.findFirstOrThrow({ orderBy: { blockNumber: 'desc' }, where: { inputsDigest: { not: 'aa'.repeat(32) } } })
+    const stored = runInputsOf({ inputs })
+    const rows = {
+      parameters: stored.parameters.map((p) => ({ name: p.name, subject: p.subject, value: p.current })),
+      markets: stored.markets.map((m) => ({ id: m.id, sqrtPriceX96: m.sqrtPriceX96, openInterestLongE18: m.openInterestLongE18, openInterestShortE18: m.openInterestShortE18 })),
+      oracleFeeds: [...stored.markets, ...stored.collaterals].map((m) => ({ id: m.oracle!.feed, priceE18: m.oracle!.priceE18, priceTimestamp: String(m.oracle!.priceTimestampSec), freezeReason: m.oracle!.freezeReason, fallback: m.oracle!.fallback })),
+      insuranceFunds: [stored.fund!],
+    }
+    expect(compareRows(stored, rows).differs).toEqual([])
+    expect(compareRows(stored, { ...rows, insuranceFunds: [{ ...stored.fund!, walletBalance: '1' }] }).differs).toEqual(['fund’s walletBalance: stored 50000000, graph-node has 1'])
   })
 })
 
