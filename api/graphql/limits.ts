@@ -87,7 +87,12 @@ const isList = (type: GraphQLOutputType): boolean => isListType(isNonNullType(ty
 
 /** Rules beside GraphQL's own. */
 export const limitRules = ({ maxAliases }: Limits): ValidationRule[] => [
-  maxAliasesRule({ n: maxAliases, exposeLimits: true, errorMessage: `Found a query with too many aliases`, onReject: [] }) as unknown as ValidationRule,
+  maxAliasesRule({
+    n: maxAliases,
+    // Reported as every other fault of a document is, instead of thrown.
+    propagateOnRejection: false,
+    onReject: [(context) => context?.reportError(new GraphQLError(`Found a query of more than ${maxAliases} aliases, allowed are ${maxAliases}; ask in several requests`, { extensions: { http: { status: 400 }, code: 'TOO_MANY_ALIASES', facts: { max: maxAliases } } }))],
+  }),
 ]
 
 /** All rules that a document has to follow. */

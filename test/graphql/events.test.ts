@@ -214,7 +214,7 @@ describe('webhooks', () => {
     // Twice each, under the same id.
     expect(new Set(heard.map((one) => one.id)).size).toBe(first.queued)
     expect(heard).toHaveLength(2 * first.queued)
-    expect(new Set(heard.map((one) => one.kind))).toEqual(new Set(['URGENT_RECOMMENDATION', 'PROPOSAL_AWAITS_SIGNATURE']))
+    expect(new Set(heard.map((one) => one.kind))).toEqual(new Set(['BREAKER_CHANGE', 'URGENT_RECOMMENDATION', 'PROPOSAL_AWAITS_SIGNATURE']))
     // Two senders at once take each delivery once.
     await prisma.webhookDelivery.updateMany({ data: { deliveredAt: null, nextAttemptAt: new Date(now) } })
     heard.length = 0

@@ -1,6 +1,8 @@
-/** Long runs: each in a thread, one after the other, with its progress and result in the database. */
+/** Long runs: each in a process of its own, one after the other, with its progress and result in the database. */
+import { fork, type ChildProcess } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { Worker } from 'node:worker_threads'
+import { createRequire } from 'node:module'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { BadInputError } from '../../../core/errors.ts'
 import type { Logger } from '../../../core/log.ts'
 import type { Prisma, PrismaClient } from '../../../prisma/client.ts'
@@ -30,6 +32,8 @@ export type RiskRuns = {
   stop(): Promise<void>
 }
 
+const LOADER = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
+
 const KEEP = 200
 /** Rows of a process that wrote none of them for this long are of one that is gone, ms. */
 const LOST_AFTER_MS = 60_000
@@ -42,7 +46,7 @@ const asJson = (value: unknown): Prisma.InputJsonValue => JSON.parse(canonicalJs
 /** `changed` hears the id of each run whose row has changed. */
 export function createRuns({ prisma, log, changed = () => {} }: { readonly prisma: PrismaClient; readonly log: Logger; readonly changed?: (id: string) => void }): RiskRuns {
   const queue: { readonly id: string; readonly input: WorkerInput }[] = []
-  let current: { readonly id: string; readonly worker: Worker; readonly ended: Promise<void> } | null = null
+  let current: { readonly id: string; readonly worker: ChildProcess; readonly ended: Promise<void> } | null = null
   let stopped = false
 
   const write = async (id: string, data: Prisma.RiskRunUpdateManyMutationInput, from: readonly string[] = ['QUEUED', 'RUNNING']): Promise<boolean> => {
@@ -60,9 +64,9 @@ export function createRuns({ prisma, log, changed = () => {} }: { readonly prism
     if (current !== null || stopped) return
     const job = queue.shift()
     if (job === undefined) return
-    // The loader that the project runs by, whatever started this process.
-    const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData: job.input, execArgv: ['--import', 'tsx'] })
-    const ended = execute(job.id, worker).catch((error: unknown) => log.error({ err: error, run: job.id }, 'a run could not be written'))
+    // The loader that the project runs by, whatever started this process. Not a thread: tsx does not load TypeScript in one.
+    const worker = fork(fileURLToPath(new URL('./worker.ts', import.meta.url)), [], { execArgv: ['--import', LOADER], env: { ...process.env, NODE_OPTIONS: '' }, serialization: 'advanced', stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+    const ended = execute(job.id, worker, job.input).catch((error: unknown) => log.error({ err: error, run: job.id }, 'a run could not be written'))
     current = { id: job.id, worker, ended }
     void ended.then(() => {
       current = null
@@ -70,22 +74,24 @@ export function createRuns({ prisma, log, changed = () => {} }: { readonly prism
     })
   }
 
-  async function execute(id: string, worker: Worker): Promise<void> {
+  async function execute(id: string, worker: ChildProcess, input: WorkerInput): Promise<void> {
     let outcome: WorkerMessage | null = null
     let saving: Promise<unknown> = Promise.resolve()
     let savedAt = 0
-    worker.on('message', (message: WorkerMessage) => {
+    worker.on('message', (sent) => {
+      const message = sent as WorkerMessage
       if (!('progress' in message)) outcome = message
       else if (performance.now() - savedAt > SAVE_EVERY_MS) {
         savedAt = performance.now()
         // A row that is no longer RUNNING was cancelled, maybe by another process.
-        saving = saving.then(async () => (await write(id, { progress: message.progress })) || (await worker.terminate())).catch(() => {})
+        saving = saving.then(async () => (await write(id, { progress: message.progress })) || worker.kill('SIGKILL')).catch(() => {})
       }
     })
     let fault: unknown = null
     worker.once('error', (error) => (fault = error))
-    const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
-    if (!(await write(id, { state: 'RUNNING' }))) await worker.terminate()
+    const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()).once('error', () => resolve()))
+    if (await write(id, { state: 'RUNNING' })) worker.send(input, (error) => (fault ??= error))
+    else worker.kill('SIGKILL')
     await exited
     await saving
     const finishedAt = new Date()
@@ -118,7 +124,7 @@ export function createRuns({ prisma, log, changed = () => {} }: { readonly prism
       await write(id, { state: 'CANCELLED', finishedAt: new Date() })
       const place = queue.findIndex((job) => job.id === id)
       if (place >= 0) queue.splice(place, 1)
-      if (current?.id === id) await current.worker.terminate()
+      if (current?.id === id) current.worker.kill('SIGKILL')
       const row = await prisma.riskRun.findUnique({ where: { id } })
       if (row === null) throw new BadInputError(`Found no run ${id.slice(0, 60)}, allowed is one that was started; see riskRuns`, { field: 'id' })
       return row
@@ -131,7 +137,7 @@ export function createRuns({ prisma, log, changed = () => {} }: { readonly prism
       stopped = true
       clearInterval(beat)
       for (const { id } of queue.splice(0)) await write(id, { state: 'CANCELLED', finishedAt: new Date() })
-      await current?.worker.terminate()
+      current?.worker.kill('SIGKILL')
       await current?.ended
     },
   }

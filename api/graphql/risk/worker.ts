@@ -1,5 +1,4 @@
-/** One long run in a thread of its own: the process goes on answering, and to cancel is to end the thread. */
-import { parentPort, workerData } from 'node:worker_threads'
+/** One long run in a process of its own, told over its channel what to run: the server goes on answering, and to cancel is to end the process. */
 import { BulwarkError } from '../../../core/errors.ts'
 import type { RunInputs } from '../../recommendations/index.ts'
 import type { IndexedBlock } from '../context.ts'
@@ -30,12 +29,12 @@ function run({ block, inputs, timing, task }: WorkerInput, report: (share: numbe
   return stressAnswer(book, task.asked, rows, task.args)
 }
 
-if (parentPort !== null) {
-  const port = parentPort
-  const send = (message: WorkerMessage): void => port.postMessage(message)
+const send = (message: WorkerMessage): void => void process.send?.(message)
+
+process.once('message', (input) => {
   let last = 0
   try {
-    const result = run(workerData as WorkerInput, (progress) => {
+    const result = run(input as WorkerInput, (progress) => {
       const now = performance.now()
       if (now - last < REPORT_EVERY_MS) return
       last = now
@@ -43,7 +42,8 @@ if (parentPort !== null) {
     })
     send({ result })
   } catch (error) {
-    if (error instanceof BulwarkError) send({ error: { code: error.code, message: error.message } })
-    else throw error
+    if (!(error instanceof BulwarkError)) throw error
+    send({ error: { code: error.code, message: error.message } })
   }
-}
+  process.disconnect?.()
+})
