@@ -123,7 +123,11 @@ async function main(): Promise<void> {
   const metrics = createMetrics(status)
   const server = await startServer({ prisma, protocol, deployment, margins, proposals, status, risk, metrics, log, host: config.API_HOST, port: config.API_PORT, names: config.API_NAMES })
 
-  const listener = listen(config.DATABASE_URL, STEP_CHANNEL, () => void (events.look(), jobs.forEach((job) => job.trigger())), log)
+  const heard = (): void => {
+    void events.look()
+    for (const job of jobs) job.trigger()
+  }
+  const listener = listen(config.DATABASE_URL, STEP_CHANNEL, heard, log)
   const idle = setInterval(() => track.trigger(), TRACK_IDLE_MS)
   // What was not taken is due again whether or not blocks come.
   const resend = setInterval(() => alerts.trigger(), ALERTS_EVERY_MS)

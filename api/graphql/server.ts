@@ -151,7 +151,7 @@ function refuseForeignHosts({ serves, names }: Allowed) {
   }
 }
 
-type Allowed = { readonly names: ReadonlySet<string>; serves(host: string | undefined): boolean }
+type Allowed = { readonly names: ReadonlySet<string>; readonly serves: (host: string | undefined) => boolean }
 
 const allowedHosts = (names: ReadonlySet<string>): Allowed => ({
   names,

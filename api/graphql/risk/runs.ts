@@ -60,7 +60,7 @@ export function createRuns({ prisma, log, changed = () => {} }: { readonly prism
   }, BEAT_MS)
   beat.unref()
 
-  const next = (): void => {
+  const startNext = (): void => {
     if (current !== null || stopped) return
     const job = queue.shift()
     if (job === undefined) return
@@ -70,7 +70,7 @@ export function createRuns({ prisma, log, changed = () => {} }: { readonly prism
     current = { id: job.id, worker, ended }
     void ended.then(() => {
       current = null
-      next()
+      startNext()
     })
   }
 
@@ -117,7 +117,7 @@ export function createRuns({ prisma, log, changed = () => {} }: { readonly prism
       if (old.length > 0) await prisma.riskRun.deleteMany({ where: { id: { in: old.map(({ id }) => id) }, state: { notIn: ['QUEUED', 'RUNNING'] } } })
       queue.push({ id: row.id, input: { block, inputs, timing, task } })
       changed(row.id)
-      next()
+      startNext()
       return row
     },
     cancel: async (id) => {
