@@ -113,12 +113,12 @@ async function main(): Promise<void> {
     log,
     observe,
     run: async () => {
-      if (config.WEBHOOK_URLS.length === 0) return null
       const { queued, sent, failed } = await webhooks.run()
       return queued + sent + failed === 0 ? null : `${queued} alerts written, ${sent} taken, ${failed} to be sent again`
     },
   })
-  const jobs = [recommend, track, breakers, alerts]
+  const alerting = config.WEBHOOK_URLS.length > 0
+  const jobs = [recommend, track, breakers, ...(alerting ? [alerts] : [])]
   const status = createStatus({ prisma, chain, deployment, margins, jobs })
   const metrics = createMetrics(status)
   const server = await startServer({ prisma, protocol, deployment, margins, proposals, status, risk, metrics, log, host: config.API_HOST, port: config.API_PORT, names: config.API_NAMES })
@@ -130,7 +130,7 @@ async function main(): Promise<void> {
   const listener = listen(config.DATABASE_URL, STEP_CHANNEL, heard, log)
   const idle = setInterval(() => track.trigger(), TRACK_IDLE_MS)
   // What was not taken is due again whether or not blocks come.
-  const resend = setInterval(() => alerts.trigger(), ALERTS_EVERY_MS)
+  const resend = setInterval(() => alerting && alerts.trigger(), ALERTS_EVERY_MS)
   // Rates of the synchronisation come of regular looks, whoever asks.
   const looks = setInterval(() => void status.read(), LOOK_EVERY_MS)
 

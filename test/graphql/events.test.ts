@@ -155,6 +155,19 @@ describe('long runs', () => {
     await ws.dispose()
   })
 
+  test('behavior: a simulated shortfall has its interval, and the fund’s target stands on it from then on', async () => {
+    const ws = client()
+    const { data: { startRiskRun: started } } = await ask(`mutation { startRiskRun(input: { fund: { paths: 10000, hours: 24, seed: 7 } }) { id } }`)
+    let last: any // oxlint-disable-line typescript/no-explicit-any
+    for await (const event of ws.iterate({ query: `subscription($id: ID!) { riskRun(id: $id) { ${RUN} } }`, variables: { id: started.id } }) as AsyncIterable<any>) last = event.data.riskRun // oxlint-disable-line typescript/no-explicit-any
+    expect(last).toMatchObject({ state: 'DONE', error: null, fund: { paths: 10_000 } })
+    expect(last.fund.lower).toBeLessThanOrEqual(last.fund.quantile)
+    const { data } = await ask('{ insuranceFund { target { target binding simulation { paths seed quantile block { number } } simulationUnknown { reason } why } } }')
+    expect(data.insuranceFund.target).toMatchObject({ simulation: { paths: 10_000, seed: 7, quantile: last.fund.quantile, block: { number: '1004' } }, simulationUnknown: null })
+    expect(data.insuranceFund.target.target).toBeGreaterThanOrEqual(last.fund.quantile)
+    await ws.dispose()
+  })
+
   test('behavior: a run that is cancelled ends, and stays cancelled', async () => {
     const { data: { startRiskRun: started } } = await ask(`mutation { startRiskRun(input: { fund: { paths: 1000000, hours: 168 } }) { id state } }`)
     expect((await ask(`mutation { cancelRiskRun(id: "${started.id}") { state } }`)).data.cancelRiskRun.state).toBe('CANCELLED')

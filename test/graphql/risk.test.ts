@@ -263,6 +263,29 @@ describe('portfolio margin', () => {
   })
 })
 
+describe('review of a past liquidation', () => {
+  test('behavior: one at a price that neither the second feed nor what followed agrees with is UNJUST, with the harm that it did', async () => {
+    const [eth] = deployment.markets
+    const sec = Number(BLOCK.timestamp) - 1_000
+    const account = addressOf(41)
+    const at = (sec: number, block: bigint, logIndex: number, tx: string) => ({ blockNumber: block, timestamp: BigInt(sec), transactionHash: tx, logIndex })
+    const marketId = eth!.baseToken.toLowerCase()
+    const answerSource = addressOf(90)
+    await prisma.oracleFeed.update({ where: { id: eth!.chainlinkFeed.toLowerCase() }, data: { answerSource, decimals: 8 } })
+    await prisma.oracleAnswer.create({ data: { id: '0xa1', aggregator: answerSource, answer: '180000000000', roundId: '1', answerTimestamp: BigInt(sec - 10), ...at(sec - 10, 989n, 0, '0xa1') } })
+    await prisma.collateralChange.create({ data: { id: '0xc1', accountId: account, token: deployment.settlementToken.address.toLowerCase(), kind: 'DEPOSIT', amount: '1000000000', ...at(sec - 5_000, 900n, 0, '0xc1') } })
+    const e18 = (x: number) => `${BigInt(x) * 10n ** 18n}`
+    await prisma.positionChange.create({ data: { id: '0xd1', accountId: account, marketId, sizeDeltaE18: e18(2), notionalDeltaE18: e18(-3_800), feeE18: '0', sizeAfterE18: e18(2), openNotionalAfterE18: e18(-3_800), realizedPnlE18: '0', ...at(sec - 4_000, 910n, 0, '0xd1') } })
+    // The liquidation's own transfer comes before it in the same transaction, and is no part of the state before.
+    await prisma.positionChange.create({ data: { id: '0xd2', accountId: account, marketId, sizeDeltaE18: e18(-1), notionalDeltaE18: e18(1_400), feeE18: '0', sizeAfterE18: e18(1), openNotionalAfterE18: e18(-1_900), realizedPnlE18: '0', ...at(sec, 990n, 1, '0xe1') } })
+    await prisma.liquidation.create({ data: { id: '0xe1', accountId: account, marketId, liquidator: addressOf(9), sizeE18: e18(1), notionalE18: e18(1_400), penaltyE18: e18(35), liquidatorFeeE18: '1', sizeAfterE18: e18(1), ...at(sec, 990n, 2, '0xe1') } })
+    const { liquidationReview: review } = await good('{ liquidationReview(first: 1) { harm reviews { verdict price secondPrice laterPrice deviation surplusUsed surplusSecond harm why } } }')
+    // At 1,400: 1000 − 3800 + 2·1400 = 0 against 2800·6.25 % = 175. At 1,800: 800 against 225. Harm: 35, and 400 on the 1 that was taken.
+    expect(review.reviews[0]).toMatchObject({ verdict: 'UNJUST', price: 1400, secondPrice: 1800, surplusUsed: -175, surplusSecond: 575, harm: 435 })
+    expect(review.reviews[0].deviation).toBeCloseTo(1400 / 1800 - 1, 12)
+  })
+})
+
 describe('playbooks and replays', () => {
   test('behavior: a market’s HALT is prepared, says what it stops and how it is undone, and never stops liquidation', async () => {
     const { playbooks } = await good('{ playbooks(subject: "vETH", trigger: "HALT") { playbooks { id trigger subjectLabel stops changes { parameter fromRaw toRaw fromDisplay toDisplay sideEffects undo } } } }')
