@@ -49,6 +49,8 @@ const config: CodegenConfig = {
           FundStats: '../model.ts#FundStatsNode',
           Recommendation: '../model.ts#RecommendationNode',
           Proposal: '../model.ts#ProposalNode',
+          Breaker: '../model.ts#BreakerNode',
+          RiskRun: '../model.ts#RiskRunNode',
         },
       },
     },

@@ -41,6 +41,13 @@ export const CONFIG_SCHEMA = {
     .transform((text) => text.split(',').map((name) => name.trim()).filter((name) => name !== ''))
     .refine((names) => names.every((name) => /^[a-z0-9.-]+$/i.test(name)), { message: 'has a name with other characters, allowed are host names with commas between them' })
     .describe('host names that the API is reached by, beside localhost and IP addresses'),
+  WEBHOOK_URLS: z
+    .string()
+    .default('')
+    .transform((text) => text.split(',').map((one) => one.trim()).filter((one) => one !== ''))
+    .refine((all) => all.every((one) => URL.canParse(one) && ['http:', 'https:'].includes(new URL(one).protocol)), { message: 'has another form, allowed are URLs that begin with https:// or http://, with commas between them' })
+    .describe('receivers of alerts'),
+  WEBHOOK_SECRET: z.string().min(16, 'is too short, allowed are 16 characters or more').nullable().default(null).describe('what alerts are signed with (HMAC-SHA256); the receivers know it too'),
   MIRROR_POLL_MS: wholeNumber(50, 60_000).default('200').describe('pause of the mirror between two looks at graph-node and the chain, ms'),
   STATE_DIR: z.string().min(1).default('.bulwark').describe('folder of everything that a run keeps'),
 } as const

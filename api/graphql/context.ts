@@ -7,6 +7,8 @@ import type { AccountBook, Health, MarginService } from './margins.ts'
 import { groupBy } from './model.ts'
 import type { AccountNode, CollateralAssetNode, ContractNode, Db, GovernanceEventNode, MarketNode } from './model.ts'
 import type { Proposals } from '../../proposals/index.ts'
+import type { RiskBook } from './risk/book.ts'
+import type { Risk } from './risk/index.ts'
 import type { StatusService } from './status.ts'
 
 export type IndexedBlock = { readonly number: bigint; readonly hash: string; readonly timestamp: bigint }
@@ -19,6 +21,7 @@ export type Services = {
   readonly margins: MarginService
   readonly proposals: Proposals
   readonly status: StatusService
+  readonly risk: Risk
 }
 
 export type Context = Services & {
@@ -29,6 +32,8 @@ export type Context = Services & {
   indexed(): Promise<IndexedBlock | null>
   /** Margins at that block; null before the first step. */
   book(): Promise<AccountBook | null>
+  /** Inputs of the risk models at that block; null before the first step. */
+  riskBook(): Promise<RiskBook | null>
   /** An account's margin at that block; null where it is unknown. */
   healthOf(account: AccountNode): Promise<Health | null>
   markets(): Promise<ReadonlyMap<string, MarketNode>>
@@ -74,6 +79,10 @@ export function createContext(services: Services): Context {
     const block = await indexed()
     return block && (await services.margins.at(block, db))
   })
+  const riskBook = once(async () => {
+    const block = await indexed()
+    return block && (await services.risk.books.at(block, db))
+  })
   const balancesOf = grouped((tx, ids) => tx.collateralBalance.findMany({ where: { accountId: { in: ids }, amount: { not: 0 } }, orderBy: { id: 'asc' } }))
   return {
     ...services,
@@ -81,6 +90,7 @@ export function createContext(services: Services): Context {
     close: snapshot.close,
     indexed,
     book,
+    riskBook,
     healthOf: async (account) => {
       const made = await book()
       if (made === null) return null

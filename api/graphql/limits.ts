@@ -1,13 +1,17 @@
 /**
- * How large a query may be, and which characters no argument may hold. Three limits: tokens (in the parser), depth, and cost.
+ * How large a query may be, and which characters no argument may hold: tokens (in the parser), aliases, depth, and cost. The same for
+ * queries and subscriptions. Requests that hold several operations (batches) are not taken at all.
  * The cost of a field is 1 plus, for a list, its page size times the cost of what is asked of each node.
  */
 import type { ApolloServerPlugin } from '@apollo/server'
-import { BREAK, GraphQLError, Kind, getNamedType, isListType, isNonNullType, isObjectType, isInterfaceType, visit } from 'graphql'
-import type { ArgumentNode, DocumentNode, FragmentDefinitionNode, GraphQLNamedType, GraphQLOutputType, GraphQLSchema, OperationDefinitionNode, SelectionSetNode } from 'graphql'
+import { maxAliasesRule } from '@escape.tech/graphql-armor-max-aliases'
+import { BREAK, GraphQLError, Kind, getNamedType, getOperationAST, specifiedRules, isListType, isNonNullType, isObjectType, isInterfaceType, visit } from 'graphql'
+import type { ArgumentNode, DocumentNode, FragmentDefinitionNode, GraphQLNamedType, GraphQLOutputType, GraphQLSchema, OperationDefinitionNode, SelectionSetNode, ValidationRule } from 'graphql'
 
 export type Limits = {
   readonly maxTokens: number
+  /** Names given to fields in one document: each is a field asked for again. */
+  readonly maxAliases: number
   readonly maxDepth: number
   readonly maxCost: number
   /** Nodes counted for a list that has no page size. */
@@ -16,9 +20,12 @@ export type Limits = {
   readonly largestPage: number
 }
 
-export const LIMITS: Limits = { maxTokens: 4000, maxDepth: 12, maxCost: 50_000, listSize: 10, largestPage: 2000 }
+export const LIMITS: Limits = { maxTokens: 4000, maxAliases: 30, maxDepth: 12, maxCost: 50_000, listSize: 10, largestPage: 2000 }
 
 type Size = { readonly depth: number; readonly cost: number }
+
+/** What fields cost beyond what is asked of them: those that run a model over the whole book or a whole series. */
+const DEAR: Readonly<Record<string, number>> = { stressTest: 5_000, volatility: 5_000, backtest: 5_000, dynamicMargin: 5_000, portfolioMargin: 2_500, replayBreaker: 5_000, liquidationLadder: 2_500, liquidationReview: 2_500, keeperEconomics: 1_000, liquidationQueue: 1_000, playbooks: 1_000, collateralHaircuts: 1_000, recomputeRecommendation: 1_000, target: 2_500 }
 
 /** Depth and cost of an operation. Introspection counts 1: graphql-js bounds it by a rule of its own. */
 export function measure(schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode, variables: Record<string, unknown>, limits: Limits = LIMITS): Size {
@@ -69,7 +76,8 @@ export function measure(schema: GraphQLSchema, document: DocumentNode, operation
       pageArg ? pageSize(args, typeof pageArg.defaultValue === 'number' ? pageArg.defaultValue : listSize)
       : definition && name !== 'nodes' && isList(definition.type) ? listSize
       : 1
-    return { depth: 1 + inner.depth, cost: 1 + nodes * inner.cost }
+    const dear = parent?.name === 'Query' || parent?.name === 'InsuranceFund' ? (DEAR[name] ?? 0) : 0
+    return { depth: 1 + inner.depth, cost: 1 + dear + nodes * inner.cost }
   }
 
   return selection(schema.getRootType(operation.operation) ?? undefined, operation.selectionSet)
@@ -77,23 +85,40 @@ export function measure(schema: GraphQLSchema, document: DocumentNode, operation
 
 const isList = (type: GraphQLOutputType): boolean => isListType(isNonNullType(type) ? type.ofType : type)
 
+/** Rules beside GraphQL's own. */
+export const limitRules = ({ maxAliases }: Limits): ValidationRule[] => [
+  maxAliasesRule({
+    n: maxAliases,
+    // Reported as every other fault of a document is, instead of thrown.
+    propagateOnRejection: false,
+    onReject: [(context) => context?.reportError(new GraphQLError(`Found a query of more than ${maxAliases} aliases, allowed are ${maxAliases}; ask in several requests`, { extensions: { http: { status: 400 }, code: 'TOO_MANY_ALIASES', facts: { max: maxAliases } } }))],
+  }),
+]
+
+/** All rules that a document has to follow. */
+export const validationRules = (limits: Limits): ValidationRule[] => [...specifiedRules, ...limitRules(limits)]
+
+/** Throws GraphQLError where an operation is over the limits, or an argument holds a NUL. */
+export function checkOperation(schema: GraphQLSchema, document: DocumentNode, operationName: string | null, variables: Record<string, unknown>, limits: Limits = LIMITS): void {
+  const operation = getOperationAST(document, operationName)
+  if (!operation) return
+  if (holdsNul(variables) || documentHoldsNul(document)) {
+    throw new GraphQLError('Found a NUL character in an argument, allowed is text without one; take it out', { extensions: { http: { status: 400 }, code: 'BAD_INPUT' } })
+  }
+  const size = measure(schema, document, operation, variables, limits)
+  if (size.depth > limits.maxDepth) {
+    throw new GraphQLError(`Found a query ${size.depth} levels deep, allowed is ${limits.maxDepth}; ask for the inner part in a query of its own`, { extensions: { http: { status: 400 }, code: 'QUERY_TOO_DEEP', facts: { depth: size.depth, max: limits.maxDepth } } })
+  }
+  if (size.cost > limits.maxCost) {
+    throw new GraphQLError(`Found a query of cost ${size.cost}, allowed is ${limits.maxCost}; ask for fewer nodes with \`first\`, or for fewer fields of each`, { extensions: { http: { status: 400 }, code: 'QUERY_TOO_LARGE', facts: { cost: size.cost, max: limits.maxCost } } })
+  }
+}
+
 /** Refuses operations over the limits, before anything is resolved. */
 export function limitsPlugin<Context extends object>(limits: Limits = LIMITS): ApolloServerPlugin<Context> {
   return {
     requestDidStart: async () => ({
-      didResolveOperation: async ({ schema, document, operation, request }) => {
-        if (!operation) return
-        if (holdsNul(request.variables) || documentHoldsNul(document)) {
-          throw new GraphQLError('Found a NUL character in an argument, allowed is text without one; take it out', { extensions: { http: { status: 400 }, code: 'BAD_INPUT' } })
-        }
-        const size = measure(schema, document, operation, request.variables ?? {}, limits)
-        if (size.depth > limits.maxDepth) {
-          throw new GraphQLError(`Found a query ${size.depth} levels deep, allowed is ${limits.maxDepth}; ask for the inner part in a query of its own`, { extensions: { http: { status: 400 }, code: 'QUERY_TOO_DEEP', facts: { depth: size.depth, max: limits.maxDepth } } })
-        }
-        if (size.cost > limits.maxCost) {
-          throw new GraphQLError(`Found a query of cost ${size.cost}, allowed is ${limits.maxCost}; ask for fewer nodes with \`first\`, or for fewer fields of each`, { extensions: { http: { status: 400 }, code: 'QUERY_TOO_LARGE', facts: { cost: size.cost, max: limits.maxCost } } })
-        }
-      },
+      didResolveOperation: async ({ schema, document, operationName, request }) => checkOperation(schema, document, operationName, request.variables ?? {}, limits),
     }),
   }
 }

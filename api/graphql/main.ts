@@ -1,5 +1,5 @@
 /**
- * The API as a process of its own. Environment: DATABASE_URL, RPC_URL, RPC_BATCH, NETWORK, API_HOST, API_PORT, API_NAMES, STATE_DIR.
+ * The API as a process of its own. Environment: DATABASE_URL, GRAPH_NODE_URL, GRAPH_NODE_API_KEY, RPC_URL, RPC_BATCH, NETWORK, API_HOST, API_PORT, API_NAMES, STATE_DIR, WEBHOOK_URLS, WEBHOOK_SECRET.
  * Standard output carries JSON lines for whoever started it: {"event":"ready","url"} once it listens,
  * {"event":"recommendations","run"} per run. SIGTERM, SIGINT and a closed stdin pipe end it cleanly.
  */
@@ -12,23 +12,34 @@ import { createProposals } from '../../proposals/index.ts'
 import { curie } from '../../protocols/curie/index.ts'
 import { STEP_CHANNEL, latestCheckpoint, mirrorStatus } from '../mirror/read.ts'
 import { createRecommender } from '../recommendations/index.ts'
+import type { ChainReads } from '../recommendations/index.ts'
 import { createChain, readParameter } from './chain.ts'
+import { createEvents } from './events.ts'
 import { createJob, farBehind, listen } from './jobs.ts'
 import type { JobObserver } from './jobs.ts'
 import { createMargins } from './margins.ts'
 import { createMetrics } from './metrics.ts'
+import { createRiskBooks } from './risk/book.ts'
+import { createBreakers } from './risk/breakers.ts'
+import type { Risk } from './risk/index.ts'
+import { createComparison } from './risk/recompute.ts'
+import { createRuns } from './risk/runs.ts'
 import { startServer } from './server.ts'
 import { createStatus } from './status.ts'
+import { createWebhooks } from './webhooks.ts'
 
 /** A run of all models costs about a second of one core; steps come every two. */
 const RECOMMEND_EVERY_MS = 15_000
 const TRACK_EVERY_MS = 1000
+/** A breaker that sees every step still leaves the other jobs their turn. */
+const BREAKERS_EVERY_MS = 500
+const ALERTS_EVERY_MS = 2_000
 /** Proposals also expire and are replaced while nothing is indexed. */
 const TRACK_IDLE_MS = 15_000
 const LOOK_EVERY_MS = 10_000
 
 async function main(): Promise<void> {
-  const config = loadConfig(['DATABASE_URL', 'RPC_URL', 'RPC_BATCH', 'NETWORK', 'API_HOST', 'API_PORT', 'API_NAMES', 'STATE_DIR'])
+  const config = loadConfig(['DATABASE_URL', 'GRAPH_NODE_URL', 'GRAPH_NODE_API_KEY', 'RPC_URL', 'RPC_BATCH', 'NETWORK', 'API_HOST', 'API_PORT', 'API_NAMES', 'STATE_DIR', 'WEBHOOK_URLS', 'WEBHOOK_SECRET'])
   const log = createLogger('api')
   const emit = (event: Readonly<Record<string, unknown>>): boolean => process.stdout.write(`${JSON.stringify(event)}\n`)
   const protocol = curie
@@ -39,13 +50,17 @@ async function main(): Promise<void> {
   const marginsPrisma = createPrisma(config.DATABASE_URL)
   const margins = createMargins({ prisma: marginsPrisma, protocol, deployment, log })
   const proposals = createProposals({ prisma, catalog: protocol.catalog, deployment, rpcUrl: config.RPC_URL, stateDir: config.STATE_DIR, log: createLogger('proposals') })
-  const recommender = createRecommender({
-    prisma,
-    protocol,
-    deployment,
-    log: createLogger('recommendations'),
-    chainReads: (ref, block) => readParameter(chain, protocol.catalog, deployment, ref, block.hash),
-  })
+  const chainReads: ChainReads = (ref, block) => readParameter(chain, protocol.catalog, deployment, ref, block.hash)
+  const recommender = createRecommender({ prisma, protocol, deployment, log: createLogger('recommendations'), chainReads })
+  const events = createEvents({ prisma, log })
+  const runs = createRuns({ prisma, log: createLogger('runs'), changed: (id) => events.publish('run', id) })
+  const risk: Risk = {
+    books: createRiskBooks({ prisma: marginsPrisma, protocol, deployment, chainReads }),
+    runs,
+    events,
+    breakers: createBreakers({ prisma, deployment }),
+    compare: createComparison({ graphNodeUrl: config.GRAPH_NODE_URL, apiKey: config.GRAPH_NODE_API_KEY, chain }),
+  }
 
   const behind = async () => farBehind(await mirrorStatus(prisma))
   const stored = async (): Promise<boolean> => (await latestCheckpoint(prisma)) !== null
@@ -61,6 +76,7 @@ async function main(): Promise<void> {
       if (waits !== null || !(await stored())) return waits
       const run = await recommender.runOnce()
       if (run.stored) emit({ event: 'recommendations', run: run.id })
+      await events.look()
       return `The last run stands on block ${run.block.number}`
     },
   })
@@ -76,13 +92,45 @@ async function main(): Promise<void> {
       return 'Their states are those of the chain and the index'
     },
   })
-  const jobs = [recommend, track]
+  const breakers = createJob({
+    name: 'breakers',
+    gapMs: BREAKERS_EVERY_MS,
+    log,
+    observe,
+    run: async () => {
+      const waits = await behind()
+      if (waits !== null) return waits
+      const done = await risk.breakers.observe()
+      await events.look()
+      return done && `The last observation stands on block ${done.block.number}`
+    },
+  })
+  if (config.WEBHOOK_URLS.length > 0 && config.WEBHOOK_SECRET === null) throw new BadInputError('Found WEBHOOK_URLS without WEBHOOK_SECRET, needed is a secret that receivers check alerts with; set both')
+  const webhooks = createWebhooks({ prisma, log: createLogger('webhooks'), urls: config.WEBHOOK_URLS, secret: config.WEBHOOK_SECRET ?? '' })
+  const alerts = createJob({
+    name: 'alerts',
+    gapMs: ALERTS_EVERY_MS,
+    log,
+    observe,
+    run: async () => {
+      const { queued, sent, failed } = await webhooks.run()
+      return queued + sent + failed === 0 ? null : `${queued} alerts written, ${sent} taken, ${failed} to be sent again`
+    },
+  })
+  const alerting = config.WEBHOOK_URLS.length > 0
+  const jobs = [recommend, track, breakers, ...(alerting ? [alerts] : [])]
   const status = createStatus({ prisma, chain, deployment, margins, jobs })
   const metrics = createMetrics(status)
-  const server = await startServer({ prisma, protocol, deployment, margins, proposals, status, metrics, log, host: config.API_HOST, port: config.API_PORT, names: config.API_NAMES })
+  const server = await startServer({ prisma, protocol, deployment, margins, proposals, status, risk, metrics, log, host: config.API_HOST, port: config.API_PORT, names: config.API_NAMES })
 
-  const listener = listen(config.DATABASE_URL, STEP_CHANNEL, () => jobs.forEach((job) => job.trigger()), log)
+  const heard = (): void => {
+    void events.look()
+    for (const job of jobs) job.trigger()
+  }
+  const listener = listen(config.DATABASE_URL, STEP_CHANNEL, heard, log)
   const idle = setInterval(() => track.trigger(), TRACK_IDLE_MS)
+  // What was not taken is due again whether or not blocks come.
+  const resend = setInterval(() => alerting && alerts.trigger(), ALERTS_EVERY_MS)
   // Rates of the synchronisation come of regular looks, whoever asks.
   const looks = setInterval(() => void status.read(), LOOK_EVERY_MS)
 
@@ -90,9 +138,10 @@ async function main(): Promise<void> {
   const stop = (): void => {
     stopping ??= (async () => {
       clearInterval(idle)
+      clearInterval(resend)
       clearInterval(looks)
       await server.close()
-      await Promise.all([listener.stop(), ...jobs.map((job) => job.stop())])
+      await Promise.all([listener.stop(), runs.stop(), ...jobs.map((job) => job.stop())])
       await Promise.all([prisma.$disconnect(), marginsPrisma.$disconnect()])
       process.stdin.destroy()
     })()

@@ -10,46 +10,23 @@ import { transactionKey } from './context.ts'
 import type { Context } from './context.ts'
 import { displayUnit, displayValue, specOf } from './display.ts'
 import type { Direction, Adjustment, DraftProposalInput, Evidence, Resolvers } from './generated/resolvers.ts'
+import { address, findMarket, marketId, subject } from './lookup.ts'
 import { PROPOSAL_PARTS, accounts, facts, openPositions, proposals, stats } from './lists.ts'
 import { e18, fundCapacityE18, integer } from './model.ts'
 import type { AmountNode, CollateralAssetNode, ContractNode, MarketNode, ParameterNode, ProposalNode } from './model.ts'
 import { checkFirst, page } from './paging.ts'
+import { breakerFields, resetOf } from './risk/breakers.ts'
+import { riskQueries } from './risk/index.ts'
+import { marginParts } from './risk/liquidations.ts'
+import { resolveFundTarget } from './risk/reserves.ts'
+import { runById, runFields, runsList, startRun } from './risk/runs.ts'
 import { scalars } from './scalars.ts'
+import { subscriptions } from './subscriptions.ts'
 
 const amount = (raw: { toFixed(places: number): string }, decimals = 18): AmountNode => ({ raw: integer(raw), decimals })
 
 /** Truncated E18 ratio as a float, for display and order alone. */
 const ratio = (valueE18: bigint | null): number | null => (valueE18 === null ? null : toFloat(valueE18, 18))
-
-const sameText = (a: string, b: string): boolean => a.toLowerCase() === b.toLowerCase()
-
-async function findMarket(context: Context, id: string): Promise<MarketNode | null> {
-  const markets = await context.markets()
-  return markets.get(id.toLowerCase()) ?? [...markets.values()].find((market) => sameText(market.symbol, id)) ?? null
-}
-
-/** Id of the market that an argument names; null where it names none. Throws BadInputError for an unknown one. */
-async function marketId(context: Context, id: string | null | undefined): Promise<string | null> {
-  if (id == null) return null
-  const market = await findMarket(context, id)
-  if (market) return market.id
-  const known = [...(await context.markets()).values()].map((one) => one.symbol)
-  throw new BadInputError(`Found market "${id.slice(0, 60)}", allowed are ${known.length ? known.join(', ') : 'none yet'} and their base token addresses; take one of these`, { found: id, allowed: known })
-}
-
-function address(what: string, id: string): string {
-  if (!/^0x[0-9a-f]{40}$/i.test(id)) throw new BadInputError(`Found "${id.slice(0, 60)}" for ${what}, allowed is 0x and 40 hexadecimal digits; check that it was copied whole`, { found: id })
-  return id.toLowerCase()
-}
-
-/** Address of the subject that an argument names: an address, a symbol, or `protocol`. */
-async function subject(context: Context, id: string): Promise<string> {
-  const { catalog } = context.protocol
-  if (sameText(id, 'protocol')) return catalog.refs(context.deployment).find((ref) => catalog.find(ref.name).scope === 'PROTOCOL')?.subject.toLowerCase() ?? ''
-  const market = await findMarket(context, id)
-  const collateral = [...(await context.collaterals()).values()].find((one) => sameText(one.symbol, id))
-  return market?.id ?? collateral?.id ?? address('a subject (a symbol, `protocol` or an address)', id)
-}
 
 async function found<T>(row: Promise<T | null | undefined>, what: string): Promise<T> {
   const value = await row
@@ -142,6 +119,9 @@ export const resolvers: Resolvers<Context> = {
       return rows.toSorted(byUrgency).map((row) => ({ ...row, run }))
     },
     recommendation: async (_, { id }, context) => (await context.db()).recommendation.findUnique({ where: { id }, omit: { inputs: true }, include: { run: { omit: { inputs: true } } } }),
+    ...riskQueries,
+    riskRun: (_, { id }, { prisma }) => runById(prisma, id),
+    riskRuns: runsList,
     proposals: (_, args, context) => page(proposals(context, { chainId: context.deployment.chainId, ...(args.state == null ? {} : { state: args.state }) }), args),
     proposal: async (_, { id }, context) => (await context.db()).proposal.findUnique({ where: { id }, include: PROPOSAL_PARTS }),
   },
@@ -156,8 +136,13 @@ export const resolvers: Resolvers<Context> = {
     simulateProposal: async (_, { id }, context) => proposalNow(context, (await context.proposals.simulate(id)).id),
     requestSignatures: async (_, { id }, context) => proposalNow(context, (await context.proposals.requestSignatures(id)).id),
     addSignature: async (_, { id, signer, signature }, context) => proposalNow(context, (await context.proposals.addSignature(id, signer as Address, signature as Hex)).id),
+    startRiskRun: startRun,
+    cancelRiskRun: (_, { id }, { risk }) => risk.runs.cancel(id),
+    resetBreaker: resetOf,
     cancelProposal: async (_, { id }, context) => proposalNow(context, (await context.proposals.cancel(id)).id),
   },
+
+  Subscription: subscriptions,
 
   Amount: { value: ({ raw, decimals }) => formatUnits(raw, decimals) },
 
@@ -225,6 +210,7 @@ export const resolvers: Resolvers<Context> = {
         marginRatio: ratio(health.marginRatioE18),
         distanceToLiquidation: ratio(health.distanceE18),
         liquidatable: health.liquidatable,
+        ...(await marginParts(context, row.id, health)),
         exactness: health.exactness,
         missing: [...health.missing],
       }
@@ -292,9 +278,14 @@ export const resolvers: Resolvers<Context> = {
     inflow: (row) => amount(row.inflowE18),
     outflow: (row) => amount(row.outflowE18),
     badDebt: (row) => amount(row.badDebtE18),
+    target: resolveFundTarget,
     flows: ({ id }, args, context) => page(facts(context, 'insuranceFundFlow', { fundId: id }), args),
     stats: ({ id }, args, context) => page(stats(context, 'fundStats', args.interval ?? 'DAY', { fundId: id }), args),
   },
+
+  Breaker: breakerFields,
+
+  RiskRun: runFields,
 
   MarketStats: {
     interval: intervalOf,

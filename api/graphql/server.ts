@@ -9,18 +9,20 @@ import { ApolloServerPluginLandingPageDisabled } from '@apollo/server/plugin/dis
 import { expressMiddleware } from '@as-integrations/express5'
 import express from 'express'
 import type { NextFunction, Request, Response } from 'express'
+import type { GraphQLSchema } from 'graphql'
 import { BadInputError } from '../../core/errors.ts'
 import type { BulwarkError } from '../../core/errors.ts'
 import type { Logger } from '../../core/log.ts'
 import { createContext } from './context.ts'
 import type { Context, Services } from './context.ts'
 import { errorFormatter } from './errors.ts'
-import { LIMITS, limitsPlugin } from './limits.ts'
+import { LIMITS, limitRules, limitsPlugin } from './limits.ts'
 import type { Limits } from './limits.ts'
 import { createMetrics } from './metrics.ts'
 import type { Metrics } from './metrics.ts'
 import { createReadiness } from './ready.ts'
 import { resolvers } from './resolvers.ts'
+import { serveSubscriptions } from './subscriptions.ts'
 
 export type ServerOptions = Services & {
   readonly log: Logger
@@ -50,9 +52,13 @@ export async function startServer(options: ServerOptions): Promise<ApiServer> {
   const readiness = createReadiness(options.prisma)
   const app = express()
   const http = createServer(app)
+  let schema: GraphQLSchema | undefined
+  const served = allowedHosts(new Set([host, 'localhost', ...names].map((name) => name.toLowerCase())))
   const apollo = new ApolloServer<Context>({
     typeDefs: readFileSync(schemaFile, 'utf8'),
     resolvers,
+    validationRules: limitRules(limits),
+    allowBatchedHttpRequests: false,
     introspection: true,
     includeStacktraceInErrorResponses: false,
     stopOnTerminationSignals: false,
@@ -60,6 +66,7 @@ export async function startServer(options: ServerOptions): Promise<ApiServer> {
     formatError: errorFormatter(log),
     logger: { debug: () => {}, info: (message) => log.info(message), warn: (message) => log.warn(message), error: (message) => log.error(message) },
     plugins: [
+      { serverWillStart: async (started) => void (schema = started.schema) },
       limitsPlugin<Context>(limits),
       closeSnapshots,
       metrics.plugin,
@@ -81,7 +88,7 @@ export async function startServer(options: ServerOptions): Promise<ApiServer> {
     response.status(reason === null ? 200 : 503).json(reason === null ? { ready: true } : { ready: false, reason })
   })
   app.get('/metrics', async (_request, response) => void response.set('Content-Type', metrics.contentType).send(await metrics.text()))
-  app.use(refuseForeignHosts(new Set([host, 'localhost', ...names].map((name) => name.toLowerCase()))))
+  app.use(refuseForeignHosts(served))
   // A browser that opens the address gets the query page; a GET with a query is GraphQL's own.
   app.get('/graphql', (request, response, next) => {
     if (request.query['query'] === undefined && request.accepts(['json', 'html']) === 'html') sendPage(`${pagesDir}/sandbox.html`, response)
@@ -109,7 +116,15 @@ export async function startServer(options: ServerOptions): Promise<ApiServer> {
   })
   const bound = (http.address() as AddressInfo).port
   const name = host.includes(':') ? `[${host}]` : host === '0.0.0.0' ? '127.0.0.1' : host
-  return { url: `http://${name}:${bound}`, port: bound, close: () => apollo.stop() }
+  const subscribed = serveSubscriptions({ http, schema: schema as unknown as GraphQLSchema, services: options, limits, log, allowed: served.serves })
+  return {
+    url: `http://${name}:${bound}`,
+    port: bound,
+    close: async () => {
+      await subscribed.close()
+      await apollo.stop()
+    },
+  }
 }
 
 /** The snapshot of a request ends when its answer goes out. */
@@ -128,13 +143,23 @@ function sendPage(path: string, response: Response): void {
  * Until there is sign-in, whoever reaches the port may draft proposals. A browser on this machine reaches it for any web
  * page whose name is made to resolve to 127.0.0.1, so only names of ours, and plain addresses, are served.
  */
-function refuseForeignHosts(names: ReadonlySet<string>) {
+function refuseForeignHosts({ serves, names }: Allowed) {
   return (request: Request, response: Response, next: NextFunction): void => {
-    const name = (request.headers.host ?? '').replace(/:\d+$/, '').toLowerCase()
-    if (names.has(name) || /^\d{1,3}(\.\d{1,3}){3}$/.test(name) || /^\[[0-9a-f:.]+\]$/.test(name)) next()
-    else response.status(403).json(answer('FORBIDDEN_HOST', `Found a request for host "${name.slice(0, 100)}", allowed are ${[...names].join(', ')} and IP addresses; open one of these, or add the name to API_NAMES`))
+    const { host } = request.headers
+    if (serves(host)) next()
+    else response.status(403).json(answer('FORBIDDEN_HOST', `Found a request for host "${(host ?? '').replace(/:\d+$/, '').slice(0, 100)}", allowed are ${[...names].join(', ')} and IP addresses; open one of these, or add the name to API_NAMES`))
   }
 }
+
+type Allowed = { readonly names: ReadonlySet<string>; readonly serves: (host: string | undefined) => boolean }
+
+const allowedHosts = (names: ReadonlySet<string>): Allowed => ({
+  names,
+  serves: (host) => {
+    const name = (host ?? '').replace(/:\d+$/, '').toLowerCase()
+    return names.has(name) || /^\d{1,3}(\.\d{1,3}){3}$/.test(name) || /^\[[0-9a-f:.]+\]$/.test(name)
+  },
+})
 
 function listenError(error: NodeJS.ErrnoException, host: string, port: number): BulwarkError {
   if (error.code === 'EADDRINUSE') return new BadInputError(`Found port ${port} of ${host} taken, allowed is a free one; stop what listens there or set API_PORT`, { port })

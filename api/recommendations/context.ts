@@ -305,15 +305,17 @@ export function stressAccounts(context: RunContext): readonly StressAccount[] {
 
 function allShortfalls(context: RunContext): readonly ScenarioShortfall[] {
   const accounts = stressAccounts(context)
-  return stressScenarios('severe').map((scenario) => scenarioShortfall(accounts, shockFrom(context, scenario, context.policy)))
+  return stressScenarios('severe').map((scenario) => scenarioShortfall(accounts, shockFrom(context, scenario)))
 }
 
-function shockFrom(context: RunContext, scenario: StressScenario, policy: Policy): Shock {
+/** A scenario as the book's prices and costs: each market and collateral by what stands for it, or by its symbol where the scenario names it. */
+export function shockFrom(context: RunContext, scenario: StressScenario): Shock {
+  const { policy } = context
   const changes = new Map<string, number>()
   const costs = new Map<string, (notional: number) => number>()
   for (const facts of context.markets) {
     // A market that is paused or closed stands at its price whatever the oracle says.
-    changes.set(facts.input.id, facts.input.heldPriceE18 === null ? shockOf(scenario, facts.asset, context.beta(facts)) : 0)
+    changes.set(facts.input.id, facts.input.heldPriceE18 === null ? shockOf(scenario, facts.asset, context.beta(facts), facts.input.symbol) : 0)
     const sigma = facts.statistics?.volatility.value
     costs.set(facts.input.id, (notional) =>
       sigma === null || sigma === undefined || facts.dailyVolume <= 0
@@ -321,6 +323,6 @@ function shockFrom(context: RunContext, scenario: StressScenario, policy: Policy
         : Math.min(policy.fund.maxImpact, squareRootImpact({ dailyVolatility: dailyVolatility(Math.max(sigma.now, sigma.longRun), policy.barSec), quantity: notional, dailyVolume: facts.dailyVolume * scenario.volumeFactor })),
     )
   }
-  for (const token of context.inputs.collaterals) changes.set(token.id, shockOf(scenario, stressAssetOf(token.symbol)))
+  for (const token of context.inputs.collaterals) changes.set(token.id, shockOf(scenario, stressAssetOf(token.symbol), 1, token.symbol))
   return { id: scenario.id, changeOf: (asset) => changes.get(asset) ?? 0, impactOf: (asset, notional) => costs.get(asset)?.(notional) ?? 0 }
 }

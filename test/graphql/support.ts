@@ -2,6 +2,11 @@
 import type { Chain } from '../../api/graphql/chain.ts'
 import { createMargins } from '../../api/graphql/margins.ts'
 import type { Services } from '../../api/graphql/context.ts'
+import { createEvents } from '../../api/graphql/events.ts'
+import { createRiskBooks } from '../../api/graphql/risk/book.ts'
+import { createBreakers } from '../../api/graphql/risk/breakers.ts'
+import type { Risk } from '../../api/graphql/risk/index.ts'
+import { createRuns } from '../../api/graphql/risk/runs.ts'
 import { createStatus } from '../../api/graphql/status.ts'
 import type { Job } from '../../api/graphql/status.ts'
 import { UnavailableError } from '../../core/errors.ts'
@@ -36,10 +41,12 @@ export const chainAt = (number: bigint, timestamp: bigint, answers: (to: string,
   callAll: async (calls) => calls.map(({ to, data }) => answers(to, data)),
 })
 
-export function services(prisma: PrismaClient, chain: Chain, options: { jobs?: readonly Job[]; proposals?: Partial<Proposals>; now?: () => number; marginsPrisma?: PrismaClient } = {}): Services {
+export function services(prisma: PrismaClient, chain: Chain, options: { jobs?: readonly Job[]; proposals?: Partial<Proposals>; now?: () => number; marginsPrisma?: PrismaClient; risk?: Partial<Risk> } = {}): Services {
   const margins = createMargins({ prisma: options.marginsPrisma ?? prisma, protocol: curie, deployment, log })
   const status = createStatus({ prisma, chain, deployment, margins, jobs: options.jobs ?? [], ...(options.now ? { now: options.now } : {}) })
-  return { prisma, protocol: curie, deployment, margins, status, proposals: (options.proposals ?? {}) as Proposals }
+  const events = createEvents({ prisma, log })
+  const risk: Risk = { events, books: createRiskBooks({ prisma: options.marginsPrisma ?? prisma, protocol: curie, deployment }), runs: createRuns({ prisma, log, changed: (id) => events.publish('run', id) }), breakers: createBreakers({ prisma, deployment }), compare: null, ...options.risk }
+  return { prisma, protocol: curie, deployment, margins, status, risk, proposals: (options.proposals ?? {}) as Proposals }
 }
 
 /**

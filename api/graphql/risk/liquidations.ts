@@ -1,0 +1,348 @@
+/** Liquidations as an analyst asks for them: who is near, what is due, what a price would set off, who would be deleveraged, who pays keepers, and whether the past was just. */
+import { abs, E18, max, mulDiv, toFloat } from '../../../core/units.ts'
+import type { Health } from '../../../protocols/adapter.ts'
+import { shockFrom, type MarketFacts } from '../../recommendations/context.ts'
+import { curieLiquidationRules } from '../../recommendations/index.ts'
+import {
+  adlAllocate, adlQueue, dailyVolatility, depthWithin, keeperEconomics, LIQUIDATION_TIERS, liquidationLadder, liquidationQueue, liquidationTiers, reviewLiquidations, SampleTooSmallError, scaleVolatility,
+  summariseReview, takeableOf, type AdlMethod, type AdlPosition, type LiquidationAccount, type LiquidationRules, type StressScenario,
+} from '../../risk/index.ts'
+import type { Context } from '../context.ts'
+import type { Maybe, QueryAdlQueueArgs, QueryKeeperEconomicsArgs, QueryLiquidationLadderArgs, QueryLiquidationQueueArgs, QueryLiquidationReviewArgs } from '../generated/resolvers.ts'
+import { marketId } from '../lookup.ts'
+import { e18 } from '../model.ts'
+import type { MarketNode } from '../model.ts'
+import { checkFirst } from '../paging.ts'
+import { atField, finite, notMeasured, numbers, provenance, UserInputError, wholeWithin, within, type Answer } from './answer.ts'
+import type { RiskBook } from './book.ts'
+import { MIN_OBSERVATIONS, pastLiquidations } from './measure.ts'
+
+const QUARTER_SEC = 900
+const TICK = Math.log(1.0001)
+
+export const toE18Float = (amountE18: bigint): number => toFloat(amountE18, 18)
+
+/** The market that an argument names, as the models and as the API know it. Throws UserInputError. */
+export async function marketOf(context: Context, book: RiskBook, id: string, field = 'market'): Promise<{ facts: MarketFacts; node: MarketNode }> {
+  const found = await marketId(context, id).catch((error: unknown) => atField<never>(field, () => { throw error }))
+  const node = found === null ? undefined : (await context.markets()).get(found)
+  if (found === null || node === undefined) throw new UserInputError(`${field}: found no market, allowed is a symbol or an address; name one`, field)
+  return { facts: book.context.market(found), node }
+}
+
+export const nodeOf = async (context: Context, id: string): Promise<MarketNode> => {
+  const node = (await context.markets()).get(id.toLowerCase())
+  if (node === undefined) throw new SampleTooSmallError({ statistic: `market ${id}`, found: 0, needed: 1 })
+  return node
+}
+
+/** A ratio parameter of the whole protocol as a fraction. Throws SampleTooSmallError where it is not indexed. */
+export const protocolRatio = ({ context, inputs }: RiskBook, name: string): number => context.ratio(name, inputs.parameters.find((p) => p.name === name)?.subject ?? '')
+
+export const rulesOf = (book: RiskBook): LiquidationRules => curieLiquidationRules(protocolRatio(book, 'liquidationPenaltyRatio'))
+
+/** Quote that a market's ranges take at once, the thinner side, until the price has moved by `move`; null where its price is unknown. */
+export const depthOf = (facts: MarketFacts, move: number): number | null => {
+  if (facts.indexPrice === null) return null
+  const { quoteUp, quoteDown } = depthWithin(facts.ranges, Math.sqrt(facts.indexPrice), Math.log1p(move) / TICK)
+  return Math.min(quoteUp, quoteDown)
+}
+
+/** How long a pool takes to be as deep again as it was, s: an assumption, since arbitrage is not in the index's facts. */
+export const REFILL_SEC = 600
+
+/** What the pools take in an hour for at most the keeper's share of the penalty: moving the price by the penalty costs half of it on average. */
+export function capacityOf(book: RiskBook, facts: readonly MarketFacts[]): number {
+  const penalty = protocolRatio(book, 'liquidationPenaltyRatio')
+  return facts.reduce((sum, market) => sum + ((depthOf(market, penalty) ?? 0) * 3_600) / REFILL_SEC, 0)
+}
+
+/** Every account with positions as its protocol's own arithmetic values it; those whose margin is unknown are left out and counted. */
+export async function liquidationAccounts(context: Context, book: RiskBook): Promise<{ accounts: readonly LiquidationAccount[]; healths: ReadonlyMap<string, Health>; unknown: number }> {
+  const margins = await context.book()
+  const healths = new Map<string, Health>()
+  const accounts: LiquidationAccount[] = []
+  let unknown = 0
+  for (const { id } of margins?.ranked ?? []) {
+    const health = margins?.exposed(id)
+    if (health == null) {
+      unknown++
+      continue
+    }
+    healths.set(id, health)
+    const positions = health.positions.map((p) => ({ market: p.market.toLowerCase(), notional: toE18Float(p.positionValueE18) }))
+    accounts.push({
+      id,
+      value: toE18Float(health.accountValueE18),
+      requirement: toE18Float(health.marginRequirementE18),
+      positions,
+      closingCost: positions.reduce((sum, p) => sum + Math.abs(p.notional) * (book.context.closingCost(book.context.market(p.market), Math.abs(p.notional))?.cost ?? 0), 0),
+      hindered: health.belowMaintenance && !health.liquidatable ? 'it has liquidity in an open market, which has to be cancelled first, or no position in an open one' : null,
+    })
+  }
+  return { accounts, healths, unknown }
+}
+
+const QUEUE = { model: 'liquidation-queue', version: '1', source: 'api/risk/liquidation.ts; risk models §8; AccountBalance.getLiquidatablePositionSize of Curie v2' } as const
+
+export async function resolveQueue(_: unknown, args: QueryLiquidationQueueArgs, context: Context): Promise<Maybe<Answer<'LiquidationQueue'>>> {
+  const book = await context.riskBook()
+  if (book === null) return null
+  const first = checkFirst(args.first)
+  const rules = rulesOf(book)
+  const { accounts, healths } = await liquidationAccounts(context, book)
+  const capacityPerHour = args.capacityPerHour == null ? capacityOf(book, book.context.markets) : within('capacityPerHour', args.capacityPerHour, 0, 1e15, 'quote notional that can be taken in an hour')
+  const recent = await (await context.db()).liquidation.findMany({ where: { timestamp: { gt: book.block.timestamp - BigInt(QUARTER_SEC) } }, select: { notionalE18: true } })
+  const liquidated15Min = recent.reduce((sum, row) => sum + Number(row.notionalE18.toFixed(0)) / 1e18, 0)
+  const options = { rules, capacityPerHour, liquidated15Min, openInterest: book.context.openInterest }
+  const queue = liquidationQueue(accounts, options)
+  const winnersProfit = [...healths.values()].reduce((sum, h) => sum + h.positions.reduce((inner, p) => inner + Math.max(0, toE18Float(p.unrealizedPnlE18)), 0), 0)
+  const tiers = liquidationTiers(accounts, { rules, fund: Math.max(0, book.context.fundCapacity ?? 0), winnersProfit })
+  const tierOf = new Map(tiers.map((t) => [t.id, t]))
+  const nodes = await context.markets()
+  return {
+    provenance: provenance(QUEUE, book.block, { accounts, book: book.digest }, options),
+    entries: queue.entries.slice(0, first).map((entry) => ({
+      ...entry,
+      account: entry.id,
+      tier: tierOf.get(entry.id)?.tier ?? 'HEALTHY',
+      why: tierOf.get(entry.id)?.why ?? '',
+      positions: entry.positions.map(({ market, ...rest }) => ({ ...rest, market: nodes.get(market) as MarketNode })),
+    })),
+    entryCount: queue.entries.length,
+    buckets: queue.buckets.map((bucket) => ({ ...bucket, from: finite(bucket.from) })),
+    dueAccounts: queue.dueAccounts,
+    dueNotional: queue.dueNotional,
+    takeableNotional: queue.takeableNotional,
+    capacityPerHour,
+    backlogHours: queue.backlogRatio,
+    etaSec: queue.etaSec,
+    velocity: queue.velocity,
+    tiers: LIQUIDATION_TIERS.map((tier) => {
+      const own = tiers.filter((t) => t.tier === tier)
+      const sum = (key: 'deficit' | 'fromFund' | 'fromWinners' | 'socialised'): number => own.reduce((total, t) => total + t[key], 0)
+      return { tier, accounts: own.length, deficit: sum('deficit'), fromFund: sum('fromFund'), fromWinners: sum('fromWinners'), socialised: sum('socialised') }
+    }),
+  }
+}
+
+const LADDER = { model: 'liquidation-ladder', version: '1', source: 'api/risk/liquidation.ts; risk models §8 and §10' } as const
+const STEPS = Array.from({ length: 21 }, (_, i) => Math.round((i - 10) * 5) / 100)
+const MAX_RUNGS = 100
+
+/** Prices as they are: what a calm day's closing costs are taken from. */
+export const CALM: StressScenario = { id: 'calm', title: 'As it is', source: 'none', shock: { BTC: 0, ETH: 0, OTHER: 0, STABLE: 0 }, named: {}, volumeFactor: 1, oracleFreezeSec: 0, outageSec: 0, correlation: null }
+
+export async function resolveLadder(_: unknown, args: QueryLiquidationLadderArgs, context: Context): Promise<Maybe<Answer<'LiquidationLadder'>>> {
+  const book = await context.riskBook()
+  if (book === null) return null
+  const { facts, node } = await marketOf(context, book, args.market)
+  const changes = [...new Set(args.changes ?? STEPS)]
+  if (changes.length > MAX_RUNGS) throw new UserInputError(`changes: found ${changes.length}, allowed are at most ${MAX_RUNGS}; ask for fewer`, 'changes')
+  changes.forEach((change, i) => within(`changes.${i}`, change, -0.99, 10, '-0.1 means 10 % down'))
+  const price = facts.indexPrice
+  if (price === null) throw new SampleTooSmallError({ statistic: `prices of ${facts.input.symbol}`, found: 0, needed: 1 })
+  const fund = Math.max(0, book.context.fundCapacity ?? 0)
+  const isMarket = new Set(book.context.markets.map((m) => m.input.id))
+  const coins = new Map(book.inputs.collaterals.map((c) => [c.id, /BTC/i.test(c.symbol) ? 'BTC' : /ETH/i.test(c.symbol) ? 'ETH' : 'OTHER']))
+  const rungs = atField('changes', () =>
+    liquidationLadder(book.stressAccounts(), {
+      asset: facts.input.id,
+      price,
+      changes,
+      fund,
+      // A collateral that is the market's own coin moves with it; other markets only where asked for.
+      moveOf: (asset, change) => (isMarket.has(asset) ? (args.joint ? change : 0) : coins.get(asset) === facts.asset && facts.asset !== 'OTHER' ? change : 0),
+      impactOf: shockFrom(book.context, CALM).impactOf,
+    }),
+  )
+  return { provenance: provenance(LADDER, book.block, book.digest, { ...args, changes }), market: node, price, fund, rungs: rungs.map(({ notionalInAsset, ...rung }) => ({ ...rung, notionalInMarket: notionalInAsset })) }
+}
+
+const ADL = { model: 'adl', version: '1', source: 'api/risk/adl.ts; BitMEX and Binance auto-deleveraging; Chitra, arXiv:2512.01112 and 2602.15182; risk models §9' } as const
+const METHODS = { BITMEX: 'bitmex', BINANCE: 'binance', PRORATA: 'prorata', RISK_AWARE: 'riskAware' } as const satisfies Record<string, AdlMethod>
+
+export async function resolveAdl(_: unknown, args: QueryAdlQueueArgs, context: Context): Promise<Maybe<Answer<'AdlQueue'>>> {
+  const book = await context.riskBook()
+  if (book === null) return null
+  const first = checkFirst(args.first)
+  const { node } = await marketOf(context, book, args.market)
+  const margins = await context.book()
+  const mark = margins?.markPricesE18.get(node.id)
+  if (mark === undefined) throw new SampleTooSmallError({ statistic: `mark price of ${node.symbol}`, found: 0, needed: 1 })
+  const { healths } = await liquidationAccounts(context, book)
+  const positions = [...healths].flatMap(([id, health]): AdlPosition[] => {
+    const own = health.positions.find((p) => p.market.toLowerCase() === node.id)
+    if (own === undefined || own.totalSizeE18 === 0n) return []
+    // What was paid per base; a position that has already given back more than it cost counts as bought for next to nothing.
+    const entryPriceE18 = max(1n, mulDiv(-own.totalOpenNotionalE18, E18, own.totalSizeE18))
+    return [{ id, sizeE18: own.totalSizeE18, entryPriceE18, markPriceE18: mark, bankruptcyPriceE18: own.bankruptcyPriceE18, walletE18: health.totalCollateralValueE18, maintenanceMarginE18: health.marginRequirementE18 }]
+  })
+  const method = METHODS[args.method ?? 'RISK_AWARE']
+  const side = args.side == null ? {} : { side: args.side === 'LONG' ? ('long' as const) : ('short' as const) }
+  const deficitE18 = args.deficit ?? 0n
+  const queue = adlQueue(positions, method, side.side)
+  const allocation = atField('deficit', () => adlAllocate(positions, { method, deficitE18, ...side }))
+  const shares = new Map(allocation.shares.map((share) => [share.id, share]))
+  return {
+    provenance: provenance(ADL, book.block, { positions }, { method, deficit: deficitE18, ...side }),
+    market: node,
+    method: args.method ?? 'RISK_AWARE',
+    entries: queue.slice(0, first).map((entry) => ({
+      account: entry.id,
+      rank: entry.rank,
+      quantile: entry.quantile,
+      lights: entry.lights,
+      size: e18(entry.sizeE18),
+      unrealizedPnl: e18(entry.unrealizedPnlE18),
+      score: entry.score,
+      leverage: finite(entry.leverage),
+      haircut: e18(shares.get(entry.id)?.haircutE18 ?? 0n),
+      closedSize: e18(shares.get(entry.id)?.closedSizeE18 ?? 0n),
+    })),
+    entryCount: queue.length,
+    deficit: e18(deficitE18),
+    paid: e18(allocation.paidE18),
+    socialised: e18(allocation.socialisedE18),
+  }
+}
+
+const KEEPER = { model: 'keeper-economics', version: '1', source: 'api/risk/keeper.ts; square-root impact, risk models §8; Curie pays the liquidator half of the penalty' } as const
+const SIZES = [100, 1_000, 10_000, 100_000, 1_000_000]
+const ORPHANS_SHOWN = 20
+
+export async function resolveKeepers(_: unknown, args: QueryKeeperEconomicsArgs, context: Context): Promise<Maybe<Answer<'KeeperEconomics'>>> {
+  const book = await context.riskBook()
+  if (book === null) return null
+  const { facts, node } = await marketOf(context, book, args.market)
+  const prices = args.gasPricesGwei ?? []
+  if (prices.length < 1 || prices.length > 20) throw new UserInputError(`gasPricesGwei: found ${prices.length}, allowed are 1 to 20; name the gas prices to judge by`, 'gasPricesGwei')
+  prices.forEach((price, i) => within(`gasPricesGwei.${i}`, price, 0, 1e6, 'gwei'))
+  const gasUnits = wholeWithin('gasUnits', args.gasUnits ?? 700_000, 21_000, 30_000_000, 'gas of one liquidation')
+  const dataFee = within('dataFee', args.dataFee ?? 0, 0, 1e6, 'quote')
+  const gasTokenPrice = args.gasTokenPrice ?? book.context.markets.find((m) => m.asset === 'ETH')?.indexPrice ?? null
+  if (gasTokenPrice === null) throw new UserInputError('gasTokenPrice: found none, and no ETH market to take it from, allowed is a price above 0; give it in quote', 'gasTokenPrice')
+  within('gasTokenPrice', gasTokenPrice, 1e-9, 1e9, 'quote per gas token')
+  const { penalty: policy } = book.inputs.policy
+  const sigma = book.context.volatility(facts.input.oracle?.feed ?? null, facts.input.symbol)
+  const perBar = Math.max(sigma.now, sigma.longRun)
+  if (!(facts.dailyVolume > 0)) throw new SampleTooSmallError({ statistic: `trades of ${facts.input.symbol}`, found: 0, needed: 1 })
+  const market = {
+    penalty: protocolRatio(book, 'liquidationPenaltyRatio'),
+    keeperShare: policy.keeperShare,
+    tradingFee: book.context.ratio('feeRatio', facts.input.id),
+    impactPerRoot: dailyVolatility(perBar, book.inputs.policy.barSec) / Math.sqrt(facts.dailyVolume),
+    latencyCost: scaleVolatility(perBar, book.inputs.policy.barSec, policy.latencySec),
+    minProfit: 0,
+  }
+  const rules = rulesOf(book)
+  const { accounts } = await liquidationAccounts(context, book)
+  const positions = accounts.flatMap((account) => {
+    const own = account.positions.find((p) => p.market === node.id)
+    if (own === undefined || own.notional === 0) return []
+    // What could be taken once it falls due: just below its requirement, or as far below as it stands.
+    const takeable = takeableOf({ ...account, value: Math.min(account.value, account.requirement * (1 - 1e-9)) }, own.notional, rules)
+    return takeable === null ? [] : [{ id: account.id, takeable, ...(account.value < 0 ? { keeperShare: 1 } : {}) }]
+  })
+  const levels = keeperEconomics({ market, gas: { gasUnits, dataFee, gasTokenPrice }, levels: prices.map((gwei) => ({ name: `${gwei} gwei`, gasPriceWei: gwei * 1e9 })), sizes: SIZES, positions })
+  return {
+    provenance: provenance(KEEPER, book.block, { book: book.digest, positions }, { ...args, gasTokenPrice }),
+    market: node,
+    assumptions: numbers({ ...market, gasUnits, dataFee, gasTokenPrice, dailyVolume: facts.dailyVolume, latencySec: policy.latencySec }),
+    levels: levels.map((level) => ({
+      name: level.name,
+      gasPriceWei: level.gasPriceWei,
+      gas: level.gas,
+      breakEven: level.choice.breakEven,
+      largestWorthwhile: level.choice.largestWorthwhile === null ? null : finite(level.choice.largestWorthwhile),
+      orphans: [...level.orphans].sort((a, b) => b.takeable - a.takeable || (a.id < b.id ? -1 : 1)).slice(0, ORPHANS_SHOWN).map((o) => ({ account: o.id, market: node, takeable: o.takeable, bestProfit: o.bestProfit, penaltyNeeded: finite(o.penaltyNeeded) ?? 1e9 })),
+      orphanCount: level.orphans.length,
+      orphanNotional: level.orphanNotional,
+      orphanShare: level.orphanShare,
+    })),
+  }
+}
+
+const REVIEW = { model: 'liquidation-review', version: '1', source: 'api/risk/review.ts; second feed: the oracle’s own announcements (OracleAnswer)' } as const
+
+export async function resolveReview(_: unknown, args: QueryLiquidationReviewArgs, context: Context): Promise<Maybe<Answer<'LiquidationReview'>>> {
+  const book = await context.riskBook()
+  if (book === null) return null
+  const take = checkFirst(args.first)
+  const maxAgeSec = wholeWithin('maxAgeSec', args.maxAgeSec ?? 3_600, 1, 86_400, 'seconds')
+  const laterSec = wholeWithin('laterSec', args.laterSec ?? 3_600, 1, 86_400, 'seconds')
+  const { list, own, second } = await pastLiquidations(await context.db(), book.inputs, context.deployment, { take, marketId: await marketId(context, args.market) })
+  const reviews = reviewLiquidations(list.flatMap(({ past }) => (past === null ? [] : [past])), { own, second, maxAgeSec, laterSec })
+  const byId = new Map(reviews.map((review) => [review.id, review]))
+  const { counts, harm } = summariseReview(reviews)
+  const untold = list.length - reviews.length
+  return {
+    provenance: provenance(REVIEW, book.block, { past: list.map(({ past, row }) => past ?? row.id), own, second }, { maxAgeSec, laterSec }),
+    counts: numbers({ ...counts, UNKNOWN: counts.UNKNOWN + untold }),
+    harm,
+    reviews: list.map(({ row, whyNot }) => {
+      const review = byId.get(row.id)
+      const taken = Number(row.sizeE18.toFixed(0))
+      if (review === undefined) return { liquidation: row, verdict: 'UNKNOWN', price: taken > 0 ? Number(row.notionalE18.toFixed(0)) / taken : 0, secondPrice: null, laterPrice: null, deviation: null, surplusUsed: null, surplusSecond: null, surplusLater: null, harm: 0, why: whyNot ?? 'its state before it is not known' }
+      return { liquidation: row, verdict: review.verdict, price: review.price, secondPrice: review.secondPrice, laterPrice: review.laterPrice, deviation: review.deviation, surplusUsed: review.surplus.used, surplusSecond: review.surplus.second, surplusLater: review.surplus.later, harm: review.harm, why: review.why }
+    }),
+  }
+}
+
+const TIMING = { model: 'liquidation-timing', version: '1', source: 'api/graphql/risk/measure.ts; order statistics of the index’s facts of the last 30 days' } as const
+
+export async function resolveTiming(_: unknown, __: unknown, context: Context): Promise<Maybe<Answer<'LiquidationTiming'>>> {
+  const book = await context.riskBook()
+  if (book === null) return null
+  const { timing } = book
+  const few = (what: string): string => `${what}: found fewer than ${MIN_OBSERVATIONS} observations in the index, needed are at least ${MIN_OBSERVATIONS}; wait for more history`
+  return {
+    provenance: provenance(TIMING, book.block, timing),
+    blockSec: timing.blockSec,
+    oracles: timing.oracles.map(({ feed, gapSec, ageSec }) => ({ feed, symbols: symbolsOf(book, feed), gapSec, ageSec })),
+    detectionSec: timing.detectionSec,
+    liquidationSec: timing.liquidationSec,
+    liquidations: timing.liquidations,
+    untold: timing.untold,
+    unknown: (['blockSec', 'detectionSec', 'liquidationSec'] as const).flatMap((what) => (timing[what] === null ? [notMeasured(what, few(what))] : [])),
+  }
+}
+
+/** Markets and collaterals that a feed prices. */
+export const symbolsOf = ({ inputs }: RiskBook, feed: string): string[] => [...inputs.markets, ...inputs.collaterals].flatMap((one) => (one.oracle?.feed === feed ? [one.symbol] : []))
+
+const MARGIN = { model: 'curie-margin', version: '2', source: 'protocols/curie/margin.ts and valuation.ts: AccountBalance, ClearingHouse and Vault of Curie v2.6.0, to the wei' } as const
+
+/** What account.margin says beyond the account's own figures. */
+export async function marginParts(context: Context, accountId: string, health: Health): Promise<Pick<Answer<'AccountMargin'>, 'tier' | 'collateralMaintenanceMargin' | 'freeCollateralToReduce' | 'leverage' | 'positions' | 'provenance'>> {
+  const [markets, parameters, block] = [await context.markets(), await context.parameters(), await context.indexed()]
+  const ratio = (name: string): bigint => {
+    const row = parameters.find((one) => one.name === name)
+    return row === undefined ? 0n : BigInt(row.value.toFixed(0))
+  }
+  const [im, mm] = [ratio('imRatio'), ratio('mmRatio')]
+  return {
+    tier: health.tier,
+    collateralMaintenanceMargin: e18(health.collateralMarginRequirementE18),
+    freeCollateralToReduce: e18(health.freeCollateralMmE18),
+    leverage: health.accountValueE18 > 0n ? toE18Float(health.totalAbsPositionValueE18) / toE18Float(health.accountValueE18) : null,
+    positions: health.positions.flatMap((p) => {
+      const market = markets.get(p.market.toLowerCase())
+      if (market === undefined) return []
+      const share = (ratioE6: bigint) => e18(mulDiv(abs(p.positionValueE18), ratioE6, 1_000_000n, 'ceil'))
+      return [{
+        market,
+        size: e18(p.totalSizeE18),
+        value: e18(p.positionValueE18),
+        unrealizedPnl: e18(p.unrealizedPnlE18),
+        initialMargin: share(im),
+        maintenanceMargin: share(mm),
+        liquidatableSize: p.liquidatableSizeE18 === null ? null : e18(p.liquidatableSizeE18),
+        liquidationPrice: p.liquidationPriceE18 === null ? null : e18(p.liquidationPriceE18),
+        bankruptcyPrice: p.bankruptcyPriceE18 === null ? null : e18(p.bankruptcyPriceE18),
+        distanceToLiquidation: p.distanceToLiquidationE6 === null ? null : Number(p.distanceToLiquidationE6) / 1e6,
+      }]
+    }),
+    provenance: provenance(MARGIN, block ?? { number: 0n, hash: '0x', timestamp: 0n }, { account: accountId, health }),
+  }
+}

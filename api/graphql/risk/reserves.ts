@@ -1,0 +1,197 @@
+/** What stands behind the book: collateral and its haircuts, the feeds that value it, and the insurance fund. */
+import { toFloat } from '../../../core/units.ts'
+import { protocolRatio, symbolsOf } from './liquidations.ts'
+import { scenarioShortfall, stressScenarios } from '../../risk/index.ts'
+import { shockFrom, stressAssetOf } from '../../recommendations/context.ts'
+import {
+  collateralConcentration, collateralHaircut, dailyVolatility, DEFAULT_ORACLE, depositCap, feeToTarget, insuranceTarget, oracleHealth, scaleVolatility, stalenessComponent, withStressWeight, worstFall,
+  type Holding, type SimulatedShortfall,
+} from '../../risk/index.ts'
+import { priceOfSqrtX96 } from '../../../protocols/curie/uniswap-v3.ts'
+import type { Context } from '../context.ts'
+import type { InsuranceFundTargetArgs, Maybe } from '../generated/resolvers.ts'
+import type { CollateralAssetNode } from '../model.ts'
+import { notMeasured, provenance, tell, within, type Answer } from './answer.ts'
+import type { RiskBook } from './book.ts'
+
+const YEAR_SEC = 365 * 86_400
+const HAIRCUTS = { model: 'collateral-haircut', version: '1', source: 'api/risk/collateral.ts: CPSS-IOSCO, Principles for financial market infrastructures, 2012, 3.5; Regulation (EU) 153/2013, art. 28(1)(b); risk models §8' } as const
+/** Above these shares a sentence warns. */
+const CONCENTRATION = { maxAssetShare: 0.5, maxHolderShare: 0.25 } as const
+const MAX_IMPACT = 0.02
+const MAX_VOLUME_SHARE = 0.1
+
+export async function resolveHaircuts(_: unknown, __: unknown, context: Context): Promise<Maybe<Answer<'CollateralHaircuts'>>> {
+  const book = await context.riskBook()
+  if (book === null) return null
+  const { inputs } = book
+  const { collateral: policy, z, barSec } = inputs.policy
+  const nodes = await context.collaterals()
+  const priceOf = new Map(inputs.collaterals.map((c) => [c.id, c.oracle === null ? null : toFloat(BigInt(c.oracle.priceE18), 18)]))
+  const decimalsOf = new Map(inputs.collaterals.map((c) => [c.id, c.decimals]))
+  const holdings = inputs.accounts.flatMap((account): Holding[] =>
+    account.collaterals.flatMap(({ asset, amount }) => {
+      const price = priceOf.get(asset) ?? null
+      return price === null || BigInt(amount) <= 0n ? [] : [{ asset, holder: account.id, value: toFloat(BigInt(amount), decimalsOf.get(asset) ?? 18) * price }]
+    }),
+  )
+  const concentration = collateralConcentration(holdings, CONCENTRATION)
+  const ofAsset = new Map(concentration.assets.map((a) => [a.asset, a]))
+  const scenarios = stressScenarios('severe')
+  const collaterals = inputs.collaterals.flatMap((token): Answer<'CollateralHaircut'>[] => {
+    const asset = nodes.get(token.id)
+    if (asset === undefined) return []
+    const own = ofAsset.get(token.id)
+    const price = priceOf.get(token.id) ?? null
+    const held = toFloat(BigInt(token.totalBalance), token.decimals)
+    const told = tell(`haircut of ${token.symbol}`, () => {
+      const sigma = book.context.volatility(token.oracle?.feed ?? null, token.symbol)
+      const daily = dailyVolatility(Math.max(sigma.now, sigma.longRun), barSec)
+      const { fall } = worstFall(scenarios, stressAssetOf(token.symbol))
+      const ageSec = Math.max(0, Number(book.block.timestamp) - (token.oracle?.priceTimestampSec ?? 0))
+      const value = held * (price ?? 0)
+      const result = collateralHaircut({
+        z,
+        dailyVolatility: daily,
+        horizonHours: policy.horizonHours,
+        quantity: value,
+        dailyVolume: policy.assumedDailyVolumeUsd,
+        floor: policy.floor,
+        addOns: [
+          { name: 'liquidation discount', value: book.context.ratio('discountRatio', token.id) },
+          stalenessComponent({ z, sigmaPerYear: scaleVolatility(daily, 86_400, YEAR_SEC), ageSec }),
+          // EMIR's weight on stressed observations: what it adds to the calm part.
+          { name: 'stress', value: Math.max(0, withStressWeight(z * daily * Math.sqrt(policy.horizonHours / 24), fall, policy.stressWeight) - z * daily * Math.sqrt(policy.horizonHours / 24)) },
+        ],
+      })
+      const cap = price === null ? null : depositCap({ dailyVolume: policy.assumedDailyVolumeUsd / price, dailyVolatility: daily, horizonHours: policy.horizonHours, maxImpact: MAX_IMPACT, maxVolumeShare: MAX_VOLUME_SHARE, circulatingSupply: null, maxSupplyShare: 1, held })
+      return { result, cap }
+    })
+    return [{
+      asset: asset as CollateralAssetNode,
+      haircut: told.value?.result.haircut ?? null,
+      collateralRatio: told.value?.result.collateralRatio ?? null,
+      currentRatio: tell('collateralRatio', () => book.context.ratio('collateralRatio', token.id)).value,
+      floored: told.value?.result.floored ?? false,
+      components: [...(told.value?.result.components ?? [])],
+      held: own?.value ?? 0,
+      share: own?.share ?? 0,
+      holders: own?.holders ?? 0,
+      topHolder: own?.topHolder ?? null,
+      topHolderShare: own?.topHolderShare ?? 0,
+      holderHerfindahl: own?.herfindahl ?? 0,
+      warnings: (own?.warnings ?? []).map((text) => text.replace(token.id, token.symbol)),
+      depositCap: told.value?.cap?.cap ?? null,
+      depositCapWhy: told.value?.cap?.why ?? null,
+      unknown: told.unknown,
+    }]
+  })
+  return {
+    provenance: provenance(HAIRCUTS, book.block, book.digest, { CONCENTRATION, MAX_IMPACT, MAX_VOLUME_SHARE }),
+    total: concentration.total,
+    herfindahl: concentration.herfindahl,
+    collaterals,
+    assumptions: [
+      `each token trades ${policy.assumedDailyVolumeUsd} quote a day elsewhere`,
+      `it is sold within ${policy.horizonHours} h, at most ${MAX_VOLUME_SHARE * 100} % of the volume of that time and ${MAX_IMPACT * 100} % of impact`,
+      'its supply is not indexed and does not cap deposits',
+    ],
+  }
+}
+
+const ORACLE = { model: 'oracle-health', version: '1', source: 'api/risk/oracle.ts: risk models §1.5 and §11; Bachelier 1900; Chainlink, L2 sequencer uptime feeds' } as const
+
+export async function resolveOracles(_: unknown, __: unknown, context: Context): Promise<Maybe<Answer<'OracleHealth'>>> {
+  const book = await context.riskBook()
+  if (book === null) return null
+  const rows = await (await context.db()).oracleFeed.findMany({ orderBy: { id: 'asc' } })
+  const { policy } = book.inputs
+  const margin = tell('mmRatio', () => protocolRatio(book, 'mmRatio')).value ?? 0
+  const feeds = rows.map((row): Answer<'FeedHealth'> => {
+    const markets = book.context.markets.filter((m) => m.input.oracle?.feed === row.id)
+    const sigma = tell(row.id, () => book.context.volatility(row.id, row.id)).value
+    const perBar = sigma === null ? null : Math.max(sigma.now, sigma.longRun)
+    const reference = markets[0]?.input.sqrtPriceX96 ?? null
+    const price = row.priceE18 === null ? null : toFloat(BigInt(row.priceE18.toFixed(0)), 18)
+    const health = oracleHealth(
+      { nowSec: Number(book.block.timestamp), priceTimestampSec: row.priceTimestamp === null ? null : Number(row.priceTimestamp), price, referencePrice: reference === null ? null : toFloat(priceOfSqrtX96(BigInt(reference)), 18), freezeReason: row.freezeReason, fallback: row.fallback, confidence: null, sequencerUpForSec: null, skippedRounds: null },
+      { ...DEFAULT_ORACLE, heartbeatSec: policy.heartbeatSec, timeoutSec: row.timeoutSec === null ? null : Number(row.timeoutSec.toFixed(0)), sigma5Min: perBar === null ? null : scaleVolatility(perBar, policy.barSec, 300), sigmaPerYear: perBar === null ? null : scaleVolatility(perBar, policy.barSec, YEAR_SEC), margin, openInterest: markets.reduce((sum, m) => sum + m.openInterest, 0) },
+    )
+    const { flags, heartbeats: _heartbeats, ...rest } = health
+    return { ...rest, feed: row.id, symbols: symbolsOf(book, row.id), heartbeatSec: policy.heartbeatSec, fallback: row.fallback, flags: [...flags] }
+  })
+  return { provenance: provenance(ORACLE, book.block, { rows: rows.map((row) => ({ id: row.id, price: row.priceE18?.toFixed(0) ?? null, at: row.priceTimestamp, reason: row.freezeReason, fallback: row.fallback })), book: book.digest }), feeds }
+}
+
+const FUND = { model: 'insurance-target', version: '1', source: 'api/risk/shortfall.ts and fund.ts: Eurex Clearing, default fund dimensioning; Barone-Adesi et al. 1999; risk models §10' } as const
+
+export type StoredSimulation = { readonly block: { readonly number: bigint; readonly hash: string; readonly timestamp: bigint }; readonly result: SimulatedShortfall }
+
+export const simulationAnswer = ({ block, result }: StoredSimulation): Answer<'FundSimulation'> => ({
+  block,
+  paths: result.paths,
+  horizonSec: result.horizonSec,
+  seed: result.seed,
+  level: result.quantile.level,
+  quantile: result.quantile.value,
+  confidence: result.quantile.confidence,
+  lower: result.quantile.lower,
+  upper: result.quantile.upper,
+  expectedShortfall: result.expectedShortfall,
+  mean: result.mean,
+  standardError: result.standardError,
+  lossShare: result.lossShare,
+  capacityBoundShare: result.capacityBoundShare,
+})
+
+/** All trading fees of the window, and the fund's own share of them, quote a day. */
+function feesOf(book: RiskBook): { fees: number; turnover: number; income: number } {
+  const { markets } = book.context
+  const sum = (value: (market: (typeof markets)[number]) => number): number => markets.reduce((total, m) => total + value(m), 0)
+  return {
+    fees: sum((m) => m.feesPerDay),
+    turnover: sum((m) => m.dailyVolume),
+    income: sum((m) => m.feesPerDay * (tell('insuranceFundFeeRatio', () => book.context.ratio('insuranceFundFeeRatio', m.input.id)).value ?? 0)),
+  }
+}
+
+export async function resolveFundTarget(_: unknown, args: InsuranceFundTargetArgs, context: Context): Promise<Maybe<Answer<'FundTarget'>>> {
+  const book = await context.riskBook()
+  if (book === null) return null
+  const kappa = within('kappa', args.kappa ?? 0.01, 0, 1, '0.01 is 1 % of open interest')
+  const days = within('days', args.days ?? 90, 1, 3_650, 'days in which the gap is to be filled')
+  const fund = Math.max(0, book.context.fundCapacity ?? 0)
+  const simulation = await context.risk.runs.lastSimulation(context, book.block)
+  const accounts = book.stressAccounts()
+  const { fees, turnover, income } = feesOf(book)
+  const target = insuranceTarget({ stress: stressScenarios('severe').map((scenario) => scenarioShortfall(accounts, shockFrom(book.context, scenario))), simulation: simulation?.result ?? null, openInterest: book.context.openInterest, kappa, fund, incomePerDay: income })
+  const fee = tell('fee', () => feeToTarget({ gap: target.gap, days, feesPerDay: fees, turnoverPerDay: turnover, expectedLossPerDay: simulation?.result.meanPerDay ?? 0, otherIncomePerDay: 0 })).value
+  return {
+    provenance: provenance(FUND, book.block, { book: book.digest, simulation: simulation && { block: simulation.block.hash, result: simulation.result } }, { kappa, days }),
+    fund,
+    target: target.target,
+    gap: target.gap,
+    binding: target.binding,
+    cover1: target.cover1,
+    cover2: target.cover2,
+    scenario: target.scenario,
+    scenarioShortfall: target.scenarioShortfall,
+    openInterestTerm: target.openInterestTerm,
+    simulation: simulation && simulationAnswer(simulation),
+    simulationUnknown: simulation === null ? notMeasured('simulated shortfall', 'Found no finished simulation at or before this block, needed is one for its quantile; start it with startRiskRun(input: { fund: {} })') : null,
+    runwayDays: simulation === null ? null : target.runwayDays,
+    feesPerDay: fees,
+    feeShare: fee?.shareOfFees ?? null,
+    feeOfTurnover: fee?.shareOfTurnover ?? null,
+    feeReachable: fee?.reachable ?? null,
+    days,
+    why: target.why,
+  }
+}
+
+/** Haircut ratio that the model gives a collateral, 1e6 = 100 %, for playbooks; null where it gives none. */
+export async function haircutRatiosE6(context: Context): Promise<ReadonlyMap<string, bigint>> {
+  const answer = await resolveHaircuts(null, null, context)
+  return new Map((answer?.collaterals ?? []).flatMap((one) => (one.collateralRatio == null ? [] : [[one.asset.id, BigInt(Math.floor(one.collateralRatio * 1e6))] as const])))
+}
+

@@ -1,0 +1,155 @@
+/** Subscriptions over WebSocket (graphql-transport-ws), on the server's own port and under its limits. */
+import type { Server } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { GraphQLError, parse, validate, type GraphQLFormattedError, type GraphQLSchema } from 'graphql'
+import { useServer } from 'graphql-ws/use/ws'
+import { WebSocketServer } from 'ws'
+import type { Logger } from '../../core/log.ts'
+import { byUrgency } from '../recommendations/index.ts'
+import { createContext } from './context.ts'
+import type { Context, Services } from './context.ts'
+import { errorFormatter } from './errors.ts'
+import type { Happened, Topic } from './events.ts'
+import type { SubscriptionResolvers } from './generated/resolvers.ts'
+import { checkOperation, validationRules } from './limits.ts'
+import type { Limits } from './limits.ts'
+import { marketId } from './lookup.ts'
+import { changeAnswer } from './risk/breakers.ts'
+import { runById } from './risk/runs.ts'
+
+/** Subscriptions that one connection may hold, and bytes of one message. */
+const MAX_SUBSCRIPTIONS = 20
+const MAX_MESSAGE = 256 * 1024
+const ENDED = new Set(['DONE', 'FAILED', 'CANCELLED'])
+
+/** Events that `choose` makes something of; null is left out. Each reads on a snapshot of its own. */
+async function* each<T extends Topic, Out>(context: Context, topic: T, choose: (event: Happened[T]) => Promise<Out | null> | Out | null): AsyncGenerator<Out> {
+  const events = context.risk.events.listen(topic)
+  try {
+    for await (const event of events) {
+      const out = await choose(event)
+      if (out !== null) yield out
+    }
+  } finally {
+    await events.return?.()
+  }
+}
+
+async function* progressOf(context: Context, id: string) {
+  const events = context.risk.events.listen('run')
+  try {
+    let row = await runById(context.prisma, id)
+    if (row === null) throw new GraphQLError(`There is no run ${id.slice(0, 60)}; see riskRuns`, { extensions: { code: 'NOT_FOUND' } })
+    yield row
+    while (!ENDED.has(row.state)) {
+      const { value, done } = await events.next()
+      if (done === true) return
+      if (value !== id) continue
+      row = await runById(context.prisma, id)
+      if (row === null) return
+      yield row
+    }
+  } finally {
+    await events.return?.()
+  }
+}
+
+const as = <Name extends string, Out>(name: Name, context: Context, source: AsyncGenerator<Out>): AsyncGenerator<Record<Name, Out>> =>
+  (async function* () {
+    for await (const value of source) {
+      ;(context as Context & Partial<Renewed>).renew?.()
+      yield { [name]: value } as Record<Name, Out>
+    }
+  })()
+
+type Renewed = { renew(): void }
+
+/** A context that stands anew at each event: its fields read the block that is served when it comes. */
+function renewing(services: Services): Context & Renewed {
+  let current = createContext(services)
+  const renew = (): void => {
+    void current.close()
+    current = createContext(services)
+  }
+  return new Proxy({} as Context & Renewed, { get: (_, name) => (name === 'renew' ? renew : Reflect.get(current, name)) })
+}
+
+export const subscriptions: SubscriptionResolvers<Context> = {
+  breakerChanged: { subscribe: (_, { subject }, context) => as('breakerChanged', context, each(context, 'breaker', (row) => (subject == null || [row.subject, row.subjectLabel].some((one) => one.toLowerCase() === subject.toLowerCase()) ? changeAnswer(row) : null))) },
+  recommendationsAdded: {
+    subscribe: (_, __, context) =>
+      as('recommendationsAdded', context, each(context, 'recommendations', async (runId) => {
+        const run = await context.prisma.recommendationRun.findUnique({ where: { id: runId }, omit: { inputs: true } })
+        if (run === null) return null
+        const rows = await context.prisma.recommendation.findMany({ where: { runId, direction: { not: 'HOLD' } }, omit: { inputs: true } })
+        return rows.toSorted(byUrgency).map((row) => ({ ...row, run }))
+      })),
+  },
+  liquidated: {
+    subscribe: async (_, { market }, context) => {
+      const id = await marketId(context, market)
+      return as('liquidated', context, each(context, 'liquidation', (row) => (id === null || row.marketId === id ? row : null)))
+    },
+  },
+  riskRun: { subscribe: (_, { id }, context) => as('riskRun', context, progressOf(context, id)) },
+  blockIndexed: { subscribe: (_, __, context) => as('blockIndexed', context, each(context, 'block', (block) => block)) },
+}
+
+export type SubscriptionServer = { close(): Promise<void> }
+
+/** `allowed`: whether a request's Host may be served, as for queries. A page of another origin is refused: a browser sends its cookies and no CORS check. */
+export function serveSubscriptions({ http, schema, services, limits, log, allowed }: { readonly http: Server; readonly schema: GraphQLSchema; readonly services: Services; readonly limits: Limits; readonly log: Logger; readonly allowed: (host: string | undefined) => boolean }): SubscriptionServer {
+  const wss = new WebSocketServer({ noServer: true, maxPayload: MAX_MESSAGE })
+  const format = errorFormatter(log)
+  const visible = (errors: readonly GraphQLError[]): GraphQLFormattedError[] => errors.map((error) => format(error.toJSON(), error))
+  const open = new WeakMap<object, number>()
+  const cleanup = useServer<Record<string, unknown>, { socket: object }>(
+    {
+      schema,
+      // A connection that says nothing is closed.
+      connectionInitWaitTimeout: 3_000,
+      onSubscribe: ({ extra }, _id, { query, operationName, variables }) => {
+        const held = open.get(extra.socket) ?? 0
+        if (held >= MAX_SUBSCRIPTIONS) return [new GraphQLError(`Found ${held} subscriptions on this connection, allowed are ${MAX_SUBSCRIPTIONS}; end some`, { extensions: { code: 'TOO_MANY_SUBSCRIPTIONS' } })]
+        let document
+        try {
+          document = parse(query, { maxTokens: limits.maxTokens })
+        } catch (error) {
+          return [error as GraphQLError]
+        }
+        const faults = validate(schema, document, validationRules(limits))
+        if (faults.length > 0) return [...faults]
+        try {
+          checkOperation(schema, document, operationName ?? null, variables ?? {}, limits)
+        } catch (error) {
+          return [error as GraphQLError]
+        }
+        open.set(extra.socket, held + 1)
+        return { schema, document, operationName: operationName ?? null, variableValues: variables ?? null, contextValue: renewing(services) }
+      },
+      onNext: (_ctx, _id, _payload, args, result) => {
+        void (args.contextValue as unknown as Context | undefined)?.close()
+        return result.errors === undefined ? undefined : { data: result.data ?? null, errors: visible(result.errors) }
+      },
+      onError: (_ctx, _id, _payload, errors) => visible(errors as readonly GraphQLError[]),
+      onComplete: ({ extra }) => void open.set(extra.socket, Math.max(0, (open.get(extra.socket) ?? 1) - 1)),
+    },
+    wss,
+  )
+  const upgrade = (request: { url?: string; headers: { host?: string; origin?: string } }, socket: Duplex, head: Buffer): void => {
+    const refuse = (status: string): void => void socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`)
+    const path = (request.url ?? '').split('?')[0]
+    const { host, origin } = request.headers
+    if (path !== '/graphql') return refuse('404 Not Found')
+    if (!allowed(host) || (origin !== undefined && (!URL.canParse(origin) || new URL(origin).host !== host))) return refuse('403 Forbidden')
+    wss.handleUpgrade(request as never, socket, head, (ws) => wss.emit('connection', ws, request))
+  }
+  http.on('upgrade', upgrade as never)
+  return {
+    close: async () => {
+      http.off('upgrade', upgrade as never)
+      services.risk.events.close()
+      await cleanup.dispose()
+    },
+  }
+}

@@ -1,0 +1,238 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals'
+import { createClient } from 'graphql-ws'
+import { WebSocket } from 'ws'
+import { BLOCK, addressOf, deployment, log, noChain, seed, services } from './support.ts'
+import { seedRisk } from './risk-support.ts'
+import type { Services } from '../../api/graphql/context.ts'
+import { startServer } from '../../api/graphql/server.ts'
+import type { ApiServer } from '../../api/graphql/server.ts'
+import { createWebhooks, signatureOf, verifySignature } from '../../api/graphql/webhooks.ts'
+import { createPrisma } from '../../prisma/client.ts'
+import type { PrismaClient } from '../../prisma/client.ts'
+import { startTestPostgres } from '../support/postgres.ts'
+import type { TestPostgres } from '../support/postgres.ts'
+
+jest.setTimeout(60_000)
+
+let postgres: TestPostgres
+let prisma: PrismaClient
+let server: ApiServer
+let shared: Services
+const eth = deployment.markets[0]!.baseToken.toLowerCase()
+
+const ask = async (query: string, variables: object = {}): Promise<any> => (await fetch(`${server.url}/graphql`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ query, variables }) })).json() // oxlint-disable-line typescript/no-explicit-any
+const client = () => createClient({ url: `${server.url.replace('http', 'ws')}/graphql`, webSocketImpl: WebSocket, lazy: false, retryAttempts: 0, onNonLazyError: () => {} })
+/** The next event; ended by whoever takes it. */
+const next = async (events: AsyncIterator<any>): Promise<any> => (await events.next()).value // oxlint-disable-line typescript/no-explicit-any
+/** The server has taken the subscription once the query that follows it on the same connection is answered. */
+const taken = async (ws: ReturnType<typeof client>): Promise<void> => void (await next(ws.iterate({ query: '{ status { network } }' })))
+
+/** The mirror steps to a block, `sec` later. */
+const step = async (number: bigint, sec: number): Promise<void> => {
+  await prisma.checkpoint.create({ data: { blockNumber: number, blockHash: `0x${number.toString(16).padStart(64, '0')}`, blockTimestamp: BLOCK.timestamp + BigInt(sec), rowCount: 1 } })
+  await prisma.replayStatus.update({ where: { id: 1 }, data: { blockNumber: number } })
+}
+
+beforeAll(async () => {
+  postgres = await startTestPostgres()
+  prisma = createPrisma(await postgres.freshDatabase())
+  await seed(prisma)
+  await seedRisk(prisma)
+  shared = services(prisma, noChain)
+  server = await startServer({ ...shared, log, host: '127.0.0.1', port: 0 })
+}, 90_000)
+afterAll(async () => {
+  await shared?.risk.runs.stop()
+  await server?.close()
+  await prisma?.$disconnect()
+  await postgres?.stop()
+}, 30_000)
+
+describe('breakers over the mirror', () => {
+  const board = async () => (await ask('{ circuitBreakers { protocol { level } markets { label level effective latched triggers { name value level } asks { action } history { nodes { from to why resetBy } totalCount } } } }')).data.circuitBreakers
+  const market = async (label: string) => (await board()).markets.find((one: { label: string }) => one.label === label)
+
+  test('behavior: are unknown before the first observation, and take one per block', async () => {
+    expect(await board()).toBeNull()
+    expect((await shared.risk.breakers.observe())?.block.number).toBe(BLOCK.number)
+    expect(await shared.risk.breakers.observe()).toBeNull()
+    const found = await market('vETH')
+    expect(found).toMatchObject({ level: 'NORMAL', latched: false, asks: [] })
+    // The price is 30 s old, the heartbeat 1,200 s.
+    expect(found.triggers.find((t: { name: string }) => t.name === 'staleness').value).toBeCloseTo(30 / 1200, 9)
+  })
+
+  test('behavior: rise to a latched HALT with a stale feed, tell it over WebSocket, and only a person lifts it once the cause is gone', async () => {
+    const ws = client()
+    await shared.risk.events.look()
+    const changes = ws.iterate({ query: 'subscription { breakerChanged(subject: "vETH") { label from to why block { number } } }' })
+    const blocks = ws.iterate({ query: 'subscription { blockIndexed { number } }' })
+    await taken(ws)
+    // Five heartbeats old, twice.
+    await step(1001n, 6_000)
+    await shared.risk.breakers.observe()
+    await step(1002n, 6_002)
+    await shared.risk.breakers.observe()
+    await shared.risk.events.look()
+    expect((await next(changes)).data.breakerChanged).toMatchObject({ label: 'vETH', from: 'NORMAL', to: 'HALT', block: { number: '1002' } })
+    expect((await next(blocks)).data.blockIndexed).toEqual({ number: '1002' })
+    expect((await market('vETH')).asks.map((one: { action: string }) => one.action)).toContain('stop-trading')
+
+    const reset = 'mutation { resetBreaker(subject: "vETH", who: "Ada", why: "the feed is back") { level latched } }'
+    expect((await ask(reset)).errors[0].extensions).toMatchObject({ code: 'BAD_USER_INPUT', facts: { field: 'subject' } })
+    await prisma.priceUpdate.create({ data: { id: '0xfresh', feedId: deployment.markets[0]!.chainlinkFeed.toLowerCase(), priceE18: '1800000000000000000000', priceTimestamp: BLOCK.timestamp + 6_003n, freezeReason: 0, ageSec: '1', blockNumber: 1003n, timestamp: BLOCK.timestamp + 6_004n, transactionHash: '0x01', logIndex: 0 } })
+    await step(1003n, 6_004)
+    await shared.risk.breakers.observe()
+    // Calm, and latched all the same.
+    expect(await market('vETH')).toMatchObject({ level: 'HALT', latched: true })
+    expect((await ask(reset)).data.resetBreaker).toEqual({ level: 'RESTRICT', latched: false })
+    expect((await market('vETH')).history).toMatchObject({ totalCount: 2, nodes: [{ from: 'HALT', to: 'RESTRICT', resetBy: 'Ada' }, { from: 'NORMAL', to: 'HALT', resetBy: null }] })
+    await changes.return?.()
+    await blocks.return?.()
+    await ws.dispose()
+  })
+
+  test('behavior: after a reorganisation go on from the common block, and forget what was taken back', async () => {
+    await prisma.checkpoint.deleteMany({ where: { blockNumber: { gt: 1001n } } })
+    await prisma.checkpoint.create({ data: { blockNumber: 1002n, blockHash: `0x${'ee'.repeat(32)}`, blockTimestamp: BLOCK.timestamp + 6_005n, rowCount: 1 } })
+    await prisma.replayStatus.update({ where: { id: 1 }, data: { blockNumber: 1002n } })
+    expect((await shared.risk.breakers.observe())?.block.number).toBe(1002n)
+    // The fresh price is dated before this block: one stale observation is no confirmation.
+    expect(await market('vETH')).toMatchObject({ level: 'NORMAL', history: { totalCount: 0 } })
+  })
+})
+
+describe('subscriptions', () => {
+  test('behavior: a liquidation is told to those who asked for its market, with fields of the block that holds it', async () => {
+    const ws = client()
+    await shared.risk.events.look()
+    const events = ws.iterate({ query: 'subscription { liquidated(market: "vETH") { account notional { value } market { symbol } } }' })
+    await taken(ws)
+    await prisma.liquidation.create({ data: { id: '0xbeef', accountId: addressOf(4), marketId: eth, liquidator: addressOf(9), sizeE18: '1', notionalE18: '5000000000000000000', penaltyE18: '1', liquidatorFeeE18: '1', sizeAfterE18: '0', blockNumber: 1004n, timestamp: BLOCK.timestamp + 6_006n, transactionHash: '0x02', logIndex: 0 } })
+    await step(1004n, 6_006)
+    await shared.risk.events.look()
+    expect((await next(events)).data.liquidated).toEqual({ account: addressOf(4), notional: { value: '5' }, market: { symbol: 'vETH' } })
+    await events.return?.()
+    await ws.dispose()
+  })
+
+  test('error: limits hold as for queries, and pages of other origins are refused', async () => {
+    const ws = client()
+    const many = Array.from({ length: 31 }, (_, i) => `a${i}: status { network }`).join(' ')
+    await expect(next(ws.iterate({ query: `{ ${many} }` }))).rejects.toMatchObject([{ message: expect.stringContaining('aliases') }])
+    await ws.dispose()
+    const foreign = new WebSocket(`${server.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws', { origin: 'https://evil.example' })
+    const status = await new Promise((resolve) => foreign.once('unexpected-response', (_request, response) => resolve(response.statusCode)).once('open', () => resolve('open')).on('error', () => {}))
+    expect(status).toBe(403)
+  })
+
+  test('error: aliases beyond the limit and batches are refused over HTTP', async () => {
+    const many = Array.from({ length: 31 }, (_, i) => `a${i}: status { network }`).join(' ')
+    expect((await ask(`{ ${many} }`)).errors[0].message).toContain('aliases')
+    const batch = await fetch(`${server.url}/graphql`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify([{ query: '{ __typename }' }, { query: '{ __typename }' }]) })
+    expect(batch.status).toBe(400)
+  })
+})
+
+describe('long runs', () => {
+  const RUN = 'id kind state progress error fund { paths quantile lower } stress { scenarios { id } } backtest { market { symbol } exceptions }'
+
+  test('behavior: a run reports until it is done, its result is kept, and the same question gives it back', async () => {
+    const ws = client()
+    const { data: { startRiskRun: started } } = await ask(`mutation { startRiskRun(input: { stress: { regimes: ["covid-2020-03-12"], severities: [SEVERE, DAY] } }) { ${RUN} } }`)
+    const states: string[] = []
+    let last: any // oxlint-disable-line typescript/no-explicit-any
+    for await (const event of ws.iterate({ query: `subscription($id: ID!) { riskRun(id: $id) { ${RUN} } }`, variables: { id: started.id } }) as AsyncIterable<any>) { // oxlint-disable-line typescript/no-explicit-any
+      last = event.data.riskRun
+      states.push(last.state)
+    }
+    expect(last).toMatchObject({ state: 'DONE', progress: 1, stress: { scenarios: [{ id: 'covid-2020-03-12' }, { id: 'covid-2020-03-12' }] } })
+    expect(states.at(-1)).toBe('DONE')
+    const again = await ask(`mutation { startRiskRun(input: { stress: { regimes: ["covid-2020-03-12"], severities: [SEVERE, DAY] } }) { id state } }`)
+    expect(again.data.startRiskRun).toEqual({ id: started.id, state: 'DONE' })
+    await ws.dispose()
+  })
+
+  test('behavior: a simulated shortfall has its interval, and the fund’s target stands on it from then on', async () => {
+    const ws = client()
+    const { data: { startRiskRun: started } } = await ask(`mutation { startRiskRun(input: { fund: { paths: 10000, hours: 24, seed: 7 } }) { id } }`)
+    let last: any // oxlint-disable-line typescript/no-explicit-any
+    for await (const event of ws.iterate({ query: `subscription($id: ID!) { riskRun(id: $id) { ${RUN} } }`, variables: { id: started.id } }) as AsyncIterable<any>) last = event.data.riskRun // oxlint-disable-line typescript/no-explicit-any
+    expect(last).toMatchObject({ state: 'DONE', error: null, fund: { paths: 10_000 } })
+    expect(last.fund.lower).toBeLessThanOrEqual(last.fund.quantile)
+    const { data } = await ask('{ insuranceFund { target { target binding simulation { paths seed quantile block { number } } simulationUnknown { reason } why } } }')
+    expect(data.insuranceFund.target).toMatchObject({ simulation: { paths: 10_000, seed: 7, quantile: last.fund.quantile, block: { number: '1004' } }, simulationUnknown: null })
+    expect(data.insuranceFund.target.target).toBeGreaterThanOrEqual(last.fund.quantile)
+    await ws.dispose()
+  })
+
+  test('behavior: a run that is cancelled ends, and stays cancelled', async () => {
+    const { data: { startRiskRun: started } } = await ask(`mutation { startRiskRun(input: { fund: { paths: 1000000, hours: 168 } }) { id state } }`)
+    expect((await ask(`mutation { cancelRiskRun(id: "${started.id}") { state } }`)).data.cancelRiskRun.state).toBe('CANCELLED')
+    await shared.risk.runs.stop()
+    expect((await ask(`{ riskRun(id: "${started.id}") { state fund { paths } } }`)).data.riskRun).toEqual({ state: 'CANCELLED', fund: null })
+  })
+
+  test('error: refuses before it starts, with the field’s path', async () => {
+    const fault = async (input: string) => (await ask(`mutation { startRiskRun(input: ${input}) { id } }`)).errors[0].extensions
+    expect(await fault('{}')).toMatchObject({ code: 'BAD_USER_INPUT', facts: { field: 'input' } })
+    expect(await fault('{ fund: { paths: 10 } }')).toMatchObject({ code: 'BAD_USER_INPUT', facts: { field: 'input.fund.paths' } })
+    expect(await fault('{ backtest: { market: "vX" } }')).toMatchObject({ code: 'BAD_USER_INPUT', facts: { field: 'input.backtest.market' } })
+  })
+})
+
+describe('webhooks', () => {
+  test('behavior: the signature is HMAC-SHA256 over timestamp and body, and an old or changed request fails', () => {
+    // printf '1700000000.{"a":1}' | openssl dgst -sha256 -hmac 0123456789abcdef
+    const [secret, timestamp, body] = ['0123456789abcdef', '1700000000', '{"a":1}']
+    const signature = signatureOf(secret, timestamp, body)
+    expect(signature).toBe('v1=9eb18f493f8ec135d9eb2dad817c369bb4e9cbfa818657897a7437c1cd8c3a23')
+    expect(verifySignature({ secret, timestamp, body, signature, nowSec: 1_700_000_100 })).toBe(true)
+    expect(verifySignature({ secret, timestamp, body, signature, nowSec: 1_700_000_301 })).toBe(false)
+    expect(verifySignature({ secret, timestamp, body: '{"a":2}', signature, nowSec: 1_700_000_100 })).toBe(false)
+    expect(verifySignature({ secret: 'another secret 16', timestamp, body, signature, nowSec: 1_700_000_100 })).toBe(false)
+  })
+
+  test('behavior: each event is written once, sent again with backoff until it is taken, and never after', async () => {
+    const heard: { id: string; event: string; ok: boolean; kind: string }[] = []
+    let refuse = true
+    const secret = 'a secret of tests'
+    const receiver = createServer((request, response) => {
+      let body = ''
+      request.on('data', (part: Buffer) => (body += part.toString())).on('end', () => {
+        const { headers } = request
+        heard.push({ id: String(headers['bulwark-delivery']), event: JSON.parse(body).key, kind: String(headers['bulwark-event']), ok: verifySignature({ secret, timestamp: String(headers['bulwark-timestamp']), body, signature: String(headers['bulwark-signature']), nowSec: Number(headers['bulwark-timestamp']) }) })
+        response.writeHead(refuse ? 503 : 204).end()
+      })
+    })
+    await new Promise<void>((resolve) => receiver.listen(0, '127.0.0.1', resolve))
+    const url = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/hook`
+    let now = 1_700_000_000_000
+    const hooks = createWebhooks({ prisma, log, urls: [url], secret, now: () => now })
+    // Of the seed: vETH's band is urgent (80) and mmRatio (90), and two proposals wait.
+    const first = await hooks.run()
+    expect(first.queued).toBeGreaterThanOrEqual(4)
+    expect(first).toMatchObject({ sent: 0, failed: first.queued })
+    // Not due yet.
+    expect(await hooks.run()).toEqual({ queued: 0, sent: 0, failed: 0 })
+    now += 5_001
+    refuse = false
+    const second = await hooks.run()
+    expect(second).toEqual({ queued: 0, sent: first.queued, failed: 0 })
+    now += 3_600_000
+    expect(await hooks.run()).toEqual({ queued: 0, sent: 0, failed: 0 })
+    expect(heard.every((one) => one.ok)).toBe(true)
+    // Twice each, under the same id.
+    expect(new Set(heard.map((one) => one.id)).size).toBe(first.queued)
+    expect(heard).toHaveLength(2 * first.queued)
+    expect(new Set(heard.map((one) => one.kind))).toEqual(new Set(['BREAKER_CHANGE', 'URGENT_RECOMMENDATION', 'PROPOSAL_AWAITS_SIGNATURE']))
+    // Two senders at once take each delivery once.
+    await prisma.webhookDelivery.updateMany({ data: { deliveredAt: null, nextAttemptAt: new Date(now) } })
+    heard.length = 0
+    await Promise.all([hooks.run(), createWebhooks({ prisma, log, urls: [url], secret, now: () => now }).run()])
+    expect(heard).toHaveLength(first.queued)
+    await new Promise((resolve) => receiver.close(resolve))
+  })
+})
