@@ -44,6 +44,17 @@ export type SafeDeployment = {
   readonly multiSendCallOnly: Address
 }
 
+/**
+ * What stands between the Safe and the protocol.
+ * SAFE: the Safe owns it. TIMELOCK: an OpenZeppelin TimelockController owns it, and the Safe proposes, executes and cancels there.
+ * DELAY: the Safe owns it, and changes come through a Zodiac Delay modifier that is a module of the Safe; `proposer` is the Safe that
+ * may queue there.
+ */
+export type Governance =
+  | { readonly kind: 'SAFE' }
+  | { readonly kind: 'TIMELOCK'; readonly address: Address; readonly minDelaySec: number }
+  | { readonly kind: 'DELAY'; readonly address: Address; readonly proposer: Address; readonly cooldownSec: number; /** 0: never. */ readonly expirationSec: number }
+
 /** Where a protocol lives on one network. */
 export type Deployment = {
   readonly network: string
@@ -69,6 +80,8 @@ export type Deployment = {
   readonly collaterals: readonly CollateralDeployment[]
   /** null where the owner is not recorded. */
   readonly safe: SafeDeployment | null
+  /** SAFE where left out. */
+  readonly governance?: Governance
 }
 
 /** What a parameter's value belongs to. */
