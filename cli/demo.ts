@@ -43,6 +43,7 @@ type ProposalView = {
   domainHash: Hex
   messageHash: Hex
   nonce: number
+  validUntil: string
   safe: Address
   calls: { to: Address; value: string; data: Hex }[]
   safeTx: Parameters<typeof safeTxFromJson>[0]
@@ -53,7 +54,7 @@ type ProposalView = {
   simulation: { success: boolean; failure: string | null; gasUsed: string | null } | null
 }
 
-const PROPOSAL_FIELDS = `id state stateReason safe nonce safeTx safeTxHash domainHash messageHash executionTxHash executedAtBlock appliedAtBlock
+const PROPOSAL_FIELDS = `id state stateReason safe nonce validUntil safeTx safeTxHash domainHash messageHash executionTxHash executedAtBlock appliedAtBlock
   calls { to value data } changes { parameter scope subject subjectLabel fromRaw toRaw } simulation { success failure gasUsed }`
 
 /** What the demo prints with `--json`, as its last line. */
@@ -151,6 +152,7 @@ async function steward(stack: Stack, progress: (step: string, detail: string) =>
   const changes = requestSignatures.changes.map((change) => ({ ...change, from: BigInt(change.fromRaw), to: BigInt(change.toRaw) }))
   verify({ catalog, deployment }, {
     changes: changes as unknown as Parameters<typeof verify>[1]['changes'],
+    validUntil: BigInt(requestSignatures.validUntil),
     calls: requestSignatures.calls.map((call) => ({ ...call, value: BigInt(call.value) })),
     safeTx,
     hashes: { domainHash: requestSignatures.domainHash, messageHash: requestSignatures.messageHash, safeTxHash: requestSignatures.safeTxHash },

@@ -74,8 +74,12 @@ export const uniswap = (name: string): Artifact => load(`@uniswap/v3-core/artifa
 
 export const weth = (): Artifact => load('canonical-weth/build/contracts/WETH9.json')
 
+/** The contract that every batch's first call goes to, as committed. */
+export const precondition = (): Artifact => load('../proposals/contracts/Precondition.json')
+
 const loaded = new Map<string, Artifact>()
 
+/** By its path below node_modules. */
 function load(path: string): Artifact {
   const known = loaded.get(path)
   if (known !== undefined) return known

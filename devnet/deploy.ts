@@ -1,9 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs'
-import { concatHex, encodeAbiParameters, encodeDeployData, encodeFunctionData, encodePacked, getContractAddress, type Hex, keccak256, maxUint256, pad, zeroAddress } from 'viem'
+import { concatHex, encodeAbiParameters, encodeDeployData, encodeFunctionData, encodePacked, getContractAddress, type Hex, keccak256, maxUint256, pad, zeroAddress, zeroHash } from 'viem'
 import { sign } from 'viem/accounts'
 import { BadInputError, InvariantError } from '../core/errors.ts'
 import type { Address, Deployment } from '../protocols/curie/deployments.ts'
-import { type Artifact, curie, openZeppelin, oracle, type OwnArtifacts, safe, uniswap, weth } from './artifacts.ts'
+import { type Artifact, curie, openZeppelin, oracle, type OwnArtifacts, precondition, safe, uniswap, weth } from './artifacts.ts'
 import { GENESIS_TIMESTAMP_SEC } from './genesis.ts'
 import type { Draft, RawBlock, Signer } from './chain.ts'
 import { DEVNET_CHAIN_ID, type DevnetAccount, devnetAccounts } from './keys.ts'
@@ -21,9 +21,19 @@ export type Tools = {
   readonly surplusBeneficiary: Address
 }
 
-export type Plan = { readonly deployment: Deployment; readonly tools: Tools; readonly blocks: readonly (readonly Draft[])[] }
+export type Plan = { readonly deployment: Deployment; readonly tools: Tools; /** A transaction that is signed already stands as its bytes. */ readonly blocks: readonly (readonly (Draft | Hex)[])[] }
 
 const GAS = { deploy: 7_000_000n, call: 1_000_000n, observations: 12_000_000n, handover: 4_000_000n } as const
+
+/**
+ * The deterministic deployment proxy, by the one transaction that makes it on every chain: signed without a chain id by a key
+ * that nobody knows. Source: https://github.com/Arachnid/deterministic-deployment-proxy.
+ */
+const DEPLOYMENT_PROXY: Address = '0x4e59b44847b379578588920ca78fbf26c0b4956c'
+const PROXY_DEPLOYER: Address = '0x3fab184622dc19b6109349b94811493bf2a45362'
+const PROXY_DEPLOYER_NEEDS = 10_000_000_000_000_000n
+const DEPLOYMENT_PROXY_TRANSACTION: Hex =
+  '0xf8a58085174876e800830186a08080b853604580600e600039806000f350fe7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffe03601600081602082378035828234f58015156039578182fd5b8082525050506014600cf31ba02222222222222222222222222222222222222222222222222222222222222222a02222222222222222222222222222222222222222222222222222222222222222'
 
 /** Block that holds the first contract of the protocol. */
 const START_BLOCK = 2
@@ -45,7 +55,7 @@ export async function planDeployment(own: OwnArtifacts): Promise<Plan> {
   const deployer = one(devnetAccounts('deployer', DEVNET_CHAIN_ID))
   const keeper = one(devnetAccounts('keeper', DEVNET_CHAIN_ID))
   const owners = devnetAccounts('safeOwner', DEVNET_CHAIN_ID)
-  const blocks: Draft[][] = []
+  const blocks: (Draft | Hex)[][] = []
   let nonce = 0
 
   const begin = () => blocks.push([])
@@ -84,9 +94,11 @@ export async function planDeployment(own: OwnArtifacts): Promise<Plan> {
     bytecode: concatHex([safe('proxies/SafeProxy').bytecode, pad(singleton)]),
   })
   call(proxyFactory, safe('proxies/SafeProxyFactory'), 'createProxyWithNonce', [singleton, setup, 0n])
+  blocks.at(-1)?.push({ from: keeper, to: PROXY_DEPLOYER, data: '0x', value: PROXY_DEPLOYER_NEEDS, gas: 21_000n })
 
   // Block 2: prices, then the protocol behind its proxies.
   begin()
+  blocks.at(-1)?.push(DEPLOYMENT_PROXY_TRANSACTION)
   const priceKeeper = create(own.PriceKeeper, [keeper.address])
   const aggregators = MARKETS.map((m) => create(own.Aggregator, [m.pair, priceKeeper]))
   const marketFeeds = aggregators.map((aggregator) => create(oracle('ChainlinkPriceFeedV3'), [aggregator, BigInt(FEED_TIMEOUT_SEC), BigInt(FEED_TWAP_SEC)]))
@@ -95,6 +107,7 @@ export async function planDeployment(own: OwnArtifacts): Promise<Plan> {
   const proxyAdmin = create(openZeppelin('ProxyAdmin'))
 
   begin()
+  blocks.at(-1)?.push({ from: keeper, to: DEPLOYMENT_PROXY, data: concatHex([zeroHash, precondition().bytecode]), gas: GAS.call })
   const logic = (name: string): Address => create(curie(name))
   const behindProxy = (implementation: Address, artifact: Artifact, args: readonly unknown[]): Address =>
     create(openZeppelin('TransparentUpgradeableProxy'), [implementation, proxyAdmin, encodeFunctionData({ abi: artifact.abi, functionName: 'initialize', args })])
@@ -218,7 +231,7 @@ export async function deploymentBlocks(plan: Plan, signer: Signer): Promise<RawB
   const blocks: RawBlock[] = []
   for (const drafts of plan.blocks) {
     const transactions: Hex[] = []
-    for (const draft of drafts) transactions.push(await signer.sign(draft))
+    for (const draft of drafts) transactions.push(typeof draft === 'string' ? draft : await signer.sign(draft))
     blocks.push({ timestampSec: GENESIS_TIMESTAMP_SEC + DEPLOY_BLOCK_SEC * (blocks.length + 1), transactions })
   }
   return blocks

@@ -110,7 +110,7 @@ export function historyKey(plan: Plan, options: HistoryOptions): string {
   for (const file of readdirSync(here).filter((f) => f.endsWith('.ts') && f !== 'main.ts').toSorted()) hash.update(file).update(readFileSync(new URL(file, here)))
   for (const name of ['@foundry-rs/anvil', 'viem']) hash.update((require(`${name}/package.json`) as { version: string }).version)
   hash.update(JSON.stringify(CHAIN_FLAGS)).update(GENESIS_HASH).update(JSON.stringify(options))
-  for (const draft of plan.blocks.flat()) hash.update(draft.data)
+  for (const draft of plan.blocks.flat()) hash.update(typeof draft === 'string' ? draft : draft.data)
   return `history-${hash.digest('hex').slice(0, 16)}`
 }
 

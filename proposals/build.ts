@@ -7,14 +7,31 @@ import type { Call, Deployment, Hex, SafeDeployment } from '../protocols/adapter
 import { callsOf } from './draft.ts'
 import type { Change, Target } from './draft.ts'
 import { NoSafeError, SafeMismatchError, TamperedError } from './errors.ts'
-import { SAFE_ABI, SUPPORTED_SAFE_VERSIONS, hashesOf, lower, safeTxOf } from './safe.ts'
+import { assertGuard, guardCall } from './guard.ts'
+import { SAFE_ABI, SUPPORTED_SAFE_VERSIONS, batchTxOf, hashesOf, lower } from './safe.ts'
 import type { SafeTx, SafeTxHashes } from './safe.ts'
 
 /** The kit's default export is the class in one module system and the module in another. */
 const Safe = ((SafeModule as unknown as { default?: unknown }).default ?? SafeModule) as unknown as typeof SafeModule.default
 
-/** Everything that is derived from an intent and a nonce. */
-export type Built = { readonly calls: readonly [Call, ...Call[]]; readonly safeTx: SafeTx; readonly hashes: SafeTxHashes }
+/** All that calldata is derived from, beside the target. */
+export type Plan = {
+  readonly changes: readonly [Change, ...Change[]]
+  /** Last block time at which the changes may be made, s. */
+  readonly validUntilSec: bigint
+  /** Of the Safe. */
+  readonly nonce: bigint
+}
+
+/** Everything that is derived from a plan. */
+export type Built = {
+  /** What the protocol's owner calls, in order: the precondition, then one call per change. */
+  readonly calls: readonly [Call, Call, ...Call[]]
+  readonly safeTx: SafeTx
+  readonly hashes: SafeTxHashes
+  /** What the Safe's transaction queues instead of making the calls itself; null where the Safe makes them. */
+  readonly queued: null
+}
 
 /** The Safe as the chain has it. */
 export type SafeOnChain = { readonly version: string; readonly owners: readonly Hex[]; readonly threshold: number; readonly nonce: bigint }
@@ -25,21 +42,22 @@ export function safeOf(deployment: Deployment): SafeDeployment {
   return deployment.safe
 }
 
-/** Intent → calls → Safe transaction → hashes, offline: the same function drafts, and checks what was drafted. */
-export function build(target: Target, changes: readonly [Change, ...Change[]], nonce: bigint): Built {
+/** Plan → calls → Safe transaction → hashes, offline: the same function drafts, and checks what was drafted. */
+export function build(target: Target, plan: Plan): Built {
   const safe = safeOf(target.deployment)
-  const calls = callsOf(target, changes)
-  const safeTx = safeTxOf(calls, { multiSendCallOnly: safe.multiSendCallOnly, nonce })
-  return { calls, safeTx, hashes: hashesOf({ chainId: target.deployment.chainId, safe: safe.address }, safeTx) }
+  const [first, ...rest] = callsOf(target, plan.changes)
+  const calls = [guardCall(target, plan.changes, plan.validUntilSec), first, ...rest] as const
+  const safeTx = batchTxOf(calls, { multiSendCallOnly: safe.multiSendCallOnly, nonce: plan.nonce })
+  return { calls, safeTx, hashes: hashesOf({ chainId: target.deployment.chainId, safe: safe.address }, safeTx), queued: null }
 }
 
 /**
  * Derives a stored proposal again from its changes and compares every byte that would be signed. Offline.
  * Throws TamperedError at the first difference.
  */
-export function verify(target: Target, stored: { changes: readonly [Change, ...Change[]]; calls: readonly Call[]; safeTx: SafeTx; hashes: SafeTxHashes; safe: string; chainId: number }): Built {
+export function verify(target: Target, stored: { changes: readonly [Change, ...Change[]]; validUntil: bigint; calls: readonly Call[]; safeTx: SafeTx; hashes: SafeTxHashes; safe: string; chainId: number }): Built {
   const safe = safeOf(target.deployment)
-  const built = build(target, stored.changes, stored.safeTx.nonce)
+  const built = build(target, { changes: stored.changes, validUntilSec: stored.validUntil, nonce: stored.safeTx.nonce })
   const compare = (what: string, found: string, expected: string): void => {
     if (found.toLowerCase() !== expected.toLowerCase()) throw new TamperedError({ what, found, expected })
   }
@@ -69,7 +87,7 @@ export async function readSafe(client: PublicClient, deployment: Deployment, blo
   }
 }
 
-/** Reads the Safe and holds it against the deployment's record. Throws SafeMismatchError. */
+/** Reads the Safe and holds it against the deployment's record; the precondition contract must be there. Throws SafeMismatchError, GuardMissingError. */
 export async function readRecordedSafe(client: PublicClient, deployment: Deployment): Promise<SafeOnChain> {
   const recorded = safeOf(deployment)
   const onChain = await readSafe(client, deployment)
@@ -85,6 +103,7 @@ export async function readRecordedSafe(client: PublicClient, deployment: Deploym
   // Slot 0 of a Safe proxy is the contract that it runs.
   const slot0 = await client.getStorageAt({ address: recorded.address, slot: '0x0' })
   compare('singleton', `0x${(slot0 ?? '0x').slice(-40)}`, lower(recorded.singleton))
+  await assertGuard(client, deployment.network)
   return onChain
 }
 

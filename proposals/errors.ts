@@ -29,6 +29,13 @@ export class NoSafeError extends BulwarkError {
   }
 }
 
+/** The chain does not have the precondition contract that every batch begins with. */
+export class GuardMissingError extends BulwarkError {
+  constructor(facts: { network: string; address: string; found: string }) {
+    super(`Found ${facts.found} at ${facts.address} on network ${facts.network}, where the precondition contract has to be; deploy it once with: npm run bulwark -- deploy-guard`, { code: 'GUARD_MISSING', facts })
+  }
+}
+
 /** What is stored, derived or hashed in two ways came out differently: somebody or something changed bytes. */
 export class TamperedError extends BulwarkError {
   constructor(facts: { what: string; found: string; expected: string }) {

@@ -39,6 +39,7 @@ export { safeTxFromJson, safeTxToJson, hashesOf } from './safe.ts'
 export { signWithKey, typedDataOf } from './sign.ts'
 export { TRANSITIONS } from './state.ts'
 export { build, verify } from './build.ts'
+export type { Built, Plan } from './build.ts'
 
 /** 3 days. */
 const DEFAULT_VALID_FOR_SEC = 259_200
@@ -129,7 +130,8 @@ export function createProposals({ prisma, catalog, deployment, rpcUrl, stateDir,
         let nonce = onChain.nonce
         while (held.has(nonce)) nonce += 1n
 
-        const built = build(target, changes, nonce)
+        const validUntil = block.timestamp + BigInt(validForSec)
+        const built = build(target, { changes, validUntilSec: validUntil, nonce })
         await crossCheck(rpcUrl, deployment, built)
         const name = `${nonce}-${built.hashes.safeTxHash.slice(2, 10)}`
         const namesakes = await tx.proposal.count({ where: { safeTxHash: built.hashes.safeTxHash } })
@@ -151,7 +153,7 @@ export function createProposals({ prisma, catalog, deployment, rpcUrl, stateDir,
             draftedAtBlock: block.number,
             draftedAtBlockHash: block.hash,
             draftedAtTimestamp: block.timestamp,
-            validUntil: block.timestamp + BigInt(validForSec),
+            validUntil,
             recommendationIds: [...(input.recommendationIds ?? [])],
           },
         })

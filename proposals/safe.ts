@@ -65,17 +65,17 @@ export function encodeMultiSend(calls: readonly Call[]): Hex {
 }
 
 /**
- * One Safe transaction out of calls: one call goes directly, several go through MultiSendCallOnly, which alone is
- * delegate-called and can itself make plain calls only. Every gas-refund field is zero.
+ * One Safe transaction out of several calls. They go through MultiSendCallOnly, which alone is delegate-called and can itself
+ * make plain calls only. Every gas-refund field is zero.
  */
-export function safeTxOf(calls: readonly [Call, ...Call[]], options: { multiSendCallOnly: Address; nonce: bigint }): SafeTx {
-  const [first, ...rest] = calls
-  const inner =
-    rest.length === 0
-      ? { to: lower(first.to), value: first.value, data: first.data, operation: 0 as const }
-      : { to: lower(options.multiSendCallOnly), value: 0n, data: encodeMultiSend(calls), operation: 1 as const }
-  return { ...inner, safeTxGas: 0n, baseGas: 0n, gasPrice: 0n, gasToken: zeroAddress, refundReceiver: zeroAddress, nonce: options.nonce }
+export function batchTxOf(calls: readonly [Call, Call, ...Call[]], options: { multiSendCallOnly: Address; nonce: bigint }): SafeTx {
+  return safeTxOf({ to: lower(options.multiSendCallOnly), value: 0n, data: encodeMultiSend(calls), operation: 1 }, options.nonce)
 }
+
+/** One plain call as a Safe transaction. */
+export const singleTxOf = (call: Call, nonce: bigint): SafeTx => safeTxOf({ to: lower(call.to), value: call.value, data: call.data, operation: 0 }, nonce)
+
+const safeTxOf = (inner: Pick<SafeTx, 'to' | 'value' | 'data' | 'operation'>, nonce: bigint): SafeTx => ({ ...inner, safeTxGas: 0n, baseGas: 0n, gasPrice: 0n, gasToken: zeroAddress, refundReceiver: zeroAddress, nonce })
 
 /** EIP-712 hashes of a Safe ≥ 1.3.0: safeTxHash = keccak(0x1901 ‖ domainHash ‖ messageHash). */
 export function hashesOf(domain: { chainId: number; safe: Address }, tx: SafeTx): SafeTxHashes {

@@ -142,10 +142,10 @@ export async function simulate(target: Target, changes: readonly Change[], built
 }
 
 function failureOf(changes: readonly Change[], before: readonly bigint[], after: readonly bigint[], results: readonly CallResult[], executed: boolean): string | null {
-  const failed = results.findIndex((result) => !result.success)
-  if (failed !== -1) return `Call ${failed + 1} (${nameOf(changes[failed])}) fails: ${results[failed]!.error}`
   const moved = changes.findIndex((change, i) => before[i] !== change.from)
   if (moved !== -1) return `${nameOf(changes[moved])} was ${changes[moved]!.from} when drafted and is ${before[moved]} at the simulated block`
+  const failed = results.findIndex((result) => !result.success)
+  if (failed !== -1) return `Call ${failed + 1} (${failed === 0 ? 'the precondition' : nameOf(changes[failed - 1])}) fails: ${results[failed]!.error}`
   if (!executed) return "The calls succeed one by one, but the Safe's execTransaction does not; look for a guard of the Safe"
   const unset = changes.findIndex((change, i) => after[i] !== change.to)
   if (unset !== -1) return `${nameOf(changes[unset])} reads ${after[unset]} after the batch, expected ${changes[unset]!.to}`

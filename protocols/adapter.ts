@@ -126,6 +126,9 @@ export type ParameterRef = { readonly name: string; readonly subject: Address }
 /** A call that a Safe can make. */
 export type Call = { readonly to: Address; readonly value: bigint; readonly data: Hex }
 
+/** What a getter answers where a parameter has a value: the 32-byte word `word` (from 0) of its answer is `expected`. */
+export type Expectation = { readonly target: Address; readonly callData: Hex; readonly word: bigint; readonly expected: Hex }
+
 /** A protocol's parameters: how to name, read, bound and change them. Pure: no network. */
 export type ParameterCatalog = {
   readonly specs: readonly ParameterSpec[]
@@ -135,6 +138,10 @@ export type ParameterCatalog = {
   encodeRead(deployment: Deployment, ref: ParameterRef): Call
   /** Raw value out of the getter's answer. */
   decodeRead(ref: ParameterRef, data: Hex): bigint
+  /** What the getter answers where the parameter is `value`. `decodeRead` of such an answer is `value`. Throws UnknownParameterError, UnknownSubjectError. */
+  expectation(deployment: Deployment, ref: ParameterRef, value: bigint): Expectation
+  /** Raw value out of the word of the answer that `expectation` names. */
+  valueOfWord(ref: ParameterRef, word: Hex): bigint
   /** The parameters whose values decide another's bounds; none for most. */
   boundedBy(deployment: Deployment, ref: ParameterRef): readonly ParameterRef[]
   /**

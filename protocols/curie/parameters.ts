@@ -5,7 +5,7 @@
  * The table below is the whole truth; everything else here walks it. Bounds are what the contract's own `require`s
  * and argument types accept; `note` says what they fail to refuse, or what a legal value does that surprises.
  */
-import { decodeFunctionData, decodeFunctionResult, encodeFunctionData, getAbiItem, isAddress, toFunctionSelector, type Abi, type AbiFunction } from 'viem'
+import { decodeFunctionData, decodeFunctionResult, encodeFunctionData, getAbiItem, isAddress, numberToHex, slice, toFunctionSelector, type Abi, type AbiFunction } from 'viem'
 import { InvariantError } from '../../core/errors.ts'
 import {
   NotSettableError,
@@ -32,9 +32,12 @@ type Row = {
   readonly spec: ParameterSpec
   readonly contract: ContractKey
   readonly abi: Abi
-  readonly getter: { readonly name: string; readonly pick: (answer: unknown) => unknown }
+  readonly getter: Getter
   readonly setters: readonly Setter[]
 }
+
+/** A function that answers a parameter. `word`: which 32-byte word of its answer holds it. `isZero`: the answer is a flag that is set where the value is 0. */
+type Getter = { readonly name: string; readonly word: number; readonly isZero?: true }
 
 /** A function that sets a parameter. `value`: what it sets where it takes no value, null where it takes one. */
 type Setter = { readonly name: string; readonly value: bigint | null }
@@ -82,7 +85,7 @@ type Definition = {
   readonly max: bigint
   readonly note?: string
   readonly getter: string
-  readonly pick?: (answer: unknown) => unknown
+  readonly word?: number
   readonly setter: string | null
   readonly advisoryReason?: string
 }
@@ -92,7 +95,7 @@ function defined(definition: Definition): Row {
   return {
     contract: definition.contract,
     abi,
-    getter: { name: definition.getter, pick: definition.pick ?? ((answer) => answer) },
+    getter: { name: definition.getter, word: definition.word ?? 0 },
     setters: definition.setter === null ? [] : [{ name: definition.setter, value: null }],
     spec: {
       name: definition.name,
@@ -114,7 +117,7 @@ function pausable(contract: 'clearingHouse' | 'vault' | 'collateralManager' | 'i
   return {
     contract,
     abi,
-    getter: { name: 'paused', pick: (answer) => answer },
+    getter: { name: 'paused', word: 0 },
     setters: [
       { name: 'pause', value: 1n },
       { name: 'unpause', value: 0n },
@@ -137,8 +140,8 @@ function pausable(contract: 'clearingHouse' | 'vault' | 'collateralManager' | 'i
 const NO_MARGIN_SETTER = 'ClearingHouseConfig writes it in initialize() alone; a change needs a new implementation behind its proxy'
 const ZERO_STOPS_NEW = 'The contract accepts 0, which refuses every new one.'
 
-const collateralConfig = (field: 'priceFeed' | 'collateralRatio' | 'discountRatio' | 'depositCap') => (answer: unknown): unknown => (answer as Record<string, unknown>)[field]
-const nth = (index: number) => (answer: unknown): unknown => (answer as readonly unknown[])[index]
+/** Where a field of Collateral.Config stands in what getCollateralConfig answers. */
+const CONFIG = { priceFeed: 0, collateralRatio: 1, discountRatio: 2, depositCap: 3 } as const
 
 const ROWS: readonly Row[] = [
   defined({
@@ -191,13 +194,13 @@ const ROWS: readonly Row[] = [
     name: 'markPriceMarketTwapInterval', title: 'Mark price: market TWAP', contract: 'clearingHouseConfig', scope: 'PROTOCOL', unit: SECONDS, min: 1n, max: UINT32_MAX,
     description: 'Length of the market average that is one of the mark price\'s three candidates.',
     note: 'Below 10 s the average is the spot price; beyond the pool\'s observations the mark price reverts, and liquidation with it.',
-    getter: 'getMarkPriceConfig', pick: nth(0), setter: 'setMarkPriceMarketTwapInterval',
+    getter: 'getMarkPriceConfig', word: 0, setter: 'setMarkPriceMarketTwapInterval',
   }),
   defined({
     name: 'markPricePremiumInterval', title: 'Mark price: premium TWAP', contract: 'clearingHouseConfig', scope: 'PROTOCOL', unit: SECONDS, min: 1n, max: UINT32_MAX,
     description: 'Length of the average premium (market less index) that is added to the index price as one of the mark price\'s three candidates.',
     note: 'Below 10 s the average is the spot price; beyond the pool\'s observations the mark price reverts, and liquidation with it.',
-    getter: 'getMarkPriceConfig', pick: nth(1), setter: 'setMarkPricePremiumInterval',
+    getter: 'getMarkPriceConfig', word: 1, setter: 'setMarkPricePremiumInterval',
   }),
 
   defined({
@@ -234,25 +237,25 @@ const ROWS: readonly Row[] = [
     name: 'collateralPriceFeed', title: 'Collateral\'s price feed', contract: 'collateralManager', scope: 'COLLATERAL', unit: ADDRESS, min: 1n, max: ADDRESS_MAX,
     description: 'Contract that gives the collateral\'s price; its address as an unsigned integer.',
     note: 'The contract asks only that it is a contract, not that it answers prices.',
-    getter: 'getCollateralConfig', pick: collateralConfig('priceFeed'), setter: 'setPriceFeed',
+    getter: 'getCollateralConfig', word: CONFIG.priceFeed, setter: 'setPriceFeed',
   }),
   defined({
     name: 'collateralRatio', title: 'Collateral ratio', contract: 'collateralManager', scope: 'COLLATERAL', unit: RATIO, max: RATIO_MAX,
     description: 'Share of the collateral\'s value that counts as margin; 100 % less the haircut.',
     note: 'At 0 the amount that may be withdrawn divides by zero, and withdrawing this collateral reverts.',
-    getter: 'getCollateralConfig', pick: collateralConfig('collateralRatio'), setter: 'setCollateralRatio',
+    getter: 'getCollateralConfig', word: CONFIG.collateralRatio, setter: 'setCollateralRatio',
   }),
   defined({
     name: 'discountRatio', title: 'Liquidation discount', contract: 'collateralManager', scope: 'COLLATERAL', unit: RATIO, max: RATIO_MAX,
     description: 'How far below the index price a liquidator buys the collateral.',
     note: 'The contract accepts 100 %, at which liquidating this collateral divides by zero and reverts.',
-    getter: 'getCollateralConfig', pick: collateralConfig('discountRatio'), setter: 'setDiscountRatio',
+    getter: 'getCollateralConfig', word: CONFIG.discountRatio, setter: 'setDiscountRatio',
   }),
   defined({
     name: 'depositCap', title: 'Deposit cap', contract: 'collateralManager', scope: 'COLLATERAL', unit: COLLATERAL, max: UINT256_MAX,
     description: 'Tokens of the collateral that the vault may hold after a deposit.',
     note: 'The contract accepts a cap below what the vault holds, which refuses every deposit.',
-    getter: 'getCollateralConfig', pick: collateralConfig('depositCap'), setter: 'setDepositCap',
+    getter: 'getCollateralConfig', word: CONFIG.depositCap, setter: 'setDepositCap',
   }),
   defined({
     name: 'maxCollateralTokensPerAccount', title: 'Collaterals per account', contract: 'collateralManager', scope: 'PROTOCOL', unit: COUNT, max: UINT8_MAX,
@@ -323,7 +326,7 @@ const ROWS: readonly Row[] = [
     contract: 'baseToken',
     abi: baseTokenAbi,
     // No getter tells all three apart. The two that differ in what the market accepts are open and not open.
-    getter: { name: 'isOpen', pick: (answer) => (answer === true ? 0n : 1n) },
+    getter: { name: 'isOpen', word: 0, isZero: true },
     setters: [{ name: 'pause', value: 1n }],
     spec: {
       name: 'marketStatus',
@@ -447,6 +450,10 @@ function rawValue(answer: unknown): bigint {
   return BigInt(answer as string | number | bigint)
 }
 
+function valueOfWord(getter: Getter, word: Hex): bigint {
+  return getter.isZero === true ? BigInt(BigInt(word) === 0n) : BigInt(word)
+}
+
 function encodeSetter(deployment: Deployment, row: Row, subject: Address, value: bigint): Call | null {
   const setter = row.setters.find((one) => one.value === null || one.value === value)
   if (setter === undefined) return null
@@ -490,11 +497,21 @@ export const catalog: ParameterCatalog = {
   decodeRead(ref, data) {
     const row = rowOf(ref.name)
     try {
-      return rawValue(row.getter.pick(decodeFunctionResult({ abi: row.abi, functionName: row.getter.name, data })))
+      // viem refuses what is too short or no encoding of the answer's types.
+      decodeFunctionResult({ abi: row.abi, functionName: row.getter.name, data })
+      return valueOfWord(row.getter, slice(data, 32 * row.getter.word, 32 * row.getter.word + 32))
     } catch (cause) {
       throw new UnreadableAnswerError({ what: `${ref.name} of ${ref.subject}`, call: signatureOf(row.abi, row.getter.name), found: data }, cause)
     }
   },
+
+  expectation(deployment, ref, value) {
+    const { getter } = rowOf(ref.name)
+    const read = catalog.encodeRead(deployment, ref)
+    return { target: read.to, callData: read.data, word: BigInt(getter.word), expected: numberToHex(getter.isZero === true ? BigInt(value === 0n) : value, { size: 32 }) }
+  },
+
+  valueOfWord: (ref, word) => valueOfWord(rowOf(ref.name).getter, word),
 
   boundedBy: (deployment, ref) => (ref.name === 'mmRatioBuffer' ? [{ name: 'mmRatio', subject: lower(deployment.contracts.clearingHouse) }] : []),
 

@@ -53,7 +53,7 @@ export function bulkKey(plan: Plan, handlers: readonly Handler[], events: number
   const hash = createHash('sha256').update(JSON.stringify([events, CHAIN_FLAGS, GENESIS_HASH, handlers.map(({ address, topic0, topics }) => [address, topic0, topics])]))
   for (const file of ['./chain.ts', '../../devnet/actions.ts', '../../devnet/chain.ts', '../../devnet/random.ts', '../../devnet/lens.ts']) hash.update(readFileSync(new URL(file, import.meta.url)))
   for (const name of ['@foundry-rs/anvil', 'viem']) hash.update((require(`${name}/package.json`) as { version: string }).version)
-  for (const draft of plan.blocks.flat()) hash.update(draft.data)
+  for (const draft of plan.blocks.flat()) hash.update(typeof draft === 'string' ? draft : draft.data)
   return `bulk-${hash.digest('hex').slice(0, 16)}`
 }
 

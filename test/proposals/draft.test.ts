@@ -84,10 +84,11 @@ describe('draft', () => {
 
 describe('build', () => {
   const changes = draft([{ parameter: 'feeRatio', subject: 'vETH', to: 5n }, { parameter: 'liquidationPenaltyRatio', to: 2n }])
-  const stored = () => ({ changes, ...build(target, changes, 7n), safe: deployment.safe!.address, chainId: deployment.chainId })
+  const plan = { changes, validUntilSec: 1_800_000_000n, nonce: 7n }
+  const stored = () => ({ changes, validUntil: plan.validUntilSec, ...build(target, plan), safe: deployment.safe!.address, chainId: deployment.chainId })
 
   test('error: refuses a network without a recorded Safe', () => {
-    expect(() => build({ catalog, deployment: optimism }, changes, 0n)).toThrow(/^Found no Safe recorded for network optimism; /)
+    expect(() => build({ catalog, deployment: optimism }, plan)).toThrow(/^Found no Safe recorded for network optimism; /)
   })
 
   test('behavior: what was built verifies, and any changed byte is named', () => {

@@ -8,6 +8,7 @@ import { createPrisma } from '../../prisma/client.ts'
 import type { PrismaClient } from '../../prisma/client.ts'
 import { createProposals, signWithKey } from '../../proposals/index.ts'
 import type { Intent, ProposalRecord, Proposals } from '../../proposals/index.ts'
+import { GUARD_ADDRESS } from '../../proposals/guard.ts'
 import { SAFE_ABI, encodeExecution, lower } from '../../proposals/safe.ts'
 import { joinSignatures } from '../../proposals/sign.ts'
 import { readParameter } from '../../proposals/simulate.ts'
@@ -71,7 +72,8 @@ describe('the way forward, on the real protocol and Safe', () => {
     const to = before === 70_000n ? 80_000n : 70_000n
     const drafted = await proposals.draft({ title: 'Tighten the band', changes: [band(to)] })
     expect(drafted).toMatchObject({ state: 'DRAFT', threshold: 2, changes: [{ parameter: 'marketMaxPriceSpreadRatio', subject: lower(market().baseToken), from: before, to }] })
-    expect(drafted.safeTx).toMatchObject({ operation: 0, to: lower(chain.deployment.contracts.marketRegistry), gasPrice: 0n, baseGas: 0n, safeTxGas: 0n })
+    expect(drafted.calls.map((call) => call.to)).toEqual([GUARD_ADDRESS, lower(chain.deployment.contracts.marketRegistry)])
+    expect(drafted.safeTx).toMatchObject({ operation: 1, to: lower(chain.deployment.safe!.multiSendCallOnly), gasPrice: 0n, baseGas: 0n, safeTxGas: 0n })
 
     const simulated = await proposals.simulate(drafted.id)
     expect(simulated.state).toBe('SIMULATED')
@@ -102,7 +104,7 @@ describe('the way forward, on the real protocol and Safe', () => {
       args: [tx.to, tx.value, tx.data, tx.operation, tx.safeTxGas, tx.baseGas, tx.gasPrice, tx.gasToken, tx.refundReceiver, tx.nonce],
     })
     expect(hash).toBe(proposal.safeTxHash)
-    expect(proposal.simulation!.results.map((result) => result.success)).toEqual([true, true, true])
+    expect(proposal.simulation!.results.map((result) => result.success)).toEqual([true, true, true, true])
     await proposals.execute(proposal.id, executor)
     expect([await onChain('marketMaxPriceSpreadRatio'), await onChain('maxTickCrossedWithinBlock'), await onChain('liquidationPenaltyRatio', chain.deployment.contracts.clearingHouse)]).toEqual([70_000n, 321n, 31_000n])
   })
@@ -122,7 +124,7 @@ describe('the way forward, on the real protocol and Safe', () => {
     await expect(proposals.draft({ title: 'Long', recommendationIds: ['a'], validForSec: 1.5 })).rejects.toThrow(/^Found validForSec 1.5, allowed are whole seconds from 60 to 7776000; /)
     await expect(proposals.get('nope')).rejects.toThrow('There is no proposal nope; list the proposals to see their ids')
     const file = await proposals.exportBatch(drafted.id)
-    expect(file.transactions).toHaveLength(2)
+    expect(file.transactions).toHaveLength(3)
     expect(file.meta.description).toContain(drafted.safeTxHash)
   })
 
@@ -145,7 +147,7 @@ describe('the way forward, on the real protocol and Safe', () => {
     await expect(buffer(950_001n)).rejects.toThrow('Found 950001 for mmRatioBuffer, allowed is 0 to 950000 ')
     const { id } = await buffer(950_000n)
     // Derived again without the chain it stays what was drafted; the chain itself still has 6.25 % and refuses it.
-    expect(await proposals.simulate(id)).toMatchObject({ state: 'DRAFT', stateReason: 'Call 1 (mmRatioBuffer of protocol) fails: reverted with "CM_ICMR"' })
+    expect(await proposals.simulate(id)).toMatchObject({ state: 'DRAFT', stateReason: 'Call 2 (mmRatioBuffer of protocol) fails: reverted with "CM_ICMR"' })
   })
 
   test('behavior: proposals drafted after one another take one nonce each and are executed in that order', async () => {
@@ -189,8 +191,8 @@ describe('faults', () => {
     const { id } = await proposals.draft({ title: 'Broken feed', changes: [band(70_000n), { parameter: 'collateralPriceFeed', subject: collateral.symbol, to: BigInt(executor.address) }] })
     const simulated = await proposals.simulate(id)
     expect(simulated.state).toBe('DRAFT')
-    expect(simulated.stateReason).toMatch(/^Call 2 \(collateralPriceFeed of \w+\) fails: reverted with ".+"$/)
-    expect(simulated.simulation).toMatchObject({ success: false, gasUsed: null, results: [{ success: true }, { success: false }] })
+    expect(simulated.stateReason).toMatch(/^Call 3 \(collateralPriceFeed of \w+\) fails: reverted with ".+"$/)
+    expect(simulated.simulation).toMatchObject({ success: false, gasUsed: null, results: [{ success: true }, { success: true }, { success: false }] })
     await expect(proposals.requestSignatures(id)).rejects.toThrow(/in state DRAFT, to ask for signatures allowed is SIMULATED/)
   })
 
@@ -236,8 +238,8 @@ describe('faults', () => {
     const { id, safeTx } = await proposals.draft({ title: 'Band', changes: [band(70_000n)] })
     await proposals.simulate(id)
     const row = await prisma.proposal.findUniqueOrThrow({ where: { id } })
-    await prisma.proposal.update({ where: { id }, data: { safeTx: { ...(row.safeTx as object), operation: 1 } } })
-    await expect(proposals.requestSignatures(id)).rejects.toMatchObject({ code: 'TAMPERED', facts: { found: '1', expected: String(safeTx.operation) } })
+    await prisma.proposal.update({ where: { id }, data: { safeTx: { ...(row.safeTx as object), operation: 0 } } })
+    await expect(proposals.requestSignatures(id)).rejects.toMatchObject({ code: 'TAMPERED', facts: { found: '0', expected: String(safeTx.operation) } })
   })
 
   test('error: an owner who signs after the deadline or after a value has moved is told so', async () => {

@@ -3,7 +3,7 @@ import { calculateSafeTransactionHash, decodeMultiSendData, encodeMultiSendData 
 import fc from 'fast-check'
 import { decodeFunctionData, hashDomain, hashStruct, hashTypedData, keccak256, parseAbi, toHex } from 'viem'
 import type { Call, Hex } from '../../protocols/adapter.ts'
-import { EXECUTION_FAILURE_TOPIC, EXECUTION_SUCCESS_TOPIC, SAFE_TX_TYPES, encodeMultiSend, hashesOf, safeTxFromJson, safeTxOf, safeTxToJson } from '../../proposals/safe.ts'
+import { EXECUTION_FAILURE_TOPIC, EXECUTION_SUCCESS_TOPIC, SAFE_TX_TYPES, batchTxOf, encodeMultiSend, hashesOf, safeTxFromJson, safeTxToJson, singleTxOf } from '../../proposals/safe.ts'
 import type { SafeTx } from '../../proposals/safe.ts'
 import { batchChecksum } from '../../proposals/export.ts'
 
@@ -11,7 +11,7 @@ const bytes = (minLength: number, maxLength: number) => fc.uint8Array({ minLengt
 const address = bytes(20, 20)
 const uint = fc.bigInt({ min: 0n, max: 2n ** 256n - 1n })
 const call: fc.Arbitrary<Call> = fc.record({ to: address, value: fc.bigInt({ min: 0n, max: 2n ** 128n }), data: bytes(0, 200) })
-const calls = fc.array(call, { minLength: 1, maxLength: 5 }).map((each) => each as [Call, ...Call[]])
+const calls = fc.array(call, { minLength: 2, maxLength: 5 }).map((each) => each as [Call, Call, ...Call[]])
 const safeTx: fc.Arbitrary<SafeTx> = fc.record({
   to: address, value: uint, data: bytes(0, 200), operation: fc.constantFrom(0 as const, 1 as const), safeTxGas: uint, baseGas: uint, gasPrice: uint, gasToken: address, refundReceiver: address,
   nonce: fc.bigInt({ min: 0n, max: 2n ** 53n }),
@@ -54,14 +54,17 @@ describe('batches', () => {
     )
   })
 
-  test('behavior: one call goes directly, several by delegatecall to MultiSendCallOnly alone, and no field refunds gas', () => {
+  test('behavior: a batch is a delegatecall to MultiSendCallOnly alone, a single call a plain one, and no field refunds gas', () => {
     fc.assert(
       fc.property(calls, address, fc.bigInt({ min: 0n, max: 1000n }), (each, multiSendCallOnly, nonce) => {
-        const tx = safeTxOf(each, { multiSendCallOnly, nonce })
-        expect(tx.operation).toBe(each.length > 1 ? 1 : 0)
-        expect(tx.to).toBe(each.length > 1 ? multiSendCallOnly : each[0].to)
-        expect([tx.safeTxGas, tx.baseGas, tx.gasPrice, BigInt(tx.gasToken), BigInt(tx.refundReceiver)]).toEqual([0n, 0n, 0n, 0n, 0n])
-        expect(safeTxFromJson(JSON.parse(JSON.stringify(safeTxToJson(tx))))).toEqual(tx)
+        const batch = batchTxOf(each, { multiSendCallOnly, nonce })
+        const single = singleTxOf(each[0], nonce)
+        expect(batch).toMatchObject({ operation: 1, to: multiSendCallOnly, value: 0n, nonce })
+        expect(single).toMatchObject({ ...each[0], operation: 0, nonce })
+        for (const tx of [batch, single]) {
+          expect([tx.safeTxGas, tx.baseGas, tx.gasPrice, BigInt(tx.gasToken), BigInt(tx.refundReceiver)]).toEqual([0n, 0n, 0n, 0n, 0n])
+          expect(safeTxFromJson(JSON.parse(JSON.stringify(safeTxToJson(tx))))).toEqual(tx)
+        }
       }),
     )
   })

@@ -4,13 +4,13 @@ import fc from 'fast-check'
 import { concatHex, numberToHex, slice } from 'viem'
 import type { Hex } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
-import { hashesOf, safeTxOf } from '../../proposals/safe.ts'
+import { hashesOf, singleTxOf } from '../../proposals/safe.ts'
 import { checkSignature, joinSignatures, preValidatedSignature, signWithKey } from '../../proposals/sign.ts'
 
 const keys = [1n, 2n, 3n].map((each) => numberToHex(each, { size: 32 }))
 const owners = keys.map((key) => privateKeyToAccount(key).address)
 const domain = { chainId: 31337, safe: `0x${'aa'.repeat(20)}` as Hex }
-const tx = safeTxOf([{ to: `0x${'bb'.repeat(20)}`, value: 0n, data: '0x1234' }], { multiSendCallOnly: `0x${'cc'.repeat(20)}`, nonce: 1n })
+const tx = singleTxOf({ to: `0x${'bb'.repeat(20)}`, value: 0n, data: '0x1234' }, 1n)
 const { safeTxHash } = hashesOf(domain, tx)
 const check = (signer: Hex, signature: Hex, signed: Hex[] = []) => checkSignature({ safeTxHash, owners, signed, signer, signature })
 
