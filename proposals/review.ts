@@ -54,7 +54,6 @@ const hashes = z.object({ domainHash: hex(32), messageHash: hex(32), safeTxHash:
 export const governanceJson = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('SAFE') }).strict(),
   z.object({ kind: z.literal('TIMELOCK'), address: addressJson, minDelaySec: sec }).strict(),
-  z.object({ kind: z.literal('DELAY'), address: addressJson, proposer: addressJson, cooldownSec: sec, expirationSec: sec }).strict(),
 ])
 
 /** Any JSON of bounded depth: what a part of ours computed, held by its digest. */

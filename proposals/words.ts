@@ -105,8 +105,6 @@ export function pathWords(governance: Governance, validUntilSec: bigint): string
       return `The Safe makes the changes at once when it executes, ${end}.`
     case 'TIMELOCK':
       return `The Safe schedules them at the timelock ${governance.address}; they can be executed ${durationWords(BigInt(governance.minDelaySec))} after that, ${end}.`
-    case 'DELAY':
-      return `The Safe ${governance.proposer} queues them at the Delay modifier ${governance.address}; they can be executed ${durationWords(BigInt(governance.cooldownSec))} after that${governance.expirationSec === 0 ? '' : `, for ${durationWords(BigInt(governance.expirationSec))}`}, ${end}.`
   }
 }
 

@@ -2,6 +2,7 @@
  * What every protocol folder gives. The rest of Bulwark speaks of protocols in these words alone.
  */
 import { BadInputError, BulwarkError } from '../core/errors.ts'
+import type { OnChain } from './onchain.ts'
 
 export type Hex = `0x${string}`
 
@@ -45,15 +46,10 @@ export type SafeDeployment = {
 }
 
 /**
- * What stands between the Safe and the protocol.
- * SAFE: the Safe owns it. TIMELOCK: an OpenZeppelin TimelockController owns it, and the Safe proposes, executes and cancels there.
- * DELAY: the Safe owns it, and changes come through a Zodiac Delay modifier that is a module of the Safe; `proposer` is the Safe that
- * may queue there.
+ * What stands between the Safe and every contract of the protocol.
+ * SAFE: the Safe owns them. TIMELOCK: an OpenZeppelin TimelockController owns them, where the Safe proposes and cancels.
  */
-export type Governance =
-  | { readonly kind: 'SAFE' }
-  | { readonly kind: 'TIMELOCK'; readonly address: Address; readonly minDelaySec: number }
-  | { readonly kind: 'DELAY'; readonly address: Address; readonly proposer: Address; readonly cooldownSec: number; /** 0: never. */ readonly expirationSec: number }
+export type Governance = { readonly kind: 'SAFE' } | { readonly kind: 'TIMELOCK'; readonly address: Address; /** What getMinDelay() answers. */ readonly minDelaySec: number }
 
 /** Where a protocol lives on one network. */
 export type Deployment = {
@@ -326,6 +322,8 @@ export type Protocol = {
   /** Where the index's own states do not say all that the protocol's figures need. */
   readonly reducer?: Reducer
   readonly margins: Margins
+  /** Where it is known what a fork of the chain shows: without it, storage and events of a simulation stay undecoded, and accounts are not read. */
+  readonly onChain?: OnChain
 }
 
 export class UnknownProtocolError extends BadInputError {
