@@ -6,8 +6,11 @@ import type { Address, Call, Deployment, ParameterCatalog, ParameterRef, Paramet
 import { DraftRefusedError } from './errors.ts'
 import { lower } from './safe.ts'
 
-/** One wish: a parameter's new raw value. `subject` is an address or a symbol; left out, it is the protocol. */
-export type Intent = { readonly parameter: string; readonly subject?: string | null; readonly to: bigint }
+/**
+ * One wish: a parameter's new raw value. `subject` is an address or a symbol; left out, it is the protocol.
+ * `confirm`: for a change that the chain cannot take back, what `confirmationOf` asks to be typed.
+ */
+export type Intent = { readonly parameter: string; readonly subject?: string | null; readonly to: bigint; readonly confirm?: string | null }
 
 /** One change of a proposal. Raw values in the catalog's unit; `subject` is lower case. */
 export type Change = {
@@ -100,7 +103,9 @@ export function draftChanges(target: Target, intents: readonly Intent[], current
     const spec = target.catalog.find(ref.name)
     const subjectLabel = labelOf(target.deployment, spec.scope, ref.subject)
     const name = `${spec.name} of ${subjectLabel}`
-    if (spec.irreversible) throw new DraftRefusedError([`Found a change of ${name}, which the chain cannot take back, allowed are reversible changes; do this outside of a parameter proposal`])
+    if (spec.irreversible && intent.confirm !== name) {
+      throw new DraftRefusedError([`Found a change of ${name}, which the chain cannot take back and no rollback exists for, with ${intent.confirm == null || intent.confirm === '' ? 'no confirmation' : 'another confirmation'}; type "${name}" to confirm it`])
+    }
     // Encoding asks the catalog for everything that the contract would refuse: no setter, out of bounds, unknown subject.
     target.catalog.encodeChange(target.deployment, ref, intent.to, current)
     const key = keyOf({ parameter: ref.name, subject: ref.subject })
@@ -113,6 +118,9 @@ export function draftChanges(target: Target, intents: readonly Intent[], current
   })
   return changes as unknown as readonly [Change, ...Change[]]
 }
+
+/** What has to be typed to confirm a change that cannot be undone: `marketStatus of vETH`. */
+export const confirmationOf = (change: Pick<Change, 'parameter' | 'subjectLabel'>): string => `${change.parameter} of ${change.subjectLabel}`
 
 /** The calls that make the changes, in their order. */
 export function callsOf({ catalog, deployment }: Target, changes: readonly [Change, ...Change[]]): readonly [Call, ...Call[]] {
