@@ -8,7 +8,9 @@ import { callsOf } from './draft.ts'
 import type { Change, Target } from './draft.ts'
 import { NoSafeError, SafeMismatchError, TamperedError } from './errors.ts'
 import { assertGuard, guardCall } from './guard.ts'
-import { SAFE_ABI, SUPPORTED_SAFE_VERSIONS, batchTxOf, hashesOf, lower } from './safe.ts'
+import { cancelQueuedCall, queueCall, queuedOperation, readRecordedGovernance } from './paths.ts'
+import type { Queued } from './paths.ts'
+import { SAFE_ABI, SUPPORTED_SAFE_VERSIONS, assertPlainCalls, batchTxOf, hashesOf, lower, singleTxOf } from './safe.ts'
 import type { SafeTx, SafeTxHashes } from './safe.ts'
 
 /** The kit's default export is the class in one module system and the module in another. */
@@ -27,11 +29,16 @@ export type Plan = {
 export type Built = {
   /** What the protocol's owner calls, in order: the precondition, then one call per change. */
   readonly calls: readonly [Call, Call, ...Call[]]
+  /** What the Safe calls, in order: `calls` where it owns the protocol, and otherwise the precondition and the call that queues them. */
+  readonly safeCalls: readonly [Call, Call, ...Call[]]
   readonly safeTx: SafeTx
   readonly hashes: SafeTxHashes
-  /** What the Safe's transaction queues instead of making the calls itself; null where the Safe makes them. */
-  readonly queued: null
+  /** What the Safe's transaction queues; null where the Safe makes the calls itself. */
+  readonly queued: Queued | null
 }
+
+/** A transaction of the Safe that changes no parameter. */
+export type Signable = Pick<Built, 'safeTx' | 'hashes'>
 
 /** The Safe as the chain has it. */
 export type SafeOnChain = { readonly version: string; readonly owners: readonly Hex[]; readonly threshold: number; readonly nonce: bigint }
@@ -44,12 +51,23 @@ export function safeOf(deployment: Deployment): SafeDeployment {
 
 /** Plan → calls → Safe transaction → hashes, offline: the same function drafts, and checks what was drafted. */
 export function build(target: Target, plan: Plan): Built {
-  const safe = safeOf(target.deployment)
+  const { deployment } = target
+  const safe = safeOf(deployment)
   const [first, ...rest] = callsOf(target, plan.changes)
   const calls = [guardCall(target, plan.changes, plan.validUntilSec), first, ...rest] as const
-  const safeTx = batchTxOf(calls, { multiSendCallOnly: safe.multiSendCallOnly, nonce: plan.nonce })
-  return { calls, safeTx, hashes: hashesOf({ chainId: target.deployment.chainId, safe: safe.address }, safeTx), queued: null }
+  const queued = queuedOperation(deployment, safe.address, plan, calls)
+  // Asked before scheduling, too: what has drifted by then, or could not be executed in time, is not worth the wait.
+  const safeCalls = queued === null ? calls : ([guardCall(target, plan.changes, queued.queueUntilSec), queueCall(queued)] as const)
+  return { calls, safeCalls, queued, ...signable(deployment, batchTxOf(safeCalls, { multiSendCallOnly: safe.multiSendCallOnly, nonce: plan.nonce })) }
 }
+
+/** The empty transaction of the Safe to itself that uses up a nonce: once it is executed, nothing else at that nonce can be. */
+export const rejection = (deployment: Deployment, nonce: bigint): Signable => signable(deployment, singleTxOf({ to: safeOf(deployment).address, value: 0n, data: '0x' }, nonce))
+
+/** The Safe's transaction that takes an operation back out of the timelock. */
+export const cancellation = (deployment: Deployment, queued: Queued, nonce: bigint): Signable => signable(deployment, singleTxOf(cancelQueuedCall(queued), nonce))
+
+const signable = (deployment: Deployment, safeTx: SafeTx): Signable => ({ safeTx, hashes: hashesOf({ chainId: deployment.chainId, safe: safeOf(deployment).address }, safeTx) })
 
 /**
  * Derives a stored proposal again from its changes and compares every byte that would be signed. Offline.
@@ -87,7 +105,7 @@ export async function readSafe(client: PublicClient, deployment: Deployment, blo
   }
 }
 
-/** Reads the Safe and holds it against the deployment's record; the precondition contract must be there. Throws SafeMismatchError, GuardMissingError. */
+/** Reads the Safe, and what stands between it and the protocol, and holds them against the deployment's record; the precondition contract must be there. Throws SafeMismatchError, GovernanceMismatchError, GuardMissingError. */
 export async function readRecordedSafe(client: PublicClient, deployment: Deployment): Promise<SafeOnChain> {
   const recorded = safeOf(deployment)
   const onChain = await readSafe(client, deployment)
@@ -104,6 +122,7 @@ export async function readRecordedSafe(client: PublicClient, deployment: Deploym
   const slot0 = await client.getStorageAt({ address: recorded.address, slot: '0x0' })
   compare('singleton', `0x${(slot0 ?? '0x').slice(-40)}`, lower(recorded.singleton))
   await assertGuard(client, deployment.network)
+  await readRecordedGovernance(client, deployment)
   return onChain
 }
 
@@ -126,8 +145,11 @@ export async function crossCheck(rpcUrl: string, deployment: Deployment, built: 
       },
     },
   })
+  // Where the kit cannot read a Safe's version, it takes 1.4.1 without a word.
+  if (kit.getContractVersion() !== safe.version) throw new SafeMismatchError({ safe: lower(safe.address), what: 'version', found: `${kit.getContractVersion()} by protocol-kit`, recorded: safe.version })
+  assertPlainCalls(built.safeTx, safe.multiSendCallOnly)
   const transaction = await kit.createTransaction({
-    transactions: built.calls.map((call) => ({ to: call.to, value: call.value.toString(), data: call.data, operation: 0 })),
+    transactions: built.safeCalls.map((call) => ({ to: call.to, value: call.value.toString(), data: call.data, operation: 0 })),
     onlyCalls: true,
     options: { safeTxGas: '0', baseGas: '0', gasPrice: '0', gasToken: zeroAddress, refundReceiver: zeroAddress, nonce: Number(built.safeTx.nonce) },
   })

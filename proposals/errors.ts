@@ -22,6 +22,13 @@ export class SafeMismatchError extends BulwarkError {
   }
 }
 
+/** The timelock on chain is not as the deployment records it. */
+export class GovernanceMismatchError extends BulwarkError {
+  constructor(facts: { timelock: string; what: string; found: string; recorded: string }) {
+    super(`Found ${facts.what} ${facts.found} at the timelock ${facts.timelock}, recorded is ${facts.recorded}; correct the deployment's record before anything is signed`, { code: 'GOVERNANCE_MISMATCH', facts })
+  }
+}
+
 /** The network has no Safe to propose to. */
 export class NoSafeError extends BulwarkError {
   constructor(facts: { network: string }) {

@@ -2,8 +2,9 @@
  * The Safe's own formats, in our own few lines: transaction, hashes, MultiSend packing. Pure: no network.
  * `build.ts` compares the results with protocol-kit's and the contract's.
  */
-import { concatHex, encodeAbiParameters, encodeFunctionData, encodePacked, keccak256, parseAbi, size, zeroAddress } from 'viem'
+import { concatHex, decodeFunctionData, encodeAbiParameters, encodeFunctionData, encodePacked, keccak256, parseAbi, size, slice, zeroAddress } from 'viem'
 import type { Address, Call, Hex } from '../protocols/adapter.ts'
+import { TamperedError } from './errors.ts'
 
 export const SAFE_ABI = parseAbi([
   'function VERSION() view returns (string)',
@@ -62,6 +63,42 @@ export const SUPPORTED_SAFE_VERSIONS = ['1.3.0', '1.4.1', '1.5.0'] as const
 export function encodeMultiSend(calls: readonly Call[]): Hex {
   const packed = concatHex(calls.map((call) => encodePacked(['uint8', 'address', 'uint256', 'uint256', 'bytes'], [0, call.to, call.value, BigInt(size(call.data)), call.data])))
   return encodeFunctionData({ abi: MULTI_SEND_ABI, functionName: 'multiSend', args: [packed] })
+}
+
+/** A call inside a MultiSend batch. `operation`: 0 is a call, 1 a delegatecall, which MultiSendCallOnly refuses. */
+export type BatchedCall = Call & { readonly operation: number }
+
+/** The calls of `multiSend(bytes)` calldata. null where `data` is not exactly what `encodeMultiSend` makes of them, operations aside. */
+export function decodeMultiSend(data: Hex): readonly BatchedCall[] | null {
+  try {
+    const [packed] = decodeFunctionData({ abi: MULTI_SEND_ABI, data }).args
+    // Solidity ignores trailing bytes and other offsets: what is not the one encoding could be shown differently than it runs.
+    if (encodeFunctionData({ abi: MULTI_SEND_ABI, functionName: 'multiSend', args: [packed] }) !== data.toLowerCase()) return null
+    const calls: BatchedCall[] = []
+    for (let at = 0; at < size(packed); ) {
+      const dataAt = at + 1 + 20 + 32 + 32
+      const end = dataAt + Number(BigInt(slice(packed, dataAt - 32, dataAt)))
+      if (end > size(packed)) return null
+      calls.push({ operation: Number(slice(packed, at, at + 1)), to: slice(packed, at + 1, at + 21), value: BigInt(slice(packed, at + 21, at + 53)), data: end === dataAt ? '0x' : slice(packed, dataAt, end) })
+      at = end
+    }
+    return calls
+  } catch {
+    return null
+  }
+}
+
+/**
+ * Throws TamperedError unless the transaction makes plain calls alone: itself a call, or the one delegatecall to
+ * MultiSendCallOnly with plain calls in it. protocol-kit's `onlyCalls` does not look at a single transaction.
+ */
+export function assertPlainCalls(tx: SafeTx, multiSendCallOnly: Address): void {
+  if (tx.operation === 0) return
+  if (lower(tx.to) !== lower(multiSendCallOnly)) throw new TamperedError({ what: 'a delegatecall to', found: lower(tx.to), expected: `MultiSendCallOnly at ${lower(multiSendCallOnly)}` })
+  const calls = decodeMultiSend(tx.data)
+  if (calls === null) throw new TamperedError({ what: 'batch data', found: `${tx.data.slice(0, 10)}… that is no batch`, expected: 'multiSend(bytes) of plain calls' })
+  const other = calls.findIndex((call) => call.operation !== 0)
+  if (other !== -1) throw new TamperedError({ what: `operation of call ${other + 1} in the batch`, found: String(calls[other]!.operation), expected: '0' })
 }
 
 /**

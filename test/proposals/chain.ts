@@ -1,21 +1,24 @@
 /** The real protocol behind its real Safe on a fresh anvil, without a history: what proposals need of a chain. */
+import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Hex, PublicClient } from 'viem'
-import { createPublicClient, http } from 'viem'
+import type { Abi, Hex, PublicClient, TransactionReceipt } from 'viem'
+import { createPublicClient, encodeDeployData, encodeFunctionData, http, parseAbi, zeroAddress, zeroHash } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
 import { startAnvil } from '../../devnet/anvil.ts'
 import { compileOwnContracts } from '../../devnet/artifacts.ts'
 import { Signer, mineBlock } from '../../devnet/chain.ts'
-import { deploymentBlocks, planDeployment } from '../../devnet/deploy.ts'
+import { deploymentBlocks, planDeployment, safeTransaction } from '../../devnet/deploy.ts'
 import { DEVNET_CHAIN_ID, devnetAccounts } from '../../devnet/keys.ts'
 import type { RpcClient } from '../../devnet/rpc.ts'
 import type { Deployment } from '../../protocols/adapter.ts'
 import { catalog } from '../../protocols/curie/parameters.ts'
 import type { PrismaClient } from '../../prisma/client.ts'
+import { TIMELOCK_ABI } from '../../proposals/paths.ts'
+import { SAFE_ABI, lower } from '../../proposals/safe.ts'
 
 export type TestChain = {
   readonly url: string
@@ -82,3 +85,39 @@ export async function mirrorChain(prisma: PrismaClient, chain: TestChain): Promi
   await prisma.parameter.createMany({ data: changed })
   await prisma.checkpoint.createMany({ data: [{ blockNumber: head.number, blockHash: head.hash, blockTimestamp: head.timestamp, rowCount: 0 }], skipDuplicates: true })
 }
+
+/**
+ * Puts an OpenZeppelin TimelockController between the Safe and the protocol, as its owners would: the Safe hands the contracts
+ * over, and the timelock takes them by its first operation. Returns the deployment that records it. Uses two of the Safe's nonces.
+ */
+export async function handToTimelock(chain: TestChain, minDelaySec: number, anyoneExecutes = true): Promise<Deployment> {
+  const { deployment, rpc, client } = chain
+  const safe = deployment.safe!
+  const artifact = load('openzeppelin-contracts-v5/build/contracts/TimelockController.json')
+  const send = async (transaction: { to?: Hex; data: Hex; from?: Hex }): Promise<TransactionReceipt> => {
+    const hash = await rpc.call('eth_sendTransaction', [{ from: executor.address, gas: '0x1000000', gasPrice: '0x0', ...transaction }])
+    const receipt = await client.waitForTransactionReceipt({ hash: hash as Hex, pollingInterval: 10 })
+    if (receipt.status !== 'success') throw new Error(`a transaction of the handover reverted: ${hash as string}`)
+    return receipt
+  }
+  const executors = [anyoneExecutes ? zeroAddress : safe.address]
+  const { contractAddress: timelock } = await send({ data: encodeDeployData({ abi: artifact.abi, bytecode: artifact.bytecode, args: [BigInt(minDelaySec), [safe.address], executors, zeroAddress] }) })
+  const { quoteToken: _, proxyAdmin: __, ...contracts } = deployment.contracts
+  const owned = [...Object.values(contracts), ...deployment.markets.map((market) => market.baseToken)]
+  const abi = parseAbi(['function setOwner(address newOwner)', 'function updateOwner()'])
+  const bySafe = async (calls: readonly { to: Hex; data: Hex }[]): Promise<void> => {
+    const nonce = await client.readContract({ address: safe.address, abi: SAFE_ABI, functionName: 'nonce' })
+    const { data } = await safeTransaction(safe, Number(nonce), calls, 0n)
+    await send({ from: owners[0]!.address, to: safe.address, data })
+  }
+  await bySafe(owned.map((to) => ({ to, data: encodeFunctionData({ abi, functionName: 'setOwner', args: [timelock!] }) })))
+  const operation = [owned, owned.map(() => 0n), owned.map(() => encodeFunctionData({ abi, functionName: 'updateOwner' })), zeroHash, zeroHash] as const
+  await bySafe([{ to: timelock!, data: encodeFunctionData({ abi: TIMELOCK_ABI, functionName: 'scheduleBatch', args: [...operation, BigInt(minDelaySec)] }) }])
+  await rpc.call('evm_increaseTime', [minDelaySec])
+  const execute = { to: timelock!, data: encodeFunctionData({ abi: TIMELOCK_ABI, functionName: 'executeBatch', args: operation }) }
+  if (anyoneExecutes) await send(execute)
+  else await bySafe([execute])
+  return { ...deployment, governance: { kind: 'TIMELOCK', address: lower(timelock!), minDelaySec } }
+}
+
+const load = (path: string): { abi: Abi; bytecode: Hex } => JSON.parse(readFileSync(new URL(`../../node_modules/${path}`, import.meta.url), 'utf8')) as { abi: Abi; bytecode: Hex }
