@@ -11,11 +11,24 @@ import { text } from 'node:stream/consumers'
 import { createTestClient, http, publicActions, walletActions } from 'viem'
 import type { PublicActions, TestClient, WalletActions } from 'viem'
 import { UnavailableError } from '../core/errors.ts'
+import type { Call, Hex } from '../protocols/adapter.ts'
 
 export type ForkClient = TestClient<'anvil'> & PublicActions & WalletActions
-export type Fork = { readonly client: ForkClient; readonly url: string; close(): Promise<void> }
+export type Fork = {
+  readonly client: ForkClient
+  readonly url: string
+  /** Answers of many calls at the fork's head, in their order; null where one reverts. */
+  read(calls: readonly Call[]): Promise<readonly (Hex | null)[]>
+  close(): Promise<void>
+}
 
 const START_TIMEOUT_MS = 20_000
+/** Calls in one request to the fork. */
+const BATCH = 250
+/** Above anvil's own limit for calls of a getter over many markets. */
+const CALL_GAS = '0x11e1a300'
+/** JSON-RPC's code of a call that the contract reverts. */
+const REVERTED = 3
 const require = createRequire(import.meta.url)
 const running = new Set<ChildProcess>()
 process.once('exit', () => running.forEach((child) => child.kill('SIGKILL')))
@@ -53,11 +66,30 @@ export async function openFork(options: { rpcUrl: string; blockNumber: bigint; c
   try {
     const url = await listening(child)
     const client = createTestClient({ mode: 'anvil', transport: http(url, { retryCount: 0, timeout: 60_000 }), cacheTime: 0 }).extend(publicActions).extend(walletActions)
-    return { client, url, close }
+    return { client, url, read: (calls) => readMany(url, calls), close }
   } catch (error) {
     await close()
     throw error
   }
+}
+
+/** Reads in batches of JSON-RPC. Throws UnavailableError where the fork answers otherwise than with a value or a revert. */
+async function readMany(url: string, calls: readonly Call[]): Promise<readonly (Hex | null)[]> {
+  const answers: (Hex | null)[] = []
+  for (let from = 0; from < calls.length; from += BATCH) {
+    const part = calls.slice(from, from + BATCH)
+    const body = JSON.stringify(part.map((call, id) => ({ jsonrpc: '2.0', id, method: 'eth_call', params: [{ to: call.to, data: call.data, gas: CALL_GAS }, 'latest'] })))
+    const response = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body })
+    const found = (await response.json()) as readonly { readonly id: number; readonly result?: Hex; readonly error?: { readonly code: number; readonly message: string } }[]
+    const byId = new Map(found.map((each) => [each.id, each]))
+    for (const [id, call] of part.entries()) {
+      const answer = byId.get(id)
+      if (answer?.result !== undefined) answers.push(answer.result)
+      else if (answer?.error !== undefined && (answer.error.code === REVERTED || answer.error.message.includes('revert'))) answers.push(null)
+      else throw new UnavailableError({ part: 'fork', found: `${answer?.error?.message.split('\n')[0] ?? 'no answer'} for a call to ${call.to}`, action: 'check that the chain answers at that block, and simulate again' })
+    }
+  }
+  return answers
 }
 
 /**

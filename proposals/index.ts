@@ -171,7 +171,7 @@ export function createProposals({ prisma, catalog, deployment, rpcUrl, stateDir,
     if (!canGo(proposal.state, 'STALE')) throw new WrongStateError({ id, found: proposal.state, allowed: OPEN_STATES, action: 'simulate' })
     const built = verify(target, proposal)
     const block = await readIndexed(prisma)
-    const result = await simulate(target, proposal.changes, built, { rpcUrl, stateDir, block })
+    const { result } = await simulate(target, { changes: proposal.changes, validUntilSec: proposal.validUntil, nonce: BigInt(proposal.nonce) }, built, { rpcUrl, stateDir, block })
     const record = await move(prisma, id, block.timestamp, (now) => {
       const simulation = result as unknown as Prisma.InputJsonValue
       const early = now.state === 'DRAFT' || now.state === 'SIMULATED'

@@ -22,8 +22,8 @@ export type SlotChange = {
   readonly undecoded: boolean
 }
 
-/** A log. `name` null: it is none of the events that are known of this contract. */
-export type EventSeen = { readonly address: Address; readonly contract: string | null; readonly name: string | null; readonly args: Readonly<Record<string, string>>; readonly topics: readonly Hex[]; readonly data: Hex }
+/** A log. `name` null: it is none of the events that are known of this contract, and `raw` is all there is; null otherwise. Long bytes are given by their hash. */
+export type EventSeen = { readonly address: Address; readonly contract: string | null; readonly name: string | null; readonly args: Readonly<Record<string, string>>; readonly raw: { readonly topics: readonly Hex[]; readonly data: Hex } | null }
 
 /** What may stand in a mapping's key. */
 export type Keys = Readonly<Record<StorageKey, readonly { readonly key: Hex; readonly label: string }[]>>
@@ -56,6 +56,7 @@ const SAFE: readonly StorageEntry[] = [
 const SAFE_EVENTS = parseAbi([
   'event ExecutionSuccess(bytes32 indexed txHash, uint256 payment)',
   'event ExecutionFailure(bytes32 indexed txHash, uint256 payment)',
+  'event SafeMultiSigTransaction(address to, uint256 value, bytes data, uint8 operation, uint256 safeTxGas, uint256 baseGas, uint256 gasPrice, address gasToken, address refundReceiver, bytes signatures, bytes additionalInfo)',
   'event ExecutionFromModuleSuccess(address indexed module)',
   'event ExecutionFromModuleFailure(address indexed module)',
   'event EnabledModule(address indexed module)',
@@ -166,14 +167,23 @@ function show(each: StorageVariable, value: bigint): string {
 export function decodeEvent(views: readonly ContractView[], log: { readonly address: Address; readonly topics: readonly Hex[]; readonly data: Hex }): EventSeen {
   const address = lower(log.address)
   const view = views.find((each) => each.address === address)
-  const seen = { address, contract: view?.name ?? null, topics: log.topics, data: log.data }
+  const unnamed: EventSeen = { address, contract: view?.name ?? null, name: null, args: {}, raw: { topics: log.topics, data: log.data } }
+  if (view === undefined || log.topics.length === 0) return unnamed
   try {
-    if (view === undefined || log.topics.length === 0) return { ...seen, name: null, args: {} }
     const decoded = decodeEventLog({ abi: view.events as Abi, topics: log.topics as [Hex, ...Hex[]], data: log.data, strict: true })
-    return { ...seen, name: decoded.eventName ?? null, args: Object.fromEntries(Object.entries((decoded.args ?? {}) as Record<string, unknown>).map(([name, value]) => [name, typeof value === 'string' && /^0x[0-9a-fA-F]{40}$/.test(value) ? value.toLowerCase() : String(value)])) }
+    if (decoded.eventName === undefined) return unnamed
+    const args = Object.entries((decoded.args ?? {}) as Record<string, unknown>).map(([name, value]) => [name, showArg(value)] as const)
+    return { ...unnamed, name: decoded.eventName, args: Object.fromEntries(args), raw: null }
   } catch {
-    return { ...seen, name: null, args: {} }
+    return unnamed
   }
+}
+
+const LONG = 200
+
+function showArg(value: unknown): string {
+  if (typeof value !== 'string' || !value.startsWith('0x')) return String(value)
+  return value.length <= LONG ? value.toLowerCase() : `${value.length / 2 - 1} bytes with keccak256 ${keccak256(value as Hex)}`
 }
 
 /** anvil's and geth's prestateTracer in diff mode: of a slot that was or becomes 0 one side is left out. */
