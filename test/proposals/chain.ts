@@ -113,7 +113,8 @@ export async function handToTimelock(chain: TestChain, minDelaySec: number, anyo
   await bySafe(owned.map((to) => ({ to, data: encodeFunctionData({ abi, functionName: 'setOwner', args: [timelock!] }) })))
   const operation = [owned, owned.map(() => 0n), owned.map(() => encodeFunctionData({ abi, functionName: 'updateOwner' })), zeroHash, zeroHash] as const
   await bySafe([{ to: timelock!, data: encodeFunctionData({ abi: TIMELOCK_ABI, functionName: 'scheduleBatch', args: [...operation, BigInt(minDelaySec)] }) }])
-  await rpc.call('evm_increaseTime', [minDelaySec])
+  const { timestamp } = await client.getBlock()
+  await rpc.call('evm_setNextBlockTimestamp', [Number(timestamp) + minDelaySec])
   const execute = { to: timelock!, data: encodeFunctionData({ abi: TIMELOCK_ABI, functionName: 'executeBatch', args: operation }) }
   if (anyoneExecutes) await send(execute)
   else await bySafe([execute])
