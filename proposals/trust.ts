@@ -138,9 +138,9 @@ export function initQuestions(target: Target): Questions {
 /**
  * A first trust file, a comment on every line, from the installed package and what RPCs that agree have answered.
  * It is a proposal too: whoever will rely on it compares each line with what they know from elsewhere.
- * `guardCodeHash`: of the Safe's guard, where it has one. Throws BadInputError where the chain is not the one that the package records.
+ * Throws BadInputError where the chain is not the one that the package records.
  */
-export function firstTrust(protocol: Protocol, deployment: Deployment, facts: Statement, options: { readonly sources: readonly string[]; readonly guardCodeHash: Hex | null; readonly machineSec: bigint }): string {
+export function firstTrust(protocol: Protocol, deployment: Deployment, facts: Statement, options: { readonly sources: readonly string[]; readonly machineSec: bigint }): string {
   const target = { catalog: protocol.catalog, deployment }
   const recorded = safeOf(deployment)
   const code = (of: Address, what: string): Hex => {
@@ -186,7 +186,7 @@ export function firstTrust(protocol: Protocol, deployment: Deployment, facts: St
   else {
     say(2, 'guard:', 'asked by the Safe before and after each transaction')
     say(4, `address: "${facts.safe.guard}"`, heard)
-    say(4, `codeHash: "${options.guardCodeHash ?? code(facts.safe.guard, "the Safe's guard")}"`, heard)
+    say(4, `codeHash: "${code(facts.safe.guard, "the Safe's guard")}"`, heard)
   }
   if (facts.safe.modules.length === 0) say(2, 'modules: []', 'none is enabled; a module acts without any signature')
   else {

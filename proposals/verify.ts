@@ -30,6 +30,7 @@ import type { SafeTxJson } from './safe.ts'
 import { checkSignature } from './sign.ts'
 import { contractsOf, trustedTarget } from './trust.ts'
 import type { Trust } from './trust.ts'
+import { differencesOf } from './witness.ts'
 import type { Questions, Statement, Witness } from './witness.ts'
 import { changeWords, durationWords, pathWords, timeWords, valueWords } from './words.ts'
 import type { ChangeWords } from './words.ts'
@@ -647,27 +648,12 @@ function questionsOf(file: ReviewFile, plan: Plan, built: Built, trust: Trust, t
   const refs = new Map([...target.catalog.refs(target.deployment), ...own].map((ref) => [keyOf({ parameter: ref.name, subject: ref.subject }), ref]))
   return {
     safe: safe.address,
-    code: [safe.address, safe.singleton.address, trust.multiSendCallOnly.address, trust.precondition.address, ...(safe.guard === null ? [] : [safe.guard.address])],
+    code: [safe.address, safe.singleton.address, trust.multiSendCallOnly.address, trust.precondition.address],
     block: BigInt(file.block.number),
     refs: [...refs.values()],
     safeTx: built.safeTx,
     timelock: trust.governance.kind === 'SAFE' ? null : trust.governance.address,
   }
-}
-
-const json = (value: unknown): string => canonicalJson(value)
-
-function differencesOf(a: Statement, b: Statement): string[] {
-  const parts: string[] = []
-  if (a.chainId !== b.chainId) parts.push('the chain id')
-  if (json(a.at) !== json(b.at)) parts.push('the block itself')
-  for (const key of Object.keys(a.safe) as (keyof Statement['safe'])[]) if (json(a.safe[key]) !== json(b.safe[key])) parts.push(`the Safe's ${key}`)
-  if (json(a.codeHashes) !== json(b.codeHashes)) parts.push('the code behind addresses')
-  if (json(a.block) !== json(b.block)) parts.push("the proposal's block")
-  if (json(a.timelock) !== json(b.timelock)) parts.push('the timelock')
-  if (a.safeTxHash !== b.safeTxHash) parts.push("the Safe's own hash")
-  for (const key of new Set([...Object.keys(a.values), ...Object.keys(b.values)])) if (a.values[key] !== b.values[key]) parts.push(`the value of ${key}`)
-  return parts
 }
 
 function compareChain(file: ReviewFile, plan: Plan, built: Built, trust: Trust, target: Target, said: Statement, report: Report): void {
@@ -731,3 +717,28 @@ function compareTime(file: ReviewFile, plan: Plan, target: Target, nowSec: bigin
 
 /** Long values by their ends: all of them would hide the sentence. */
 const short = (text: string): string => (text.length <= 140 ? text : `${text.slice(0, 90)}…${text.slice(-20)} (${text.length} characters)`)
+
+/** The answer for a terminal. The title is the one text in it that comes from the file; its characters are checked. */
+export function verdictText(verdict: Verdict): string {
+  const lines = [verdict.headline, '']
+  const section = (title: string, items: readonly string[]): void => void (items.length > 0 && lines.push(title, ...items.map((item) => `  ${item}`), ''))
+  section('What is wrong', verdict.findings.map((each) => `[${each.rule}] ${each.text}; ${each.action}`))
+  section("What it does, in the words of the installed package's catalog", [
+    ...verdict.changes.flatMap((each, i) => [`${i + 1}. ${each.sentence}  ${each.step}`, ...(each.note === null ? [] : [`   ${each.note}`]), ...(each.irreversible ? ['   THIS CANNOT BE UNDONE.'] : [])]),
+    ...(verdict.path === null ? [] : [verdict.path]),
+  ])
+  if (verdict.hashes !== null) {
+    section('Compare these with your signing device, character by character', [`domain hash   ${verdict.hashes.domainHash}`, `message hash  ${verdict.hashes.messageHash}`, `safeTxHash    ${verdict.hashes.safeTxHash}`])
+  }
+  section('The calls, as decoded here', verdict.calls.map((each) => `${'  '.repeat(each.depth)}${each.to} ${each.toName}: ${each.does}`))
+  const valid = verdict.signatures.filter((each) => each.valid)
+  section('Signatures', [`${valid.length} of ${verdict.threshold} needed are there${valid.length === 0 ? '' : `: ${valid.map((each) => each.signer).join(', ')}`}`])
+  section('Notes', verdict.notes)
+  section('Not checked', verdict.unchecked)
+  section('Compare with other owners', [
+    ...(verdict.digest === null ? [] : [`digest of the file  ${verdict.digest}`]),
+    ...(verdict.nonce === null ? [] : [`nonce               ${verdict.nonce}`]),
+    ...(verdict.title === null ? [] : [`title, in the drafter's words  ${verdict.title}`]),
+  ])
+  return `${lines.join('\n').trimEnd()}\n`
+}

@@ -3,6 +3,7 @@
  * answer is a witness's statement: `verify` holds several against each other.
  */
 import { createPublicClient, http, keccak256, parseAbi, toHex } from 'viem'
+import { canonicalJson } from '../api/recommendations/canonical.ts'
 import type { Address, Hex, ParameterRef } from '../protocols/adapter.ts'
 import { keyOf } from './draft.ts'
 import type { Target } from './draft.ts'
@@ -15,7 +16,7 @@ export type Head = { readonly number: bigint; readonly hash: Hex; readonly times
 /** What is asked. */
 export type Questions = {
   readonly safe: Address
-  /** Contracts whose code hash is wanted. */
+  /** Contracts whose code hash is wanted, beside that of the Safe's guard. */
   readonly code: readonly Address[]
   /** A block whose hash and time are wanted; null for none. */
   readonly block: bigint | null
@@ -108,6 +109,8 @@ export function rpcWitness(target: Target, url: string): Witness {
       Promise.all(questions.code.map(async (each) => [lower(each), hashOf(await client.getCode({ address: each, ...at }))] as const)),
       Promise.all(questions.refs.map(async (ref) => [keyOf({ parameter: ref.name, subject: ref.subject }), await valueOf(ref, blockNumber)] as const)),
     ])
+    // The guard's address is an answer itself, so its code is asked for after it.
+    const guardCode = guard === null ? [] : [[guard, hashOf(await client.getCode({ address: guard, ...at }))] as const]
     return {
       chainId,
       at: headOf(block),
@@ -121,7 +124,7 @@ export function rpcWitness(target: Target, url: string): Witness {
         modules: modules[0].map(lower).toSorted(),
         fallbackHandler,
       },
-      codeHashes: Object.fromEntries(codes),
+      codeHashes: Object.fromEntries([...codes, ...guardCode]),
       block: named,
       values: Object.fromEntries(values),
       safeTxHash,
@@ -148,5 +151,21 @@ export function rpcWitness(target: Target, url: string): Witness {
 
   return { name: new URL(url).host, head: async () => headOf(await client.getBlock()), state }
 }
+
+/** What two statements say otherwise, in words; empty where they agree. */
+export function differencesOf(a: Statement, b: Statement): string[] {
+  const parts: string[] = []
+  if (a.chainId !== b.chainId) parts.push('the chain id')
+  if (json(a.at) !== json(b.at)) parts.push('the block itself')
+  for (const key of Object.keys(a.safe) as (keyof Statement['safe'])[]) if (json(a.safe[key]) !== json(b.safe[key])) parts.push(`the Safe's ${key}`)
+  if (json(a.codeHashes) !== json(b.codeHashes)) parts.push('the code behind addresses')
+  if (json(a.block) !== json(b.block)) parts.push("the proposal's block")
+  if (json(a.timelock) !== json(b.timelock)) parts.push('the timelock')
+  if (a.safeTxHash !== b.safeTxHash) parts.push("the Safe's own hash")
+  for (const key of new Set([...Object.keys(a.values), ...Object.keys(b.values)])) if (a.values[key] !== b.values[key]) parts.push(`the value of ${key}`)
+  return parts
+}
+
+const json = canonicalJson
 
 const hashOf = (code: Hex | undefined): Hex | null => (code === undefined || code === '0x' ? null : keccak256(code))
