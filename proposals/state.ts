@@ -1,38 +1,47 @@
 /**
  * The life of a proposal: one table of allowed transitions, nothing else decides.
  *
- * DRAFT → SIMULATED → AWAITING_SIGNATURES → READY → EXECUTED → APPLIED is the way forward. What happens on chain wins:
- * signatures that left this system can be executed by anybody, so even a CANCELLED, EXPIRED or STALE proposal becomes
- * EXECUTED when the chain says so, and an EXECUTED one goes back when a reorganisation takes its transaction away.
+ * DRAFT → SIMULATED → AWAITING_SIGNATURES → READY → EXECUTED → APPLIED is the way forward; where a timelock stands between, what the
+ * Safe executed is QUEUED until it is executed there. What happens on chain wins: signatures that left this system can be executed by
+ * anybody, so even a WITHDRAWN, CANCELLING, EXPIRED or STALE proposal goes on when the chain says so, and what the chain did goes back when
+ * a reorganisation takes it away. CANCELLED is the chain's word alone: a rejection was executed at that nonce, or the timelock was told.
  */
 import { WrongStateError } from './errors.ts'
 
-export const PROPOSAL_STATES = ['DRAFT', 'SIMULATED', 'AWAITING_SIGNATURES', 'READY', 'EXECUTED', 'APPLIED', 'STALE', 'REPLACED', 'EXPIRED', 'CANCELLED'] as const
+export const PROPOSAL_STATES = ['DRAFT', 'SIMULATED', 'AWAITING_SIGNATURES', 'READY', 'QUEUED', 'EXECUTED', 'APPLIED', 'STALE', 'REPLACED', 'EXPIRED', 'WITHDRAWN', 'CANCELLING', 'CANCELLED'] as const
 export type ProposalState = (typeof PROPOSAL_STATES)[number]
 
-/** States that still hold their Safe nonce. */
+/** States that still hold their Safe nonce for their own transaction. */
 export const OPEN_STATES = ['DRAFT', 'SIMULATED', 'AWAITING_SIGNATURES', 'READY'] as const satisfies readonly ProposalState[]
 /** States whose signatures, if any were given, can still be executed by others until the nonce is used. */
-export const ABANDONED_STATES = ['STALE', 'EXPIRED', 'CANCELLED'] as const satisfies readonly ProposalState[]
+export const ABANDONED_STATES = ['STALE', 'EXPIRED', 'WITHDRAWN', 'CANCELLING'] as const satisfies readonly ProposalState[]
 
-const ENDS = ['EXECUTED', 'STALE', 'REPLACED', 'EXPIRED', 'CANCELLED'] as const satisfies readonly ProposalState[]
+/** The chain may do these to whatever has not been executed. */
+const BY_CHAIN = ['QUEUED', 'EXECUTED', 'REPLACED', 'CANCELLED'] as const satisfies readonly ProposalState[]
+const ENDS = [...BY_CHAIN, 'STALE', 'EXPIRED'] as const satisfies readonly ProposalState[]
 
 /** From each state, where a proposal may go. A state in its own list may be entered again with a new note. */
 export const TRANSITIONS: Readonly<Record<ProposalState, readonly ProposalState[]>> = {
   /** DRAFT → DRAFT: a simulation failed. */
-  DRAFT: ['DRAFT', 'SIMULATED', ...ENDS],
+  DRAFT: ['DRAFT', 'SIMULATED', 'WITHDRAWN', ...ENDS],
   /** Back to DRAFT: simulated again, and it failed. */
-  SIMULATED: ['SIMULATED', 'DRAFT', 'AWAITING_SIGNATURES', ...ENDS],
+  SIMULATED: ['SIMULATED', 'DRAFT', 'AWAITING_SIGNATURES', 'WITHDRAWN', ...ENDS],
   /** To itself: a signature short of the threshold, or simulated again. */
-  AWAITING_SIGNATURES: ['AWAITING_SIGNATURES', 'READY', ...ENDS],
+  AWAITING_SIGNATURES: ['AWAITING_SIGNATURES', 'READY', 'CANCELLING', ...ENDS],
   /** Back to AWAITING_SIGNATURES: the Safe's owners or threshold changed. */
-  READY: ['READY', 'AWAITING_SIGNATURES', ...ENDS],
-  /** Back to READY or AWAITING_SIGNATURES: a reorganisation took the execution away. */
-  EXECUTED: ['EXECUTED', 'APPLIED', 'READY', 'AWAITING_SIGNATURES'],
+  READY: ['READY', 'AWAITING_SIGNATURES', 'CANCELLING', ...ENDS],
+  /** Back to READY or AWAITING_SIGNATURES: a reorganisation took the scheduling away. STALE, EXPIRED: its precondition would revert it in the timelock. */
+  QUEUED: ['QUEUED', 'EXECUTED', 'READY', 'AWAITING_SIGNATURES', 'STALE', 'EXPIRED', 'CANCELLING', 'CANCELLED'],
+  /** Back to where it was: a reorganisation took the execution away. */
+  EXECUTED: ['EXECUTED', 'APPLIED', 'READY', 'AWAITING_SIGNATURES', 'QUEUED'],
   APPLIED: [],
-  STALE: ['EXECUTED'],
-  EXPIRED: ['EXECUTED'],
-  CANCELLED: ['EXECUTED'],
+  STALE: ['QUEUED', 'EXECUTED', 'CANCELLING', 'CANCELLED'],
+  EXPIRED: ['QUEUED', 'EXECUTED', 'CANCELLING', 'CANCELLED'],
+  WITHDRAWN: ['QUEUED', 'EXECUTED'],
+  /** To itself: a signature of the rejection. To QUEUED or EXECUTED: the proposal itself was faster. */
+  CANCELLING: ['CANCELLING', ...BY_CHAIN],
+  /** Back: a reorganisation took the rejection away. */
+  CANCELLED: ['CANCELLING'],
   REPLACED: [],
 }
 

@@ -1,9 +1,10 @@
 /** Proposals in the database, and what is read there of the index. Every change of state writes its event in the same transaction. */
 import type { Prisma, PrismaClient } from '../prisma/client.ts'
 import { NotFoundError, UnavailableError } from '../core/errors.ts'
-import type { Address, Call, Hex, ParameterRef } from '../protocols/adapter.ts'
+import type { Address, Call, Hex, Json, ParameterRef } from '../protocols/adapter.ts'
 import { changeFromJson, keyOf } from './draft.ts'
 import type { Change, ChangeJson } from './draft.ts'
+import type { Finding } from './guardrails.ts'
 import { safeTxFromJson } from './safe.ts'
 import type { SafeTx, SafeTxHashes, SafeTxJson } from './safe.ts'
 import type { OwnerSignature } from './sign.ts'
@@ -18,6 +19,16 @@ export type IndexedBlock = { readonly number: bigint; readonly hash: Hex; readon
 
 /** A parameter as the index has it. */
 export type IndexedValue = { readonly value: bigint; readonly updatedAtBlock: bigint }
+
+/** What a recommendation that the proposal takes over was computed from. `blockTimestamp`: chain time, s. */
+export type Evidence = { readonly recommendation: string; readonly digest: string; readonly blockTimestamp: bigint }
+
+/** The Safe's transaction that keeps a proposal from happening: the empty one at its nonce, or the one that takes it out of the timelock. */
+export type Cancellation = { readonly kind: 'REJECTION' | 'TIMELOCK'; readonly safeTx: SafeTx; readonly hashes: SafeTxHashes; readonly signatures: readonly OwnerSignature[] }
+export type CancellationJson = { readonly kind: Cancellation['kind']; readonly safeTx: SafeTxJson; readonly hashes: SafeTxHashes }
+
+/** One Safe transaction that owners sign. */
+export type SignatureKind = 'CHANGE' | 'CANCELLATION'
 
 export type ProposalRecord = {
   readonly id: string
@@ -38,6 +49,14 @@ export type ProposalRecord = {
   /** Chain time, s. */
   readonly validUntil: bigint
   readonly simulation: SimulationResult | null
+  readonly impact: Json
+  readonly findings: readonly Finding[]
+  readonly evidence: readonly Evidence[]
+  readonly draftedBy: string | null
+  readonly cancellation: Cancellation | null
+  /** Where a timelock stands between: what queued it, and the first chain time at which it can be executed, s. */
+  readonly scheduled: { readonly txHash: Hex; readonly block: bigint; readonly readyAtSec: bigint } | null
+  readonly aftermath: Json
   readonly recommendationIds: readonly string[]
   readonly executionTxHash: Hex | null
   readonly executedAtBlock: bigint | null
@@ -49,6 +68,14 @@ export type ProposalRecord = {
 
 const include = { signatures: { orderBy: { signer: 'asc' } }, events: { orderBy: { id: 'asc' } } } as const
 type Row = Prisma.ProposalGetPayload<{ include: { signatures: true; events: true } }>
+
+const signaturesOf = (row: Row, kind: SignatureKind): OwnerSignature[] => row.signatures.filter((each) => each.kind === kind).map(({ signer, signature }) => ({ signer: signer as Address, signature: signature as Hex }))
+
+function cancellationOf(row: Row): Cancellation | null {
+  if (row.cancellation === null) return null
+  const { kind, safeTx, hashes } = row.cancellation as unknown as CancellationJson
+  return { kind, safeTx: safeTxFromJson(safeTx), hashes, signatures: signaturesOf(row, 'CANCELLATION') }
+}
 
 const fromRow = (row: Row): ProposalRecord => ({
   id: row.id,
@@ -68,12 +95,19 @@ const fromRow = (row: Row): ProposalRecord => ({
   draftedAt: { number: row.draftedAtBlock, hash: row.draftedAtBlockHash as Hex, timestamp: row.draftedAtTimestamp },
   validUntil: row.validUntil,
   simulation: row.simulation as unknown as SimulationResult | null,
+  impact: row.impact as Json,
+  findings: row.findings as unknown as Finding[],
+  evidence: (row.evidence as unknown as { recommendation: string; digest: string; blockTimestamp: string }[]).map((each) => ({ ...each, blockTimestamp: BigInt(each.blockTimestamp) })),
+  draftedBy: row.draftedBy,
+  cancellation: cancellationOf(row),
+  scheduled: row.scheduledTxHash === null || row.scheduledAtBlock === null || row.readyAtSec === null ? null : { txHash: row.scheduledTxHash as Hex, block: row.scheduledAtBlock, readyAtSec: row.readyAtSec },
+  aftermath: row.aftermath as Json,
   recommendationIds: row.recommendationIds,
   executionTxHash: row.executionTxHash as Hex | null,
   executedAtBlock: row.executedAtBlock,
   appliedAtBlock: row.appliedAtBlock,
   nonceUsedAtBlock: row.nonceUsedAtBlock,
-  signatures: row.signatures.map(({ signer, signature }) => ({ signer: signer as Address, signature: signature as Hex })),
+  signatures: signaturesOf(row, 'CHANGE'),
   events: row.events.map(({ at, fromState, toState, note }) => ({ at, fromState, toState, note })),
 })
 

@@ -11,31 +11,42 @@ const hash = `0x${'ab'.repeat(32)}` as Hex
 const subject = `0x${'01'.repeat(20)}` as Hex
 const owners = [1, 2, 3].map((n) => `0x${`0${n}`.repeat(20)}` as Hex)
 
-const proposal = (state: ProposalState, signatures = 0): ProposalRecord => ({
+const proposal = (state: ProposalState, signatures = 0, scheduled = state === 'QUEUED'): ProposalRecord => ({
   id: 'p', title: 't', state, stateReason: null, network: 'devnet', chainId: 31337, safe: subject, threshold: 2, nonce: 5,
   changes: [{ parameter: 'x', scope: 'PROTOCOL', subject, subjectLabel: 'protocol', from: 1n, to: 2n }],
-  calls: [], safeTx: {} as never, hashes: {} as never, safeTxHash: hash, draftedAt: { number: 10n, hash, timestamp: 100n }, validUntil: 1000n, simulation: null, recommendationIds: [],
+  calls: [], safeTx: {} as never, hashes: {} as never, safeTxHash: hash, draftedAt: { number: 10n, hash, timestamp: 100n }, validUntil: 1000n, simulation: null, impact: null, findings: [], evidence: [], draftedBy: null, cancellation: null, aftermath: null, recommendationIds: [],
+  scheduled: scheduled ? { txHash: hash, block: 15n, readyAtSec: 600n } : null,
   executionTxHash: state === 'EXECUTED' ? hash : null, executedAtBlock: state === 'EXECUTED' ? 20n : null, appliedAtBlock: null, nonceUsedAtBlock: null,
   signatures: owners.slice(0, signatures).map((signer) => ({ signer, signature: '0x' })), events: [],
 })
 
+const log = (kind: 'SUCCESS' | 'FAILURE' = 'SUCCESS') => ({ kind, safeTxHash: hash, txHash: hash, block: 28n })
 const small = (max: bigint) => fc.bigInt({ min: 0n, max })
 const facts: fc.Arbitrary<Facts> = fc.record({
   head: fc.record({ number: small(40n), timestamp: small(2000n) }),
+  delaySec: small(50n),
   safe: fc.record({ owners: fc.subarray(owners), threshold: fc.integer({ min: 1, max: 3 }), nonce: small(8n) }),
   indexed: fc.record({ number: small(40n), hash: fc.constant(hash), timestamp: small(2000n) }),
   values: fc.option(fc.record({ value: small(3n), updatedAtBlock: small(40n) })).map((value) => new Map(value === null ? [] : [[`x:${subject}`, value]])),
   log: fc.option(fc.record({ kind: fc.constantFrom('SUCCESS' as const, 'FAILURE' as const), safeTxHash: fc.constant(hash), txHash: fc.constant(hash), block: small(40n) })),
+  rejection: fc.option(fc.constantFrom(log('SUCCESS'), log('FAILURE'))),
+  timelock: fc.option(
+    fc.record({
+      status: fc.constantFrom('UNSET' as const, 'WAITING' as const, 'READY' as const, 'EXPIRED' as const, 'DONE' as const).map((state) => ({ state, readyAtSec: state === 'UNSET' || state === 'DONE' ? null : 600n, secondsLeft: null })),
+      events: fc.array(fc.constantFrom('SCHEDULED' as const, 'EXECUTED' as const, 'CANCELLED' as const).map((kind) => ({ kind, txHash: hash, block: 29n })), { maxLength: 3 }),
+    }),
+  ),
   includedAt: fc.option(small(40n)),
   announced: fc.option(small(3n)).map((value) => new Map(value === null ? [] : [[`x:${subject}`, value]])),
 })
-const quiet: Facts = { head: { number: 30n, timestamp: 500n }, safe: { owners, threshold: 2, nonce: 5n }, indexed: { number: 30n, hash, timestamp: 500n }, values: new Map([[`x:${subject}`, { value: 1n, updatedAtBlock: 3n }]]), log: null, includedAt: null, announced: new Map() }
+const quiet: Facts = { head: { number: 30n, timestamp: 500n }, delaySec: 0n, rejection: null, timelock: null, safe: { owners, threshold: 2, nonce: 5n }, indexed: { number: 30n, hash, timestamp: 500n }, values: new Map([[`x:${subject}`, { value: 1n, updatedAtBlock: 3n }]]), log: null, includedAt: null, announced: new Map() }
 
 describe('states', () => {
   test('behavior: tracking never takes a way that the table does not have, whatever the chain says', () => {
     fc.assert(
-      fc.property(fc.constantFrom(...PROPOSAL_STATES), fc.integer({ min: 0, max: 3 }), facts, (state, signatures, each) => {
-        const step = nextStep(proposal(state, signatures), each)
+      fc.property(fc.constantFrom(...PROPOSAL_STATES), fc.integer({ min: 0, max: 3 }), fc.boolean(), facts, (state, signatures, scheduled, each) => {
+        // What was scheduled came there by QUEUED, and goes on from there.
+        const step = nextStep(proposal(state, signatures, scheduled && canGo('QUEUED', state) && !['READY', 'AWAITING_SIGNATURES'].includes(state)), each)
         expect(step === null || canGo(state, step.to)).toBe(true)
       }),
       { numRuns: 2000 },
@@ -47,7 +58,7 @@ describe('states', () => {
       fc.property(facts, (each) => {
         expect(nextStep(proposal('APPLIED'), each)).toBeNull()
         expect(nextStep(proposal('REPLACED'), each)).toBeNull()
-        for (const state of ['STALE', 'EXPIRED', 'CANCELLED'] as const) expect([undefined, 'EXECUTED']).toContain(nextStep(proposal(state), each)?.to)
+        for (const state of ['STALE', 'EXPIRED', 'WITHDRAWN'] as const) expect([undefined, 'EXECUTED', 'QUEUED']).toContain(nextStep(proposal(state), each)?.to)
       }),
     )
   })
@@ -64,8 +75,22 @@ describe('states', () => {
     )
   })
 
-  test('behavior: every open state can be cancelled, and DRAFT cannot skip simulation or signatures', () => {
-    for (const state of OPEN_STATES) expect(canGo(state, 'CANCELLED')).toBe(true)
+  test('behavior: CANCELLED is the chain\'s word alone: a rejection at that nonce, or an operation that was taken out of the timelock', () => {
+    fc.assert(
+      fc.property(fc.constantFrom(...PROPOSAL_STATES), fc.integer({ min: 0, max: 3 }), facts, (state, signatures, each) => {
+        const record = proposal(state, signatures)
+        if (nextStep(record, each)?.to !== 'CANCELLED') return
+        const rejected = each.safe.nonce > 5n && each.rejection?.kind === 'SUCCESS' && each.log?.kind !== 'SUCCESS'
+        const takenOut = record.scheduled !== null && each.timelock?.status.state === 'UNSET' && each.timelock.events.some((event) => event.kind === 'CANCELLED')
+        expect(rejected || takenOut).toBe(true)
+      }),
+      { numRuns: 3000 },
+    )
+  })
+
+  test('behavior: every open state can be given up, and DRAFT cannot skip simulation or signatures', () => {
+    for (const state of OPEN_STATES) expect(canGo(state, 'WITHDRAWN') || canGo(state, 'CANCELLING')).toBe(true)
+    for (const state of ['AWAITING_SIGNATURES', 'READY'] as const) expect(canGo(state, 'WITHDRAWN')).toBe(false)
     expect(TRANSITIONS.DRAFT).not.toContain('AWAITING_SIGNATURES')
     expect(TRANSITIONS.DRAFT).not.toContain('READY')
     expect(TRANSITIONS.SIMULATED).not.toContain('READY')
@@ -73,7 +98,7 @@ describe('states', () => {
   })
 
   test('error: a way that is not in the table is refused with the states that have it', () => {
-    expect(() => assertTransition('5-ab', 'DRAFT', 'READY')).toThrow('Found proposal 5-ab in state DRAFT, to become READY allowed is AWAITING_SIGNATURES, READY, EXECUTED; look at its history, or draft a new one')
+    expect(() => assertTransition('5-ab', 'DRAFT', 'READY')).toThrow('Found proposal 5-ab in state DRAFT, to become READY allowed is AWAITING_SIGNATURES, READY, QUEUED, EXECUTED; look at its history, or draft a new one')
   })
 })
 
@@ -85,7 +110,21 @@ describe('what happened', () => {
     ['another value', 'SIMULATED', { values: new Map([[`x:${subject}`, { value: 3n, updatedAtBlock: 25n }]]) }, 'STALE'],
     ['the nonce used by another', 'SIMULATED', { safe: { owners, threshold: 2, nonce: 6n } }, 'REPLACED'],
     ['executed and failed inside', 'SIMULATED', { safe: { owners, threshold: 2, nonce: 6n }, log: { kind: 'FAILURE', safeTxHash: hash, txHash: hash, block: 28n } }, 'REPLACED'],
-    ['executed, though past its deadline and cancelled', 'CANCELLED', { safe: { owners, threshold: 2, nonce: 6n }, head: { number: 30n, timestamp: 5000n }, log: { kind: 'SUCCESS', safeTxHash: hash, txHash: hash, block: 28n } }, 'EXECUTED'],
+    ['executed, though past its deadline and about to be cancelled', 'CANCELLING', { safe: { owners, threshold: 2, nonce: 6n }, head: { number: 30n, timestamp: 5000n }, log: { kind: 'SUCCESS', safeTxHash: hash, txHash: hash, block: 28n } }, 'EXECUTED'],
+    ['another transaction at its nonce', 'CANCELLING', { safe: { owners, threshold: 2, nonce: 6n } }, 'REPLACED'],
+    ['nothing yet at its nonce', 'CANCELLING', {}, undefined],
+    ['its rejection', 'CANCELLING', { safe: { owners, threshold: 2, nonce: 6n }, rejection: log() }, 'CANCELLED'],
+    ['a rejection that nobody asked for here', 'READY', { safe: { owners, threshold: 2, nonce: 6n }, rejection: log() }, 'CANCELLED'],
+    ['a reorganisation that took the rejection', 'CANCELLED', { safe: { owners, threshold: 2, nonce: 5n } }, 'CANCELLING'],
+    ['the Safe queued it', 'READY', { safe: { owners, threshold: 2, nonce: 6n }, log: log(), timelock: { status: { state: 'WAITING', readyAtSec: 900n, secondsLeft: 400n }, events: [] } }, 'QUEUED'],
+    ['no time left for the delay', 'READY', { delaySec: 501n }, 'EXPIRED'],
+    ['the last second for the delay', 'SIMULATED', { delaySec: 500n }, undefined],
+    ['the timelock waits', 'QUEUED', { includedAt: 15n, timelock: { status: { state: 'WAITING', readyAtSec: 600n, secondsLeft: 100n }, events: [] } }, undefined],
+    ['the timelock executed it', 'QUEUED', { includedAt: 15n, timelock: { status: { state: 'DONE', readyAtSec: null, secondsLeft: null }, events: [{ kind: 'EXECUTED', txHash: hash, block: 29n }] } }, 'EXECUTED'],
+    ['the Safe took it out of the timelock', 'QUEUED', { includedAt: 15n, timelock: { status: { state: 'UNSET', readyAtSec: null, secondsLeft: null }, events: [{ kind: 'CANCELLED', txHash: hash, block: 29n }] } }, 'CANCELLED'],
+    ['a value that drifted while it was queued', 'QUEUED', { includedAt: 15n, values: new Map([[`x:${subject}`, { value: 3n, updatedAtBlock: 25n }]]), timelock: { status: { state: 'READY', readyAtSec: 400n, secondsLeft: 0n }, events: [] } }, 'STALE'],
+    ['a reorganisation that took the scheduling', 'QUEUED', { includedAt: null, timelock: { status: { state: 'UNSET', readyAtSec: null, secondsLeft: null }, events: [] } }, 'AWAITING_SIGNATURES'],
+    ['its deadline while it was queued', 'QUEUED', { includedAt: 15n, timelock: { status: { state: 'EXPIRED', readyAtSec: 600n, secondsLeft: 0n }, events: [] } }, 'EXPIRED'],
   ]
   test.each(cases)('behavior: %s', (_, state, change, to) => {
     expect(nextStep(proposal(state), { ...quiet, ...change })?.to).toBe(to)
