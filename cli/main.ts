@@ -8,6 +8,7 @@ const COMMANDS: Readonly<Record<string, { readonly about: string; readonly run: 
   check: { about: 'examine the RPC, graph-node and database that are named, and start nothing', run: async (args) => (await import('./servers.ts')).check(args) },
   migrate: { about: 'bring DATABASE_URL up to date', run: async (args) => (await import('./servers.ts')).migrate(args) },
   'deploy-subgraph': { about: 'put the subgraph into a graph-node that runs elsewhere', run: async (args) => (await import('./deploy.ts')).deploySubgraph(args) },
+  'deploy-guard': { about: 'put the precondition contract of proposals onto a network', run: async (args) => (await import('./guard.ts')).deployGuard(args) },
   trust: { about: 'trust init: write a first trust file for a signer to check', run: async (args) => (await import('./review.ts')).trust(args) },
   verify: { about: 'check a proposal.json as a signer: answers READY or what is wrong', run: async (args) => (await import('./review.ts')).verify(args) },
   reset: { about: 'empty the state folder', run: async (args) => (await import('./reset.ts')).reset(args) },
