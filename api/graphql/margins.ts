@@ -2,10 +2,10 @@
  * The margin of every account at one indexed block, worked out by the protocol from the mirror's rows alone: the chain is
  * not asked. Made once per block and kept while that block is served.
  */
-import { Prisma } from '../../prisma/client.ts'
 import type { PrismaClient } from '../../prisma/client.ts'
 import type { Logger } from '../../core/log.ts'
-import type { Deployment, Health, IndexStates, Json, MarginBook, MarketDepth, Protocol, ReplayRow } from '../../protocols/adapter.ts'
+import type { Deployment, Health, MarginBook, MarketDepth, Protocol } from '../../protocols/adapter.ts'
+import { readMarginInputs, type MarginInputs } from '../mirror/margins.ts'
 import { readAtCheckpoint } from '../mirror/read.ts'
 import { integer } from './model.ts'
 import type { AccountNode, CollateralBalanceNode, Db } from './model.ts'
@@ -51,7 +51,7 @@ export function createMargins({ prisma, log, ...options }: Options & { readonly 
   const books = new Map<string, Promise<AccountBook | null>>()
   let last: { gaps: readonly string[]; accounts: number } | null = null
 
-  const make = (block: Block, read: Read, started: number): AccountBook => {
+  const make = (block: Block, read: MarginInputs, started: number): AccountBook => {
     const book = makeBook(options, block, read)
     if (book.gaps.length > 0 && last?.gaps.join() !== book.gaps.join()) log.warn({ block: block.hash, gaps: book.gaps }, 'some margins are unknown')
     log.debug({ block: block.hash, accounts: book.ranked.length, rows: read.rows.length, ms: Math.round(performance.now() - started) }, 'margins computed')
@@ -62,7 +62,7 @@ export function createMargins({ prisma, log, ...options }: Options & { readonly 
   /** null where the mirror stands on another block already. */
   const makeShared = async ({ hash }: Block): Promise<AccountBook | null> => {
     const started = performance.now()
-    const found = await readAtCheckpoint(prisma, async (tx, block) => (block?.hash === hash ? { block, read: await readAll(tx, options, block) } : null))
+    const found = await readAtCheckpoint(prisma, async (tx, block) => (block?.hash === hash ? { block, read: await readMarginInputs(tx, options, block) } : null))
     return found && make(found.block, found.read, started)
   }
 
@@ -79,58 +79,11 @@ export function createMargins({ prisma, log, ...options }: Options & { readonly 
   return {
     last: () => last,
     // Where a step fell between the request's snapshot and the book's, the request reads its own block on its own snapshot.
-    at: async (block, db) => (await shared(block)) ?? make(block, await readAll(await db(), options, block), performance.now()),
+    at: async (block, db) => (await shared(block)) ?? make(block, await readMarginInputs(await db(), options, block), performance.now()),
   }
 }
 
-type Read = { readonly states: IndexStates; readonly rows: readonly ReplayRow[]; /** Why there are no rows, in words; null where there are. */ readonly gap: string | null }
-
-/** What the margins of a block depend on, as of one snapshot. */
-async function readAll(db: Db, { protocol, deployment }: Options, block: Block): Promise<Read> {
-  const states = await readStates(db)
-  const status = await db.replayStatus.findUnique({ where: { id: 1 } })
-  const checkpoint = await db.checkpoint.findFirst({ where: { blockHash: block.hash } })
-  if (status === null) return { states, rows: [], gap: `the mirror has not replayed the facts of ${deployment.network} yet` }
-  if (status.version !== protocol.reducer?.version || status.blockNumber !== checkpoint?.blockNumber) return { states, rows: [], gap: `the mirror has replayed the facts up to block ${status.blockNumber} with version ${status.version}, and is to replay them again` }
-
-  const { accountKinds, series } = protocol.margins
-  const ids = states.accounts.map(({ id }) => id)
-  const rows = rowsOf(await db.$queryRaw<Stored[]>`
-    SELECT "id", "kind", "value" FROM "ReplayRow"
-    WHERE "kind" NOT IN (${Prisma.join([...accountKinds, ...series.kinds])}) OR ("kind" IN (${Prisma.join([...accountKinds])}) AND split_part("id", ':', 2) = ANY(${ids}))`)
-  const sinceSec = protocol.margins.sinceSec(rows, states, Number(block.timestamp))
-  const inSeries = rowsOf(await db.$queryRaw<Stored[]>`
-    WITH "series" AS MATERIALIZED (
-      SELECT "id", "kind", "value", ("value"->>${series.field})::bigint AS "at", left("id", -strpos(reverse("id"), ':')) AS "owner"
-      FROM "ReplayRow" WHERE "kind" IN (${Prisma.join([...series.kinds])})
-    ), "before" AS (SELECT "owner", max("at") AS "at" FROM "series" WHERE "at" <= ${BigInt(sinceSec)} GROUP BY "owner")
-    SELECT "id", "kind", "value" FROM "series" LEFT JOIN "before" USING ("owner") WHERE "series"."at" > ${BigInt(sinceSec)} OR "series"."at" = "before"."at"`)
-  return { states, rows: [...rows, ...inSeries], gap: null }
-}
-
-type Stored = { readonly id: string; readonly kind: string; readonly value: Json }
-const rowsOf = (stored: readonly Stored[]): ReplayRow[] => stored.map(({ id, kind, value }) => ({ kind, key: id.slice(kind.length + 1), value }))
-
-async function readStates(db: Db): Promise<IndexStates> {
-  const exposed = { OR: [{ openPositionCount: { gt: 0 } }, { openRangeCount: { gt: 0 } }, { positions: { some: { OR: [{ rawSizeE18: { not: 0 } }, { openNotionalE18: { not: 0 } }] } } }] }
-  const accounts = await db.account.findMany({ where: exposed, orderBy: { id: 'asc' }, select: { id: true, settlementBalance: true, owedRealizedPnlE18: true } })
-  // By the same condition and not by their ids, of which one statement takes 32,766.
-  const ofThem = { account: exposed }
-  const positions = await db.position.findMany({ where: ofThem, select: { accountId: true, marketId: true, rawSizeE18: true, openNotionalE18: true } })
-  const ranges = await db.liquidityRange.findMany({ where: { ...ofThem, liquidity: { not: 0 } }, select: { accountId: true, marketId: true, lowerTick: true, upperTick: true, liquidity: true, baseDebtE18: true, quoteDebtE18: true } })
-  const balances = await db.collateralBalance.findMany({ where: { ...ofThem, amount: { not: 0 } }, select: { accountId: true, assetId: true, amount: true } })
-  const parameters = await db.parameter.findMany({ select: { name: true, subject: true, value: true } })
-  return {
-    accounts: accounts.map((row) => ({ id: row.id, settlementBalance: integer(row.settlementBalance), owedRealizedPnlE18: integer(row.owedRealizedPnlE18) })),
-    positions: positions.map((row) => ({ ...row, rawSizeE18: integer(row.rawSizeE18), openNotionalE18: integer(row.openNotionalE18) })),
-    ranges: ranges.map((row) => ({ ...row, liquidity: integer(row.liquidity), baseDebtE18: integer(row.baseDebtE18), quoteDebtE18: integer(row.quoteDebtE18) })),
-    balances: balances.map((row) => ({ ...row, amount: integer(row.amount) })),
-    assets: await db.collateralAsset.findMany({ select: { id: true, decimals: true } }),
-    parameters: parameters.map((row) => ({ ...row, value: integer(row.value) })),
-  }
-}
-
-function makeBook({ protocol, deployment }: Options, block: Block, { states, rows, gap }: Read): AccountBook {
+function makeBook({ protocol, deployment }: Options, block: Block, { states, rows, gap }: MarginInputs): AccountBook {
   const book: MarginBook | null = gap === null ? protocol.margins.book({ deployment, rows, states, timestampSec: Number(block.timestamp) }) : null
   const gaps = gap === null ? [...(book?.gaps ?? [])] : [gap]
   const healths = new Map<string, Health | null>(states.accounts.map(({ id }) => [id, book?.health(id) ?? null]))
