@@ -16,6 +16,7 @@ import { openFork } from './fork.ts'
 import type { Fork, ForkClient } from './fork.ts'
 import { guardRefusal, GUARD_ADDRESS } from './guard.ts'
 import { EXECUTION_SUCCESS_TOPIC, encodeExecution, lower } from './safe.ts'
+import { executeQueuedCall, readRecordedGovernance } from './paths.ts'
 import { preValidatedSignature } from './sign.ts'
 import { decodeEvent, decodeSlot, keysOf, knownContracts, locate, othersOf, slotsOf } from './slots.ts'
 import type { EventSeen, PrestateDiff, SlotChange } from './slots.ts'
@@ -149,7 +150,7 @@ export async function simulate(target: Target, plan: Plan, built: Built, options
   await assertStateKept(target, upstream, pinned.number)
   const fork = await openFork({ rpcUrl: options.rpcUrl, blockNumber: options.block.number, chainId: deployment.chainId, stateDir: options.stateDir })
   try {
-    for (const address of [owner, EXECUTOR]) {
+    for (const address of [owner, EXECUTOR, safe.address]) {
       await fork.client.setBalance({ address, value: parseEther('1000') })
       await fork.client.impersonateAccount({ address })
     }
@@ -210,7 +211,7 @@ class Run {
 
     const mined: Mined[] = []
     let seen: Seen | null = null
-    const stages = this.#stages(built)
+    const stages = await this.#stages(built)
     for (const [i, stage] of stages.entries()) {
       const isLast = i === stages.length - 1
       const earlier = isLast && accounts.length > 0 ? await this.#standings(stage.timestampSec, accounts) : null
@@ -236,7 +237,7 @@ class Run {
     const parameters = plan.changes.map((change, i): ParameterResult => ({ name: change.parameter, subject: change.subject, before: shown(before[i]), after: shown(after[i]), expected: change.to.toString() }))
     const unexpected = storage.flatMap((slot) => unexpectedIn(slot, plan.changes, own, lower(safe.address)))
     const failure =
-      movedOf(plan.changes, before) ?? failedOf(plan.changes, results) ?? refusedOf(mined, executed) ?? unsetOf(plan.changes, after) ??
+      movedOf(plan.changes, before) ?? failedOf(results) ?? refusedOf(mined, executed) ?? unsetOf(plan.changes, after) ??
       (changed[0] === undefined ? null : `${changed[0].name} of ${labelOf(deployment, catalog.find(changed[0].name).scope, changed[0].subject)} changed from ${changed[0].before} to ${changed[0].after}, and the batch does not name it`) ??
       unexpected.find((each) => each.stops)?.text ?? null
     const warnings = [
@@ -261,10 +262,16 @@ class Run {
     return { result, seen: executed ? seen : null }
   }
 
-  /** The Safe's transaction, and what it queued once it may be executed. */
-  #stages(built: Built): readonly Send[] {
-    const { address } = safeOf(this.#target.deployment)
-    return [{ what: 'execTransaction', from: this.#owner, to: lower(address), data: encodeExecution(built.safeTx, preValidatedSignature(this.#owner)), timestampSec: this.#timestampSec + 1n }]
+  /** The Safe's transaction, and what it queued in the first second in which it may be executed. */
+  async #stages(built: Built): Promise<readonly Send[]> {
+    const { deployment } = this.#target
+    const safe = lower(safeOf(deployment).address)
+    const timestampSec = this.#timestampSec + 1n
+    const own: Send = { what: 'execTransaction', from: this.#owner, to: safe, data: encodeExecution(built.safeTx, preValidatedSignature(this.#owner)), timestampSec }
+    if (built.queued === null) return [own]
+    const executors = await readRecordedGovernance(createPublicClient({ transport: http(this.#fork.url) }), deployment)
+    const call = executeQueuedCall(built.queued)
+    return [own, { what: 'execute', from: executors?.anyone === true ? EXECUTOR : safe, to: call.to, data: call.data, timestampSec: timestampSec + built.queued.delaySec }]
   }
 
   async #send(stage: Send): Promise<Mined> {
@@ -310,14 +317,23 @@ class Run {
 
 const shown = (value: bigint | null | undefined): string => (value == null ? 'unreadable' : value.toString())
 
-/** The batch's calls out of the traces, found by target and calldata in the order in which they were made. */
+type Made = { readonly call: Call; readonly what: string }
+
+/** The calls in the order in which they are made: where a path delays them, first those that queue them. */
+function madeBy(changes: readonly Change[], built: Built): readonly Made[] {
+  const calls = built.calls.map((call, i): Made => ({ call, what: i === 0 ? 'the precondition' : nameOf(changes[i - 1]) }))
+  return built.queued === null ? calls : [{ call: built.safeCalls[0], what: 'the precondition before it is queued' }, { call: built.safeCalls[1], what: 'queueing it at the timelock' }, ...calls]
+}
+
+/** What became of each call, out of the traces: found by target and calldata, up to the first that fails. */
 function resultsOf(changes: readonly Change[], built: Built, mined: readonly Mined[], catalog: Target['catalog']): readonly CallResult[] {
+  const made = madeBy(changes, built)
   const results: CallResult[] = []
   const walk = (frame: Frame): void => {
-    const next = built.calls[results.length]
-    if (next !== undefined && frame.type === 'CALL' && frame.to !== undefined && lower(frame.to) === lower(next.to) && frame.input.toLowerCase() === next.data.toLowerCase()) {
+    const next = made[results.length]
+    if (next !== undefined && frame.type === 'CALL' && frame.to !== undefined && lower(frame.to) === lower(next.call.to) && frame.input.toLowerCase() === next.call.data.toLowerCase()) {
       const success = frame.error === undefined
-      results.push({ to: lower(next.to), what: whatOf(changes, built.calls.indexOf(next)), success, gasUsed: BigInt(frame.gasUsed).toString(), error: success ? null : reasonOf(frame, next, changes, catalog) })
+      results.push({ to: lower(next.call.to), what: next.what, success, gasUsed: BigInt(frame.gasUsed).toString(), error: success ? null : reasonOf(frame, next.call, changes, catalog) })
       return
     }
     for (const each of frame.calls ?? []) walk(each)
@@ -327,7 +343,6 @@ function resultsOf(changes: readonly Change[], built: Built, mined: readonly Min
 }
 
 const nameOf = (change: Change | undefined): string => (change === undefined ? 'an unknown change' : `${change.parameter} of ${change.subjectLabel}`)
-const whatOf = (changes: readonly Change[], index: number): string => (index === 0 ? 'the precondition' : nameOf(changes[index - 1]))
 
 function reasonOf(frame: Frame, call: Call, changes: readonly Change[], catalog: Target['catalog']): string {
   const data = frame.output ?? '0x'
@@ -340,9 +355,9 @@ function movedOf(changes: readonly Change[], before: readonly (bigint | null)[])
   return moved === -1 ? null : `${nameOf(changes[moved])} was ${changes[moved]!.from} when drafted and is ${shown(before[moved])} at the simulated block`
 }
 
-function failedOf(changes: readonly Change[], results: readonly CallResult[]): string | null {
+function failedOf(results: readonly CallResult[]): string | null {
   const failed = results.findIndex((result) => !result.success)
-  return failed === -1 ? null : `Call ${failed + 1} (${whatOf(changes, failed)}) fails: ${results[failed]!.error}`
+  return failed === -1 ? null : `Call ${failed + 1} (${results[failed]!.what}) fails: ${results[failed]!.error}`
 }
 
 function refusedOf(mined: readonly Mined[], executed: boolean): string | null {
