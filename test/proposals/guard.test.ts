@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
-import { concatHex, encodeFunctionData, keccak256, maxUint256, numberToHex, toFunctionSelector, zeroHash } from 'viem'
+import { concatHex, encodeErrorResult, encodeFunctionData, keccak256, maxUint256, numberToHex, toFunctionSelector, zeroHash } from 'viem'
 import type { Hex } from 'viem'
 import { catalog } from '../../protocols/curie/parameters.ts'
 import type { Call, Expectation, ParameterRef } from '../../protocols/adapter.ts'
@@ -139,6 +139,27 @@ describe('what it expects', () => {
     // Nor is there a function besides check, or a way to leave ether there.
     expect(await ask({ to: GUARD_ADDRESS, data: '0x' })).toMatchObject({ reverted: true })
     expect(await ask({ to: GUARD_ADDRESS, data: '0x12345678' })).toMatchObject({ reverted: true })
+  })
+
+  test('behavior: compares exactly the word that is named, of an answer of any length, and passes on the reason of a revert', async () => {
+    const [echo, refuse]: readonly [Hex, Hex] = [`0x${'ec'.repeat(20)}`, `0x${'ed'.repeat(20)}`]
+    // CALLDATACOPY all to 0; RETURN or REVERT it.
+    await chain.rpc.call('anvil_setCode', [echo, '0x366000600037366000f3'])
+    await chain.rpc.call('anvil_setCode', [refuse, '0x366000600037366000fd'])
+    const answer = fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes))
+    await fc.assert(
+      fc.asyncProperty(answer, fc.bigInt({ min: 0n, max: 8n }), fc.boolean(), async (bytes, word, right) => {
+        const callData: Hex = `0x${bytes.toString('hex')}`
+        const at = Number(word) * 32
+        const found = BigInt(`0x${bytes.subarray(at, at + 32).toString('hex').padEnd(64, '0')}`)
+        const expected = right ? found : found ^ 1n
+        const refusal = bytes.length < at + 32 ? error('AnswerTooShort(uint256,uint256)', 0n, BigInt(bytes.length)) : right ? null : error('Drifted(uint256,bytes32,bytes32)', 0n, found, expected)
+        const asked = { target: echo, callData, word, expected: numberToHex(expected, { size: 32 }) }
+        expect(await check([asked], maxUint256)).toEqual(refusal === null ? { reverted: false, data: '0x' } : { reverted: true, data: refusal })
+        expect((await check([{ ...asked, target: refuse }], maxUint256)).data).toBe(encodeErrorResult({ abi: GUARD_ABI, errorName: 'Unreadable', args: [0n, refuse, callData] }))
+      }),
+      { numRuns: 150 },
+    )
   })
 
   test('behavior: its refusals are said in one sentence, with the parameter by name and the values in its unit', async () => {
