@@ -35,6 +35,12 @@ const contract = z.object({ address, codeHash }).strict()
 const optional = <T extends z.ZodTypeAny>(schema: T) => z.union([z.literal('none').transform(() => null), schema])
 const SEC_MAX = 2 ** 40
 
+/** As in a policy file, left as it is written: `policyOf` reads its values in the catalog's units. */
+const policyAsWritten = z.unknown().superRefine((value, context) => {
+  const parsed = policySchema.safeParse(value)
+  if (!parsed.success) for (const issue of parsed.error.issues) context.addIssue(issue)
+})
+
 const trustSchema = z
   .object({
     version: z.literal(1),
@@ -59,8 +65,7 @@ const trustSchema = z
     precondition: contract,
     governance: z.discriminatedUnion('kind', [z.object({ kind: z.literal('SAFE') }).strict(), z.object({ kind: z.literal('TIMELOCK'), address, minDelaySec: integer(0, SEC_MAX) }).strict()]),
     contracts: z.record(name, address),
-    /** As in a policy file. */
-    policy: policySchema,
+    policy: policyAsWritten,
     /** Transactions that may stand before it in the Safe's order. */
     maxQueuedAhead: integer(0, 1000),
     readiness: z.object({ agreeingRpcs: integer(0, 10), clock: z.enum(['machine', 'chain']) }).strict(),
@@ -221,8 +226,11 @@ export function firstTrust(protocol: Protocol, deployment: Deployment, facts: St
     })
     const [min, max] = [BigInt(usual?.min ?? spec.bounds.min), BigInt(usual?.max ?? spec.bounds.max)]
     say(4, `${spec.name}:`, `${spec.title}; now ${now.length === 0 ? 'unknown' : now.join(', ')}`)
-    say(6, `min: raw ${min}`, words(min))
-    say(6, `max: raw ${max}`, words(max))
+    // A limit in tokens would have to name the collateral whose tokens they are.
+    if (spec.unit.kind !== 'COLLATERAL_TOKEN') {
+      say(6, `min: raw ${min}`, words(min))
+      say(6, `max: raw ${max}`, words(max))
+    }
     // A switch and an address have no size of step.
     if (spec.unit.kind !== 'BOOLEAN' && spec.unit.kind !== 'ADDRESS') say(6, `step: { relative: ${usual === undefined ? 50 : Math.round(Math.max(usual.tightenRel, usual.loosenRel) * 100)} % }`, 'of the old value, at a time')
   }
@@ -240,7 +248,7 @@ export function firstTrust(protocol: Protocol, deployment: Deployment, facts: St
   say(0, 'rpcUrls: []', 'asked each time, beside those of --rpc-url')
   const text = `${lines.join('\n')}\n`
   // What it writes, it can read.
-  parseTrust(text)
+  trustedTarget(parseTrust(text))
   return text
 }
 
