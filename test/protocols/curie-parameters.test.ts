@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
-import { toFunctionSignature, type Abi, type AbiFunction } from 'viem'
+import { encodeAbiParameters, size, slice, toFunctionSelector, toFunctionSignature, zeroAddress, type Abi, type AbiFunction } from 'viem'
 import { NotSettableError, OutOfBoundsError, UnknownParameterError, UnknownSubjectError, UnreadableAnswerError, type Address, type Call, type Hex, type ParameterRef } from '../../protocols/adapter.ts'
 import * as abis from '../../protocols/curie/abi.ts'
 import { deploymentOf, devnet, optimism, UnknownNetworkError } from '../../protocols/curie/deployments.ts'
@@ -134,6 +134,35 @@ describe('catalog', () => {
     fc.assert(fc.property(change, ({ ref, value }) => {
       expect(catalog.decodeChange(optimism, catalog.encodeChange(optimism, ref, value))).toEqual({ ref, value })
     }), { numRuns: 500 })
+  })
+
+  test('behavior: expects of every getter the word that its answer holds the value in, at the place and by the type that the deployed ABI says', () => {
+    const cases = [...catalog.refs(optimism), { name: 'whitelistedDebtThreshold', subject: TRADER } as ParameterRef]
+    fc.assert(
+      fc.property(fc.constantFrom(...cases), fc.bigInt({ min: 0n, max: 2n ** 256n - 1n }), (ref, seed) => {
+        const { bounds, unit } = catalog.find(ref.name)
+        // An open market is 0, which no change of it can set.
+        const min = ref.name === 'marketStatus' ? 0n : bounds.min
+        const value = min + (seed % (bounds.max - min + 1n))
+        const { target, callData, word, expected } = catalog.expectation(optimism, ref, value)
+        const read = catalog.encodeRead(optimism, ref)
+        expect([target, callData, size(expected)]).toEqual([read.to, read.data, 32])
+        expect(catalog.valueOfWord(ref, expected)).toBe(value)
+
+        const contract = `${catalog.find(ref.name).contract[0]!.toUpperCase()}${catalog.find(ref.name).contract.slice(1)}`
+        const abi = artifactAbi(contract)
+        const getter = functions(abi).find((item) => toFunctionSelector(item) === callData.slice(0, 10))!
+        const parts = getter.outputs.flatMap((output) => ('components' in output ? output.components : [output]))
+        const of = (type: string, at: number): unknown => {
+          if (type === 'bool') return at === Number(word) && (ref.name === 'marketStatus' ? value === 0n : value === 1n)
+          if (type === 'address') return at === Number(word) && unit.kind === 'ADDRESS' ? `0x${value.toString(16).padStart(40, '0')}` : zeroAddress
+          return at === Number(word) ? value : 0n
+        }
+        const answer = encodeAbiParameters(parts, parts.map((part, at) => of(part.type, at)))
+        expect(slice(answer, Number(word) * 32, Number(word) * 32 + 32)).toBe(expected)
+        expect(catalog.decodeRead(ref, answer)).toBe(value)
+      }),
+    )
   })
 
   test('behavior: decodes nothing but the one canonical encoding', () => {
