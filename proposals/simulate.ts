@@ -155,8 +155,8 @@ export async function simulate(target: Target, plan: Plan, built: Built, options
       await fork.client.impersonateAccount({ address })
     }
     const run = new Run(target, fork, lower(owner), pinned.timestamp)
-    const { seen, result: batch } = await run.batch({ plan, built }, options.accounts ?? [])
-    const back = !batch.success || options.rollback === undefined || options.rollback === null ? null : await run.batch(options.rollback, [])
+    const { seen, result: batch } = await run.batch({ plan, built }, options.accounts ?? null)
+    const back = !batch.success || options.rollback === undefined || options.rollback === null ? null : await run.batch(options.rollback, null)
     const rollback = back === null ? null : back.result
     const failure = batch.failure ?? (rollback?.failure == null ? null : `The way back does not work: ${rollback.failure}`)
     return { result: { version: 2, block: pinned.number.toString(), blockHash: pinned.hash, timestampSec: pinned.timestamp.toString(), ...batch, success: failure === null, failure, rollback }, seen }
@@ -196,7 +196,7 @@ class Run {
     this.#onChain = protocols.find((protocol) => protocol.catalog === target.catalog)?.onChain ?? null
   }
 
-  async batch({ plan, built }: Batch, accounts: readonly Address[]): Promise<Ran> {
+  async batch({ plan, built }: Batch, accounts: readonly Address[] | null): Promise<Ran> {
     const { catalog, deployment } = this.#target
     const { client } = this.#fork
     const safe = safeOf(deployment)
@@ -214,10 +214,10 @@ class Run {
     const stages = await this.#stages(built)
     for (const [i, stage] of stages.entries()) {
       const isLast = i === stages.length - 1
-      const earlier = isLast && accounts.length > 0 ? await this.#standings(stage.timestampSec, accounts) : null
+      const earlier = isLast && accounts !== null ? await this.#standings(stage.timestampSec, accounts) : null
       mined.push(await this.#send(stage))
       if (!mined.at(-1)!.success) break
-      if (earlier !== null) seen = { timestampSec: stage.timestampSec, ...earlier, ...(await this.#standingsNow(accounts)) }
+      if (earlier !== null && accounts !== null) seen = { timestampSec: stage.timestampSec, ...earlier, ...(await this.#standingsNow(accounts)) }
     }
     const executed = mined.length === stages.length && mined.every((each) => each.success)
     const after = await this.#values(refs)

@@ -99,8 +99,19 @@ export type OnChain = {
    * 100 %, above −1e6), all else equal: ranges keep what they hold, funding stands still. `liquidatableE18` is not worked out.
    */
   moved(standing: Standing, moveE6: bigint): Standing
+  readonly invariants: readonly Invariant[]
   /** Parameters whose change may change a margin, and whether margins worked out from the index follow it. */
   readonly marginParameters: Readonly<Record<string, 'FOLLOWED' | 'NOT_FOLLOWED'>>
+}
+
+/** What must hold between parameters; a batch may break it for as long as the calls between two of its steps take. */
+export type Invariant = {
+  readonly name: string
+  /** Whose values it ties together: one subject of this scope at a time, with those of the whole protocol. */
+  readonly scope: 'PROTOCOL' | 'MARKET' | 'COLLATERAL'
+  readonly parameters: readonly string[]
+  /** null: a value that it takes is unknown. `text` says the numbers. */
+  check(valueOf: (parameter: string) => bigint | null): { readonly holds: boolean; readonly text: string } | null
 }
 
 export const isUnreadable = (standing: Standing | Unreadable): standing is Unreadable => 'reason' in standing
