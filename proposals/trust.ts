@@ -97,11 +97,24 @@ export function contractsOf(deployment: Deployment): Readonly<Record<string, Add
   ])
 }
 
+export type TrustedTarget = { readonly protocol: Protocol; readonly target: Target; readonly policy: DaoPolicy; readonly differences: readonly string[] }
+
 /**
  * The protocol as the installed package knows it, behind the Safe that the signer trusts, and the signer's own limits.
  * `differences` names every contract whose address the package and the trust file tell otherwise.
  */
-export function trustedTarget(trust: Trust): { readonly protocol: Protocol; readonly target: Target; readonly policy: DaoPolicy; readonly differences: readonly string[] } {
+export function trustedTarget(trust: Trust): TrustedTarget {
+  const known = TARGETS.get(trust)
+  if (known !== undefined) return known
+  const made = targetOf(trust)
+  TARGETS.set(trust, made)
+  return made
+}
+
+/** A trust file does not change once it is read, and reading its limits takes longer than a proposal's check. */
+const TARGETS = new WeakMap<Trust, TrustedTarget>()
+
+function targetOf(trust: Trust): TrustedTarget {
   const protocol = protocolByName(trust.protocol)
   const deployment = Object.hasOwn(protocol.deployments, trust.network) ? protocol.deployments[trust.network]! : null
   if (deployment === null) throw new TrustFormatError([`network ${trust.network} is none that the installed package has for ${trust.protocol} (${Object.keys(protocol.deployments).join(', ')})`])

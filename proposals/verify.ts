@@ -253,9 +253,8 @@ async function examine(text: string, trust: Trust, options: VerifyOptions, repor
   compareRollback(file, plan, target, trust, report)
   compareClaims(file, plan, built, report)
   await compareSignatures(file, built, trust, report)
-  compareExpectations(plan, built, target, options.expected ?? {}, report)
-
   const statement = await hearWitnesses(file, plan, built, trust, target, options, report)
+  compareExpectations(plan, built, target, options.expected ?? {}, statement?.values ?? null, report)
   const clockSec = statement?.at.timestampSec ?? (trust.readiness.clock === 'machine' ? options.machineSec : null)
   compareTime(file, plan, target, clockSec, trust, options, report)
   const values = statement?.values ?? {}
@@ -334,8 +333,8 @@ function addressesIn(file: ReviewFile, target: Target): ReadonlySet<string> {
     if (typeof value === 'string') {
       if (isAddress(value, { strict: false })) found.add(value.toLowerCase())
       else if (/^0x[0-9a-f]{64,}$/.test(value)) {
-        // An encoded address is twelve zero bytes and twenty others; a packed one (MultiSend) follows its operation byte.
-        for (const match of value.matchAll(/(?=0{24}([0-9a-f]{40}))/g)) if (!match[1]!.startsWith('0000')) found.add(`0x${match[1]}`)
+        // Words of calldata after the selector, or of a list without one: twelve zero bytes and an address.
+        for (const start of [2, 10]) for (let at = start; at + 64 <= value.length; at += 64) if (value.startsWith('000000000000000000000000', at) && !value.startsWith('0000', at + 24)) found.add(`0x${value.slice(at + 24, at + 64)}`)
       }
     } else if (Array.isArray(value)) for (const each of value) take(each)
     else if (typeof value === 'object' && value !== null) for (const each of Object.values(value)) take(each)
@@ -521,6 +520,8 @@ const simulationClaim = z
     success: z.boolean(),
     parameters: z.array(z.object({ name: z.string(), subject: z.string(), before: z.string(), after: z.string(), expected: z.string() }).passthrough()),
     results: z.array(z.object({ to: z.string(), success: z.boolean() }).passthrough()),
+    others: z.object({ changed: z.array(z.unknown()) }).passthrough(),
+    warnings: z.array(z.string()),
   })
   .passthrough()
 
@@ -542,6 +543,8 @@ function compareClaims(file: ReviewFile, plan: Plan, built: Built, report: Repor
   else if (block === file.block.number && claim.data.blockHash !== file.block.hash) report.found('simulation', `it ran at block ${short(claim.data.blockHash)}, the proposal stands on ${file.block.hash}`)
   if (results.length < built.calls.length || results.some((each) => !each.success)) report.found('simulation', `it shows ${results.filter((each) => each.success).length} calls that succeed, the batch has ${built.calls.length}`)
   if (results.slice(-built.calls.length).some((each, i) => each.to.toLowerCase() !== built.calls[i]!.to)) report.found('simulation', 'its calls go elsewhere than those of the batch')
+  if (claim.data.others.changed.length > 0) report.found('simulation', `it saw ${claim.data.others.changed.length} other parameters change`)
+  if (claim.data.warnings.length > 0) report.notes.push(`The simulation carries ${claim.data.warnings.length === 1 ? 'a warning' : `${claim.data.warnings.length} warnings`}: read them in the report.`)
   for (const change of plan.changes) {
     const seen = parameters.find((each) => each.name === change.parameter && each.subject.toLowerCase() === change.subject)
     const [from, to] = [change.from.toString(), change.to.toString()]
@@ -571,7 +574,8 @@ async function compareSignatures(file: ReviewFile, built: Built, trust: Trust, r
 
 // ─── What the signer knows ─────────────────────────────────────────────────────────────────────────────────────────
 
-function compareExpectations(plan: Plan, built: Built, target: Target, expected: Expectations, report: Report): void {
+/** `values`: what the chain has; null where none was asked. */
+function compareExpectations(plan: Plan, built: Built, target: Target, expected: Expectations, values: Statement['values'] | null, report: Report): void {
   if (expected.safeTxHash !== undefined && expected.safeTxHash.toLowerCase() !== built.hashes.safeTxHash) report.found('expected-hash', `safeTxHash is ${built.hashes.safeTxHash}, you were told ${expected.safeTxHash}`)
   const { desired } = expected
   if (desired === undefined) return
@@ -587,7 +591,10 @@ function compareExpectations(plan: Plan, built: Built, target: Target, expected:
   }
   for (const wish of desired.values) {
     if (plan.changes.some((change) => change.parameter === wish.name && change.subject === lower(wish.subject))) continue
-    report.unchecked.push(`Your file wants ${nameOf(wish.name, wish.subject)} at ${wish.value} (raw), which the proposal leaves as it is.`)
+    const now = values?.[keyOf({ parameter: wish.name, subject: wish.subject })] ?? null
+    const wants = `your file wants ${nameOf(wish.name, wish.subject)} at ${wish.value} (raw), which the proposal leaves as it is`
+    if (values === null) report.unchecked.push(`Without a chain: ${wants}.`)
+    else if (now !== wish.value) report.found('expected-change', `${wants}: ${now === null ? 'unreadable' : `${now} (raw)`}`)
   }
 }
 
@@ -617,7 +624,7 @@ async function hearWitnesses(file: ReviewFile, plan: Plan, built: Built, trust: 
   if (answering.length === 0) return null
 
   const at = answering.map((each) => each.number).reduce((a, b) => (a < b ? a : b))
-  const questions = questionsOf(file, plan, built, trust, target)
+  const questions = questionsOf(file, plan, built, trust, target, options.expected ?? {})
   const statements: Statement[] = []
   const names: string[] = []
   for (const [i, witness] of witnesses.entries()) {
@@ -642,9 +649,9 @@ async function hearWitnesses(file: ReviewFile, plan: Plan, built: Built, trust: 
   return first
 }
 
-function questionsOf(file: ReviewFile, plan: Plan, built: Built, trust: Trust, target: Target): Questions {
+function questionsOf(file: ReviewFile, plan: Plan, built: Built, trust: Trust, target: Target, expected: Expectations): Questions {
   const { safe } = trust
-  const own = plan.changes.map((change) => ({ name: change.parameter, subject: change.subject }))
+  const own = [...plan.changes.map((change) => ({ name: change.parameter, subject: change.subject })), ...(expected.desired?.values ?? [])]
   const refs = new Map([...target.catalog.refs(target.deployment), ...own].map((ref) => [keyOf({ parameter: ref.name, subject: ref.subject }), ref]))
   return {
     safe: safe.address,
