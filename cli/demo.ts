@@ -6,7 +6,7 @@ import { BadInputError, BulwarkError } from '../core/errors.ts'
 import { createLogger } from '../core/log.ts'
 import { devnetAccounts } from '../devnet/keys.ts'
 import { createPrisma } from '../prisma/client.ts'
-import { createProposals, safeTxFromJson, signWithKey, verify } from '../proposals/index.ts'
+import { createProposals, loadPolicy, safeTxFromJson, signWithKey, verify } from '../proposals/index.ts'
 import { catalog } from '../protocols/curie/parameters.ts'
 import type { Address, Hex } from '../protocols/adapter.ts'
 import { queryApi } from './graphql.ts'
@@ -168,7 +168,7 @@ async function steward(stack: Stack, progress: (step: string, detail: string) =>
   const prisma = createPrisma(stack.databaseUrl)
   try {
     const executor = devnetAccounts('spare', deployment.chainId)[0]!
-    const proposals = createProposals({ prisma, catalog, deployment, rpcUrl: stack.rpcUrl, stateDir: stack.stateDir, log: createLogger('demo', 'warn') })
+    const proposals = createProposals({ prisma, catalog, deployment, policy: await loadPolicy({ catalog, deployment }, null), rpcUrl: stack.rpcUrl, stateDir: stack.stateDir, log: createLogger('demo', 'warn') })
     await proposals.execute(id, privateKeyToAccount(executor.privateKey))
   } finally {
     await prisma.$disconnect()

@@ -48,6 +48,9 @@ export const CONFIG_SCHEMA = {
     .refine((all) => all.every((one) => URL.canParse(one) && ['http:', 'https:'].includes(new URL(one).protocol)), { message: 'has another form, allowed are URLs that begin with https:// or http://, with commas between them' })
     .describe('receivers of alerts'),
   WEBHOOK_SECRET: z.string().min(16, 'is too short, allowed are 16 characters or more').nullable().default(null).describe('what alerts are signed with (HMAC-SHA256); the receivers know it too'),
+  POLICY_FILE: z.string().min(1).nullable().default(null).describe("the DAO's policy (YAML); policies/<network>.yaml of this project where it is not set"),
+  SAFE_SERVICE_URL: url(['http:', 'https:']).nullable().default(null).describe('Safe Transaction Service, up to and with /api'),
+  SAFE_SERVICE_KEY: z.string().min(1).nullable().default(null).describe('key of the Safe Transaction Service'),
   MIRROR_POLL_MS: wholeNumber(50, 60_000).default('200').describe('pause of the mirror between two looks at graph-node and the chain, ms'),
   STATE_DIR: z.string().min(1).default('.bulwark').describe('folder of everything that a run keeps'),
 } as const

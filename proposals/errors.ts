@@ -53,6 +53,13 @@ export class TamperedError extends BulwarkError {
 /** A signature that does not count. */
 export class SignatureRefusedError extends BadInputError {}
 
+/** Policy or lint stop it now, though they did not when it was drafted. One text per rule in `facts.rules`. */
+export class BlockedError extends BulwarkError {
+  constructor(facts: { id: string; rules: readonly string[] }) {
+    super(`Found proposal ${facts.id} against ${facts.rules.join('; ')}; draft another, or wait until that is over`, { code: 'BLOCKED', facts })
+  }
+}
+
 /** The world moved since the draft, so the batch must not be executed as it stands. */
 export class StaleProposalError extends BulwarkError {
   constructor(message: string, facts: Readonly<Record<string, string | bigint>>) {

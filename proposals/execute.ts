@@ -1,12 +1,14 @@
 /** A signed Safe transaction sent by anybody, after everything that can be checked has been checked again. */
 import { BaseError, HttpRequestError, WaitForTransactionReceiptTimeoutError, createWalletClient, http } from 'viem'
-import type { Account, PublicClient } from 'viem'
+import type { Account, PublicClient, TransactionReceipt } from 'viem'
 import { UnavailableError } from '../core/errors.ts'
 import type { Hex } from '../protocols/adapter.ts'
-import { readRecordedSafe, safeOf, verify } from './build.ts'
+import { cancellation as cancellationOf, readRecordedSafe, rejection, safeOf, verify } from './build.ts'
+import type { Signable } from './build.ts'
 import type { Target } from './draft.ts'
-import { ExecutionFailedError, StaleProposalError, WrongStateError } from './errors.ts'
-import { EXECUTION_FAILURE_TOPIC, EXECUTION_SUCCESS_TOPIC, encodeExecution, lower } from './safe.ts'
+import { ExecutionFailedError, StaleProposalError, TamperedError, WrongStateError } from './errors.ts'
+import { executeQueuedCall, mayExecute, readQueued, safeDeadlineSec } from './paths.ts'
+import { EXECUTION_FAILURE_TOPIC, EXECUTION_SUCCESS_TOPIC, encodeExecution, hashesOf, lower } from './safe.ts'
 import { joinSignatures } from './sign.ts'
 import { readParameter, revertReason } from './simulate.ts'
 import type { ProposalRecord } from './store.ts'
@@ -36,37 +38,87 @@ export function executionLogs(safe: string, logs: readonly RawLog[]): readonly E
  */
 export async function execute(target: Target, client: PublicClient, rpcUrl: string, proposal: ProposalRecord, executor: Account): Promise<Execution> {
   const { deployment } = target
-  const safe = safeOf(deployment)
   if (proposal.state !== 'READY') throw new WrongStateError({ id: proposal.id, found: proposal.state, allowed: ['READY'], action: 'execute' })
   const built = verify(target, proposal)
-  const chainId = await client.getChainId()
-  if (chainId !== deployment.chainId) throw new UnavailableError({ part: 'chain', found: `chain id ${chainId}, the deployment's is ${deployment.chainId}`, action: 'name the RPC of the right network' })
-  const [onChain, head] = await Promise.all([readRecordedSafe(client, deployment), client.getBlock()])
-  if (onChain.nonce !== built.safeTx.nonce) {
-    throw new StaleProposalError(`Found the Safe at nonce ${onChain.nonce}, this transaction has ${built.safeTx.nonce}; ${onChain.nonce < built.safeTx.nonce ? 'execute what is queued before it' : 'its nonce is used, draft it again'}`, { id: proposal.id, nonce: onChain.nonce })
+  await assertCurrent(target, client, proposal, safeDeadlineSec(deployment, proposal.validUntil))
+  return sendSafeTx(target, client, rpcUrl, proposal, { ...built, signatures: proposal.signatures }, executor)
+}
+
+/** Executes the Safe's transaction that rejects a proposal, or takes it out of the timelock. Throws as `execute` does. */
+export async function executeCancellation(target: Target, client: PublicClient, rpcUrl: string, proposal: ProposalRecord, executor: Account): Promise<Execution> {
+  const { cancellation } = proposal
+  if (proposal.state !== 'CANCELLING' || cancellation === null) throw new WrongStateError({ id: proposal.id, found: proposal.state, allowed: ['CANCELLING'], action: 'execute its cancellation' })
+  assertCancellation(target, proposal)
+  return sendSafeTx(target, client, rpcUrl, proposal, cancellation, executor)
+}
+
+/** Derives a proposal's cancellation again and compares every byte of it. Throws TamperedError. */
+export function assertCancellation(target: Target, proposal: ProposalRecord): void {
+  const { cancellation } = proposal
+  if (cancellation === null) return
+  const { queued } = verify(target, proposal)
+  const derived = cancellation.kind === 'REJECTION' || queued === null ? rejection(target.deployment, BigInt(proposal.nonce)) : cancellationOf(target.deployment, queued, cancellation.safeTx.nonce)
+  if (derived.hashes.safeTxHash !== cancellation.hashes.safeTxHash || hashesOf({ chainId: target.deployment.chainId, safe: safeOf(target.deployment).address }, cancellation.safeTx).safeTxHash !== derived.hashes.safeTxHash) {
+    throw new TamperedError({ what: 'the cancellation of the proposal', found: cancellation.hashes.safeTxHash, expected: derived.hashes.safeTxHash })
   }
-  if (head.timestamp > proposal.validUntil) {
-    throw new StaleProposalError(`Found chain time ${head.timestamp}, the proposal is valid until ${proposal.validUntil}; draft it again`, { id: proposal.id, chainTime: head.timestamp })
+}
+
+/** Executes what a timelock holds, once its delay is over, by whoever may. Throws as `execute` does. */
+export async function executeQueued(target: Target, client: PublicClient, rpcUrl: string, proposal: ProposalRecord, executor: Account): Promise<Execution> {
+  const { queued } = verify(target, proposal)
+  if (proposal.state !== 'QUEUED' || queued === null) throw new WrongStateError({ id: proposal.id, found: proposal.state, allowed: ['QUEUED'], action: 'execute in the timelock' })
+  const status = await readQueued(client, queued)
+  if (status.state !== 'READY') {
+    throw new StaleProposalError(`Found the operation ${status.state} in the timelock${status.secondsLeft === null || status.secondsLeft === 0n ? '' : `, for ${status.secondsLeft} s more`}, allowed is READY; ${status.state === 'WAITING' ? 'wait' : 'track the proposal to see what became of it'}`, { id: proposal.id, operation: queued.id })
   }
+  await assertCurrent(target, client, proposal, proposal.validUntil)
+  if (!(await mayExecute(client, queued, executor.address))) throw new ExecutionFailedError({ id: proposal.id, reason: `${lower(executor.address)} may not execute at the timelock ${queued.address}`, action: 'send it from an account that has the executor role' })
+  const { to, data } = executeQueuedCall(queued)
+  const receipt = await mined(client, proposal.id, await send(client, rpcUrl, proposal.id, to, data, executor))
+  return executionOf(client, receipt)
+}
+
+/** Throws StaleProposalError where the deadline has passed by chain time, or a parameter on chain is not at `from` any more. */
+async function assertCurrent(target: Target, client: PublicClient, proposal: ProposalRecord, untilSec: bigint): Promise<void> {
+  const head = await client.getBlock()
+  if (head.timestamp > untilSec) throw new StaleProposalError(`Found chain time ${head.timestamp}, the proposal is valid until ${untilSec}; draft it again`, { id: proposal.id, chainTime: head.timestamp })
   for (const change of proposal.changes) {
     const now = await readParameter(target, client, change)
-    if (now !== change.from) {
-      throw new StaleProposalError(`Found ${change.parameter} of ${change.subjectLabel} at ${now}, it was ${change.from} when this was drafted; draft it again`, { id: proposal.id, found: now, from: change.from })
-    }
+    if (now !== change.from) throw new StaleProposalError(`Found ${change.parameter} of ${change.subjectLabel} at ${now}, it was ${change.from} when this was drafted; draft it again`, { id: proposal.id, found: now, from: change.from })
+  }
+}
+
+async function sendSafeTx(target: Target, client: PublicClient, rpcUrl: string, proposal: ProposalRecord, signed: Signable & { readonly signatures: ProposalRecord['signatures'] }, executor: Account): Promise<Execution> {
+  const { deployment } = target
+  const safe = safeOf(deployment)
+  const { id } = proposal
+  const chainId = await client.getChainId()
+  if (chainId !== deployment.chainId) throw new UnavailableError({ part: 'chain', found: `chain id ${chainId}, the deployment's is ${deployment.chainId}`, action: 'name the RPC of the right network' })
+  const onChain = await readRecordedSafe(client, deployment)
+  const { safeTx, hashes } = signed
+  if (onChain.nonce !== safeTx.nonce) {
+    throw new StaleProposalError(`Found the Safe at nonce ${onChain.nonce}, this transaction has ${safeTx.nonce}; ${onChain.nonce < safeTx.nonce ? 'execute what is queued before it' : 'its nonce is used, draft it again'}`, { id, nonce: onChain.nonce })
   }
   const owners = new Set(onChain.owners)
-  const valid = proposal.signatures.filter(({ signer }) => owners.has(signer))
-  if (valid.length < onChain.threshold) throw new WrongStateError({ id: proposal.id, found: `${proposal.state} with ${valid.length} of ${onChain.threshold} signatures`, allowed: ['READY with all signatures'], action: 'execute' })
+  const valid = signed.signatures.filter(({ signer }) => owners.has(signer))
+  if (valid.length < onChain.threshold) throw new WrongStateError({ id, found: `${proposal.state} with ${valid.length} of ${onChain.threshold} signatures`, allowed: ['READY with all signatures'], action: 'execute' })
+  const data = encodeExecution(safeTx, joinSignatures(valid, onChain.threshold))
+  const receipt = await mined(client, id, await send(client, rpcUrl, id, safe.address, data, executor))
+  const log = executionLogs(safe.address, receipt.logs).find((each) => each.safeTxHash === hashes.safeTxHash)
+  if (log?.kind !== 'SUCCESS') throw new ExecutionFailedError({ id, reason: `transaction ${receipt.transactionHash} went through without ExecutionSuccess of ${hashes.safeTxHash} at ${lower(safe.address)}`, action: 'look at its logs before anything else' })
+  return executionOf(client, receipt)
+}
 
-  const data = encodeExecution(built.safeTx, joinSignatures(valid, onChain.threshold))
-  const hash = await send(client, rpcUrl, proposal.id, safe.address, data, executor)
+async function mined(client: PublicClient, id: string, hash: Hex): Promise<TransactionReceipt> {
   const receipt = await client.waitForTransactionReceipt({ hash, timeout: RECEIPT_TIMEOUT_MS, pollingInterval: 250 }).catch((error: unknown) => {
     if (!(error instanceof WaitForTransactionReceiptTimeoutError)) throw error
-    throw new ExecutionFailedError({ id: proposal.id, reason: `transaction ${hash} is not mined after ${RECEIPT_TIMEOUT_MS / 1000} s`, action: 'do not send it again: tracking finds it once it is mined' })
+    throw new ExecutionFailedError({ id, reason: `transaction ${hash} is not mined after ${RECEIPT_TIMEOUT_MS / 1000} s`, action: 'do not send it again: tracking finds it once it is mined' })
   })
-  if (receipt.status !== 'success') throw new ExecutionFailedError({ id: proposal.id, reason: `transaction ${receipt.transactionHash} reverted in block ${receipt.blockNumber}`, action: 'simulate it again to see which call fails' })
-  const log = executionLogs(safe.address, receipt.logs).find((each) => each.safeTxHash === proposal.safeTxHash)
-  if (log?.kind !== 'SUCCESS') throw new ExecutionFailedError({ id: proposal.id, reason: `transaction ${receipt.transactionHash} went through without ExecutionSuccess of ${proposal.safeTxHash} at ${lower(safe.address)}`, action: 'look at its logs before anything else' })
+  if (receipt.status !== 'success') throw new ExecutionFailedError({ id, reason: `transaction ${receipt.transactionHash} reverted in block ${receipt.blockNumber}`, action: 'simulate it again to see which call fails' })
+  return receipt
+}
+
+async function executionOf(client: PublicClient, receipt: TransactionReceipt): Promise<Execution> {
   const block = await client.getBlock({ blockNumber: receipt.blockNumber })
   return { txHash: receipt.transactionHash, block: receipt.blockNumber, timestamp: block.timestamp, gasUsed: receipt.gasUsed }
 }

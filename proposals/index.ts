@@ -5,44 +5,66 @@
  *
  * Clocks are chain clocks: the indexed block's timestamp, or the chain head's where execution is concerned.
  */
+import { readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
 import { BaseError, createPublicClient, http } from 'viem'
 import type { Account, PublicClient } from 'viem'
-import type { Prisma, PrismaClient } from '../prisma/client.ts'
+import { Prisma } from '../prisma/client.ts'
+import type { PrismaClient } from '../prisma/client.ts'
 import type { Logger } from '../core/log.ts'
 import { BadInputError, UnavailableError } from '../core/errors.ts'
 import type { Address, Deployment, Hex, ParameterCatalog } from '../protocols/adapter.ts'
-import { build, crossCheck, readRecordedSafe, readSafe, safeOf, verify } from './build.ts'
+import { aftermathJson, readAftermath } from './aftermath.ts'
+import { build, cancellation, crossCheck, readRecordedSafe, readSafe, rejection, safeOf, verify } from './build.ts'
+import type { Plan } from './build.ts'
 import { assertCount, changeToJson, checkedTitle, draftChanges, keyOf, refsOf } from './draft.ts'
-import type { Intent } from './draft.ts'
-import { DraftRefusedError, StaleProposalError, WrongStateError } from './errors.ts'
-import { execute } from './execute.ts'
+import type { Change, Intent, Target } from './draft.ts'
+import { BlockedError, DraftRefusedError, StaleProposalError, WrongStateError } from './errors.ts'
+import { assertCancellation, execute, executeCancellation, executeQueued } from './execute.ts'
+import type { Execution } from './execute.ts'
 import { batchFile } from './export.ts'
 import type { BatchFile } from './export.ts'
+import { assertUnblocked, guardrails } from './guardrails.ts'
+import type { Finding } from './guardrails.ts'
+import { nextNonce, nonceNote } from './nonce.ts'
+import type { Waiting } from './nonce.ts'
+import { delayOf, governanceOf } from './paths.ts'
+import { parsePolicy } from './policy.ts'
+import type { DaoPolicy } from './policy.ts'
+import { reviewOf } from './review.ts'
+import type { ReviewFile } from './review.ts'
+import { rollbackOf } from './rollback.ts'
 import { lower, safeTxToJson } from './safe.ts'
+import type { TransactionService } from './service.ts'
 import { checkSignature } from './sign.ts'
 import { readCurrent, simulate } from './simulate.ts'
 import { OPEN_STATES, canGo } from './state.ts'
 import type { ProposalState } from './state.ts'
 import { appendEvent, find, load, move, readIndexed, readValues, toDate } from './store.ts'
-import type { ProposalRecord } from './store.ts'
+import type { Evidence, ProposalRecord, SignatureKind } from './store.ts'
 import { outdated, track } from './track.ts'
 import type { Tracked } from './track.ts'
+import { protocols } from '../protocols/index.ts'
+import { readWorld } from './world.ts'
 
 export type { Change, ChangeJson, Intent, Target } from './draft.ts'
-export type { ProposalRecord } from './store.ts'
+export type { Evidence, ProposalRecord, SignatureKind } from './store.ts'
 export type { ProposalState } from './state.ts'
 export type { SafeTx, SafeTxHashes } from './safe.ts'
 export type { SimulationResult } from './simulate.ts'
 export type { Tracked } from './track.ts'
+export type { Finding } from './guardrails.ts'
+export type { DaoPolicy } from './policy.ts'
+export type { TransactionService } from './service.ts'
 export { batchFile } from './export.ts'
+export { parsePolicy } from './policy.ts'
+export { createTransactionService } from './service.ts'
 export { safeTxFromJson, safeTxToJson, hashesOf } from './safe.ts'
 export { signWithKey, typedDataOf } from './sign.ts'
 export { TRANSITIONS } from './state.ts'
 export { build, verify } from './build.ts'
 export type { Built, Plan } from './build.ts'
 
-/** 3 days. */
-const DEFAULT_VALID_FOR_SEC = 259_200
 const VALID_FOR_SEC = { min: 60, max: 90 * 86_400 }
 
 export type DraftInput = {
@@ -51,8 +73,12 @@ export type DraftInput = {
   /** Recommendations whose values are proposed; with `changes` at most 50. */
   readonly recommendationIds?: readonly string[]
   readonly changes?: readonly Intent[]
-  /** Chain time that signers have, s. Default 3 days. */
+  /** Chain time that signers have, s. The policy's default where left out. */
   readonly validForSec?: number | null
+  /** Who drafts: a steward's address, or `cli`. */
+  readonly by?: string | null
+  /** The playbook that the changes come from: a tick cap of 0 belongs into one. */
+  readonly playbook?: string | null
 }
 
 export type ProposalsOptions = {
@@ -60,6 +86,10 @@ export type ProposalsOptions = {
   readonly catalog: ParameterCatalog
   readonly deployment: Deployment
   readonly rpcUrl: string
+  /** What the DAO lets its stewards propose. */
+  readonly policy: DaoPolicy
+  /** Where owners with other tools look for what waits for them; null: nowhere. */
+  readonly service?: TransactionService | null
   /** Folder for the fork's scratch files. */
   readonly stateDir: string
   readonly log: Logger
@@ -70,48 +100,117 @@ export type Proposals = {
   /** Tries the batch out at the indexed block. A failing batch stays (or goes back to) DRAFT with the reason, or is STALE where signatures were asked for. */
   simulate(id: string): Promise<ProposalRecord>
   requestSignatures(id: string): Promise<ProposalRecord>
-  addSignature(id: string, signer: Address, signature: Hex): Promise<ProposalRecord>
-  /** Any account may send; it pays the gas. */
+  /** Of the proposal's own transaction, or of the one that cancels it. */
+  addSignature(id: string, signer: Address, signature: Hex, of?: SignatureKind): Promise<ProposalRecord>
+  /** The Safe's transaction; any account may send it, and pays the gas. Where a timelock stands between, this queues the changes there. */
   execute(id: string, executor: Account): Promise<ProposalRecord>
+  /** What a timelock holds, once its delay is over. */
+  executeQueued(id: string, executor: Account): Promise<ProposalRecord>
+  /** The Safe's transaction that rejects it or takes it out of the timelock, once enough owners have signed that. */
+  executeCancellation(id: string, executor: Account): Promise<ProposalRecord>
   track(): Promise<readonly Tracked[]>
-  cancel(id: string): Promise<ProposalRecord>
+  /** WITHDRAWN where nobody was asked to sign yet; otherwise CANCELLING, with a transaction for the owners to sign, and CANCELLED once the chain has it. */
+  cancel(id: string, by?: string | null): Promise<ProposalRecord>
+  /** Puts what is signed into the Safe Transaction Service. */
+  publish(id: string): Promise<ProposalRecord>
+  /** Takes signatures that the Safe Transaction Service holds, those that are owners' over these very bytes; says how many were new. */
+  pull(id: string): Promise<{ readonly proposal: ProposalRecord; readonly added: number }>
   get(id: string): Promise<ProposalRecord>
   /** Newest first. */
   list(filter?: { state?: ProposalState }): Promise<readonly ProposalRecord[]>
   exportBatch(id: string): Promise<BatchFile>
+  /** `proposal.json`: what signers verify. */
+  exportReview(id: string): Promise<ReviewFile>
+}
+
+/** The policy in `file`, or the one that this project carries for the network where `file` is null. Throws BadInputError. */
+export async function loadPolicy(target: Target, file: string | null): Promise<DaoPolicy> {
+  const path = file ?? fileURLToPath(new URL(`../policies/${target.deployment.network}.yaml`, import.meta.url))
+  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    throw new BadInputError(`Found no policy to read at ${path} (${error.code ?? 'unknown'}), allowed is a YAML file; set POLICY_FILE to it`)
+  })
+  return parsePolicy(target, text)
 }
 
 /** The proposals of one deployment. Starts nothing until asked; each call may throw a BulwarkError with one sentence. */
-export function createProposals({ prisma, catalog, deployment, rpcUrl, stateDir, log }: ProposalsOptions): Proposals {
+export function createProposals({ prisma, catalog, deployment, rpcUrl, policy, service = null, stateDir, log }: ProposalsOptions): Proposals {
   const target = { catalog, deployment }
+  const protocolName = (): string => protocols.find((each) => each.catalog === catalog)?.name ?? 'unknown'
   const client: PublicClient = createPublicClient({ transport: http(rpcUrl), cacheTime: 0 })
 
-  /** Recommendations as intents. Throws DraftRefusedError for those that are missing or advisory. */
-  async function intentsOf(ids: readonly string[]): Promise<readonly Intent[]> {
-    const rows = await prisma.recommendation.findMany({ where: { id: { in: [...ids] } } })
+  /** Recommendations as intents, with what they were computed from. Throws DraftRefusedError for those that are missing or advisory. */
+  async function recommended(ids: readonly string[]): Promise<{ readonly intents: readonly Intent[]; readonly evidence: readonly Evidence[] }> {
+    const rows = await prisma.recommendation.findMany({ where: { id: { in: [...ids] } }, include: { run: { select: { blockTimestamp: true } } } })
     const faults: string[] = []
+    const evidence: Evidence[] = []
     const intents = ids.flatMap((id): Intent[] => {
       const row = rows.find((each) => each.id === id)
       if (row === undefined) faults.push(`Found no recommendation ${id}, allowed are those of a run that is kept; list the recommendations to see their ids`)
       else if (!row.settable) faults.push(`Found recommendation ${id} for ${row.parameter} of ${row.subjectLabel}, which is ${row.advisory ?? 'advisory'}; leave it out of the proposal`)
-      else return [{ parameter: row.parameter, subject: row.subject, to: BigInt(row.recommended.toFixed(0)) }]
+      else {
+        evidence.push({ recommendation: id, digest: row.inputsDigest, blockTimestamp: row.run.blockTimestamp })
+        return [{ parameter: row.parameter, subject: row.subject, to: BigInt(row.recommended.toFixed(0)) }]
+      }
       return []
     })
     if (faults.length > 0) throw new DraftRefusedError(faults)
-    return intents
+    return { intents, evidence }
+  }
+
+  /** What waits in the service's queue, or a finding that nobody could ask it. */
+  async function queuedElsewhere(from: bigint): Promise<{ readonly waiting: readonly Waiting[]; readonly findings: readonly Finding[] }> {
+    if (service === null) return { waiting: [], findings: [] }
+    try {
+      return { waiting: (await service.queue(from)).map((each) => ({ nonce: each.nonce, what: `${each.safeTxHash} in the Transaction Service` })), findings: [] }
+    } catch (error) {
+      if (!(error instanceof UnavailableError)) throw error
+      return { waiting: [], findings: [{ rule: 'queue-unknown', severity: 'UNKNOWN', parameter: null, subject: null, text: `the nonce was chosen without the Safe's queue elsewhere: ${error.message}` }] }
+    }
+  }
+
+  /** Policy and lint over changes as they stand at `block`. */
+  async function findingsOf(
+    tx: Prisma.TransactionClient,
+    block: { readonly number: bigint; readonly hash: Hex; readonly timestamp: bigint },
+    proposal: { readonly changes: readonly Change[]; readonly validUntil: bigint; readonly draftedSec: number; readonly evidence: readonly Evidence[]; readonly playbook: string | null; readonly id: string | null; readonly simulation: 'passed' | 'reverted' | null },
+    current: ReadonlyMap<string, bigint>,
+    open: readonly ProposalRecord[],
+  ): Promise<readonly Finding[]> {
+    const world = await readWorld(tx, target, block, current)
+    const evidenceSec = proposal.evidence.length === 0 ? null : Number(proposal.evidence.map((each) => each.blockTimestamp).reduce((a, b) => (a < b ? a : b)))
+    return guardrails(
+      target,
+      policy,
+      { changes: proposal.changes, currentOf: world.lint.currentOf, lastChangeSec: world.lastChangeSec, nowSec: Number(block.timestamp), validUntilSec: proposal.validUntil, draftedSec: proposal.draftedSec, evidenceSec },
+      {
+        changes: proposal.changes,
+        // The calls are derived from the changes, and compared with them wherever they are used.
+        calls: null,
+        evidenceSec: evidenceSec ?? Number(block.timestamp),
+        playbook: proposal.playbook,
+        // Drafting takes what cannot be undone only once it was confirmed.
+        confirmed: proposal.changes.filter((change) => catalog.find(change.parameter).irreversible).map((change) => `${change.parameter}:${change.subject}`),
+        simulation: proposal.simulation,
+        openElsewhere: open.filter((each) => each.id !== proposal.id).flatMap((each) => each.changes),
+      },
+      world.lint,
+    )
   }
 
   async function draft(input: DraftInput): Promise<ProposalRecord> {
     const safe = safeOf(deployment)
     const title = checkedTitle(input.title)
-    const validForSec = input.validForSec ?? DEFAULT_VALID_FOR_SEC
+    const validForSec = input.validForSec ?? policy.validity.defaultSec
     if (!Number.isInteger(validForSec) || validForSec < VALID_FOR_SEC.min || validForSec > VALID_FOR_SEC.max) {
       throw new BadInputError(`Found validForSec ${validForSec}, allowed are whole seconds from ${VALID_FOR_SEC.min} to ${VALID_FOR_SEC.max}; choose how long signers need`)
     }
+    if (BigInt(validForSec) <= delayOf(deployment)) throw new BadInputError(`Found validForSec ${validForSec}, the timelock alone takes ${delayOf(deployment)} s; choose a longer time`)
     assertCount((input.recommendationIds?.length ?? 0) + (input.changes?.length ?? 0))
-    const intents = [...(await intentsOf(input.recommendationIds ?? [])), ...(input.changes ?? [])]
+    const { intents: fromModels, evidence } = await recommended(input.recommendationIds ?? [])
+    const intents = [...fromModels, ...(input.changes ?? [])]
     const refs = refsOf(target, intents)
     const onChain = await readRecordedSafe(client, deployment)
+    const elsewhere = await queuedElsewhere(onChain.nonce)
     const record = await prisma.$transaction(
       async (tx) => {
         // One draft at a time per Safe: two would take the same nonce.
@@ -120,17 +219,21 @@ export function createProposals({ prisma, catalog, deployment, rpcUrl, stateDir,
         const asked = [...refs, ...refs.flatMap((ref) => catalog.boundedBy(deployment, ref))]
         const values = await readCurrent(target, client, asked, await readValues(tx, asked), block)
         const changes = draftChanges(target, intents, (ref) => values.get(keyOf({ parameter: ref.name, subject: ref.subject })) ?? null)
-        const open = await find(tx, { chainId: deployment.chainId, safe: lower(safe.address), state: { in: [...OPEN_STATES] } })
+        const holding = await find(tx, { chainId: deployment.chainId, safe: lower(safe.address), state: { in: [...OPEN_STATES, 'CANCELLING', 'QUEUED'] } })
+        const open = holding.filter((each) => each.state !== 'CANCELLING')
         const faults = changes.flatMap((change) => {
           const other = open.find((each) => each.changes.some((theirs) => keyOf(theirs) === keyOf(change)))
           return other === undefined ? [] : [`Found ${change.parameter} of ${change.subjectLabel} in open proposal ${other.id} already, allowed is one open change per parameter; execute or cancel that one first`]
         })
         if (faults.length > 0) throw new DraftRefusedError(faults)
-        const held = new Set(open.map((each) => BigInt(each.nonce)))
-        let nonce = onChain.nonce
-        while (held.has(nonce)) nonce += 1n
-
         const validUntil = block.timestamp + BigInt(validForSec)
+        const findings = [...(await findingsOf(tx, block, { changes, validUntil, draftedSec: Number(block.timestamp), evidence, playbook: input.playbook ?? null, id: null, simulation: null }, values, open)), ...elsewhere.findings]
+        assertUnblocked(findings)
+
+        const own = new Set(holding.map((each) => each.safeTxHash))
+        const waiting = [...holding.map((each) => ({ nonce: each.cancellation?.safeTx.nonce ?? BigInt(each.nonce), what: `proposal ${each.id}` })), ...elsewhere.waiting.filter((each) => ![...own].some((hash) => each.what.startsWith(hash)))]
+        const choice = nextNonce(onChain.nonce, waiting)
+        const { nonce } = choice
         const built = build(target, { changes, validUntilSec: validUntil, nonce })
         await crossCheck(rpcUrl, deployment, built)
         const name = `${nonce}-${built.hashes.safeTxHash.slice(2, 10)}`
@@ -154,15 +257,20 @@ export function createProposals({ prisma, catalog, deployment, rpcUrl, stateDir,
             draftedAtBlockHash: block.hash,
             draftedAtTimestamp: block.timestamp,
             validUntil,
+            findings: findings as unknown as Prisma.InputJsonValue,
+            evidence: evidence.map((each) => ({ ...each, blockTimestamp: each.blockTimestamp.toString() })),
+            draftedBy: input.by ?? null,
+            playbook: input.playbook ?? null,
             recommendationIds: [...(input.recommendationIds ?? [])],
           },
         })
-        await appendEvent(tx, id, null, 'DRAFT', `Drafted ${changes.length === 1 ? 'one change' : `${changes.length} changes`} at block ${block.number}`, block.timestamp)
+        const queue = nonceNote(choice)
+        await appendEvent(tx, id, null, 'DRAFT', `Drafted ${changes.length === 1 ? 'one change' : `${changes.length} changes`} at block ${block.number}${input.by == null ? '' : ` by ${input.by}`}${queue === null ? '' : `. ${queue}`}`, block.timestamp)
         return load(tx, id)
       },
       { timeout: 60_000, maxWait: 30_000 },
     )
-    log.info({ proposal: record.id, safeTxHash: record.safeTxHash, nonce: record.nonce }, 'proposal drafted')
+    log.info({ proposal: record.id, safeTxHash: record.safeTxHash, nonce: record.nonce, by: record.draftedBy }, 'proposal drafted')
     return record
   }
 
@@ -171,7 +279,9 @@ export function createProposals({ prisma, catalog, deployment, rpcUrl, stateDir,
     if (!canGo(proposal.state, 'STALE')) throw new WrongStateError({ id, found: proposal.state, allowed: OPEN_STATES, action: 'simulate' })
     const built = verify(target, proposal)
     const block = await readIndexed(prisma)
-    const { result } = await simulate(target, { changes: proposal.changes, validUntilSec: proposal.validUntil, nonce: BigInt(proposal.nonce) }, built, { rpcUrl, stateDir, block })
+    const plan = planOf(proposal)
+    const back = rollbackOf(target, plan)
+    const { result } = await simulate(target, plan, built, { rpcUrl, stateDir, block, rollback: back.plan === null ? null : { plan: back.plan, built: back.built } })
     const record = await move(prisma, id, block.timestamp, (now) => {
       const simulation = result as unknown as Prisma.InputJsonValue
       const early = now.state === 'DRAFT' || now.state === 'SIMULATED'
@@ -182,11 +292,21 @@ export function createProposals({ prisma, catalog, deployment, rpcUrl, stateDir,
     return record
   }
 
-  /** Holds the guardrails again when signatures are asked for and given. Throws StaleProposalError. */
-  async function assertCurrent(tx: Prisma.TransactionClient, proposal: ProposalRecord, nowSec: bigint): Promise<void> {
-    const values = await readValues(tx, proposal.changes.map((change) => ({ name: change.parameter, subject: change.subject })))
-    const gone = outdated(proposal, nowSec, values)
+  /**
+   * Holds deadline, drift and guardrails again when signatures are asked for and given, and before execution. Throws StaleProposalError,
+   * BlockedError.
+   */
+  async function assertCurrent(tx: Prisma.TransactionClient, proposal: ProposalRecord): Promise<void> {
+    const block = await readIndexed(tx)
+    const refs = proposal.changes.map((change) => ({ name: change.parameter, subject: change.subject }))
+    const values = await readValues(tx, refs)
+    const gone = outdated(proposal, block.timestamp, values, delayOf(deployment))
     if (gone !== null) throw new StaleProposalError(`${gone.reason}; draft it again`, { id: proposal.id, becomes: gone.to })
+    const current = new Map([...values].map(([key, { value }]) => [key, value]))
+    const simulated = proposal.simulation === null ? null : proposal.simulation.success ? 'passed' : 'reverted'
+    const findings = await findingsOf(tx, block, { changes: proposal.changes, validUntil: proposal.validUntil, draftedSec: Number(proposal.draftedAt.timestamp), evidence: proposal.evidence, playbook: proposal.playbook, id: proposal.id, simulation: simulated }, current, [])
+    const blocks = findings.filter((finding) => finding.severity === 'BLOCK')
+    if (blocks.length > 0) throw new BlockedError({ id: proposal.id, rules: blocks.map(({ rule, text }) => `rule ${rule}: ${text}`) })
   }
 
   async function requestSignatures(id: string): Promise<ProposalRecord> {
@@ -194,45 +314,137 @@ export function createProposals({ prisma, catalog, deployment, rpcUrl, stateDir,
     return move(prisma, id, timestamp, async (now, tx) => {
       if (now.state !== 'SIMULATED') throw new WrongStateError({ id, found: now.state, allowed: ['SIMULATED'], action: 'ask for signatures' })
       verify(target, now)
-      await assertCurrent(tx, now, timestamp)
+      await assertCurrent(tx, now)
       return { to: 'AWAITING_SIGNATURES', note: `Opened for signatures of ${now.safeTxHash}` }
     })
   }
 
-  async function addSignature(id: string, signer: Address, signature: Hex): Promise<ProposalRecord> {
+  async function addSignature(id: string, signer: Address, signature: Hex, of: SignatureKind = 'CHANGE'): Promise<ProposalRecord> {
     const [{ timestamp }, onChain] = await Promise.all([readIndexed(prisma), readSafe(client, deployment)])
     return move(prisma, id, timestamp, async (now, tx) => {
-      if (now.state !== 'AWAITING_SIGNATURES' && now.state !== 'READY') throw new WrongStateError({ id, found: now.state, allowed: ['AWAITING_SIGNATURES', 'READY'], action: 'add a signature' })
+      const allowed: readonly ProposalState[] = of === 'CHANGE' ? ['AWAITING_SIGNATURES', 'READY'] : ['CANCELLING']
+      if (!allowed.includes(now.state)) throw new WrongStateError({ id, found: now.state, allowed, action: of === 'CHANGE' ? 'add a signature' : 'add a signature of its cancellation' })
       const { hashes } = verify(target, now)
-      await assertCurrent(tx, now, timestamp)
-      const checked = await checkSignature({ safeTxHash: hashes.safeTxHash, owners: onChain.owners, signed: now.signatures.map((each) => each.signer), signer, signature })
-      await tx.proposalSignature.create({ data: { proposalId: id, ...checked, addedAt: toDate(timestamp) } })
-      const count = now.signatures.filter((each) => onChain.owners.includes(each.signer)).length + 1
+      if (of === 'CHANGE') await assertCurrent(tx, now)
+      else assertCancellation(target, now)
+      const signed = of === 'CHANGE' ? now.signatures : now.cancellation!.signatures
+      const { safeTxHash } = of === 'CHANGE' ? hashes : now.cancellation!.hashes
+      const checked = await checkSignature({ safeTxHash, owners: onChain.owners, signed: signed.map((each) => each.signer), signer, signature })
+      await tx.proposalSignature.create({ data: { proposalId: id, kind: of, ...checked, addedAt: toDate(timestamp) } })
+      const count = signed.filter((each) => onChain.owners.includes(each.signer)).length + 1
+      if (of === 'CANCELLATION') return { to: 'CANCELLING', note: `Cancellation ${safeTxHash} signed by ${checked.signer}: ${count} of ${onChain.threshold}`, data: { threshold: onChain.threshold } }
       return { to: count >= onChain.threshold ? 'READY' : 'AWAITING_SIGNATURES', note: `Signed by ${checked.signer}: ${count} of ${onChain.threshold}`, data: { threshold: onChain.threshold } }
     })
   }
 
   async function executeProposal(id: string, executor: Account): Promise<ProposalRecord> {
-    const done = await execute(target, client, rpcUrl, await load(prisma, id), executor)
+    const proposal = await load(prisma, id)
+    if (proposal.state === 'READY') await prisma.$transaction((tx) => assertCurrent(tx, proposal))
+    const done = await execute(target, client, rpcUrl, proposal, executor)
     log.info({ proposal: id, txHash: done.txHash, block: done.block.toString() }, 'proposal executed')
+    // Where a timelock stands between, tracking reads there since when the operation waits, and how long.
+    if (governanceOf(deployment).kind !== 'SAFE') return tracked(id)
     return move(prisma, id, done.timestamp, (now) =>
       // Tracking may have seen it first.
-      now.executionTxHash === done.txHash
-        ? null
-        : {
-            to: 'EXECUTED',
-            note: `Executed by ${lower(executor.address)} in transaction ${done.txHash}, block ${done.block}, ${done.gasUsed} gas`,
-            data: { executionTxHash: done.txHash, executedAtBlock: done.block, nonceUsedAtBlock: done.block, stateReason: null },
-          },
+      now.executionTxHash === done.txHash ? null : { to: 'EXECUTED', note: by(executor, done), data: { executionTxHash: done.txHash, executedAtBlock: done.block, nonceUsedAtBlock: done.block, stateReason: null } },
     )
   }
 
-  async function cancel(id: string): Promise<ProposalRecord> {
-    const { timestamp } = await readIndexed(prisma)
-    return move(prisma, id, timestamp, (now) => {
-      const note = now.signatures.length === 0 ? 'Cancelled' : `Cancelled; the ${now.signatures.length} signatures given stay valid on chain until nonce ${now.nonce} is used`
-      return { to: 'CANCELLED', note, data: { stateReason: note } }
+  async function executeQueuedProposal(id: string, executor: Account): Promise<ProposalRecord> {
+    const done = await executeQueued(target, client, rpcUrl, await load(prisma, id), executor)
+    log.info({ proposal: id, txHash: done.txHash, block: done.block.toString() }, 'proposal executed in the timelock')
+    return move(prisma, id, done.timestamp, (now) => (now.executionTxHash === done.txHash ? null : { to: 'EXECUTED', note: by(executor, done), data: { executionTxHash: done.txHash, executedAtBlock: done.block, stateReason: null } }))
+  }
+
+  async function cancelled(id: string, executor: Account): Promise<ProposalRecord> {
+    const done = await executeCancellation(target, client, rpcUrl, await load(prisma, id), executor)
+    log.info({ proposal: id, txHash: done.txHash, block: done.block.toString() }, 'proposal cancelled on chain')
+    return tracked(id)
+  }
+
+  /** What the chain says of it now. */
+  async function tracked(id: string): Promise<ProposalRecord> {
+    await track(prisma, client, target)
+    return load(prisma, id)
+  }
+
+  const by = (executor: Account, done: Execution): string => `Executed by ${lower(executor.address)} in transaction ${done.txHash}, block ${done.block}, ${done.gasUsed} gas`
+
+  async function cancel(id: string, who: string | null = null): Promise<ProposalRecord> {
+    const [{ timestamp }, onChain] = await Promise.all([readIndexed(prisma), readSafe(client, deployment)])
+    const elsewhere = await queuedElsewhere(onChain.nonce)
+    const name = who === null ? '' : ` by ${who}`
+    return move(prisma, id, timestamp, async (now, tx) => {
+      if (now.state === 'DRAFT' || now.state === 'SIMULATED') {
+        const note = `Withdrawn${name}: nobody was asked to sign it`
+        return { to: 'WITHDRAWN', note, data: { stateReason: note } }
+      }
+      if (!canGo(now.state, 'CANCELLING') || now.state === 'CANCELLING' || now.state === 'CANCELLED') throw new WrongStateError({ id, found: now.state, allowed: ['DRAFT', 'SIMULATED', 'AWAITING_SIGNATURES', 'READY', 'QUEUED', 'STALE', 'EXPIRED'], action: 'cancel' })
+      if (now.scheduled === null && onChain.nonce > BigInt(now.nonce)) throw new StaleProposalError(`Found the Safe at nonce ${onChain.nonce}, this proposal has ${now.nonce}, which is used: nobody can execute it any more; nothing is to be done`, { id, nonce: onChain.nonce })
+      const { queued } = verify(target, now)
+      const holding = await find(tx, { chainId: deployment.chainId, safe: now.safe, state: { in: [...OPEN_STATES, 'CANCELLING'] } })
+      const waiting = [...holding.map((each) => ({ nonce: each.cancellation?.safeTx.nonce ?? BigInt(each.nonce), what: `proposal ${each.id}` })), ...elsewhere.waiting]
+      const signable = now.scheduled !== null && queued !== null ? cancellation(deployment, queued, nextNonce(onChain.nonce, waiting).nonce) : rejection(deployment, BigInt(now.nonce))
+      const kind = now.scheduled !== null ? 'TIMELOCK' : 'REJECTION'
+      const note =
+        kind === 'REJECTION'
+          ? `Cancelling${name}: it is cancelled once the empty transaction ${signable.hashes.safeTxHash} is executed at nonce ${now.nonce}; until then the ${now.signatures.length} signatures given stay valid`
+          : `Cancelling${name}: it is cancelled once transaction ${signable.hashes.safeTxHash} takes it out of the timelock; until then it can be executed there`
+      return { to: 'CANCELLING', note, data: { stateReason: note, cancellation: { kind, safeTx: safeTxToJson(signable.safeTx), hashes: signable.hashes } } }
     })
+  }
+
+  const withService = (): TransactionService => {
+    if (service === null) throw new UnavailableError({ part: 'Safe Transaction Service', found: 'none is configured', action: 'set SAFE_SERVICE_URL, or pass signatures on by file' })
+    return service
+  }
+
+  async function publish(id: string): Promise<ProposalRecord> {
+    const proposal = await load(prisma, id)
+    const there = withService()
+    const built = verify(target, proposal)
+    if (proposal.signatures.length === 0) throw new WrongStateError({ id, found: `${proposal.state} without signatures`, allowed: ['one signature of an owner or more'], action: 'publish it' })
+    const known = new Set((await there.signatures(proposal.safeTxHash)).map((each) => each.signer))
+    for (const signature of proposal.signatures.filter((each) => !known.has(each.signer))) await there.publish(built.safeTx, built.hashes, signature, JSON.stringify({ name: `Bulwark: ${proposal.title}`, url: '' }))
+    return proposal
+  }
+
+  async function pull(id: string): Promise<{ readonly proposal: ProposalRecord; readonly added: number }> {
+    let proposal = await load(prisma, id)
+    const [found, { owners }] = [await withService().signatures(proposal.safeTxHash), await readSafe(client, deployment)]
+    let added = 0
+    for (const { signer, signature } of found) {
+      if (!owners.includes(signer) || proposal.signatures.some((each) => each.signer === signer)) continue
+      proposal = await addSignature(id, signer, signature)
+      added++
+    }
+    return { proposal, added }
+  }
+
+  async function exportReview(id: string): Promise<ReviewFile> {
+    const proposal = await load(prisma, id)
+    const built = verify(target, proposal)
+    const plan = planOf(proposal)
+    const back = rollbackOf(target, plan)
+    return reviewOf({
+      protocol: protocolName(), network: proposal.network, chainId: proposal.chainId, safe: proposal.safe, governance: governanceOf(deployment), title: proposal.title, plan, built,
+      rollback: back.plan === null ? null : { plan: back.plan, built: back.built },
+      block: proposal.draftedAt,
+      evidence: proposal.evidence.map(({ recommendation, digest }) => ({ recommendation, digest })),
+      simulation: proposal.simulation, impact: proposal.impact, signatures: proposal.signatures,
+    })
+  }
+
+  /** What was predicted against what came of it, for those that are applied and whose day is not over. */
+  async function follow(): Promise<void> {
+    const waiting = await prisma.proposal.findMany({ where: { chainId: deployment.chainId, state: 'APPLIED', OR: [{ aftermath: { equals: Prisma.AnyNull } }, { aftermath: { path: ['complete'], equals: false } }] }, select: { id: true } })
+    if (waiting.length === 0) return
+    const block = await readIndexed(prisma)
+    for (const { id } of waiting) {
+      const proposal = await load(prisma, id)
+      const aftermath = await readAftermath(prisma, proposal, block, foreseen(proposal))
+      await prisma.proposal.update({ where: { id }, data: { aftermath: aftermathJson(aftermath) as Prisma.InputJsonValue } })
+    }
   }
 
   /** A chain that does not answer is said in one sentence; without the cause, whose text names the RPC's URL and its key. */
@@ -253,14 +465,28 @@ export function createProposals({ prisma, catalog, deployment, rpcUrl, stateDir,
     requestSignatures: asking(requestSignatures),
     addSignature: asking(addSignature),
     execute: asking(executeProposal),
+    executeQueued: asking(executeQueuedProposal),
+    executeCancellation: asking(cancelled),
     track: asking(async () => {
       const moved = await track(prisma, client, target)
       for (const { id, from, to, note } of moved) log.info({ proposal: id, from, to, note }, 'proposal moved')
+      await follow()
       return moved
     }),
-    cancel,
+    cancel: asking(cancel),
+    publish: asking(publish),
+    pull: asking(pull),
     get: (id) => load(prisma, id),
     list: (filter) => find(prisma, { chainId: deployment.chainId, ...(filter?.state === undefined ? {} : { state: filter.state }) }),
     exportBatch: async (id) => batchFile(await load(prisma, id)),
+    exportReview,
   }
+}
+
+const planOf = (proposal: ProposalRecord): Plan => ({ changes: proposal.changes, validUntilSec: proposal.validUntil, nonce: BigInt(proposal.nonce) })
+
+/** Accounts that the impact says become liquidatable; null where there is none. */
+function foreseen(proposal: ProposalRecord): readonly Address[] | null {
+  const accounts = (proposal.impact as { readonly liquidatable?: readonly { readonly account: Address }[] } | null)?.liquidatable
+  return accounts === undefined ? null : accounts.map((each) => lower(each.account))
 }

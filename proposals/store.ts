@@ -53,6 +53,7 @@ export type ProposalRecord = {
   readonly findings: readonly Finding[]
   readonly evidence: readonly Evidence[]
   readonly draftedBy: string | null
+  readonly playbook: string | null
   readonly cancellation: Cancellation | null
   /** Where a timelock stands between: what queued it, and the first chain time at which it can be executed, s. */
   readonly scheduled: { readonly txHash: Hex; readonly block: bigint; readonly readyAtSec: bigint } | null
@@ -99,6 +100,7 @@ const fromRow = (row: Row): ProposalRecord => ({
   findings: row.findings as unknown as Finding[],
   evidence: (row.evidence as unknown as { recommendation: string; digest: string; blockTimestamp: string }[]).map((each) => ({ ...each, blockTimestamp: BigInt(each.blockTimestamp) })),
   draftedBy: row.draftedBy,
+  playbook: row.playbook,
   cancellation: cancellationOf(row),
   scheduled: row.scheduledTxHash === null || row.scheduledAtBlock === null || row.readyAtSec === null ? null : { txHash: row.scheduledTxHash as Hex, block: row.scheduledAtBlock, readyAtSec: row.readyAtSec },
   aftermath: row.aftermath as Json,

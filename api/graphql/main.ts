@@ -8,7 +8,7 @@ import { loadConfig } from '../../core/config.ts'
 import { BadInputError, BulwarkError } from '../../core/errors.ts'
 import { createLogger } from '../../core/log.ts'
 import { createPrisma } from '../../prisma/client.ts'
-import { createProposals } from '../../proposals/index.ts'
+import { createProposals, createTransactionService, loadPolicy } from '../../proposals/index.ts'
 import { curie } from '../../protocols/curie/index.ts'
 import { STEP_CHANNEL, latestCheckpoint, mirrorStatus } from '../mirror/read.ts'
 import { createRecommender } from '../recommendations/index.ts'
@@ -39,7 +39,7 @@ const TRACK_IDLE_MS = 15_000
 const LOOK_EVERY_MS = 10_000
 
 async function main(): Promise<void> {
-  const config = loadConfig(['DATABASE_URL', 'GRAPH_NODE_URL', 'GRAPH_NODE_API_KEY', 'RPC_URL', 'RPC_BATCH', 'NETWORK', 'API_HOST', 'API_PORT', 'API_NAMES', 'STATE_DIR', 'WEBHOOK_URLS', 'WEBHOOK_SECRET'])
+  const config = loadConfig(['DATABASE_URL', 'GRAPH_NODE_URL', 'GRAPH_NODE_API_KEY', 'RPC_URL', 'RPC_BATCH', 'NETWORK', 'API_HOST', 'API_PORT', 'API_NAMES', 'STATE_DIR', 'WEBHOOK_URLS', 'WEBHOOK_SECRET', 'POLICY_FILE', 'SAFE_SERVICE_URL', 'SAFE_SERVICE_KEY'])
   const log = createLogger('api')
   const emit = (event: Readonly<Record<string, unknown>>): boolean => process.stdout.write(`${JSON.stringify(event)}\n`)
   const protocol = curie
@@ -49,7 +49,9 @@ async function main(): Promise<void> {
   const chain = createChain(config.RPC_URL, config.RPC_BATCH)
   const marginsPrisma = createPrisma(config.DATABASE_URL)
   const margins = createMargins({ prisma: marginsPrisma, protocol, deployment, log })
-  const proposals = createProposals({ prisma, catalog: protocol.catalog, deployment, rpcUrl: config.RPC_URL, stateDir: config.STATE_DIR, log: createLogger('proposals') })
+  const policy = await loadPolicy({ catalog: protocol.catalog, deployment }, config.POLICY_FILE)
+  const service = deployment.safe === null || config.SAFE_SERVICE_URL === null ? null : createTransactionService({ url: config.SAFE_SERVICE_URL, apiKey: config.SAFE_SERVICE_KEY, chainId: deployment.chainId, safe: deployment.safe.address })
+  const proposals = createProposals({ prisma, catalog: protocol.catalog, deployment, rpcUrl: config.RPC_URL, policy, service, stateDir: config.STATE_DIR, log: createLogger('proposals') })
   const chainReads: ChainReads = (ref, block) => readParameter(chain, protocol.catalog, deployment, ref, block.hash)
   const recommender = createRecommender({ prisma, protocol, deployment, log: createLogger('recommendations'), chainReads })
   const events = createEvents({ prisma, log })

@@ -4,17 +4,20 @@ import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { createLogger } from '../../core/log.ts'
 import { KEPT_STATES } from '../../devnet/anvil.ts'
+import type { Hex } from '../../protocols/adapter.ts'
 import { createPrisma } from '../../prisma/client.ts'
 import type { PrismaClient } from '../../prisma/client.ts'
-import { createProposals, signWithKey } from '../../proposals/index.ts'
-import type { Intent, ProposalRecord, Proposals } from '../../proposals/index.ts'
+import { createProposals, createTransactionService, hashesOf, loadPolicy, signWithKey } from '../../proposals/index.ts'
+import type { DaoPolicy, Intent, ProposalRecord, Proposals } from '../../proposals/index.ts'
 import { GUARD_ADDRESS } from '../../proposals/guard.ts'
+import { parseReview, serializeReview } from '../../proposals/review.ts'
 import { SAFE_ABI, encodeExecution, lower } from '../../proposals/safe.ts'
 import { joinSignatures } from '../../proposals/sign.ts'
 import { readParameter } from '../../proposals/simulate.ts'
 import { catalog } from '../../protocols/curie/parameters.ts'
 import { startTestPostgres } from '../support/postgres.ts'
 import type { TestPostgres } from '../support/postgres.ts'
+import { startServiceDouble } from './service-double.ts'
 import { executor, mirrorChain, owners, startTestChain } from './chain.ts'
 import type { TestChain } from './chain.ts'
 
@@ -26,11 +29,13 @@ let postgres: TestPostgres
 let prisma: PrismaClient
 let proposals: Proposals
 let snapshot: string
+let policy: DaoPolicy
 
 beforeAll(async () => {
   ;[chain, postgres] = await Promise.all([startTestChain(), startTestPostgres()])
   prisma = createPrisma(await postgres.freshDatabase())
-  proposals = createProposals({ prisma, catalog, deployment: chain.deployment, rpcUrl: chain.url, stateDir: chain.stateDir, log: createLogger('test', 'silent') })
+  policy = await loadPolicy({ catalog, deployment: chain.deployment }, null)
+  proposals = createProposals({ prisma, catalog, policy, deployment: chain.deployment, rpcUrl: chain.url, stateDir: chain.stateDir, log: createLogger('test', 'silent') })
 })
 
 afterAll(async () => {
@@ -49,6 +54,8 @@ beforeEach(async () => {
 const market = () => chain.deployment.markets[0]!
 const band = (toE6: bigint, symbol = market().symbol) => ({ parameter: 'marketMaxPriceSpreadRatio', subject: symbol, to: toE6 })
 const onChain = (parameter: string, subject = market().baseToken) => readParameter({ catalog, deployment: chain.deployment }, chain.client, { parameter, subject })
+/** Sent by somebody outside of here, and mined. */
+const sent = async (to: Hex, data: Hex) => chain.client.waitForTransactionReceipt({ hash: (await chain.rpc.call('eth_sendTransaction', [{ from: executor.address, to, data, gas: '0x100000', gasPrice: '0x0' }])) as Hex, pollingInterval: 50 })
 const states = (proposal: ProposalRecord) => proposal.events.map((event) => event.toState)
 
 async function signBy(proposal: ProposalRecord, ...indices: number[]): Promise<ProposalRecord> {
@@ -94,7 +101,7 @@ describe('the way forward, on the real protocol and Safe', () => {
   })
 
   test('behavior: several changes go as one MultiSendCallOnly batch, and the Safe itself gives the same hash', async () => {
-    const proposal = await ready([band(70_000n), { parameter: 'maxTickCrossedWithinBlock', subject: market().symbol, to: 321n }, { parameter: 'liquidationPenaltyRatio', to: 31_000n }])
+    const proposal = await ready([band(70_000n), { parameter: 'maxTickCrossedWithinBlock', subject: market().symbol, to: 521n }, { parameter: 'liquidationPenaltyRatio', to: 31_000n }])
     const tx = proposal.safeTx
     expect(tx).toMatchObject({ operation: 1, to: lower(chain.deployment.safe!.multiSendCallOnly) })
     const hash = await chain.client.readContract({
@@ -106,11 +113,12 @@ describe('the way forward, on the real protocol and Safe', () => {
     expect(hash).toBe(proposal.safeTxHash)
     expect(proposal.simulation!.results.map((result) => result.success)).toEqual([true, true, true, true])
     await proposals.execute(proposal.id, executor)
-    expect([await onChain('marketMaxPriceSpreadRatio'), await onChain('maxTickCrossedWithinBlock'), await onChain('liquidationPenaltyRatio', chain.deployment.contracts.clearingHouse)]).toEqual([70_000n, 321n, 31_000n])
+    expect([await onChain('marketMaxPriceSpreadRatio'), await onChain('maxTickCrossedWithinBlock'), await onChain('liquidationPenaltyRatio', chain.deployment.contracts.clearingHouse)]).toEqual([70_000n, 521n, 31_000n])
   })
 
   test('behavior: recommendations are drafted by id; advisory and unknown ones are refused together', async () => {
-    const at = { blockNumber: 1n, blockHash: '0x', blockTimestamp: 1n, inputsDigest: '', codeVersion: '', inputs: {} }
+    const { timestamp } = await chain.client.getBlock()
+    const at = { blockNumber: 1n, blockHash: '0x', blockTimestamp: timestamp, inputsDigest: '', codeVersion: '', inputs: {} }
     await prisma.recommendationRun.create({ data: { id: 'run', ...at } })
     const row = (id: string, parameter: string, subject: string, recommended: number, advisory: string | null) => ({
       id, runId: 'run', parameter, scope: 'MARKET', subject, subjectLabel: 'x', current: 0, recommended, modelValue: 0, direction: 'TIGHTEN', urgency: 1, confidence: 1, reason: '',
@@ -139,7 +147,8 @@ describe('the way forward, on the real protocol and Safe', () => {
   })
 
   test("behavior: the collateral buffer's largest value is 100 % less the maintenance margin as indexed", async () => {
-    const buffer = (to: bigint) => proposals.draft({ title: 'Buffer', changes: [{ parameter: 'mmRatioBuffer', to }] })
+    const generous = createProposals({ prisma, catalog, policy: { ...policy, parameters: new Map([['mmRatioBuffer', { min: null, max: null, step: { relativeE6: null, absolute: null }, minDelaySec: 0, exempt: [] }]]), invariants: [] }, deployment: chain.deployment, rpcUrl: chain.url, stateDir: chain.stateDir, log: createLogger('test', 'silent') })
+    const buffer = (to: bigint) => generous.draft({ title: 'Buffer', changes: [{ parameter: 'mmRatioBuffer', to }] })
     await expect(buffer(937_501n)).rejects.toThrow('Found 937501 for mmRatioBuffer, allowed is 0 to 937500 ')
     await prisma.parameter.updateMany({ where: { name: 'mmRatio' }, data: { value: 100_000 } })
     await expect(buffer(900_001n)).rejects.toThrow('Found 900001 for mmRatioBuffer, allowed is 0 to 900000 ')
@@ -181,6 +190,131 @@ describe('execution', () => {
     await prisma.proposalSignature.updateMany({ where: { signer: lower(owners[2]!.address) }, data: { signature: `0x${'11'.repeat(64)}1b` } })
     await expect(proposals.execute(proposal.id, executor)).rejects.toThrow(`Execution of proposal ${proposal.id} failed: reverted with "GS026"; check the signatures and whether the nonce has moved`)
     expect(await proposals.get(proposal.id)).toMatchObject({ state: 'READY', executionTxHash: null })
+  })
+})
+
+describe('cancelling', () => {
+  const rejectBy = async (id: string, ...indices: number[]): Promise<ProposalRecord> => {
+    let record = await proposals.get(id)
+    for (const i of indices) {
+      const { signer, signature } = await signWithKey(owners[i]!.privateKey, { chainId: 31337, safe: chain.deployment.safe!.address }, record.cancellation!.safeTx)
+      record = await proposals.addSignature(id, signer, signature, 'CANCELLATION')
+    }
+    return record
+  }
+
+  test('behavior: what nobody was asked to sign is WITHDRAWN, and its nonce is free', async () => {
+    const { id, nonce } = await proposals.draft({ title: 'One', changes: [band(70_000n)] })
+    expect(await proposals.cancel(id, 'steward')).toMatchObject({ state: 'WITHDRAWN', stateReason: 'Withdrawn by steward: nobody was asked to sign it' })
+    expect(await proposals.draft({ title: 'Two', changes: [band(71_000n)] })).toMatchObject({ nonce })
+  })
+
+  test('behavior: with signatures out it is CANCELLING until the rejection at its nonce is executed, and then CANCELLED', async () => {
+    const proposal = await ready()
+    const cancelling = await proposals.cancel(proposal.id)
+    expect(cancelling).toMatchObject({ state: 'CANCELLING', cancellation: { kind: 'REJECTION', safeTx: { to: proposal.safe, data: '0x', operation: 0, value: 0n, nonce: BigInt(proposal.nonce) } } })
+    expect(cancelling.stateReason).toMatch(/until then the 2 signatures given stay valid$/)
+    // It still holds its nonce: what is drafted now comes after the rejection.
+    expect((await proposals.draft({ title: 'Next', changes: [band(71_000n)] })).nonce).toBe(proposal.nonce + 1)
+    await expect(proposals.executeCancellation(proposal.id, executor)).rejects.toThrow(/0 of 2 signatures/)
+    await expect(proposals.addSignature(proposal.id, proposal.signatures[0]!.signer, proposal.signatures[0]!.signature, 'CANCELLATION')).rejects.toThrow('allowed is a signature of exactly that Safe transaction')
+    expect(await rejectBy(proposal.id, 0, 1)).toMatchObject({ state: 'CANCELLING' })
+    const done = await proposals.executeCancellation(proposal.id, executor)
+    expect(done).toMatchObject({ state: 'CANCELLED' })
+    expect(done.stateReason).toMatch(new RegExp(`^Rejected: the empty transaction at nonce ${proposal.nonce} was executed in 0x`))
+    const data = encodeExecution(proposal.safeTx, joinSignatures(proposal.signatures, 2))
+    await expect(chain.client.call({ account: executor.address, to: proposal.safe, data })).rejects.toThrow('GS026')
+  })
+
+  test('behavior: a reorganisation that takes the rejection away makes it CANCELLING again', async () => {
+    const proposal = await ready()
+    await proposals.cancel(proposal.id)
+    await rejectBy(proposal.id, 1, 2)
+    const before = await chain.rpc.call('evm_snapshot')
+    await proposals.executeCancellation(proposal.id, executor)
+    await chain.rpc.call('evm_revert', [before])
+    await chain.rpc.call('evm_mine')
+    expect(await proposals.track()).toMatchObject([{ from: 'CANCELLED', to: 'CANCELLING' }])
+  })
+})
+
+describe('guardrails', () => {
+  test('error: a draft against the policy names each rule with its numbers', async () => {
+    await expect(proposals.draft({ title: 'Too far', changes: [{ parameter: 'liquidationPenaltyRatio', to: 70_000n }] })).rejects.toThrow(
+      /^Found 3 faults in the draft: \(1\) Rule policy-bounds: found 7\.00 % for liquidationPenaltyRatio of protocol, the policy allows 0\.50 % to 6\.25 %.+\(2\) Rule policy-step: .+\(3\) Rule policy-invariant: .*Rule penalty-eats-equity|^Found \d faults in the draft: \(1\) Rule policy-bounds/,
+    )
+  })
+
+  test('error: a tick cap of 0 is a playbook\'s, and of no other draft', async () => {
+    const stop = { title: 'Stop', changes: [{ parameter: 'maxTickCrossedWithinBlock', subject: market().symbol, to: 0n }] }
+    await expect(proposals.draft(stop)).rejects.toThrow('Rule tick-cap: a tick cap of 0 stops every trade, closing too')
+    expect(await proposals.draft({ ...stop, playbook: 'HALT' })).toMatchObject({ state: 'DRAFT', playbook: 'HALT' })
+  })
+
+  test('error: a policy that became stricter stops the signature, by its rule', async () => {
+    const { id } = await proposals.draft({ title: 'Band', changes: [band(70_000n)] })
+    await proposals.simulate(id)
+    const proposal = await proposals.requestSignatures(id)
+    const strict = createProposals({ prisma, catalog, policy: { ...policy, parameters: new Map() }, deployment: chain.deployment, rpcUrl: chain.url, stateDir: chain.stateDir, log: createLogger('test', 'silent') })
+    const { signer, signature } = await signWithKey(owners[0]!.privateKey, { chainId: 31337, safe: proposal.safe }, proposal.safeTx)
+    await expect(strict.addSignature(id, signer, signature)).rejects.toMatchObject({ code: 'BLOCKED', message: expect.stringContaining('rule policy-parameter') })
+    expect((await proposals.addSignature(id, signer, signature)).signatures).toHaveLength(1)
+  })
+
+  test('behavior: what only warns is kept with the draft', async () => {
+    const { findings } = await proposals.draft({ title: 'Debt', changes: [{ parameter: 'maxFundingRate', to: 130_000n }] })
+    expect(findings).toEqual([])
+    const wide = await proposals.draft({ title: 'Back to the default', changes: [{ parameter: 'marketMaxPriceSpreadRatio', subject: chain.deployment.markets[1]!.symbol, to: 0n }] })
+    expect(wide.findings).toMatchObject([{ rule: 'price-band', severity: 'WARN', text: '0 means 10 %, not "no spread"' }])
+  })
+})
+
+describe('the Transaction Service', () => {
+  test('behavior: signatures go there and come from there, and a draft takes a nonce above what waits there', async () => {
+    const safe = chain.deployment.safe!
+    const double = await startServiceDouble({ chainId: 31337, address: safe.address, owners: safe.owners, nonce: () => chain.client.readContract({ address: safe.address, abi: SAFE_ABI, functionName: 'nonce' }) })
+    try {
+      const service = createTransactionService({ url: double.url, apiKey: null, chainId: 31337, safe: safe.address })
+      const here = createProposals({ prisma, catalog, policy, service, deployment: chain.deployment, rpcUrl: chain.url, stateDir: chain.stateDir, log: createLogger('test', 'silent') })
+      const { id } = await here.draft({ title: 'Band', changes: [band(70_000n)] })
+      await here.simulate(id)
+      const proposal = await here.requestSignatures(id)
+      await expect(here.publish(id)).rejects.toThrow('without signatures')
+      await signBy(proposal, 0)
+      await here.publish(id)
+      // The second owner signs with another tool, which knows the service alone; a stranger and damaged bytes are there too.
+      const stored = double.stored.get(proposal.safeTxHash)!
+      const second = await signWithKey(owners[1]!.privateKey, { chainId: 31337, safe: safe.address }, proposal.safeTx)
+      stored.confirmations.push({ owner: second.signer, signature: second.signature, submissionDate: '' }, { owner: executor.address, signature: second.signature, submissionDate: '' })
+      expect(await here.pull(id)).toMatchObject({ added: 1, proposal: { state: 'READY' } })
+      expect(await here.pull(id)).toMatchObject({ added: 0 })
+
+      const elsewhere = { ...proposal.safeTx, nonce: proposal.safeTx.nonce + 1n }
+      await service.publish(elsewhere, hashesOf({ chainId: 31337, safe: safe.address }, elsewhere), await signWithKey(owners[2]!.privateKey, { chainId: 31337, safe: safe.address }, elsewhere), 'by hand')
+      const next = await here.draft({ title: 'Next', changes: [band(71_000n, chain.deployment.markets[1]!.symbol)] })
+      expect(next.nonce).toBe(proposal.nonce + 2)
+      expect(next.events[0]!.note).toMatch(/executed or rejected first: .*\(proposal .*in the Transaction Service\)$/)
+
+      double.failWith = 503
+      const blind = await here.draft({ title: 'Blind', changes: [{ parameter: 'liquidationPenaltyRatio', to: 26_000n }] })
+      expect(blind.findings).toMatchObject([{ rule: 'queue-unknown', severity: 'UNKNOWN' }])
+    } finally {
+      await double.close()
+    }
+  })
+})
+
+describe('the review file', () => {
+  test('behavior: holds what signers derive everything from, and the same proposal gives the same bytes', async () => {
+    const proposal = await ready()
+    const file = await proposals.exportReview(proposal.id)
+    expect(file).toMatchObject({
+      chainId: 31337, safe: proposal.safe, intent: { title: 'Tighten', nonce: String(proposal.nonce), validUntilSec: String(proposal.validUntil), changes: [{ parameter: 'marketMaxPriceSpreadRatio', to: '70000' }] },
+      batch: { hashes: proposal.hashes }, rollback: { intent: { changes: [{ from: '70000' }] } }, simulation: { result: { success: true } }, signatures: [{}, {}],
+    })
+    const text = serializeReview(file)
+    expect(serializeReview(await proposals.exportReview(proposal.id))).toBe(text)
+    expect(parseReview(text)).toEqual(file)
   })
 })
 
@@ -253,7 +387,7 @@ describe('faults', () => {
   })
 
   test('error: a chain that does not answer is named in one sentence, without its URL', async () => {
-    const away = createProposals({ prisma, catalog, deployment: chain.deployment, rpcUrl: 'http://127.0.0.1:20499/secret-key', stateDir: chain.stateDir, log: createLogger('test', 'silent') })
+    const away = createProposals({ prisma, catalog, policy, deployment: chain.deployment, rpcUrl: 'http://127.0.0.1:20499/secret-key', stateDir: chain.stateDir, log: createLogger('test', 'silent') })
     const { id } = await proposals.draft({ title: 'Band', changes: [band(70_000n)] })
     for (const work of [() => away.simulate(id), () => away.track()]) {
       const error = await work().then(() => null, (each: unknown) => each)
@@ -264,7 +398,7 @@ describe('faults', () => {
 
   test('error: names a Safe that is not the recorded one', async () => {
     const safe = { ...chain.deployment.safe!, threshold: 3 }
-    const elsewhere = createProposals({ prisma, catalog, deployment: { ...chain.deployment, safe }, rpcUrl: chain.url, stateDir: chain.stateDir, log: createLogger('test', 'silent') })
+    const elsewhere = createProposals({ prisma, catalog, policy, deployment: { ...chain.deployment, safe }, rpcUrl: chain.url, stateDir: chain.stateDir, log: createLogger('test', 'silent') })
     await expect(elsewhere.draft({ title: 'Band', changes: [band(70_000n)] })).rejects.toThrow(/Found threshold 2 at Safe 0x[0-9a-f]{40}, recorded is 3/)
   })
 
@@ -288,7 +422,7 @@ describe('faults', () => {
   })
 
   test("behavior: the fork leaves no process behind, and none shows the chain's URL to other users", async () => {
-    const keyed = createProposals({ prisma, catalog, deployment: chain.deployment, rpcUrl: `${chain.url}/?key=secret-key`, stateDir: chain.stateDir, log: createLogger('test', 'silent') })
+    const keyed = createProposals({ prisma, catalog, policy, deployment: chain.deployment, rpcUrl: `${chain.url}/?key=secret-key`, stateDir: chain.stateDir, log: createLogger('test', 'silent') })
     const { id } = await proposals.draft({ title: 'Band', changes: [band(70_000n)] })
     const shown = new Set<string>()
     const watch = setInterval(() => forks().forEach((commandLine) => shown.add(commandLine)), 20)
@@ -315,24 +449,24 @@ function forks(): readonly string[] {
 }
 
 describe('tracking', () => {
-  test('behavior: an execution by others is found by the Safe log, also of a cancelled proposal', async () => {
+  test('behavior: an execution by others is found by the Safe log, also of a proposal that is being cancelled', async () => {
     const proposal = await ready()
     await proposals.cancel(proposal.id)
     const data = encodeExecution(proposal.safeTx, joinSignatures(proposal.signatures, 2))
-    await chain.rpc.call('eth_sendTransaction', [{ from: executor.address, to: proposal.safe, data, gas: '0x100000', gasPrice: '0x0' }])
-    expect(await proposals.track()).toMatchObject([{ from: 'CANCELLED', to: 'EXECUTED' }])
+    await sent(proposal.safe, data)
+    expect(await proposals.track()).toMatchObject([{ from: 'CANCELLING', to: 'EXECUTED' }])
     await mirrorChain(prisma, chain)
     expect(await proposals.track()).toMatchObject([{ from: 'EXECUTED', to: 'APPLIED' }])
   })
 
   test('behavior: a nonce used by another transaction makes it REPLACED', async () => {
     const proposal = await ready()
-    await proposals.cancel(proposal.id)
-    const other = await ready([band(81_000n)])
-    expect(other.nonce).toBe(proposal.nonce)
-    await proposals.execute(other.id, executor)
-    const third = await prisma.proposal.update({ where: { id: proposal.id }, data: { state: 'READY' } })
-    expect(await proposals.track()).toMatchObject([{ id: third.id, from: 'READY', to: 'REPLACED' }])
+    const safe = { chainId: 31337, safe: chain.deployment.safe!.address }
+    // Somebody's plain transfer of nothing at the same nonce, made outside of here.
+    const other = { ...proposal.safeTx, to: lower(executor.address), data: '0x' as const, operation: 0 as const }
+    const signatures = await Promise.all([0, 1].map((i) => signWithKey(owners[i]!.privateKey, safe, other)))
+    await sent(proposal.safe, encodeExecution(other, joinSignatures(signatures, 2)))
+    expect(await proposals.track()).toMatchObject([{ id: proposal.id, from: 'READY', to: 'REPLACED' }])
   })
 
   test('behavior: chain time past its deadline makes it EXPIRED', async () => {
@@ -359,7 +493,7 @@ describe('a chain that forgets', () => {
   test('error: a block whose state is gone is said in one sentence, to simulate at and to read at', async () => {
     const fresh = await startTestChain()
     try {
-      const forgetful = createProposals({ prisma, catalog, deployment: fresh.deployment, rpcUrl: fresh.url, stateDir: fresh.stateDir, log: createLogger('test', 'silent') })
+      const forgetful = createProposals({ prisma, catalog, policy, deployment: fresh.deployment, rpcUrl: fresh.url, stateDir: fresh.stateDir, log: createLogger('test', 'silent') })
       await prisma.$executeRaw`TRUNCATE "Parameter", "Checkpoint"`
       await mirrorChain(prisma, fresh)
       const { id, draftedAt } = await forgetful.draft({ title: 'Band', changes: [band(70_000n)] })

@@ -14,7 +14,7 @@ const owners = [1, 2, 3].map((n) => `0x${`0${n}`.repeat(20)}` as Hex)
 const proposal = (state: ProposalState, signatures = 0, scheduled = state === 'QUEUED'): ProposalRecord => ({
   id: 'p', title: 't', state, stateReason: null, network: 'devnet', chainId: 31337, safe: subject, threshold: 2, nonce: 5,
   changes: [{ parameter: 'x', scope: 'PROTOCOL', subject, subjectLabel: 'protocol', from: 1n, to: 2n }],
-  calls: [], safeTx: {} as never, hashes: {} as never, safeTxHash: hash, draftedAt: { number: 10n, hash, timestamp: 100n }, validUntil: 1000n, simulation: null, impact: null, findings: [], evidence: [], draftedBy: null, cancellation: null, aftermath: null, recommendationIds: [],
+  calls: [], safeTx: {} as never, hashes: {} as never, safeTxHash: hash, draftedAt: { number: 10n, hash, timestamp: 100n }, validUntil: 1000n, simulation: null, impact: null, findings: [], evidence: [], draftedBy: null, playbook: null, cancellation: null, aftermath: null, recommendationIds: [],
   scheduled: scheduled ? { txHash: hash, block: 15n, readyAtSec: 600n } : null,
   executionTxHash: state === 'EXECUTED' ? hash : null, executedAtBlock: state === 'EXECUTED' ? 20n : null, appliedAtBlock: null, nonceUsedAtBlock: null,
   signatures: owners.slice(0, signatures).map((signer) => ({ signer, signature: '0x' })), events: [],

@@ -17,6 +17,7 @@ ADD COLUMN     "draftedBy" TEXT,
 ADD COLUMN     "evidence" JSONB NOT NULL DEFAULT '[]',
 ADD COLUMN     "findings" JSONB NOT NULL DEFAULT '[]',
 ADD COLUMN     "impact" JSONB,
+ADD COLUMN     "playbook" TEXT,
 ADD COLUMN     "readyAtSec" BIGINT,
 ADD COLUMN     "scheduledAtBlock" BIGINT,
 ADD COLUMN     "scheduledTxHash" TEXT;
