@@ -9,8 +9,10 @@ import type { Abi, Hex, PublicClient, TransactionReceipt } from 'viem'
 import { createPublicClient, encodeDeployData, encodeFunctionData, http, parseAbi, zeroAddress, zeroHash } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
 import { startAnvil } from '../../devnet/anvil.ts'
+import type { Anvil } from '../../devnet/anvil.ts'
 import { compileOwnContracts } from '../../devnet/artifacts.ts'
 import { Signer, mineBlock } from '../../devnet/chain.ts'
+import type { RawBlock } from '../../devnet/chain.ts'
 import { deploymentBlocks, planDeployment, safeTransaction } from '../../devnet/deploy.ts'
 import { DEVNET_CHAIN_ID, devnetAccounts } from '../../devnet/keys.ts'
 import type { RpcClient } from '../../devnet/rpc.ts'
@@ -32,9 +34,8 @@ export type TestChain = {
 /** Takes about 6 s. Every transaction then gets a block of its own, 2 s after the one before. */
 export async function startTestChain(): Promise<TestChain> {
   const stateDir = await mkdtemp(join(tmpdir(), 'bulwark-proposals-'))
-  const anvil = await startAnvil({ port: await freePort(), stateDir })
   const plan = await planDeployment(await compileOwnContracts(join(import.meta.dirname, '../../.bulwark/cache')))
-  for (const block of await deploymentBlocks(plan, new Signer())) await mineBlock(anvil.rpc, block)
+  const anvil = await deployed(stateDir, await deploymentBlocks(plan, new Signer()))
   await anvil.rpc.call('anvil_setBlockTimestampInterval', [2])
   await anvil.rpc.call('evm_setAutomine', [true])
   const stop = async (): Promise<void> => {
@@ -43,6 +44,23 @@ export async function startTestChain(): Promise<TestChain> {
   }
   const client = createPublicClient({ transport: http(anvil.url, { batch: { wait: 2 } }), cacheTime: 0 })
   return { url: anvil.url, client, rpc: anvil.rpc, deployment: plan.deployment, stateDir, stop }
+}
+
+/**
+ * A chain with these blocks. On a machine that is short of time, anvil now and then leaves a sender's transactions out of a block
+ * for good, and says nothing: such a chain is thrown away.
+ */
+async function deployed(stateDir: string, blocks: readonly RawBlock[], attempts = 5): Promise<Anvil> {
+  const anvil = await startAnvil({ port: await freePort(), stateDir })
+  for (const block of blocks) {
+    await mineBlock(anvil.rpc, block)
+    const taken = Number(await anvil.rpc.call('eth_getBlockTransactionCountByNumber', ['latest']))
+    if (taken === block.transactions.length) continue
+    await anvil.stop()
+    if (attempts === 1) throw new Error(`anvil took ${taken} of ${block.transactions.length} transactions into a block`)
+    return deployed(stateDir, blocks, attempts - 1)
+  }
+  return anvil
 }
 
 function freePort(): Promise<number> {
