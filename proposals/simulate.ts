@@ -7,7 +7,7 @@ import { createPublicClient, decodeErrorResult, http, LimitExceededRpcError, num
 import { UnavailableError } from '../core/errors.ts'
 import type { Address, Call, Hex, ParameterRef } from '../protocols/adapter.ts'
 import { protocols } from '../protocols/index.ts'
-import type { Backing, OnChain, ReadMany, Standing, Unreadable } from '../protocols/onchain.ts'
+import { isUnreadable, type Backing, type OnChain, type ReadMany, type Standing, type Unreadable } from '../protocols/onchain.ts'
 import { safeOf } from './build.ts'
 import type { Built, Plan } from './build.ts'
 import { keyOf, labelOf } from './draft.ts'
@@ -239,7 +239,7 @@ class Run {
     const failure =
       movedOf(plan.changes, before) ?? failedOf(results) ?? refusedOf(mined, executed) ?? unsetOf(plan.changes, after) ??
       (changed[0] === undefined ? null : `${changed[0].name} of ${labelOf(deployment, catalog.find(changed[0].name).scope, changed[0].subject)} changed from ${changed[0].before} to ${changed[0].after}, and the batch does not name it`) ??
-      unexpected.find((each) => each.stops)?.text ?? null
+      unexpected.find((each) => each.stops)?.text ?? blindOf(seen)
     const warnings = [
       ...unexpected.filter((each) => !each.stops).map((each) => each.text),
       ...events.flatMap((event) => (event.name === null ? [`An event of ${event.contract ?? event.address} with topic ${event.raw?.topics[0] ?? 'none'} has no name here`] : [])),
@@ -370,6 +370,13 @@ function refusedOf(mined: readonly Mined[], executed: boolean): string | null {
 function unsetOf(changes: readonly Change[], after: readonly (bigint | null)[]): string | null {
   const unset = changes.findIndex((change, i) => after[i] !== change.to)
   return unset === -1 ? null : `${nameOf(changes[unset])} reads ${shown(after[unset])} after the batch, expected ${changes[unset]!.to}`
+}
+
+/** Accounts whose margin could be read before and cannot be after: nothing that depends on it works any more. */
+function blindOf(seen: Seen | null): string | null {
+  const before = new Map((seen?.before ?? []).map((each) => [each.account, each]))
+  const blind = (seen?.after ?? []).filter(isUnreadable).filter((each) => { const was = before.get(each.account); return was !== undefined && !isUnreadable(was) })
+  return blind[0] === undefined ? null : `After the batch the margins of ${blind.length} accounts cannot be read any more, of ${blind[0].account} first: ${blind[0].reason}`
 }
 
 /** What the batch wrote and does not name. It stops the proposal where it is the protocol's own; elsewhere people decide. */

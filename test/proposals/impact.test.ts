@@ -1,0 +1,306 @@
+/** Real positions on the deployed bytecode, and what a change of parameters does to them. */
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { maxUint256, zeroHash } from 'viem'
+import { E18, E6, mulDiv } from '../../core/units.ts'
+import { DEFAULT_POLICY } from '../../api/recommendations/index.ts'
+import type { RunInputs } from '../../api/recommendations/index.ts'
+import { build } from '../../proposals/build.ts'
+import type { Plan } from '../../proposals/build.ts'
+import type { Change } from '../../proposals/draft.ts'
+import { labelOf } from '../../proposals/draft.ts'
+import { expectedBadDebt, impactOf } from '../../proposals/impact.ts'
+import type { Impact, ImpactInputs } from '../../proposals/impact.ts'
+import { rollbackOf } from '../../proposals/rollback.ts'
+import { simulate } from '../../proposals/simulate.ts'
+import type { SimulationResult } from '../../proposals/simulate.ts'
+import type { Address, Hex } from '../../protocols/adapter.ts'
+import { curie } from '../../protocols/curie/index.ts'
+import { catalog } from '../../protocols/curie/parameters.ts'
+import { ABIS, callOf, DEPLOYER, deployment, person, SAFE, World, type Call } from '../protocols/world.ts'
+import { book } from '../recommendations/book.ts'
+import { freePort } from '../../devnet/anvil.ts'
+
+const { clearingHouse: HOUSE, vault: VAULT, accountBalance: ACCOUNTS, collateralManager: COLLATERALS } = deployment.contracts
+const ETH = deployment.markets[0]!.baseToken
+const WETH = deployment.collaterals[0]!.token
+const USDC = deployment.settlementToken.address
+const ROOT = deployment.contracts.clearingHouse
+const target = { catalog, deployment }
+const PRICES = [3_200, 68_000, 2.4]
+
+const maker = person(71)
+/** 10 WETH, long for 250,000: falls due once the collateral counts for half of what it does. */
+const tight = person(72)
+/** The same collateral, long for 200,000: only with a fall of the price on top. */
+const near = person(73)
+/** Settlement token alone: no ratio of a collateral concerns it. */
+const plain = person(74)
+/** Collateral and a range: its liquidity has to go first. */
+const ranged = person(75)
+const liquidator = person(76)
+const traders = [maker, tight, near, plain, ranged]
+
+let world: World
+
+const open = (from: Address, quote: bigint): Call => callOf(from, HOUSE, ABIS.house, 'openPosition', [{ baseToken: ETH, isBaseToQuote: false, isExactInput: true, amount: quote * E18, oppositeAmountBound: 0n, deadline: maxUint256, sqrtPriceLimitX96: 0n, referralCode: zeroHash }])
+const provide = (from: Address, base: bigint, quote: bigint, lowerTick: number, upperTick: number): Call =>
+  callOf(from, HOUSE, ABIS.house, 'addLiquidity', [{ baseToken: ETH, base, quote, lowerTick, upperTick, minBase: 0n, minQuote: 0n, useTakerBalance: false, deadline: maxUint256 }])
+
+beforeAll(async () => {
+  world = await World.start(await freePort())
+  await world.fund([...traders, liquidator, SAFE])
+  const funded = [maker, plain, liquidator]
+  await world.mine(10, [callOf(DEPLOYER, USDC, ABIS.erc20, 'mint', [funded, funded.map(() => 50_000_000n * E6)]), world.push(PRICES)])
+  await world.mine(10, funded.map((from) => callOf(from, USDC, ABIS.erc20, 'approve', [VAULT, maxUint256])))
+  const ether = (from: Address, amount: bigint): Call => callOf(from, VAULT, ABIS.vault, 'depositEther', [], amount * E18)
+  await world.mine(10, [...funded.map((from) => callOf(from, VAULT, ABIS.vault, 'deposit', [USDC, 20_000_000n * E6])), ether(tight, 10n), ether(near, 10n), ether(ranged, 10n)])
+  // The mark price takes 30 minutes of the pool's averages.
+  await world.mine(2_000, [callOf(maker, deployment.markets[0]!.pool, ABIS.pool, 'increaseObservationCardinalityNext', [400]), world.push(PRICES)])
+  // ln(3200)/ln(1.0001) = 80714.
+  expect(await world.mine(60, [provide(maker, 15_000n * E18, 48_000_000n * E18, 76_500, 84_000)])).toEqual([true])
+  const opened = await world.mine(60, [open(tight, 250_000n), open(near, 200_000n), open(plain, 100_000n), provide(ranged, 0n, 10_000n * E18, 78_000, 79_800), open(ranged, 240_000n)])
+  expect(opened).toEqual([true, true, true, true, true])
+  await world.mine(1_000, [world.push(PRICES)])
+}, 180_000)
+
+afterAll(async () => await world?.stop(), 30_000)
+
+const change = async (parameter: string, subject: Address, to: bigint): Promise<Change> => {
+  const spec = catalog.find(parameter)
+  const call = catalog.encodeRead(deployment, { name: parameter, subject })
+  const from = catalog.decodeRead({ name: parameter, subject }, await world.rpc<Hex>('eth_call', [{ to: call.to, data: call.data }, 'latest']))
+  return { parameter, scope: spec.scope, subject: subject.toLowerCase() as Address, subjectLabel: labelOf(deployment, spec.scope, subject), from, to }
+}
+
+async function examined(changes: readonly Change[], options: { accounts?: readonly Address[]; run?: RunInputs; history?: ImpactInputs['history']; breakers?: ImpactInputs['breakers'] } = {}): Promise<{ result: SimulationResult; impact: Impact | null }> {
+  const head = await world.rpc<{ number: Hex; hash: Hex; timestamp: Hex }>('eth_getBlockByNumber', ['latest', false])
+  const block = { number: BigInt(head.number), hash: head.hash, timestamp: BigInt(head.timestamp) }
+  const plan: Plan = { changes: changes as Plan['changes'], validUntilSec: block.timestamp + 3_600n, nonce: 3n }
+  const back = rollbackOf(target, plan)
+  const { result, seen } = await simulate(target, plan, build(target, plan), { rpcUrl: world.anvil.url, stateDir: '/tmp/bulwark-impact-test', block, rollback: back.plan === null ? null : back, accounts: options.accounts ?? traders })
+  const inputs: ImpactInputs = {
+    block,
+    margin: { states: await world.states(traders), rows: [...world.store.rows.values()], gap: null },
+    run: options.run ?? book(),
+    breakers: options.breakers ?? [],
+    history: options.history ?? [],
+  }
+  return { result, impact: seen === null ? null : impactOf({ target, protocol: curie, plan, inputs, seen, cut: options.accounts !== undefined }) }
+}
+
+const seenValue = (to: Address, abi: Parameters<World['value']>[1], name: string, args: readonly unknown[]) => world.value<bigint>(to, abi, name, args)
+const isAllowed = async (calls: readonly Call[]): Promise<boolean> => {
+  try {
+    for (const call of calls) await world.rpc('eth_call', [{ from: call.from, to: call.to, data: call.data, gas: '0x1312d00' }, 'latest'])
+    return true
+  } catch {
+    return false
+  }
+}
+
+describe('a lower collateral ratio', () => {
+  let result: SimulationResult
+  let impact: Impact
+  beforeAll(async () => {
+    const seen = await examined([await change('collateralRatio', WETH, 450_000n)])
+    result = seen.result
+    impact = seen.impact!
+  }, 60_000)
+
+  test('behavior: the accounts that fall due are those whose value is below the requirement, and no others', () => {
+    expect(result.failure).toBeNull()
+    expect(impact.newlyLiquidatable.map((each) => each.account).toSorted()).toEqual([tight, ranged].toSorted())
+    expect(impact.newlyLiquidatable.find((each) => each.account === tight)).toMatchObject({ source: 'CONTRACTS', falls: ['POSITIONS', 'COLLATERAL'], afterCancelling: false })
+    expect(impact.newlyLiquidatable.find((each) => each.account === ranged)).toMatchObject({ falls: ['POSITIONS', 'COLLATERAL'], afterCancelling: true })
+    expect(impact.accounts).toEqual({ indexed: 5, readFromContracts: 5, cut: false, unreadable: [] })
+  })
+
+  test('behavior: the value lost is what the haircut takes: 40 % of 10 WETH at its average price', async () => {
+    const price = await seenValue(COLLATERALS, ABIS.collateralManager, 'getPrice', [WETH, 900n])
+    expect(price).toBe(3_200n * 10n ** 8n)
+    for (const each of impact.newlyLiquidatable) expect(BigInt(each.before.valueE18) - BigInt(each.after.valueE18)).toBe(10n * 3_200n * E18 * 40n / 100n)
+    const one = impact.newlyLiquidatable.find((each) => each.account === tight)!
+    // A maintenance margin of 6.25 %, before and after.
+    expect(BigInt(one.after.requirementE18)).toBe(mulDiv(BigInt(one.grossE18), 62_500n, 1_000_000n))
+    expect(one.before.requirementE18).toBe(one.after.requirementE18)
+    expect(BigInt(one.after.valueE18)).toBeLessThan(BigInt(one.after.requirementE18))
+  })
+
+  test('behavior: the engine, from the index alone, has the same figures to the last digit, before and after', () => {
+    expect(impact.engine).toEqual({ gap: null, comparedBefore: 5, comparedAfter: 5, differences: [] })
+  })
+
+  test('behavior: a fall of the price brings further accounts down, and the report says which the change adds', () => {
+    const at = (moveE6: string) => impact.nearMiss.find((each) => each.moveE6 === moveE6)!
+    expect(impact.nearMiss.map((each) => each.moveE6)).toEqual(['-50000', '-30000', '-10000', '10000', '30000', '50000'])
+    // Between the two requirements, 6.25 % and 6.75 % of the position, collateral falls due and the position does not.
+    expect(at('-10000').added.map((each) => [each.account, each.falls])).toEqual([[near, ['COLLATERAL']]])
+    expect(at('-50000').added.map((each) => [each.account, each.falls])).toEqual([[near, ['POSITIONS', 'COLLATERAL']]])
+    expect(at('10000').added).toEqual([])
+    expect(at('-50000')).toMatchObject({ without: 2, with: 3 })
+    expect(at('50000').with).toBeLessThanOrEqual(at('-50000').with)
+  })
+
+  test('behavior: what a fall of 5 % leaves is its share of the position and of the counted collateral', async () => {
+    const added = impact.nearMiss.find((each) => each.moveE6 === '-50000')!.added[0]!
+    const value = await seenValue(HOUSE, ABIS.house, 'getAccountValue', [near])
+    const position = await seenValue(ACCOUNTS, ABIS.accountBalance, 'getTotalPositionValue', [near, ETH])
+    const before = value - 10n * 3_200n * E18 * 40n / 100n
+    const counted = 10n * 3_200n * E18 * 45n / 100n
+    // A second of funding lies between this read and the simulation's.
+    expect(Math.abs(Number(BigInt(added.valueE18) - (before - position / 20n - counted / 20n)) / 1e18)).toBeLessThan(0.05)
+  })
+
+  test('behavior: bad debt is what the penalty leaves unpaid, and the fund covers it', async () => {
+    const capacity = await seenValue(deployment.contracts.insuranceFund, ABIS.insuranceFund, 'getInsuranceFundCapacity', [])
+    expect(impact.totals.fundE18).toBe((capacity * 10n ** 12n).toString())
+    for (const each of impact.newlyLiquidatable) {
+      const missing = mulDiv(BigInt(each.grossE18), 25_000n, 1_000_000n) - BigInt(each.after.valueE18)
+      expect(each.badDebtE18).toBe(missing > 0n ? missing.toString() : '0')
+      expect(BigInt(each.expectedBadDebtE18!)).toBeGreaterThanOrEqual(BigInt(each.badDebtE18))
+    }
+    expect(BigInt(impact.totals.grossE18)).toBe(impact.newlyLiquidatable.reduce((sum, each) => sum + BigInt(each.grossE18), 0n))
+  })
+
+  test('behavior: the way back restores every parameter, on the same fork', () => {
+    expect(result.rollback).toMatchObject({ success: true, failure: null, others: { changed: [] } })
+    expect(result.rollback!.parameters).toEqual([{ name: 'collateralRatio', subject: WETH, before: '450000', after: '850000', expected: '850000' }])
+    const written = (batch: { storage: SimulationResult['storage'] }) => batch.storage.filter((slot) => slot.contract === 'collateralManager').map(({ slot, from, to }) => ({ slot, from, to }))
+    const [there] = written(result)
+    expect(written(result.rollback!)).toEqual([{ slot: there!.slot, from: there!.to, to: there!.from }])
+  })
+
+  test('behavior: plain JSON, the same from the same block', async () => {
+    expect(JSON.parse(JSON.stringify(impact))).toEqual(impact)
+    expect(JSON.parse(JSON.stringify(result))).toEqual(result)
+    const again = await examined([await change('collateralRatio', WETH, 450_000n)])
+    expect(again.impact).toEqual(impact)
+    expect({ ...again.result, gasUsed: result.gasUsed }).toEqual(result)
+  }, 60_000)
+})
+
+describe('other changes', () => {
+  test('behavior: a lower debt threshold lets collateral be liquidated, and positions not', async () => {
+    const held = [tight, near, ranged]
+    const debts = await Promise.all(held.map(async (account) => ({ account, debt: -(await seenValue(VAULT, ABIS.vault, 'getSettlementTokenValue', [account])) })))
+    debts.sort((a, b) => Number(b.debt - a.debt))
+    // Between the largest and the second: a dollar more than that.
+    const threshold = debts[1]!.debt > 0n ? debts[1]!.debt + E6 : E6
+    expect(debts[0]!.debt).toBeGreaterThan(threshold + E6)
+    const { impact } = await examined([await change('debtThreshold', ROOT, threshold)])
+    expect(impact!.newlyLiquidatable.map((each) => ({ account: each.account, falls: each.falls }))).toEqual([{ account: debts[0]!.account, falls: ['COLLATERAL'] }])
+    expect(impact!.engine.differences).toEqual([])
+  }, 60_000)
+
+  test('behavior: an order that breaks a coupling for the time between two calls is named with its step', async () => {
+    const changes = [await change('discountRatio', WETH, 200_000n), await change('collateralRatio', WETH, 700_000n)]
+    const wrong = (await examined(changes)).impact!.invariants
+    expect(wrong.steps.map((each) => each.broken.map((one) => `${one.name} of ${one.subject}: ${one.text}`))).toEqual([[], ['collateral counts for no more than its liquidation brings of WETH: collateral ratio 85 %, discount 20 %'], []])
+    expect(wrong.newlyBroken).toBe(1)
+    const right = (await examined(changes.toReversed())).impact!.invariants
+    expect(right.newlyBroken).toBe(0)
+  }, 60_000)
+
+  test('behavior: a feed that the index does not follow is read from the contracts, and the report says that the engine cannot be compared', async () => {
+    // vOP's feed prices WETH at 2.4: every account that stands on it is under water.
+    const { impact, result } = await examined([await change('collateralPriceFeed', WETH, BigInt(deployment.markets[2]!.chainlinkFeed))])
+    expect(result.failure).toBeNull()
+    expect(impact!.engine).toMatchObject({ comparedBefore: 5, comparedAfter: 0, differences: [] })
+    expect(impact!.engine.gap).toContain('collateralPriceFeed of WETH')
+    expect(impact!.newlyLiquidatable.map((each) => each.account).toSorted()).toEqual([tight, near, ranged].toSorted())
+    const one = impact!.newlyLiquidatable.find((each) => each.account === tight)!
+    expect(BigInt(one.before.valueE18) - BigInt(one.after.valueE18)).toBe(10n * (3_200n * E18 - 24n * E18 / 10n) * 85n / 100n)
+  }, 60_000)
+
+  test('error: a change after which margins cannot be read any more fails, although every call succeeds', async () => {
+    // A dispatcher has the decimals that the contract asks for, and not the price.
+    const { impact, result } = await examined([await change('collateralPriceFeed', WETH, BigInt(deployment.markets[2]!.priceFeed))])
+    expect(result.results.every((each) => each.success)).toBe(true)
+    expect(result).toMatchObject({ success: false, failure: expect.stringMatching(/^After the batch the margins of 3 accounts cannot be read any more, of 0x[0-9a-f]{40} first: getAccountValue reverts$/) })
+    expect(impact!.accounts.unreadable.map((each) => [each.account, each.when, each.reason]).toSorted()).toEqual([tight, near, ranged].toSorted().map((account) => [account, 'after', 'getAccountValue reverts']))
+  }, 60_000)
+
+  test('behavior: accounts that are not read stand with the engine, which is said', async () => {
+    const { impact } = await examined([await change('collateralRatio', WETH, 450_000n)], { accounts: [tight] })
+    expect(impact!.accounts).toMatchObject({ indexed: 5, readFromContracts: 1, cut: true })
+    expect(impact!.newlyLiquidatable.map((each) => [each.account, each.source]).toSorted()).toEqual([[tight, 'CONTRACTS'], [ranged, 'ENGINE']].toSorted())
+  }, 60_000)
+
+  test('behavior: a figure of the index that is wrong is listed, and the contracts count', async () => {
+    const head = await world.rpc<{ number: Hex; hash: Hex; timestamp: Hex }>('eth_getBlockByNumber', ['latest', false])
+    const block = { number: BigInt(head.number), hash: head.hash, timestamp: BigInt(head.timestamp) }
+    const plan: Plan = { changes: [await change('collateralRatio', WETH, 450_000n)], validUntilSec: block.timestamp + 3_600n, nonce: 3n }
+    const { seen } = await simulate(target, plan, build(target, plan), { rpcUrl: world.anvil.url, stateDir: '/tmp/bulwark-impact-test', block, accounts: traders })
+    const states = await world.states(traders)
+    const accounts = states.accounts.map((each) => (each.id === tight ? { ...each, settlementBalance: each.settlementBalance + 1_000_000n * E6 } : each))
+    const impact = impactOf({ target, protocol: curie, plan, inputs: { block, margin: { states: { ...states, accounts }, rows: [...world.store.rows.values()], gap: null }, run: book(), breakers: [], history: [] }, seen: seen!, cut: false })
+    expect(impact.newlyLiquidatable.map((each) => each.account)).toContain(tight)
+    expect(new Set(impact.engine.differences.map((each) => each.account))).toEqual(new Set([tight]))
+    expect(impact.engine.differences).toContainEqual({ account: tight, when: 'after', field: 'liquidatable', contracts: 'true', engine: 'false' })
+  }, 60_000)
+
+  test('behavior: a change that concerns no margin makes nobody liquidatable', async () => {
+    const { impact } = await examined([await change('depositCap', WETH, 1n)])
+    expect(impact).toMatchObject({ newlyLiquidatable: [], totals: { grossE18: '0', badDebtE18: '0', coverE6: null }, engine: { differences: [] }, invariants: { checked: 0 } })
+    expect(impact!.nearMiss.every((each) => each.with === each.without && each.added.length === 0)).toBe(true)
+  }, 60_000)
+
+  test('behavior: a higher discount asks for a larger fund', async () => {
+    const { impact } = await examined([await change('discountRatio', WETH, 150_000n)])
+    const { fund } = impact!
+    expect(fund.gap).toBeNull()
+    expect(BigInt(fund.targetAfter!)).toBeGreaterThanOrEqual(BigInt(fund.targetBefore!))
+  }, 60_000)
+
+  test('behavior: a loosening under an alarm is named', async () => {
+    const alarmed = [{ subject: ETH, label: 'vETH', level: 'RESTRICT' as const }]
+    const loose = await examined([await change('marketMaxPriceSpreadRatio', ETH, 150_000n)], { breakers: alarmed })
+    expect(loose.impact!.breakers.loosening).toEqual(['marketMaxPriceSpreadRatio of vETH loosens while the breaker of vETH is in RESTRICT'])
+    const tightened = await examined([await change('marketMaxPriceSpreadRatio', ETH, 50_000n)], { breakers: alarmed })
+    expect(tightened.impact!.breakers.loosening).toEqual([])
+  }, 60_000)
+
+  test('behavior: a batch that fails has no impact', async () => {
+    const drifted = { ...(await change('collateralRatio', WETH, 450_000n)), from: 840_000n }
+    const { result, impact } = await examined([drifted])
+    expect(result).toMatchObject({ success: false, rollback: null, gasUsed: null })
+    expect(result.failure).toBe('collateralRatio of WETH was 840000 when drafted and is 850000 at the simulated block')
+    expect(result.results).toMatchObject([{ what: 'the precondition', success: false, error: expect.stringContaining('collateralRatio of WETH is 850000, expected 840000') }])
+    expect(impact).toBeNull()
+  }, 60_000)
+})
+
+describe('expected bad debt', () => {
+  test('behavior: known points of the normal', () => {
+    // E[max(0, −N(0, 1))] = 1/√(2π).
+    expect(expectedBadDebt(0, 1)).toBeCloseTo(0.3989422804, 9)
+    expect(expectedBadDebt(0, 250)).toBeCloseTo(99.7355701, 5)
+    // φ(1) − (1 − Φ(1)) = 0.2419707245 − 0.1586552539.
+    expect(expectedBadDebt(1, 1)).toBeCloseTo(0.0833154706, 9)
+    expect(expectedBadDebt(-5, 0)).toBe(5)
+    expect(expectedBadDebt(5, 0)).toBe(0)
+    expect(expectedBadDebt(-1_000, 1)).toBeCloseTo(1_000, 6)
+  })
+})
+
+describe('what the contracts then do', () => {
+  test('behavior: once the change is made, exactly the named accounts can be liquidated', async () => {
+    const { impact } = await examined([await change('collateralRatio', WETH, 450_000n)])
+    const liquidate = (account: Address): Call => callOf(liquidator, HOUSE, ABIS.house, 'liquidate', [account, ETH])
+    expect(await Promise.all(traders.map(async (account) => await isAllowed([liquidate(account)])))).toEqual([false, false, false, false, false])
+    expect(await world.mine(2, [callOf(SAFE, COLLATERALS, ABIS.collateralManager, 'setCollateralRatio', [WETH, 450_000])])).toEqual([true])
+    const due = await Promise.all(traders.map(async (account) => ({ account, allowed: await isAllowed([liquidate(account)]) })))
+    expect(due.filter((each) => each.allowed).map((each) => each.account)).toEqual(impact!.newlyLiquidatable.filter((each) => each.falls.includes('POSITIONS') && !each.afterCancelling).map((each) => each.account))
+    // The one with a range: its orders can be cancelled by anybody, and then it is due as well.
+    const cancelling = await world.mine(2, [callOf(liquidator, HOUSE, ABIS.house, 'cancelAllExcessOrders', [ranged, ETH]), liquidate(ranged)])
+    expect(cancelling).toEqual([true, true])
+    for (const account of [tight, near, ranged]) {
+      const named = impact!.newlyLiquidatable.find((each) => each.account === account)?.falls.includes('COLLATERAL') ?? false
+      if (account !== ranged) expect(await world.value<boolean>(VAULT, ABIS.vault, 'isLiquidatable', [account])).toBe(named)
+    }
+  }, 60_000)
+})
+
+test('args: the policy names the time that liquidators take', () => {
+  expect(DEFAULT_POLICY.margin.liquidationHorizonSec).toBe(3_600)
+})
