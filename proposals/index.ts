@@ -37,7 +37,9 @@ import { rollbackOf } from './rollback.ts'
 import { lower, safeTxToJson } from './safe.ts'
 import type { TransactionService } from './service.ts'
 import { checkSignature } from './sign.ts'
-import { readCurrent, simulate } from './simulate.ts'
+import { examine } from './impact.ts'
+import type { Impact } from './impact.ts'
+import { readCurrent } from './simulate.ts'
 import { OPEN_STATES, canGo } from './state.ts'
 import type { ProposalState } from './state.ts'
 import { appendEvent, find, load, move, readIndexed, readValues, toDate } from './store.ts'
@@ -52,6 +54,7 @@ export type { Evidence, ProposalRecord, SignatureKind } from './store.ts'
 export type { ProposalState } from './state.ts'
 export type { SafeTx, SafeTxHashes } from './safe.ts'
 export type { SimulationResult } from './simulate.ts'
+export type { Impact } from './impact.ts'
 export type { Tracked } from './track.ts'
 export type { Finding } from './guardrails.ts'
 export type { DaoPolicy } from './policy.ts'
@@ -277,16 +280,14 @@ export function createProposals({ prisma, catalog, deployment, rpcUrl, policy, s
   async function simulateProposal(id: string): Promise<ProposalRecord> {
     const proposal = await load(prisma, id)
     if (!canGo(proposal.state, 'STALE')) throw new WrongStateError({ id, found: proposal.state, allowed: OPEN_STATES, action: 'simulate' })
-    const built = verify(target, proposal)
-    const block = await readIndexed(prisma)
-    const plan = planOf(proposal)
-    const back = rollbackOf(target, plan)
-    const { result } = await simulate(target, plan, built, { rpcUrl, stateDir, block, rollback: back.plan === null ? null : { plan: back.plan, built: back.built } })
+    verify(target, proposal)
+    const { block, simulation: result, impact: found } = await examine(planOf(proposal), { prisma, target, rpcUrl, stateDir, log })
     const record = await move(prisma, id, block.timestamp, (now) => {
       const simulation = result as unknown as Prisma.InputJsonValue
+      const impact = found === null ? Prisma.DbNull : (found as unknown as Prisma.InputJsonValue)
       const early = now.state === 'DRAFT' || now.state === 'SIMULATED'
-      if (result.success) return { to: early ? 'SIMULATED' : now.state, note: `Simulated at block ${result.block}: all calls succeed, ${result.gasUsed} gas`, data: { simulation, stateReason: null } }
-      return { to: early ? 'DRAFT' : 'STALE', note: `Simulation at block ${result.block} failed: ${result.failure}`, data: { simulation, stateReason: result.failure } }
+      if (result.success) return { to: early ? 'SIMULATED' : now.state, note: `Simulated at block ${result.block}: all calls succeed, ${result.gasUsed} gas`, data: { simulation, impact, stateReason: null } }
+      return { to: early ? 'DRAFT' : 'STALE', note: `Simulation at block ${result.block} failed: ${result.failure}`, data: { simulation, impact, stateReason: result.failure } }
     })
     log.info({ proposal: id, success: result.success, failure: result.failure }, 'proposal simulated')
     return record
@@ -487,6 +488,6 @@ const planOf = (proposal: ProposalRecord): Plan => ({ changes: proposal.changes,
 
 /** Accounts that the impact says become liquidatable; null where there is none. */
 function foreseen(proposal: ProposalRecord): readonly Address[] | null {
-  const accounts = (proposal.impact as { readonly liquidatable?: readonly { readonly account: Address }[] } | null)?.liquidatable
+  const accounts = (proposal.impact as Impact | null)?.newlyLiquidatable
   return accounts === undefined ? null : accounts.map((each) => lower(each.account))
 }
