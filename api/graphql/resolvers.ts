@@ -43,7 +43,7 @@ const parametersOf = async (context: Context, subjectId: string): Promise<Parame
 const indexPrice = (row: { feed: MarketNode['feed'] }): AmountNode | null => (row.feed?.priceE18 == null ? null : amount(row.feed.priceE18))
 
 /** Filter by a contract's address; none where none is named. Throws BadInputError. */
-const ofContract = (id: string | null | undefined): object => (id == null ? {} : { contractId: address('a contract', id) })
+const ofContract = (id: string | null | undefined): object => (id == null ? {} : { contractId: address('a contract', id, 'contract') })
 
 /** Seconds from an oracle's price to the indexed block. */
 const ageOf = (priceTimestamp: bigint | null | undefined, block: { readonly timestamp: bigint } | null): number | null => (block === null || priceTimestamp == null ? null : Number(block.timestamp - priceTimestamp))
@@ -82,11 +82,11 @@ export const resolvers: Resolvers<Context> = {
     markets: async (_, __, context) => [...(await context.markets()).values()],
     market: (_, { id }, context) => findMarket(context, id),
     accounts: (_, args, context) => page(accounts(context, args.orderBy ?? 'MARGIN_RATIO'), args),
-    account: (_, { id }, context) => context.accounts.load(address('an account', id)),
+    account: (_, { id }, context) => context.accounts.load(address('an account', id, 'id')),
     positions: async (_, args, context) => page(openPositions(context, await marketId(context, args.market)), args),
     liquidations: async (_, args, context) => {
       const inMarket = await marketId(context, args.market)
-      const where = { ...(inMarket === null ? {} : { marketId: inMarket }), ...(args.account == null ? {} : { accountId: address('an account', args.account) }) }
+      const where = { ...(inMarket === null ? {} : { marketId: inMarket }), ...(args.account == null ? {} : { accountId: address('an account', args.account, 'account') }) }
       return page(facts(context, 'liquidation', where), args)
     },
     collateralLiquidations: (_, args, context) => page(facts(context, 'collateralLiquidation', {}), args),

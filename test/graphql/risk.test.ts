@@ -19,7 +19,7 @@ let prisma: PrismaClient
 let server: ApiServer
 let shared: Services
 
-type Answer = { data: any; errors?: { message: string; path?: unknown[]; extensions: { code: string; facts?: Record<string, unknown> } }[] } // oxlint-disable-line typescript/no-explicit-any
+type Answer = { data: any; errors?: { message: string; path?: unknown[]; extensions: { code: string; path?: unknown[]; facts?: Record<string, unknown> } }[] } // oxlint-disable-line typescript/no-explicit-any
 const ask = async (query: string, variables: object = {}): Promise<Answer> =>
   (await (await fetch(`${server.url}/graphql`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ query, variables }) })).json()) as Answer
 const good = async (query: string, variables: object = {}): Promise<any> => { // oxlint-disable-line typescript/no-explicit-any
@@ -260,6 +260,16 @@ describe('portfolio margin', () => {
     expect(await of([{ kind: 'PERP', asset: 'vETH', size: 1, strike: 5 }])).toEqual(['BAD_USER_INPUT', 'input.legs.0.strike'])
     expect(await of([{ kind: 'PERP', asset: 'GOLD', size: 1 }], { prices: [{ name: 'GOLD', value: 4000 }] })).toEqual(['BAD_USER_INPUT', 'input.volatilities.GOLD'])
     expect(await of([{ kind: 'PERP', asset: 'vETH', size: 1 }], { grid: 'NONE' })).toEqual(['BAD_USER_INPUT', 'input.grid'])
+  })
+
+  test('error: the path stands as a list beside the code, for the models’ own refusals and for those of the language', async () => {
+    const path = async (query: string, variables: object = {}) => (await ask(query, variables)).errors?.[0]?.extensions.path
+    expect(await path(QUERY, { input: { legs: [{ kind: 'PERP', asset: 'vETH', size: 1 }, { kind: 'PERP', asset: 'vETH', size: 0 }] } })).toEqual(['input', 'legs', 1, 'size'])
+    expect(await path(QUERY, { input: { legs: [{ kind: 'PERP', asset: 'vETH', size: 'much' }] } })).toEqual(['input', 'legs', 0, 'size'])
+    expect(await path('query($first: Int!) { liquidationQueue(first: $first) { entryCount } }', { first: 1.5 })).toEqual(['first'])
+    expect(await path('{ liquidationQueue(first: 0) { entryCount } }')).toEqual(['first'])
+    expect(await path('{ liquidationLadder(market: "vX") { price } }')).toEqual(['market'])
+    expect(await path('{ account(id: "0x12") { id } }')).toEqual(['id'])
   })
 })
 
