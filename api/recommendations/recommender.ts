@@ -11,7 +11,7 @@ import { DEFAULT_POLICY, type Policy } from './policy.ts'
 import { recomputeRun, type RecommendationContent, type RecommendationInputs } from './run.ts'
 
 /** Raised with any change that lets the same inputs give another answer. */
-export const CODE_VERSION = '2'
+export const CODE_VERSION = '3'
 
 const KEEP_RUNS = 20
 
@@ -51,14 +51,22 @@ export async function runRecommendations(options: RunOptions): Promise<Run> {
   })
   const inputsDigest = digestOf(inputs)
   const newest = await prisma.recommendationRun.findFirst({ orderBy: [{ blockNumber: 'desc' }, { id: 'desc' }], select: { id: true, inputsDigest: true, codeVersion: true, blockNumber: true, blockHash: true, blockTimestamp: true } })
-  const withIds = (runId: string) => recomputeRun(inputs).map((content) => ({ ...content, id: `${runId}:${content.parameter}:${content.subject}` }))
-  if (newest !== null && newest.inputsDigest === inputsDigest && newest.codeVersion === CODE_VERSION && newest.blockNumber <= block.number) {
-    return { id: newest.id, block: { number: newest.blockNumber, hash: newest.blockHash, timestamp: newest.blockTimestamp }, inputsDigest, recommendations: withIds(newest.id), stored: false }
+  const withIds = (runId: string, from: RunInputs) => recomputeRun(from).map((content) => ({ ...content, id: `${runId}:${content.parameter}:${content.subject}` }))
+  const before = newest === null || newest.codeVersion !== CODE_VERSION || newest.blockNumber > block.number ? null : newest.inputsDigest === inputsDigest ? inputs : await asBefore(prisma, newest, inputs)
+  if (newest !== null && before !== null) {
+    return { id: newest.id, block: { number: newest.blockNumber, hash: newest.blockHash, timestamp: newest.blockTimestamp }, inputsDigest: newest.inputsDigest, recommendations: withIds(newest.id, before), stored: false }
   }
   const id = `${block.number}-${inputsDigest.slice(0, 16)}`
-  const recommendations = withIds(id)
+  const recommendations = withIds(id, inputs)
   await store(prisma, { id, block, inputs, inputsDigest, recommendations }, options.keepRuns ?? KEEP_RUNS)
   return { id, block, inputsDigest, recommendations, stored: true }
+}
+
+/** The inputs of a run that these are but for what that run itself came to recommend, since nothing has happened after it; else null. */
+async function asBefore(prisma: PrismaClient, run: { readonly id: string; readonly inputsDigest: string }, inputs: RunInputs): Promise<RunInputs | null> {
+  const [row] = await prisma.$queryRaw<{ standing: (string | null)[] }[]>`SELECT jsonb_path_query_array("inputs", '$.parameters[*].standing') AS "standing" FROM "RecommendationRun" WHERE "id" = ${run.id}`
+  const own: RunInputs = { ...inputs, parameters: inputs.parameters.map((p, i) => ({ ...p, standing: row?.standing[i] ?? null })) }
+  return digestOf(own) === run.inputsDigest ? own : null
 }
 
 const asJson = (value: unknown): Prisma.InputJsonValue => JSON.parse(canonicalJson(value)) as Prisma.InputJsonValue

@@ -24,7 +24,7 @@ type Data = {
 register<Data>({
   parameter: 'collateralRatio',
   model: 'haircut',
-  version: '2',
+  version: '3',
   tightWay: 'down',
   prepare: (context, parameter) => {
     const token = context.collateral(parameter.subject)

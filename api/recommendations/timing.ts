@@ -1,12 +1,14 @@
 /** What the models need and only the index's own facts can tell: how long blocks, prices and liquidations take, and how past liquidations stood. */
-import { toFloat } from '../../../core/units.ts'
-import type { Deployment } from '../../../protocols/adapter.ts'
-import type { RunInputs } from '../../recommendations/index.ts'
-import { quantile, surplusAt, type PastLiquidation, type PricePoint } from '../../risk/index.ts'
-import { groupBy, integer } from '../model.ts'
-import type { Db, LiquidationNode } from '../model.ts'
+import { toFloat } from '../../core/units.ts'
+import type { Prisma } from '../../prisma/client.ts'
+import type { Liquidation } from '../../prisma/generated/client.ts'
+import type { Deployment } from '../../protocols/adapter.ts'
+import { quantile, surplusAt, type PastLiquidation, type PricePoint } from '../risk/index.ts'
+import { groupBy, type RunInputs, type Timing, type TimingQuantiles } from './inputs.ts'
 
-export type Quantiles = { readonly median: number; readonly p95: number; readonly p99: number; readonly max: number; readonly observations: number }
+type Db = Prisma.TransactionClient
+/** What must be gathered before anything can be timed. */
+export type Measured = Pick<RunInputs, 'asOfSec' | 'policy' | 'settlement' | 'markets' | 'collaterals' | 'parameters'>
 
 /** Fewest observations for quantiles to be given at all. */
 export const MIN_OBSERVATIONS = 5
@@ -15,25 +17,18 @@ const MAX_LIQUIDATIONS = 500
 const HOUR_SEC = 3_600
 const DAY_SEC = 86_400
 
-export function quantilesOf(values: readonly number[]): Quantiles | null {
+export function quantilesOf(values: readonly number[]): TimingQuantiles | null {
   if (values.length < MIN_OBSERVATIONS) return null
   return { median: quantile(values, 0.5), p95: quantile(values, 0.95), p99: quantile(values, 0.99), max: quantile(values, 1), observations: values.length }
 }
 
-export type Timing = {
-  readonly blockSec: Quantiles | null
-  readonly oracles: readonly { readonly feed: string; readonly gapSec: Quantiles | null; readonly ageSec: Quantiles | null }[]
-  readonly detectionSec: Quantiles | null
-  readonly liquidationSec: Quantiles | null
-  readonly liquidations: number
-  readonly untold: number
-}
-
 /** A liquidation with the account's state before it; null where the index alone cannot tell that. */
-export type Past = { readonly row: LiquidationNode; readonly past: PastLiquidation | null; readonly whyNot: string | null; /** Chain time of the account's last change before it, s. */ readonly changedSec: number }
+export type Past = { readonly row: Liquidation; readonly past: PastLiquidation | null; readonly whyNot: string | null; /** Chain time of the account's last change before it, s. */ readonly changedSec: number }
 
 export type PastBook = { readonly list: readonly Past[]; /** By market id: index prices by block time, and the oracle's own announcements. */ readonly own: Readonly<Record<string, readonly PricePoint[]>>; readonly second: Readonly<Record<string, readonly PricePoint[]>> }
 
+/** A numeric(78, 0) column as the integer it is. */
+const integer = (value: { toFixed(places: number): string }): bigint => BigInt(value.toFixed(0))
 const float = (value: { toFixed(places: number): string }, decimals = 18): number => toFloat(integer(value), decimals)
 
 /**
@@ -43,7 +38,7 @@ const float = (value: { toFixed(places: number): string }, decimals = 18): numbe
  * its haircut. The liquidated market counts at the price that was used, the others at their index price of that moment; ratios are those of
  * now. Accounts that ever provided liquidity are not told: their fees and ranges are not in these facts.
  */
-export async function pastLiquidations(db: Db, inputs: RunInputs, deployment: Deployment, options: { readonly take: number; readonly marketId?: string | null }): Promise<PastBook> {
+export async function pastLiquidations(db: Db, inputs: Measured, deployment: Deployment, options: { readonly take: number; readonly marketId?: string | null }): Promise<PastBook> {
   const rows = await db.liquidation.findMany({ where: options.marketId == null ? {} : { marketId: options.marketId }, orderBy: [{ blockNumber: 'desc' }, { logIndex: 'desc' }], take: options.take })
   const ids = [...new Set(rows.map((row) => row.accountId))]
   const oldest = rows.at(-1)?.timestamp ?? 0n
@@ -80,7 +75,7 @@ export async function pastLiquidations(db: Db, inputs: RunInputs, deployment: De
   const [changesOf, depositsOf, fundingOf, seizedOf, debtsOf, liquidationsOf] = [of(changes), of(deposits), of(funding), of(seized), of(debts), of(all)]
   const earnedBy = groupBy(earned, (row) => row.liquidator)
 
-  const stateBefore = (row: LiquidationNode): Past => {
+  const stateBefore = (row: Liquidation): Past => {
     const untold = (whyNot: string): Past => ({ row, past: null, whyNot, changedSec: 0 })
     if (makers.has(row.accountId)) return untold('the account provided liquidity, whose fees and ranges these facts do not hold')
     if (mm === null) return untold('the maintenance margin ratio is not indexed')
@@ -138,7 +133,7 @@ export async function pastLiquidations(db: Db, inputs: RunInputs, deployment: De
 }
 
 /** What the oracles behind the markets' feeds announced themselves, by market: a second feed beside the protocol's own. */
-async function announcements(db: Db, inputs: RunInputs, since: bigint): Promise<Record<string, PricePoint[]>> {
+async function announcements(db: Db, inputs: Measured, since: bigint): Promise<Record<string, PricePoint[]>> {
   const feeds = new Map((await db.oracleFeed.findMany({ select: { id: true, answerSource: true, decimals: true } })).map((feed) => [feed.id, feed]))
   const sources = [...new Set([...feeds.values()].flatMap((feed) => (feed.answerSource === null ? [] : [feed.answerSource])))]
   const answers = groupBy(await db.oracleAnswer.findMany({ where: { aggregator: { in: sources }, timestamp: { gte: since - BigInt(DAY_SEC) } }, orderBy: [{ blockNumber: 'asc' }, { logIndex: 'asc' }] }), (row) => row.aggregator)
@@ -165,7 +160,7 @@ export function detectionOf({ past, changedSec }: Past, own: readonly PricePoint
 }
 
 /** All of it over the inputs' window. `db`: one snapshot that stands on the inputs' block. */
-export async function measure(db: Db, inputs: RunInputs, deployment: Deployment): Promise<Timing> {
+export async function measure(db: Db, inputs: Measured, deployment: Deployment): Promise<Timing> {
   const from = BigInt(inputs.asOfSec - inputs.policy.windowSec)
   const blocks = await db.$queryRaw<{ sec: number }[]>`
     WITH "seen" AS (SELECT "blockNumber", max("timestamp") AS "timestamp" FROM "PriceUpdate" WHERE "timestamp" >= ${from} GROUP BY "blockNumber"
