@@ -228,8 +228,8 @@ async function simulationOf(tx: Tx, block: MirroredBlock, policy: Policy): Promi
       AND (r."state" = 'FAILED' OR (r."state" = 'DONE' AND r."result" ? 'basis'))
       AND (r."blockNumber" < (SELECT min("blockNumber") FROM "Checkpoint") OR EXISTS (SELECT 1 FROM "Checkpoint" c WHERE c."blockNumber" = r."blockNumber" AND c."blockHash" = r."blockHash"))
     ORDER BY (r."state" = 'DONE') DESC, r."blockNumber" DESC, r."startedAt" DESC LIMIT 1`
-  if (row === undefined) return { state: 'NONE', why: 'no simulation has finished at or before this block' }
-  if (row.state !== 'DONE' || row.result === null) return { state: 'NONE', why: row.error ?? 'the simulation failed' }
+  if (row === undefined) return { state: 'NONE', why: 'no simulation has finished at or before this block', triedSec: null }
+  if (row.state !== 'DONE' || row.result === null) return { state: 'NONE', why: row.error ?? 'the simulation failed', triedSec: Number(row.blockTimestamp) }
   return { state: 'DONE', block: row.blockNumber.toString(), timestampSec: Number(row.blockTimestamp), bookDigest: row.inputsDigest, result: row.result }
 }
 

@@ -1,11 +1,11 @@
 /** Recommendations: models over the mirror, with their evidence. */
 export { canonicalJson, digestOf, type Json } from './canonical.ts'
-export { gather, type ChainReads } from './gather.ts'
+export { gather, simulationTask, type ChainReads } from './gather.ts'
 export type { RunInputs, ParameterInput } from './inputs.ts'
 export { lint, type LintChange, type LintContext, type LintFinding, type LintProposal } from './lint.ts'
 export { models, type Evidence, type ParameterModel } from './model.ts'
 export { PARAMETER_MODELS, type ModelEntry } from './models.ts'
 export { CURIE_STOPS, curieLiquidationRules, curiePlaybooks, type CurieMoment } from './playbooks.ts'
 export { DEFAULT_POLICY, type ParameterPolicy, type Policy } from './policy.ts'
-export { CODE_VERSION, createRecommender, inputsOf, runInputsOf, runRecommendations, type Run, type RunOptions } from './recommender.ts'
+export { CODE_VERSION, createRecommender, inputsOf, runInputsOf, runRecommendations, summaryOf, type Gathered, type Run, type RunOptions, type RunSummary } from './recommender.ts'
 export { bookDigest, byUrgency, mostUrgentSettable, recompute, recomputeRun, type AdjustmentText, type Ranked, type RecommendationContent, type RecommendationInputs, type Urgent } from './run.ts'

@@ -93,8 +93,8 @@ export type SimulationInput =
       readonly bookDigest: string
       readonly result: FundSimulation
     }
-  /** `why`: half a sentence. */
-  | { readonly state: 'NONE'; readonly why: string }
+  /** `why`: half a sentence; `triedSec`: chain time of the book that could not be simulated, null where none was tried. */
+  | { readonly state: 'NONE'; readonly why: string; readonly triedSec: number | null }
 
 /** Rows by a key, in their order. */
 export function groupBy<Row>(rows: readonly Row[], key: (row: Row) => string): Map<string, Row[]> {

@@ -5,10 +5,13 @@ import type { Prisma, PrismaClient } from '../../prisma/client.ts'
 import type { Deployment, Protocol } from '../../protocols/adapter.ts'
 import { readAtCheckpoint, type MirroredBlock } from '../mirror/read.ts'
 import { canonicalJson, digestOf } from './canonical.ts'
+import { createContext, type RunContext } from './context.ts'
 import { gather, type ChainReads } from './gather.ts'
 import type { RunInputs } from './inputs.ts'
 import { DEFAULT_POLICY, type Policy } from './policy.ts'
 import { recomputeRun, type RecommendationContent, type RecommendationInputs } from './run.ts'
+import { simulationDue } from './simulation.ts'
+import { known } from './statistics.ts'
 
 /** Raised with any change that lets the same inputs give another answer. */
 export const CODE_VERSION = '3'
@@ -22,7 +25,17 @@ export type Run = {
   readonly inputsDigest: string
   readonly recommendations: readonly (RecommendationContent & { readonly id: string })[]
   readonly stored: boolean
+  /** Why the insurance fund's shortfall is to be simulated again (`simulationTask`), half a sentence; null while the last one still speaks of this book. */
+  readonly simulationDue: string | null
 }
+
+/** A run as other processes hear of it. */
+export type RunSummary = Pick<Run, 'id' | 'block' | 'stored' | 'simulationDue'>
+
+export const summaryOf = ({ id, block, stored, simulationDue }: Run): RunSummary => ({ id, block, stored, simulationDue })
+
+/** What was gathered at a block, with the context that was made of it. */
+export type Gathered = { readonly block: MirroredBlock; readonly inputs: RunInputs; readonly context?: RunContext }
 
 export type RunOptions = {
   readonly prisma: PrismaClient
@@ -32,6 +45,8 @@ export type RunOptions = {
   readonly block?: { readonly number: bigint }
   readonly chainReads?: ChainReads
   readonly policy?: Policy
+  /** Inputs that somebody has gathered at the mirror's block already, under the same policy. */
+  readonly gathered?: Gathered
   /** Runs that stay stored beside those that a proposal names; 20 where left out, at least 1. */
   readonly keepRuns?: number
 }
@@ -41,26 +56,33 @@ export type RunOptions = {
  * Throws UnavailableError before the first mirrored block, and where the mirror stands on another block than the one asked for.
  */
 export async function runRecommendations(options: RunOptions): Promise<Run> {
-  const { prisma, protocol, deployment, chainReads, policy = DEFAULT_POLICY } = options
-  const { block, inputs } = await readAtCheckpoint(prisma, async (tx, standing) => {
-    if (standing === null) throw new UnavailableError({ part: 'mirror', found: 'no block is stored yet', action: 'wait for its first step' })
-    if (options.block !== undefined && options.block.number !== standing.number) {
-      throw new UnavailableError({ part: 'mirror', found: `block ${standing.number} is stored, ${options.block.number} was asked for`, action: 'run again after its next step' })
-    }
-    return { block: standing, inputs: await gather(tx, standing, { protocol, deployment, policy, ...(chainReads === undefined ? {} : { chainReads }) }) }
-  })
+  const { prisma } = options
+  const { block, inputs, context = createContext(inputs) } = options.gathered ?? (await gatherAtCheckpoint(options))
+  const due = dueOf(context)
   const inputsDigest = digestOf(inputs)
   const newest = await prisma.recommendationRun.findFirst({ orderBy: [{ blockNumber: 'desc' }, { id: 'desc' }], select: { id: true, inputsDigest: true, codeVersion: true, blockNumber: true, blockHash: true, blockTimestamp: true } })
-  const withIds = (runId: string, from: RunInputs) => recomputeRun(from).map((content) => ({ ...content, id: `${runId}:${content.parameter}:${content.subject}` }))
+  const withIds = (runId: string, from: RunInputs) => recomputeRun(from, from === inputs ? context : undefined).map((content) => ({ ...content, id: `${runId}:${content.parameter}:${content.subject}` }))
   const before = newest === null || newest.codeVersion !== CODE_VERSION || newest.blockNumber > block.number ? null : newest.inputsDigest === inputsDigest ? inputs : await asBefore(prisma, newest, inputs)
   if (newest !== null && before !== null) {
-    return { id: newest.id, block: { number: newest.blockNumber, hash: newest.blockHash, timestamp: newest.blockTimestamp }, inputsDigest: newest.inputsDigest, recommendations: withIds(newest.id, before), stored: false }
+    return { id: newest.id, block: { number: newest.blockNumber, hash: newest.blockHash, timestamp: newest.blockTimestamp }, inputsDigest: newest.inputsDigest, recommendations: withIds(newest.id, before), stored: false, simulationDue: due }
   }
   const id = `${block.number}-${inputsDigest.slice(0, 16)}`
   const recommendations = withIds(id, inputs)
   await store(prisma, { id, block, inputs, inputsDigest, recommendations }, options.keepRuns ?? KEEP_RUNS)
-  return { id, block, inputsDigest, recommendations, stored: true }
+  return { id, block, inputsDigest, recommendations, stored: true, simulationDue: due }
 }
+
+const gatherAtCheckpoint = ({ prisma, protocol, deployment, chainReads, policy = DEFAULT_POLICY, block: asked }: RunOptions): Promise<Gathered> =>
+  readAtCheckpoint(prisma, async (tx, standing) => {
+    if (standing === null) throw new UnavailableError({ part: 'mirror', found: 'no block is stored yet', action: 'wait for its first step' })
+    if (asked !== undefined && asked.number !== standing.number) {
+      throw new UnavailableError({ part: 'mirror', found: `block ${standing.number} is stored, ${asked.number} was asked for`, action: 'run again after its next step' })
+    }
+    return { block: standing, inputs: await gather(tx, standing, { protocol, deployment, policy, ...(chainReads === undefined ? {} : { chainReads }) }) }
+  })
+
+/** null as well where the book cannot be simulated: what it lacks is said by the fund's recommendation. */
+const dueOf = (context: RunContext): string | null => known(() => simulationDue(context)).value
 
 /** The inputs of a run that these are but for what that run itself came to recommend, since nothing has happened after it; else null. */
 async function asBefore(prisma: PrismaClient, run: { readonly id: string; readonly inputsDigest: string }, inputs: RunInputs): Promise<RunInputs | null> {
@@ -132,7 +154,7 @@ export function createRecommender(options: Omit<RunOptions, 'block'> & { readonl
     const started = performance.now()
     const result = await runRecommendations(rest)
     const changes = result.recommendations.filter((r) => r.direction !== 'HOLD').length
-    log.debug({ run: result.id, stored: result.stored, changes, ms: Math.round(performance.now() - started) }, 'recommendations')
+    log.debug({ run: result.id, stored: result.stored, changes, simulationDue: result.simulationDue, ms: Math.round(performance.now() - started) }, 'recommendations')
     return result
   }
   const start = (): Promise<Run> => {

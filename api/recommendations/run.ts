@@ -3,7 +3,7 @@ import { BadInputError } from '../../core/errors.ts'
 import { max, min, mulDiv } from '../../core/units.ts'
 import { adjust, SampleTooSmallError, type Adjusted, type Direction } from '../risk/index.ts'
 import { canonicalJson, digestOf, type Json } from './canonical.ts'
-import { createContext, type Alarm } from './context.ts'
+import { createContext, type Alarm, type RunContext } from './context.ts'
 import { formatRaw, percent } from './format.ts'
 import type { ParameterInput, RunInputs } from './inputs.ts'
 import { modelOf, models, type Evidence, type Outcome } from './model.ts'
@@ -164,10 +164,10 @@ export function recompute(inputs: RecommendationInputs): RecommendationContent {
   }
 }
 
-/** All recommendations of a run from its stored inputs, ordered by parameter, then by the subject's order in the inputs. Throws BadInputError for inputs of another version. */
-export function recomputeRun(inputs: RunInputs): readonly RecommendationContent[] {
+/** All recommendations of a run from its stored inputs, ordered by parameter, then by the subject's order in the inputs. `context`: of these inputs, where there is one already. Throws BadInputError for inputs of another version. */
+export function recomputeRun(inputs: RunInputs, context?: RunContext): readonly RecommendationContent[] {
   if (inputs.version !== '3') throw new BadInputError(`Found run inputs of version ${String(inputs.version)}, allowed is 3; recompute with the version that made them`)
-  const context = createContext(inputs)
+  context ??= createContext(inputs)
   const out: RecommendationContent[] = []
   for (const model of models()) {
     const policy = inputs.policy.parameters[model.parameter]

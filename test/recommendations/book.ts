@@ -78,7 +78,7 @@ export function book(): RunInputs {
       blockSec: null, liquidations: 0, untold: 0, detectionSec: null, liquidationSec: null,
       oracles: Object.values(FEEDS).map((feed) => ({ feed, ageSec: null, gapSec: { median: 1_200, p95: 1_200, p99: 1_200, max: 1_200, observations: 2_159 } })),
     },
-    simulation: { state: 'NONE', why: 'no simulation has finished at or before this block' },
+    simulation: { state: 'NONE', why: 'no simulation has finished at or before this block', triedSec: null },
     breakers: [],
     parameters: [
       parameter('collateralRatio', WETH, 850_000n),
