@@ -21,6 +21,7 @@ import { createMargins } from './margins.ts'
 import { createMetrics } from './metrics.ts'
 import { createRiskBooks } from './risk/book.ts'
 import { createBreakers } from './risk/breakers.ts'
+import { forkDesk } from './risk/desk.ts'
 import type { Risk } from './risk/index.ts'
 import { createComparison } from './risk/recompute.ts'
 import { createRuns } from './risk/runs.ts'
@@ -53,9 +54,10 @@ async function main(): Promise<void> {
   const chainReads: ChainReads = (ref, block) => readParameter(chain, protocol.catalog, deployment, ref, block.hash)
   const recommender = createRecommender({ prisma, protocol, deployment, log: createLogger('recommendations'), chainReads })
   const events = createEvents({ prisma, log })
+  const desk = forkDesk({ log: createLogger('risk'), env: { DATABASE_URL: config.DATABASE_URL, NETWORK: config.NETWORK, RPC_URL: config.RPC_URL, RPC_BATCH: String(config.RPC_BATCH) } })
   const runs = createRuns({ prisma, log: createLogger('runs'), changed: (id) => events.publish('run', id) })
   const risk: Risk = {
-    books: createRiskBooks({ prisma: marginsPrisma, protocol, deployment, chainReads }),
+    books: createRiskBooks({ desk }),
     runs,
     events,
     breakers: createBreakers({ prisma, deployment }),
@@ -142,7 +144,7 @@ async function main(): Promise<void> {
       clearInterval(looks)
       await server.close()
       await Promise.all([listener.stop(), runs.stop(), ...jobs.map((job) => job.stop())])
-      await Promise.all([prisma.$disconnect(), marginsPrisma.$disconnect()])
+      await Promise.all([desk.close(), prisma.$disconnect(), marginsPrisma.$disconnect()])
       process.stdin.destroy()
     })()
   }

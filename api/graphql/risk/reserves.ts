@@ -1,8 +1,8 @@
 /** What stands behind the book: collateral and its haircuts, the feeds that value it, and the insurance fund. */
 import { toFloat } from '../../../core/units.ts'
 import { protocolRatio, symbolsOf } from './liquidations.ts'
-import { scenarioShortfall, stressScenarios } from '../../risk/index.ts'
-import { shockFrom, stressAssetOf } from '../../recommendations/context.ts'
+import { stressScenarios, type ScenarioShortfall } from '../../risk/index.ts'
+import { stressAssetOf } from '../../recommendations/context.ts'
 import {
   collateralConcentration, collateralHaircut, dailyVolatility, DEFAULT_ORACLE, depositCap, feeToTarget, insuranceTarget, oracleHealth, scaleVolatility, stalenessComponent, withStressWeight, worstFall,
   type Holding, type SimulatedShortfall,
@@ -12,7 +12,8 @@ import type { Context } from '../context.ts'
 import type { InsuranceFundTargetArgs, Maybe } from '../generated/resolvers.ts'
 import type { CollateralAssetNode } from '../model.ts'
 import { notMeasured, provenance, tell, within, type Answer } from './answer.ts'
-import type { RiskBook } from './book.ts'
+import type { DeskBook, RiskBook } from './book.ts'
+import { bookScenarioOf, type Engine } from './engine.ts'
 
 const YEAR_SEC = 365 * 86_400
 const HAIRCUTS = { model: 'collateral-haircut', version: '1', source: 'api/risk/collateral.ts: CPSS-IOSCO, Principles for financial market infrastructures, 2012, 3.5; Regulation (EU) 153/2013, art. 28(1)(b); risk models §8' } as const
@@ -155,6 +156,13 @@ function feesOf(book: RiskBook): { fees: number; turnover: number; income: numbe
   }
 }
 
+/** What all accounts leave behind under each regime. Throws SampleTooSmallError. */
+export const computeShortfalls = (book: DeskBook, _task: null, engine: Engine): Promise<readonly ScenarioShortfall[]> =>
+  engine.withBook(book, async (accounts, pool) => {
+    const results = await pool.stress(accounts, stressScenarios('severe').map((scenario) => bookScenarioOf(book.context, scenario)))
+    return results.map(({ id, shortfall, cover1, cover2, accountsInLoss }) => ({ id, total: shortfall, cover1, cover2, accountsInLoss }))
+  })
+
 export async function resolveFundTarget(_: unknown, args: InsuranceFundTargetArgs, context: Context): Promise<Maybe<Answer<'FundTarget'>>> {
   const book = await context.riskBook()
   if (book === null) return null
@@ -162,9 +170,9 @@ export async function resolveFundTarget(_: unknown, args: InsuranceFundTargetArg
   const days = within('days', args.days ?? 90, 1, 3_650, 'days in which the gap is to be filled')
   const fund = Math.max(0, book.context.fundCapacity ?? 0)
   const simulation = await context.risk.runs.lastSimulation(context, book.block)
-  const accounts = book.stressAccounts()
+  const stress = await book.ask('shortfalls', null)
   const { fees, turnover, income } = feesOf(book)
-  const target = insuranceTarget({ stress: stressScenarios('severe').map((scenario) => scenarioShortfall(accounts, shockFrom(book.context, scenario))), simulation: simulation?.result ?? null, openInterest: book.context.openInterest, kappa, fund, incomePerDay: income })
+  const target = insuranceTarget({ stress, simulation: simulation?.result ?? null, openInterest: book.context.openInterest, kappa, fund, incomePerDay: income })
   const fee = tell('fee', () => feeToTarget({ gap: target.gap, days, feesPerDay: fees, turnoverPerDay: turnover, expectedLossPerDay: simulation?.result.meanPerDay ?? 0, otherIncomePerDay: 0 })).value
   return {
     provenance: provenance(FUND, book.block, { book: book.digest, simulation: simulation && { block: simulation.block.hash, result: simulation.result } }, { kappa, days }),
