@@ -105,7 +105,7 @@ function settledOf(book: AccountBook, context: RunContext, scenario: BookScenari
       prices: context.markets.map(({ input }) => {
         const { down = 0, up = 0 } = pushes.get(input.id) ?? {}
         const move = scenario.changeOf(input.id)
-        return { name: input.symbol, move, low: (1 + move) * (1 - down) - 1, high: (1 + move) * (1 + up) - 1 }
+        return { name: input.symbol, move, low: move - (1 + move) * down, high: move + (1 + move) * up }
       }),
       worstAccounts: worstAccounts(book, scenario, result, worst, result.pushed),
     },
