@@ -11,9 +11,8 @@ import { createPrisma } from '../../prisma/client.ts'
 import { createProposals } from '../../proposals/index.ts'
 import { curie } from '../../protocols/curie/index.ts'
 import { STEP_CHANNEL, latestCheckpoint, mirrorStatus } from '../mirror/read.ts'
-import { createRecommender } from '../recommendations/index.ts'
-import type { ChainReads } from '../recommendations/index.ts'
-import { createChain, readParameter } from './chain.ts'
+import { DEFAULT_POLICY, simulationTask } from '../recommendations/index.ts'
+import { createChain } from './chain.ts'
 import { createEvents } from './events.ts'
 import { createJob, farBehind, listen } from './jobs.ts'
 import type { JobObserver } from './jobs.ts'
@@ -29,8 +28,8 @@ import { startServer } from './server.ts'
 import { createStatus } from './status.ts'
 import { createWebhooks } from './webhooks.ts'
 
-/** A run of all models costs about a second of one core; steps come every two. */
-const RECOMMEND_EVERY_MS = 15_000
+/** A run of all models costs a fraction of a second beside the server, and some 300 kB of inputs; steps come every two. */
+const RECOMMEND_EVERY_MS = 5_000
 const TRACK_EVERY_MS = 1000
 /** A breaker that sees every step still leaves the other jobs their turn. */
 const BREAKERS_EVERY_MS = 500
@@ -51,8 +50,6 @@ async function main(): Promise<void> {
   const marginsPrisma = createPrisma(config.DATABASE_URL)
   const margins = createMargins({ prisma: marginsPrisma, protocol, deployment, log })
   const proposals = createProposals({ prisma, catalog: protocol.catalog, deployment, rpcUrl: config.RPC_URL, stateDir: config.STATE_DIR, log: createLogger('proposals') })
-  const chainReads: ChainReads = (ref, block) => readParameter(chain, protocol.catalog, deployment, ref, block.hash)
-  const recommender = createRecommender({ prisma, protocol, deployment, log: createLogger('recommendations'), chainReads })
   const events = createEvents({ prisma, log })
   const desk = forkDesk({ log: createLogger('risk'), env: { DATABASE_URL: config.DATABASE_URL, NETWORK: config.NETWORK, RPC_URL: config.RPC_URL, RPC_BATCH: String(config.RPC_BATCH) } })
   const runs = createRuns({ prisma, log: createLogger('runs'), changed: (id) => events.publish('run', id) })
@@ -76,7 +73,13 @@ async function main(): Promise<void> {
       // While the index catches up, every step would be a run over a past that is about to be overtaken.
       const waits = await behind()
       if (waits !== null || !(await stored())) return waits
-      const run = await recommender.runOnce()
+      const started = performance.now()
+      const run = await desk.recommend()
+      log.debug({ run: run.id, stored: run.stored, changes: run.changes, simulationDue: run.simulationDue, ms: Math.round(performance.now() - started) }, 'recommendations')
+      if (run.simulationDue !== null) {
+        const book = await risk.books.latest()
+        if (book !== null) await runs.start(book, simulationTask(DEFAULT_POLICY))
+      }
       if (run.stored) emit({ event: 'recommendations', run: run.id })
       await events.look()
       return `The last run stands on block ${run.block.number}`

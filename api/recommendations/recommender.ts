@@ -1,12 +1,11 @@
 /** Runs the models over the mirror and stores what they say. */
-import type { Logger } from '../../core/log.ts'
 import { UnavailableError } from '../../core/errors.ts'
 import type { Prisma, PrismaClient } from '../../prisma/client.ts'
 import type { Deployment, Protocol } from '../../protocols/adapter.ts'
 import { readAtCheckpoint, type MirroredBlock } from '../mirror/read.ts'
 import { canonicalJson, digestOf } from './canonical.ts'
 import { createContext, type RunContext } from './context.ts'
-import { gather, type ChainReads } from './gather.ts'
+import { gather, simulationTask, type ChainReads } from './gather.ts'
 import type { RunInputs } from './inputs.ts'
 import { DEFAULT_POLICY, type Policy } from './policy.ts'
 import { recomputeRun, type RecommendationContent, type RecommendationInputs } from './run.ts'
@@ -29,10 +28,10 @@ export type Run = {
   readonly simulationDue: string | null
 }
 
-/** A run as other processes hear of it. */
-export type RunSummary = Pick<Run, 'id' | 'block' | 'stored' | 'simulationDue'>
+/** A run as other processes hear of it. `changes`: recommendations that ask for one. */
+export type RunSummary = Pick<Run, 'id' | 'block' | 'stored' | 'simulationDue'> & { readonly changes: number }
 
-export const summaryOf = ({ id, block, stored, simulationDue }: Run): RunSummary => ({ id, block, stored, simulationDue })
+export const summaryOf = ({ id, block, stored, simulationDue, recommendations }: Run): RunSummary => ({ id, block, stored, simulationDue, changes: recommendations.filter((r) => r.direction !== 'HOLD').length })
 
 /** What was gathered at a block, with the context that was made of it. */
 export type Gathered = { readonly block: MirroredBlock; readonly inputs: RunInputs; readonly context?: RunContext }
@@ -58,7 +57,7 @@ export type RunOptions = {
 export async function runRecommendations(options: RunOptions): Promise<Run> {
   const { prisma } = options
   const { block, inputs, context = createContext(inputs) } = options.gathered ?? (await gatherAtCheckpoint(options))
-  const due = dueOf(context)
+  const due = await dueOf(prisma, context)
   const inputsDigest = digestOf(inputs)
   const newest = await prisma.recommendationRun.findFirst({ orderBy: [{ blockNumber: 'desc' }, { id: 'desc' }], select: { id: true, inputsDigest: true, codeVersion: true, blockNumber: true, blockHash: true, blockTimestamp: true } })
   const withIds = (runId: string, from: RunInputs) => recomputeRun(from, from === inputs ? context : undefined).map((content) => ({ ...content, id: `${runId}:${content.parameter}:${content.subject}` }))
@@ -81,8 +80,16 @@ const gatherAtCheckpoint = ({ prisma, protocol, deployment, chainReads, policy =
     return { block: standing, inputs: await gather(tx, standing, { protocol, deployment, policy, ...(chainReads === undefined ? {} : { chainReads }) }) }
   })
 
-/** null as well where the book cannot be simulated: what it lacks is said by the fund's recommendation. */
-const dueOf = (context: RunContext): string | null => known(() => simulationDue(context)).value
+/** Rows of a process that wrote none of them for this long are of one that is gone, ms. */
+const LOST_AFTER_MS = 60_000
+
+/** Why to simulate again; null as well while that is under way, and where the book lacks what the fund's recommendation names. */
+async function dueOf(prisma: PrismaClient, context: RunContext): Promise<string | null> {
+  const due = known(() => simulationDue(context)).value
+  if (due === null) return null
+  const underWay = await prisma.riskRun.count({ where: { kind: 'FUND', state: { in: ['QUEUED', 'RUNNING'] }, arguments: { equals: simulationTask(context.policy) }, updatedAt: { gt: new Date(Date.now() - LOST_AFTER_MS) } } })
+  return underWay === 0 ? due : null
+}
 
 /** The inputs of a run that these are but for what that run itself came to recommend, since nothing has happened after it; else null. */
 async function asBefore(prisma: PrismaClient, run: { readonly id: string; readonly inputsDigest: string }, inputs: RunInputs): Promise<RunInputs | null> {
@@ -143,37 +150,3 @@ export const inputsOf = (row: { inputs: Prisma.JsonValue }): RecommendationInput
 
 /** Stored inputs of a run, as `recomputeRun` takes them. */
 export const runInputsOf = (row: { inputs: Prisma.JsonValue }): RunInputs => row.inputs as unknown as RunInputs
-
-/** Runs the models when told that the mirror has moved; a call during a run shares the one that follows it. */
-export function createRecommender(options: Omit<RunOptions, 'block'> & { readonly log: Logger }): { runOnce(): Promise<Run> } {
-  const { log, ...rest } = options
-  let running: Promise<Run> | null = null
-  let following: Promise<Run> | null = null
-
-  async function run(): Promise<Run> {
-    const started = performance.now()
-    const result = await runRecommendations(rest)
-    const changes = result.recommendations.filter((r) => r.direction !== 'HOLD').length
-    log.debug({ run: result.id, stored: result.stored, changes, simulationDue: result.simulationDue, ms: Math.round(performance.now() - started) }, 'recommendations')
-    return result
-  }
-  const start = (): Promise<Run> => {
-    running = run().finally(() => {
-      running = null
-    })
-    return running
-  }
-  return {
-    runOnce: () => {
-      if (running === null) return start()
-      following ??= running.then(
-        () => void 0,
-        () => void 0,
-      ).then(() => {
-        following = null
-        return start()
-      })
-      return following
-    },
-  }
-}

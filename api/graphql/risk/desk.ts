@@ -13,7 +13,7 @@ import type { Logger } from '../../../core/log.ts'
 import type { Prisma, PrismaClient } from '../../../prisma/client.ts'
 import type { Deployment, Protocol } from '../../../protocols/adapter.ts'
 import { latestCheckpoint, type MirroredBlock } from '../../mirror/read.ts'
-import { DEFAULT_POLICY, gather, type ChainReads, type RunInputs } from '../../recommendations/index.ts'
+import { DEFAULT_POLICY, gather, runRecommendations, summaryOf, type ChainReads, type RunInputs, type RunSummary } from '../../recommendations/index.ts'
 import type { VolatilityStatistics } from '../../recommendations/statistics.ts'
 import { ModelFitError, SampleTooSmallError } from '../../risk/index.ts'
 import type { IndexedBlock } from '../context.ts'
@@ -58,6 +58,8 @@ export type Desk = {
   ask<K extends Question>(digest: string, kind: K, task: Tasks[K]): Promise<Answers[K]>
   /** Block and inputs of a book, for `unpack` of a run's own process. */
   pack(digest: string): Promise<Uint8Array>
+  /** Runs every recommendation model over the book that the mirror stands on, and stores what they say. Throws UnavailableError before the first block. */
+  recommend(): Promise<RunSummary>
   close(): Promise<void>
 }
 
@@ -108,6 +110,11 @@ export function createDesk({ prisma, threads, ...options }: DeskOptions): Desk {
       const { block, inputs } = found(digest)
       return serialize({ block, inputs })
     },
+    recommend: async () => {
+      const gathered = await prisma.$transaction((tx) => bookIn(tx, null), { isolationLevel: 'RepeatableRead', timeout: 30_000, maxWait: 10_000 })
+      if (gathered === null) throw new UnavailableError({ part: 'mirror', found: 'no block is stored yet', action: 'wait for its first step' })
+      return summaryOf(await runRecommendations({ prisma, ...options, gathered }))
+    },
     close: () => engine.close(),
   }
 }
@@ -125,7 +132,7 @@ function headOf({ block, inputs: { series, ...inputs }, digest, context }: DeskB
 }
 
 /** What crosses to the process and back; each with the number of its question. */
-export type Request = { readonly id: number } & ({ readonly op: 'read'; readonly args: Parameters<Desk['read']> } | { readonly op: 'ask'; readonly args: Parameters<Desk['ask']> } | { readonly op: 'pack'; readonly args: Parameters<Desk['pack']> })
+export type Request = { readonly id: number } & ({ readonly op: 'read'; readonly args: Parameters<Desk['read']> } | { readonly op: 'ask'; readonly args: Parameters<Desk['ask']> } | { readonly op: 'pack'; readonly args: Parameters<Desk['pack']> } | { readonly op: 'recommend'; readonly args: Parameters<Desk['recommend']> })
 export type Reply = { readonly id: number } & ({ readonly value: unknown } | { readonly fault: Fault })
 
 /** An error as plain data: a class does not survive the way between two processes. */
@@ -207,6 +214,7 @@ export function forkDesk({ log, env = {} }: { readonly log: Logger; readonly env
     read: (...args) => send({ op: 'read', args }),
     ask: (...args) => send({ op: 'ask', args }),
     pack: (...args) => send({ op: 'pack', args }),
+    recommend: (...args) => send({ op: 'recommend', args }),
     close: async () => {
       closed = true
       const worker = child

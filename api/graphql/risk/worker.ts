@@ -80,7 +80,7 @@ function serveDesk(): void {
     const { id } = request
     try {
       const { op, args } = request
-      return { id, value: op === 'read' ? await desk.read(...args) : op === 'pack' ? await desk.pack(...args) : await desk.ask(...args) }
+      return { id, value: op === 'read' ? await desk.read(...args) : op === 'pack' ? await desk.pack(...args) : op === 'recommend' ? await desk.recommend() : await desk.ask(...args) }
     } catch (error) {
       const fault = faultOf(error)
       if (fault === null) log.error({ err: error, op: request.op }, 'a question failed')
