@@ -5,7 +5,7 @@ import type { Address, Hex } from '../../protocols/adapter.ts'
 import { priceOfSqrtX96 } from '../../protocols/curie/uniswap-v3.ts'
 import { labelOf } from '../../proposals/draft.ts'
 import type { ChangeJson, SimulationResult } from '../../proposals/index.ts'
-import { byUrgency } from '../recommendations/index.ts'
+import { byUrgency, modelEntryOf } from '../recommendations/index.ts'
 import { transactionKey } from './context.ts'
 import type { Context } from './context.ts'
 import { displayUnit, displayValue, specOf } from './display.ts'
@@ -119,6 +119,11 @@ export const resolvers: Resolvers<Context> = {
       return rows.toSorted(byUrgency).map((row) => ({ ...row, run }))
     },
     recommendation: async (_, { id }, context) => (await context.db()).recommendation.findUnique({ where: { id }, omit: { inputs: true }, include: { run: { omit: { inputs: true } } } }),
+    parameterModels: (_, __, { protocol }) =>
+      protocol.catalog.specs.map(({ name, title, scope }) => {
+        const { model, reason } = modelEntryOf(name)
+        return { parameter: name, title, scope, model, reason }
+      }),
     ...riskQueries,
     riskRun: (_, { id }, { prisma }) => runById(prisma, id),
     riskRuns: runsList,
