@@ -42,12 +42,13 @@ export const time = (unixSec: string | number): string => `${new Date(Number(uni
 /** `0x12ab34cd…cd56ef78`: eight digits at each end. */
 export const short = (hex: string): string => (hex.length > 22 ? `${hex.slice(0, 10)}…${hex.slice(-8)}` : hex)
 
-/** `BAD_DEBT` is `bad debt`. */
-export const words = (constant: string): string => constant.toLowerCase().replaceAll('_', ' ')
+/** `BAD_DEBT` is `bad debt`, `fundDrawdown` is `fund drawdown`. */
+export const words = (name: string): string => (/^[A-Z0-9_]+$/.test(name) ? name.toLowerCase().replaceAll('_', ' ') : name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`))
 
 export const plural = (count: number, one: string, many = `${one}s`): string => `${number(count)} ${count === 1 ? one : many}`
 
-export const sentence = (text: string): string => `${text.slice(0, 1).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? '' : '.'}`
+/** With a capital and a full stop; a symbol (`vETH`) keeps its own letters. */
+export const sentence = (text: string): string => `${/^[a-z][A-Z]/.test(text) ? text : `${text.slice(0, 1).toUpperCase()}${text.slice(1)}`}${/[.!?]$/.test(text) ? '' : '.'}`
 
 /** Exact decimal text of USD, rounded for people. */
 export const decimalUsd = (text: string): string => money(Number(text))

@@ -1,6 +1,6 @@
-import type { FundQuery, FundRunQuery, StartFundMutation } from '../generated/analysis.ts'
+import type { FundQuery, FundRunQuery, FundSimulationInput, StartFundMutation } from '../generated/analysis.ts'
 import { decimalUsd, duration, figures, money, number, percent, sentence } from './format.ts'
-import { numberIn, printJson, type Command, type Io } from './io.ts'
+import { numberIn, printJson, type Ask, type Command, type Io } from './io.ts'
 import { follow } from './runs.ts'
 import { footer, known } from './standing.ts'
 import { renderFacts } from './table.ts'
@@ -26,14 +26,17 @@ export const fund: Command = {
     }
     const variables = { kappa: numberIn(given, 'kappa', 0, 1) ?? 0.01, days: numberIn(given, 'days', 0.01, 36_500) ?? 90 }
     const input = { ...number('paths', 10_000, 1_000_000), ...number('hours', 1, 168), ...number('seed', 0, 2 ** 31 - 1) }
-    if (given.on('simulate')) {
-      const { startRiskRun: started } = await ask<StartFundMutation>('fund', 'StartFund', { input })
-      await follow('Simulation', started, () => ask<FundRunQuery>('fund', 'FundRun', { id: started.id }), (one) => one.riskRun, { ask, io })
-    }
-    const answer = await ask<FundQuery>('fund', 'Fund', variables)
+    if (given.on('simulate')) await simulate(input, ask, io)
+    const answer = await ask.one<FundQuery>('fund', 'Fund', variables)
     if (given.on('json')) return printJson(io, answer)
     io.out(fundText(answer, io))
   },
+}
+
+/** Simulates the fund's shortfall in the background of the API, with progress on stderr. */
+export async function simulate(input: FundSimulationInput, ask: Ask, io: Io): Promise<void> {
+  const { startRiskRun: started } = await ask.one<StartFundMutation>('fund', 'StartFund', { input })
+  await follow('Simulation', started, () => ask.one<FundRunQuery>('fund', 'FundRun', { id: started.id }), (one) => one.riskRun, { ask, io })
 }
 
 /** Runway in words: null is a fund that does not shrink, or one that nobody has simulated. */
@@ -41,8 +44,8 @@ export const runwayText = (target: FundTarget): string =>
   target.runwayDays !== null ? `${number(target.runwayDays)} days` : target.simulation === null ? 'unknown: nothing was simulated' : 'without end: fees outweigh the expected loss'
 
 /** The simulated quantile with its interval. */
-export function quantileText({ simulation, simulationUnknown }: FundTarget): string {
-  if (simulation === null) return `unknown: ${simulationUnknown?.message ?? 'nothing was simulated'}`
+export function quantileText({ simulation }: Pick<FundTarget, 'simulation'>): string {
+  if (simulation === null) return 'unknown: no simulation is stored at or before this block; npm run bulwark -- fund --simulate makes one'
   const { level, quantile, lower, upper, confidence, paths, horizonSec, seed, block } = simulation
   return `${money(quantile)} USD at ${percent(level, 1)}, with ${percent(confidence, 0)} confidence from ${money(lower)} to ${upper === null ? 'unknown (the sample is too small)' : money(upper)} (${number(paths)} paths of ${duration(horizonSec)}, seed ${seed}, block ${block.number})`
 }

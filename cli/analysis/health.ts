@@ -23,7 +23,7 @@ export const breakers: Command = {
   flags: {},
   examples: ['', '--json'],
   run: async (given, ask, io) => {
-    const answer = await ask<BreakersQuery>('health', 'Breakers')
+    const answer = await ask.one<BreakersQuery>('health', 'Breakers')
     if (given.on('json')) return printJson(io, answer)
     io.out(breakersText(answer, io))
   },
@@ -52,7 +52,7 @@ export const oracles: Command = {
   flags: {},
   examples: ['', '--json'],
   run: async (given, ask, io) => {
-    const answer = await ask<OraclesQuery>('health', 'Oracles')
+    const answer = await ask.one<OraclesQuery>('health', 'Oracles')
     if (given.on('json')) return printJson(io, answer)
     io.out(oraclesText(answer, io))
   },

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { parseArgs, styleText } from 'node:util'
 import { BadInputError } from '../../core/errors.ts'
-import { ApiError, queryApi } from '../graphql.ts'
+import { ApiError, queryApi, queryPartly, type Partly } from '../graphql.ts'
 import { loadEnvFile, PORTS } from '../options.ts'
 
 export type Io = {
@@ -101,8 +101,12 @@ export function apiUrl(given: string | undefined): string {
   return given.replace(/\/+$/, '').replace(/\/graphql$/, '')
 }
 
-/** Asks for one operation of a document beside this file: `ask<StressQuery>('stress', 'Stress', { input })`. */
-export type Ask = <T>(file: string, operation: string, variables?: Readonly<Record<string, unknown>>) => Promise<T>
+/** Asks for one operation of a document beside this file: `ask.one<StressQuery>('stress', 'Stress', { input })`. */
+export type Ask = {
+  readonly one: <T>(file: string, operation: string, variables?: Readonly<Record<string, unknown>>) => Promise<T>
+  /** Fields may be null for a reason whose code is in `unknown`. */
+  readonly partly: <T>(file: string, operation: string, variables: Readonly<Record<string, unknown>>, unknown: ReadonlySet<string>) => Promise<Partly<T>>
+}
 
 const documents = new Map<string, string>()
 
@@ -143,17 +147,20 @@ const FLAG_OF: readonly (readonly [RegExp, string])[] = [
 ]
 
 function asker(url: string, command: Command): Ask {
-  return async <T>(file: string, operation: string, variables: Readonly<Record<string, unknown>> = {}): Promise<T> => {
+  const named = async <T>(answer: Promise<T>): Promise<T> => {
     try {
-      return await queryApi<T>(url, operationIn(documentOf(file), operation), variables)
+      return await answer
     } catch (error) {
       if (!(error instanceof ApiError) || !REFUSALS.has(error.code)) throw error
       const field = typeof error.facts['field'] === 'string' ? error.facts['field'] : ''
       const [pattern, flag] = FLAG_OF.find(([path]) => path.test(field)) ?? [/$^/, '']
-      const name = field.replace(pattern, flag)
-      const sentence = field !== '' && error.message.startsWith(`${field}: `) ? error.message.slice(field.length + 2) : error.message
-      throw new BadInputError(field === '' || flag === '' ? error.message : `${name}: ${sentence} (npm run bulwark -- ${command.name} --help)`, { field })
+      const sentence = error.message.startsWith(`${field}: `) ? error.message.slice(field.length + 2) : error.message
+      throw new BadInputError(flag === '' ? error.message : `${field.replace(pattern, flag)}: ${sentence} (npm run bulwark -- ${command.name} --help)`, { field })
     }
+  }
+  return {
+    one: (file, operation, variables = {}) => named(queryApi(url, operationIn(documentOf(file), operation), variables)),
+    partly: (file, operation, variables, unknown) => named(queryPartly(url, operationIn(documentOf(file), operation), variables, unknown)),
   }
 }
 

@@ -13,7 +13,7 @@ export const queue: Command = {
   },
   examples: ['', '--capacity 1000000 --first 10'],
   run: async (given, ask, io) => {
-    const answer = await ask<QueueQuery>('queue', 'Queue', { first: numberIn(given, 'first', 1, 200, 'whole') ?? 50, capacityPerHour: numberIn(given, 'capacity', 0, 1e15) ?? null })
+    const answer = await ask.one<QueueQuery>('queue', 'Queue', { first: numberIn(given, 'first', 1, 200, 'whole') ?? 50, capacityPerHour: numberIn(given, 'capacity', 0, 1e15) ?? null })
     if (given.on('json')) return printJson(io, answer)
     io.out(queueText(answer, io))
   },

@@ -16,7 +16,7 @@ export const recommend: Command = {
   flags: { settable: { type: 'boolean', about: 'only what a setter of the protocol can change' } },
   examples: ['', '--settable --json'],
   run: async (given, ask, io) => {
-    const answer = await ask<RecommendQuery>('recommend', 'Recommend', { settableOnly: given.on('settable') })
+    const answer = await ask.one<RecommendQuery>('recommend', 'Recommend', { settableOnly: given.on('settable') })
     if (given.on('json')) return printJson(io, answer)
     io.out(recommendText(answer, io))
   },
@@ -63,7 +63,7 @@ export const recompute: Command = {
   run: async (given, ask, io) => {
     const [id, ...more] = given.rest
     if (id === undefined || more.length > 0) throw new BadInputError(`Found ${id === undefined ? 'no id' : `${more.length + 1} ids`}, allowed is one recommendation's; see npm run bulwark -- recommend --json`)
-    const answer = await ask<RecomputeQuery>('recommend', 'Recompute', { id })
+    const answer = await ask.one<RecomputeQuery>('recommend', 'Recompute', { id })
     const found = answer.recomputeRecommendation
     if (found === null) throw new BadInputError(`Found no recommendation ${id.slice(0, 100)}, allowed is one that is stored; see npm run bulwark -- recommend --json`)
     if (given.on('json')) printJson(io, answer)

@@ -31,7 +31,7 @@ export async function follow<T>(what: string, started: Progress, poll: () => Pro
   let shown = ''
   for (;;) {
     if (io.signal.aborted) {
-      await ask('runs', 'Cancel', { id: started.id })
+      await ask.one('runs', 'Cancel', { id: started.id })
       throw new InterruptedError(what)
     }
     const answer = await poll()

@@ -1,7 +1,7 @@
 import { BadInputError } from '../../core/errors.ts'
 import type { Severity, StartStressMutation, StressInput, StressQuery, StressRunQuery, StressSizeQuery } from '../generated/analysis.ts'
 import { money, number, percent, plural, sentence, signedPercent, UNKNOWN, words } from './format.ts'
-import { numberIn, numberOf, printJson, type Command, type Given } from './io.ts'
+import { numberIn, numberOf, printJson, type Ask, type Command, type Given, type Io } from './io.ts'
 import { follow } from './runs.ts'
 import { footer, known } from './standing.ts'
 import { paragraph, renderFacts, renderTable } from './table.ts'
@@ -51,6 +51,20 @@ export function stressInput(given: Given, symbols: readonly string[]): StressInp
   }
 }
 
+/** Whether a stress test is work for the background. */
+export function isLong(size: StressSizeQuery, input: StressInput): boolean {
+  const regimes = input.regimes?.length ?? (input.shocks === undefined ? size.stressRegimes.length : 0)
+  return size.accounts.totalCount * (regimes * (input.severities?.length ?? 1) + (input.shocks?.length ?? 0)) > BACKGROUND_FROM
+}
+
+/** At once, or as a background run with progress on stderr. */
+export async function runStress(input: StressInput, background: boolean, ask: Ask, io: Io): Promise<StressQuery> {
+  if (!background) return ask.one<StressQuery>('stress', 'Stress', { input })
+  const { startRiskRun: started } = await ask.one<StartStressMutation>('stress', 'StartStress', { input })
+  const { status, riskRun } = await follow('Stress test', started, () => ask.one<StressRunQuery>('stress', 'StressRun', { id: started.id }), (one) => one.riskRun, { ask, io })
+  return { status, stressTest: riskRun?.stress ?? null }
+}
+
 export const stress: Command = {
   name: 'stress',
   about: 'the whole book under falls of history and shocks of your own, worst first',
@@ -64,18 +78,9 @@ export const stress: Command = {
   },
   examples: ['--regime covid-2020-03-12', '--shock ETH=-0.3 --shock BTC=-0.2 --worst 5', '--severity base --severity severe --json'],
   run: async (given, ask, io) => {
-    const size = await ask<StressSizeQuery>('stress', 'StressSize')
+    const size = await ask.one<StressSizeQuery>('stress', 'StressSize')
     const input = stressInput(given, [...size.markets, ...size.collaterals].map(({ symbol }) => symbol))
-    const regimes = input.regimes?.length ?? (input.shocks === undefined ? size.stressRegimes.length : 0)
-    const scenarios = regimes * (input.severities?.length ?? 1) + (input.shocks?.length ?? 0)
-    let answer: StressQuery
-    if (given.on('background') || size.accounts.totalCount * scenarios > BACKGROUND_FROM) {
-      const { startRiskRun: started } = await ask<StartStressMutation>('stress', 'StartStress', { input })
-      const { status, riskRun } = await follow('Stress test', started, () => ask<StressRunQuery>('stress', 'StressRun', { id: started.id }), (one) => one.riskRun, { ask, io })
-      answer = { status, stressTest: riskRun?.stress ?? null }
-    } else {
-      answer = await ask<StressQuery>('stress', 'Stress', { input })
-    }
+    const answer = await runStress(input, given.on('background') || isLong(size, input), ask, io)
     if (given.on('json')) return printJson(io, answer)
     io.out(stressText(answer, given.text('worst') !== undefined, io))
   },
