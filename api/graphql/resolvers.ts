@@ -19,6 +19,7 @@ import { breakerFields, resetOf } from './risk/breakers.ts'
 import { riskQueries } from './risk/index.ts'
 import { marginParts } from './risk/liquidations.ts'
 import { resolveFundTarget } from './risk/reserves.ts'
+import { resolveState } from './risk/rules.ts'
 import { runById, runFields, runsList, startRun } from './risk/runs.ts'
 import { scalars } from './scalars.ts'
 import { subscriptions } from './subscriptions.ts'
@@ -220,6 +221,7 @@ export const resolvers: Resolvers<Context> = {
         missing: [...health.missing],
       }
     },
+    liquidation: resolveState,
     settlementBalance: (row, _, { deployment }) => amount(row.settlementBalance, deployment.settlementToken.decimals),
     owedRealizedPnl: (row) => amount(row.owedRealizedPnlE18),
     badDebt: (row) => amount(row.badDebtE18),

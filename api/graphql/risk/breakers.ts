@@ -1,8 +1,8 @@
 /** Circuit breakers over the mirror: an observation per block in which something happened, kept with its history; what a setting would have done; playbooks. */
-import { BadInputError, UnavailableError } from '../../../core/errors.ts'
+import { BadInputError, BulwarkError, UnavailableError } from '../../../core/errors.ts'
 import { toFloat } from '../../../core/units.ts'
 import type { Prisma, PrismaClient } from '../../../prisma/client.ts'
-import type { Deployment } from '../../../protocols/adapter.ts'
+import type { Call, Deployment } from '../../../protocols/adapter.ts'
 import { priceOfSqrtX96 } from '../../../protocols/curie/uniswap-v3.ts'
 import { latestCheckpoint } from '../../mirror/read.ts'
 import { canonicalJson, curiePlaybooks, CURIE_STOPS, DEFAULT_POLICY, type Policy } from '../../recommendations/index.ts'
@@ -366,6 +366,20 @@ async function eventsOf(db: Db, context: Context, marketId: string | null, { sta
   return events.sort((a, b) => a.timestampSec - b.timestampSec)
 }
 
+/** The calls that make a playbook's changes, and what the contract would refuse of them. */
+function callsOf({ protocol: { catalog }, deployment }: Context, changes: readonly { readonly parameter: string; readonly subject: string; readonly subjectLabel: string; readonly to: bigint }[]): { calls: Call[]; refused: string[] } {
+  const [calls, refused]: [Call[], string[]] = [[], []]
+  for (const { parameter, subject, subjectLabel, to } of changes) {
+    try {
+      calls.push(catalog.encodeChange(deployment, { name: parameter, subject: subject as Call['to'] }, to))
+    } catch (error) {
+      if (!(error instanceof BulwarkError)) throw error
+      refused.push(`${parameter} of ${subjectLabel}: ${error.message}`)
+    }
+  }
+  return { calls, refused }
+}
+
 const PLAYBOOKS = { model: 'playbooks', version: '1', source: 'api/risk/playbook.ts; api/recommendations/playbooks.ts: setters of the deployed Curie v2 contracts' } as const
 
 export async function resolvePlaybooks(_: unknown, args: QueryPlaybooksArgs, context: Context): Promise<Maybe<Answer<'Playbooks'>>> {
@@ -401,6 +415,7 @@ export async function resolvePlaybooks(_: unknown, args: QueryPlaybooksArgs, con
       subjectLabel: p.subject.label,
       stops: [...p.stops],
       changes: p.changes.map((c) => ({ parameter: c.parameter, subject: c.subject, subjectLabel: c.subjectLabel, fromRaw: c.from, fromDisplay: show(c.parameter, c.from, c.subject), toRaw: c.to, toDisplay: show(c.parameter, c.to, c.subject), why: c.why, sideEffects: [...c.sideEffects], stops: [...c.stops], undo: c.undo.how })),
+      ...callsOf(context, p.changes),
       notDone: p.notDone.map((n) => ({ action: n.action, subjectLabel: n.subjectLabel, why: n.why })),
     })),
   }

@@ -6,11 +6,11 @@ import { capacityPerHour } from '../../recommendations/horizon.ts'
 import { CALM } from '../../recommendations/simulation.ts'
 import { curieLiquidationRules } from '../../recommendations/index.ts'
 import {
-  adlAllocate, adlQueue, dailyVolatility, keeperEconomics, LIQUIDATION_TIERS, liquidationLadder, liquidationQueue, liquidationTiers, reviewLiquidations, SampleTooSmallError, scaleVolatility,
+  adlAllocate, adlQueue, dailyVolatility, deleverage, keeperEconomics, LIQUIDATION_TIERS, liquidationLadder, liquidationQueue, liquidationTiers, reviewLiquidations, SampleTooSmallError, scaleVolatility,
   summariseReview, takeableOf, type AdlMethod, type AdlPosition, type LiquidationAccount, type LiquidationRules,
 } from '../../risk/index.ts'
 import type { Context } from '../context.ts'
-import type { Maybe, QueryAdlQueueArgs, QueryKeeperEconomicsArgs, QueryLiquidationLadderArgs, QueryLiquidationQueueArgs, QueryLiquidationReviewArgs } from '../generated/resolvers.ts'
+import type { Maybe, QueryAdlQueueArgs, QueryDeleveragingArgs, QueryKeeperEconomicsArgs, QueryLiquidationLadderArgs, QueryLiquidationQueueArgs, QueryLiquidationReviewArgs } from '../generated/resolvers.ts'
 import { marketId } from '../lookup.ts'
 import { e18 } from '../model.ts'
 import type { MarketNode } from '../model.ts'
@@ -157,11 +157,9 @@ export function computeLadder(book: DeskBook, args: QueryLiquidationLadderArgs):
 const ADL = { model: 'adl', version: '1', source: 'api/risk/adl.ts; BitMEX and Binance auto-deleveraging; Chitra, arXiv:2512.01112 and 2602.15182; risk models §9' } as const
 const METHODS = { BITMEX: 'bitmex', BINANCE: 'binance', PRORATA: 'prorata', RISK_AWARE: 'riskAware' } as const satisfies Record<string, AdlMethod>
 
-export async function resolveAdl(_: unknown, args: QueryAdlQueueArgs, context: Context): Promise<Maybe<Answer<'AdlQueue'>>> {
-  const book = await context.riskBook()
-  if (book === null) return null
-  const first = checkFirst(args.first)
-  const { node } = await marketOf(context, book, args.market)
+/** Every position of a market as the queue ranks it. Throws UserInputError and, without a mark price, SampleTooSmallError. */
+async function adlPositions(context: Context, book: RiskBook, market: string): Promise<{ node: MarketNode; positions: AdlPosition[] }> {
+  const { node } = await marketOf(context, book, market)
   const margins = await context.book()
   const mark = margins?.markPricesE18.get(node.id)
   if (mark === undefined) throw new SampleTooSmallError({ statistic: `mark price of ${node.symbol}`, found: 0, needed: 1 })
@@ -173,6 +171,35 @@ export async function resolveAdl(_: unknown, args: QueryAdlQueueArgs, context: C
     const entryPriceE18 = max(1n, mulDiv(-own.totalOpenNotionalE18, E18, own.totalSizeE18))
     return [{ id, sizeE18: own.totalSizeE18, entryPriceE18, markPriceE18: mark, bankruptcyPriceE18: own.bankruptcyPriceE18, walletE18: health.totalCollateralValueE18, maintenanceMarginE18: health.marginRequirementE18 }]
   })
+  return { node, positions }
+}
+
+/** Beyond this an amount is none that a chain could hold: uint256. */
+const MOST_RAW = 2n ** 255n
+
+export async function resolveDeleveraging(_: unknown, args: QueryDeleveragingArgs, context: Context): Promise<Maybe<Answer<'Deleveraging'>>> {
+  const book = await context.riskBook()
+  if (book === null) return null
+  const { size, price } = args
+  if (size === 0n || abs(size) >= MOST_RAW) throw new UserInputError(`size: found ${String(size).slice(0, 90)}, allowed is a size other than 0 that a contract could hold; give base, raw with 18 decimals`, 'size')
+  if (price <= 0n || price >= MOST_RAW) throw new UserInputError(`price: found ${String(price).slice(0, 90)}, allowed is a price above 0 that a contract could hold; give quote, raw with 18 decimals`, 'price')
+  const { node, positions } = await adlPositions(context, book, args.market)
+  const method = args.method ?? 'RISK_AWARE'
+  const { fills, leftE18 } = deleverage(positions, { method: METHODS[method], sizeE18: size, priceE18: price })
+  return {
+    provenance: provenance(ADL, book.block, { positions }, { method, size, price }),
+    market: node,
+    method,
+    fills: fills.map((fill) => ({ account: fill.id, size: e18(fill.sizeE18), forgone: e18(fill.forgoneE18) })),
+    left: e18(leftE18),
+  }
+}
+
+export async function resolveAdl(_: unknown, args: QueryAdlQueueArgs, context: Context): Promise<Maybe<Answer<'AdlQueue'>>> {
+  const book = await context.riskBook()
+  if (book === null) return null
+  const first = checkFirst(args.first)
+  const { node, positions } = await adlPositions(context, book, args.market)
   const method = METHODS[args.method ?? 'RISK_AWARE']
   const side = args.side == null ? {} : { side: args.side === 'LONG' ? ('long' as const) : ('short' as const) }
   const deficitE18 = args.deficit ?? 0n
@@ -250,6 +277,7 @@ export async function resolveKeepers(_: unknown, args: QueryKeeperEconomicsArgs,
       gas: level.gas,
       breakEven: level.choice.breakEven,
       largestWorthwhile: level.choice.largestWorthwhile === null ? null : finite(level.choice.largestWorthwhile),
+      sizes: level.bySize.map((one) => ({ ...one })),
       orphans: [...level.orphans].sort((a, b) => b.takeable - a.takeable || (a.id < b.id ? -1 : 1)).slice(0, ORPHANS_SHOWN).map((o) => ({ account: o.id, market: node, takeable: o.takeable, bestProfit: o.bestProfit, penaltyNeeded: finite(o.penaltyNeeded) ?? 1e9 })),
       orphanCount: level.orphans.length,
       orphanNotional: level.orphanNotional,
