@@ -47,16 +47,22 @@ export type RiskBooks = {
   at(block: IndexedBlock, db: () => Promise<Db>): Promise<RiskBook>
   /** Of the block that the mirror stands on now; null before the first. */
   latest(): Promise<RiskBook | null>
+  /** After a step: makes the new block's book before somebody asks for it, if anybody asked for one lately. */
+  warm(): Promise<void>
 }
 
 /** The fact `found` of the error for a book that the desk has dropped or lost. */
 export const BOOK_GONE = 'it no longer has this block’s book'
+
+/** Somebody who looks at figures of risk looks again, ms. */
+const LATELY_MS = 60_000
 
 /** Heads kept: requests that began before a step still ask for the block before. */
 const KEPT = 4
 
 export function createRiskBooks({ desk }: { readonly desk: Desk }): RiskBooks {
   const books = new Map<string, Promise<RiskBook | null>>()
+  let askedAt = -Infinity
   const keep = (hash: string, made: Promise<RiskBook | null>): Promise<RiskBook | null> => {
     books.delete(hash)
     books.set(hash, made)
@@ -66,8 +72,13 @@ export function createRiskBooks({ desk }: { readonly desk: Desk }): RiskBooks {
   }
   const open = (head: BookHead | null): RiskBook | null => head && bookOf(head, desk, () => books.delete(head.block.hash))
   const shared = (hash: string): Promise<RiskBook | null> => books.get(hash) ?? keep(hash, desk.read({ hash, snapshot: null }).then(open))
+  const latest = async (): Promise<RiskBook | null> => {
+    const head = await desk.read({ hash: null, snapshot: null })
+    return head && (books.get(head.block.hash) ?? keep(head.block.hash, Promise.resolve(open(head))))
+  }
   return {
     at: async (block, db) => {
+      askedAt = performance.now()
       const found = await shared(block.hash)
       if (found !== null) return found
       // A step fell between: the desk reads what this request sees. Whoever asks next for this block shares it.
@@ -76,9 +87,9 @@ export function createRiskBooks({ desk }: { readonly desk: Desk }): RiskBooks {
       if (own === null) throw new UnavailableError({ part: 'the risk engine', found: `block ${block.number} is no longer stored`, action: 'ask again' })
       return own
     },
-    latest: async () => {
-      const head = await desk.read({ hash: null, snapshot: null })
-      return head && (books.get(head.block.hash) ?? keep(head.block.hash, Promise.resolve(open(head))))
+    latest,
+    warm: async () => {
+      if (performance.now() - askedAt < LATELY_MS) await latest()
     },
   }
 }
@@ -114,13 +125,13 @@ function bookOf({ block, inputs, digest, volatility }: BookHead, desk: Desk, gon
       const key = `${kind} ${JSON.stringify(task, (_, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value))}`
       let answer = asked.get(key) as Promise<Answers[typeof kind]> | undefined
       if (answer === undefined) {
-        answer = again(() => desk.ask(digest, kind, task))
+        answer = again(() => desk.ask(block.hash, kind, task))
         asked.set(key, answer)
         answer.catch(() => asked.delete(key))
       }
       return answer
     },
-    pack: () => again(() => desk.pack(digest)),
+    pack: () => again(() => desk.pack(block.hash)),
   }
 }
 

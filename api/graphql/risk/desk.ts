@@ -17,11 +17,13 @@ import { DEFAULT_POLICY, gather, runRecommendations, summaryOf, type ChainReads,
 import type { VolatilityStatistics } from '../../recommendations/statistics.ts'
 import { ModelFitError, SampleTooSmallError } from '../../risk/index.ts'
 import type { IndexedBlock } from '../context.ts'
+import { asKnownError } from '../errors.ts'
 import { UserInputError } from './answer.ts'
 import { BOOK_GONE, makeBook, type DeskBook } from './book.ts'
 import { createEngine, type Engine } from './engine.ts'
 import { computeLadder } from './liquidations.ts'
 import { computeShortfalls } from './reserves.ts'
+import { computeProcyclicality } from './rules.ts'
 import { computeBacktest, computeDynamicMargin, computePortfolio, computeVolatility } from './statistics.ts'
 import { computeStress } from './stress.ts'
 
@@ -34,6 +36,7 @@ const QUESTIONS = {
   backtest: computeBacktest,
   dynamicMargin: computeDynamicMargin,
   portfolio: computePortfolio,
+  procyclicality: computeProcyclicality,
 } satisfies Record<string, (book: DeskBook, task: never, engine: Engine) => unknown>
 
 type Questions = typeof QUESTIONS
@@ -54,10 +57,10 @@ export type BookHead = {
 export type Desk = {
   /** The book of the block `hash` (null: whichever the mirror stands on) as it stands in the database, or in a transaction's exported snapshot; null where that is another block. */
   read(of: { readonly hash: string | null; readonly snapshot: string | null }): Promise<BookHead | null>
-  /** Computes over a book that was read. Throws UnavailableError with BOOK_GONE where the desk no longer has it. */
-  ask<K extends Question>(digest: string, kind: K, task: Tasks[K]): Promise<Answers[K]>
-  /** Block and inputs of a book, for `unpack` of a run's own process. */
-  pack(digest: string): Promise<Uint8Array>
+  /** Computes over the book of a block that was read. Throws UnavailableError with BOOK_GONE where the desk no longer has it. */
+  ask<K extends Question>(hash: string, kind: K, task: Tasks[K]): Promise<Answers[K]>
+  /** Block and inputs of a book, for a run's own process (worker.ts). */
+  pack(hash: string): Promise<Uint8Array>
   /** Runs every recommendation model over the book that the mirror stands on, and stores what they say. Throws UnavailableError before the first block. */
   recommend(): Promise<RunSummary>
   close(): Promise<void>
@@ -70,27 +73,30 @@ export type DeskOptions = { readonly prisma: PrismaClient; readonly protocol: Pr
 /** A desk in this process. */
 export function createDesk({ prisma, threads, ...options }: DeskOptions): Desk {
   const books = new Map<string, DeskBook>()
+  /** Being gathered: whoever asks for the same block meanwhile waits for it. */
+  const reading = new Map<string, Promise<DeskBook>>()
   const engine = createEngine(threads === undefined ? {} : { threads })
 
-  const found = (digest: string): DeskBook => {
-    const book = books.get(digest)
-    if (book === undefined) throw new UnavailableError({ part: 'the risk engine', found: BOOK_GONE, action: 'ask again' })
-    // Last asked for, last dropped.
-    books.delete(digest)
-    books.set(digest, book)
-    return book
-  }
+  /** Last asked for, last dropped. By block: two of them may have the same digest, and an answer says its block. */
   const keep = (book: DeskBook): DeskBook => {
-    books.delete(book.digest)
-    books.set(book.digest, book)
+    books.delete(book.block.hash)
+    books.set(book.block.hash, book)
     for (const old of [...books.keys()].slice(0, -KEPT)) books.delete(old)
     return book
+  }
+  const found = (hash: string): DeskBook => {
+    const book = books.get(hash)
+    if (book === undefined) throw new UnavailableError({ part: 'the risk engine', found: BOOK_GONE, action: 'ask again' })
+    return keep(book)
   }
   const bookIn = async (tx: Prisma.TransactionClient, hash: string | null): Promise<DeskBook | null> => {
     const block: MirroredBlock | null = await latestCheckpoint(tx)
     if (block === null || (hash !== null && block.hash !== hash)) return null
-    const known = [...books.values()].find((book) => book.block.hash === block.hash)
-    return known ?? keep(makeBook(block, await gather(tx, block, { ...options, policy: DEFAULT_POLICY })))
+    const known = books.get(block.hash) ?? reading.get(block.hash)
+    if (known !== undefined) return known
+    const made = gather(tx, block, { ...options, policy: DEFAULT_POLICY }).then((inputs) => keep(makeBook(block, inputs)))
+    reading.set(block.hash, made)
+    return made.finally(() => reading.delete(block.hash))
   }
   return {
     read: async ({ hash, snapshot }) => {
@@ -105,9 +111,9 @@ export function createDesk({ prisma, threads, ...options }: DeskOptions): Desk {
       )
       return book && headOf(book)
     },
-    ask: async (digest, kind, task) => (await QUESTIONS[kind](found(digest), task as never, engine)) as Answers[typeof kind],
-    pack: async (digest) => {
-      const { block, inputs } = found(digest)
+    ask: async (hash, kind, task) => (await QUESTIONS[kind](found(hash), task as never, engine)) as Answers[typeof kind],
+    pack: async (hash) => {
+      const { block, inputs } = found(hash)
       return serialize({ block, inputs })
     },
     recommend: async () => {
@@ -139,7 +145,10 @@ export type Reply = { readonly id: number } & ({ readonly value: unknown } | { r
 export type Fault = { readonly code: string; readonly message: string; readonly facts: BulwarkError['facts'] }
 
 /** null for a fault of ours, which is not to be told. */
-export const faultOf = (error: unknown): Fault | null => (error instanceof BulwarkError ? { code: error.code, message: error.message, facts: error.facts } : null)
+export function faultOf(error: unknown): Fault | null {
+  const known = asKnownError(error)
+  return known instanceof BulwarkError ? { code: known.code, message: known.message, facts: known.facts } : null
+}
 
 /** The error that `faultOf` was given, by its code. */
 export function errorOf({ code, message, facts }: Fault): BulwarkError {
