@@ -87,7 +87,11 @@ const LOST_AFTER_MS = 60_000
 async function dueOf(prisma: PrismaClient, context: RunContext): Promise<string | null> {
   const due = known(() => simulationDue(context)).value
   if (due === null) return null
-  const underWay = await prisma.riskRun.count({ where: { kind: 'FUND', state: { in: ['QUEUED', 'RUNNING'] }, arguments: { equals: simulationTask(context.policy) }, updatedAt: { gt: new Date(Date.now() - LOST_AFTER_MS) } } })
+  const since = new Date(Date.now() - LOST_AFTER_MS)
+  // One that ended after the inputs were gathered counts as well.
+  const underWay = await prisma.riskRun.count({
+    where: { kind: 'FUND', arguments: { equals: simulationTask(context.policy) }, OR: [{ state: { in: ['QUEUED', 'RUNNING'] }, updatedAt: { gt: since } }, { state: { in: ['DONE', 'FAILED'] }, finishedAt: { gt: since } }] },
+  })
   return underWay === 0 ? due : null
 }
 

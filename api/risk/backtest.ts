@@ -187,11 +187,18 @@ function zonesOf(hits: readonly boolean[], level: number): Backtest['zones'] {
   const windows = { green: 0, yellow: 0, red: 0 }
   let count = 0
   let worst = 0
+  // Thousands of windows, a handful of counts.
+  const known = new Map<number, Zone>()
+  const zoneOf = (exceptions: number): Zone => {
+    const found = known.get(exceptions) ?? baselZone(exceptions, BASEL_OBSERVATIONS, level).zone
+    known.set(exceptions, found)
+    return found
+  }
   for (let i = 0; i < hits.length; i++) {
     if (hits[i] === true) count++
     if (i >= BASEL_OBSERVATIONS && hits[i - BASEL_OBSERVATIONS] === true) count--
     if (i + 1 < BASEL_OBSERVATIONS) continue
-    windows[baselZone(count, BASEL_OBSERVATIONS, level).zone]++
+    windows[zoneOf(count)]++
     worst = Math.max(worst, count)
   }
   return { last: baselZone(count, BASEL_OBSERVATIONS, level), worst: baselZone(worst, BASEL_OBSERVATIONS, level), windows }
