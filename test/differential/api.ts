@@ -21,6 +21,7 @@ type Answer = {
 }
 type QueueAnswer = {
   readonly status: { readonly indexed: { readonly hash: string } }
+  readonly liquidationStates: { readonly totalCount: number; readonly unknownMargins: number; readonly nodes: readonly { readonly account: string; readonly value: number; readonly requirement: number; readonly distance: number | null }[] }
   readonly liquidationQueue: { readonly entryCount: number; readonly dueAccounts: number; readonly entries: readonly QueueEntry[] }
 }
 type QueueEntry = { readonly account: string; readonly value: number; readonly requirement: number; readonly gross: number; readonly distance: number; readonly due: boolean; readonly positions: readonly { readonly market: { readonly id: string }; readonly takeable: number | null }[] }
@@ -46,7 +47,7 @@ const QUERY = `query ($after: String) {
   }
 }`
 
-const QUEUE = '{ status { indexed { hash } } liquidationQueue(first: 100) { entryCount dueAccounts entries { account value requirement gross distance due positions { market { id } takeable } } } }'
+const QUEUE = '{ status { indexed { hash } } liquidationStates(first: 200) { totalCount unknownMargins nodes { account value requirement distance } } liquidationQueue(first: 200) { entryCount dueAccounts entries { account value requirement gross distance due positions { market { id } takeable } } } }'
 
 /** Names of the margin figures that are asked for: the schema's own, so that one that is added there is missed here. */
 export const ASKED = { AccountMargin: [...AMOUNTS, ...SCALARS, 'positions'], PositionMargin: ['market', ...POSITION, 'distanceToLiquidation'], Position: ['market', ...TAKER] } as const
@@ -91,7 +92,13 @@ export async function createApi(databaseUrl: string): Promise<Api> {
         more = answer.accounts.pageInfo.hasNextPage
         after = answer.accounts.pageInfo.endCursor
       }
-      takeQueue((await ask<QueueAnswer>(hash, QUEUE)).liquidationQueue, put)
+      const { liquidationQueue, liquidationStates } = await ask<QueueAnswer>(hash, QUEUE)
+      takeQueue(liquidationQueue, put)
+      put('liquidationStates.totalCount', 'protocol', liquidationStates.totalCount)
+      put('liquidationStates.unknownMargins', 'protocol', liquidationStates.unknownMargins)
+      for (const { account, value, requirement, distance } of liquidationStates.nodes) {
+        for (const [name, figure] of Object.entries({ value, requirement, distance: distance === null ? null : micro(distance * 1e6) })) put(`liquidationStates.nodes.${name}`, account, figure)
+      }
       return { values, ids }
     },
     close: async () => {

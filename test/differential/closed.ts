@@ -157,12 +157,19 @@ export function expectedOf(deployment: Deployment, { accounts, values }: Answers
   const contracts = new Contracts(deployment, values)
   const out: Record<string, Record<string, Value>> = {}
   const put = (field: string, key: string, value: bigint | boolean | string | null): void => void ((out[`API ${field}`] ??= {})[key] = value === null ? NULL : String(value))
-  let [queued, due] = [0, 0]
+  let [queued, due, staged, unknown] = [0, 0, 0, 0]
   for (const account of accounts) {
     if (!ids.has(account)) continue
     const of = known(() => contracts.account(account))
     put('account.margin', account, of === null ? NULL : 'known')
+    const isExposed = contracts.say('AccountBalance.getBaseTokens', account) !== ''
+    if (isExposed && of === null) unknown++
     if (of === null) continue
+    if (isExposed) {
+      staged++
+      const [value, requirement, gross] = [decimal(of.valueE18), decimal(of.requirementE18), decimal(of.positionsE18)]
+      for (const [name, figure] of Object.entries({ value, requirement, distance: gross === 0 ? null : micro(((value - requirement) / gross) * 1e6) })) put(`liquidationStates.nodes.${name}`, account, figure === null ? null : String(figure))
+    }
     const comparedE18 = contracts.number('ClearingHouse.getAccountValue', account)
     put('margin.accountValue', account, of.valueE18)
     // What the getters round to 6 decimals themselves.
@@ -187,6 +194,8 @@ export function expectedOf(deployment: Deployment, { accounts, values }: Answers
     if (queueEntryOf(contracts, of, account, deployment, put)) queued++
     if (of.positionsE18 > 0n && of.valueE18 < of.requirementE18) due++
   }
+  put('liquidationStates.totalCount', 'protocol', String(staged))
+  put('liquidationStates.unknownMargins', 'protocol', String(unknown))
   put('liquidationQueue.entryCount', 'protocol', String(queued))
   put('liquidationQueue.dueAccounts', 'protocol', String(due))
   for (const { baseToken: market } of deployment.markets) {
