@@ -22,6 +22,9 @@ export function quantilesOf(values: readonly number[]): TimingQuantiles | null {
   return { median: quantile(values, 0.5), p95: quantile(values, 0.95), p99: quantile(values, 0.99), max: quantile(values, 1), observations: values.length }
 }
 
+/** Where in the chain a fact of an account stands. */
+const PLACE = { accountId: true, blockNumber: true, logIndex: true, transactionHash: true, timestamp: true } as const
+
 /** A liquidation with the account's state before it; null where the index alone cannot tell that. */
 export type Past = { readonly row: Liquidation; readonly past: PastLiquidation | null; readonly whyNot: string | null; /** Chain time of the account's last change before it, s. */ readonly changedSec: number }
 
@@ -44,19 +47,20 @@ export async function pastLiquidations(db: Db, inputs: Measured, deployment: Dep
   const oldest = rows.at(-1)?.timestamp ?? 0n
   const ofThem = { accountId: { in: ids } }
   const [changes, deposits, funding, seized, debts, all, earned, makers] = [
-    await db.positionChange.findMany({ where: ofThem }),
-    await db.collateralChange.findMany({ where: ofThem }),
-    await db.fundingPayment.findMany({ where: ofThem }),
-    await db.collateralLiquidation.findMany({ where: ofThem }),
-    await db.badDebt.findMany({ where: ofThem }),
-    await db.liquidation.findMany({ where: ofThem }),
-    await db.liquidation.findMany({ where: { liquidator: { in: ids } } }),
+    // What is computed with alone: most of a row's cost is its amounts.
+    await db.positionChange.findMany({ where: ofThem, select: { ...PLACE, marketId: true, sizeDeltaE18: true, notionalDeltaE18: true, feeE18: true } }),
+    await db.collateralChange.findMany({ where: ofThem, select: { ...PLACE, token: true, kind: true, amount: true } }),
+    await db.fundingPayment.findMany({ where: ofThem, select: { ...PLACE, amountE18: true } }),
+    await db.collateralLiquidation.findMany({ where: ofThem, select: { ...PLACE, token: true, repaid: true, amount: true } }),
+    await db.badDebt.findMany({ where: ofThem, select: { ...PLACE, amount: true } }),
+    await db.liquidation.findMany({ where: ofThem, select: { ...PLACE, penaltyE18: true } }),
+    await db.liquidation.findMany({ where: { liquidator: { in: ids } }, select: { ...PLACE, liquidator: true, liquidatorFeeE18: true } }),
     new Set((await db.liquidityChange.findMany({ where: ofThem, distinct: ['accountId'], select: { accountId: true } })).map((row) => row.accountId)),
   ]
   const settlement = deployment.settlementToken.address.toLowerCase()
   const settle = (value: { toFixed(places: number): string }): number => float(value, inputs.settlement.decimals)
   const feedOf = new Map([...inputs.markets, ...inputs.collaterals].flatMap((one) => (one.oracle === null ? [] : [[one.id, one.oracle.feed] as const])))
-  const updates = groupBy(await db.priceUpdate.findMany({ where: { feedId: { in: [...new Set(feedOf.values())] }, freezeReason: 0, timestamp: { gte: oldest - BigInt(DAY_SEC) } }, orderBy: [{ blockNumber: 'asc' }, { logIndex: 'asc' }] }), (row) => row.feedId)
+  const updates = groupBy(await db.priceUpdate.findMany({ where: { feedId: { in: [...new Set(feedOf.values())] }, freezeReason: 0, timestamp: { gte: oldest - BigInt(DAY_SEC) } }, orderBy: [{ blockNumber: 'asc' }, { logIndex: 'asc' }], select: { feedId: true, timestamp: true, priceE18: true } }), (row) => row.feedId)
   const pointsOf = (id: string): PricePoint[] => (updates.get(feedOf.get(id) ?? '') ?? []).flatMap((row) => (integer(row.priceE18) > 0n ? [{ timestampSec: Number(row.timestamp), price: float(row.priceE18) }] : []))
   const prices = new Map([...inputs.markets, ...inputs.collaterals].map((one) => [one.id, pointsOf(one.id)]))
   const priceAt = (id: string, sec: number): number | null => prices.get(id)?.findLast((point) => point.timestampSec <= sec)?.price ?? null
@@ -136,7 +140,7 @@ export async function pastLiquidations(db: Db, inputs: Measured, deployment: Dep
 async function announcements(db: Db, inputs: Measured, since: bigint): Promise<Record<string, PricePoint[]>> {
   const feeds = new Map((await db.oracleFeed.findMany({ select: { id: true, answerSource: true, decimals: true } })).map((feed) => [feed.id, feed]))
   const sources = [...new Set([...feeds.values()].flatMap((feed) => (feed.answerSource === null ? [] : [feed.answerSource])))]
-  const answers = groupBy(await db.oracleAnswer.findMany({ where: { aggregator: { in: sources }, timestamp: { gte: since - BigInt(DAY_SEC) } }, orderBy: [{ blockNumber: 'asc' }, { logIndex: 'asc' }] }), (row) => row.aggregator)
+  const answers = groupBy(await db.oracleAnswer.findMany({ where: { aggregator: { in: sources }, timestamp: { gte: since - BigInt(DAY_SEC) } }, orderBy: [{ blockNumber: 'asc' }, { logIndex: 'asc' }], select: { aggregator: true, timestamp: true, answer: true } }), (row) => row.aggregator)
   return Object.fromEntries(
     inputs.markets.map((market) => {
       const feed = feeds.get(market.oracle?.feed ?? '')

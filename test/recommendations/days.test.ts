@@ -147,8 +147,8 @@ describe('a storm of twelve hours, six times as volatile, and the day after it',
     const last = new Map<string, number>()
     for (const { name, direction, hour } of moves) {
       const policy = parameters[name.split(':')[0] ?? '']
-      const since = last.get(name)
-      if (since !== undefined) expect((hour - since) * 3_600).toBeGreaterThanOrEqual((direction === 'TIGHTEN' ? policy?.tightenCooldownSec : policy?.loosenCooldownSec) ?? 0)
+      const since = last.get(name) ?? -Infinity
+      expect((hour - since) * 3_600).toBeGreaterThanOrEqual((direction === 'TIGHTEN' ? policy?.tightenCooldownSec : policy?.loosenCooldownSec) ?? 0)
       last.set(name, hour)
     }
   })
