@@ -105,7 +105,7 @@ async function main(): Promise<void> {
     run: async () => {
       const waits = await behind()
       if (waits !== null) return waits
-      const done = await risk.breakers.observe()
+      const done = await desk.observe()
       await events.look()
       return done && `The last observation stands on block ${done.block.number}`
     },

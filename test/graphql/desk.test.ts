@@ -35,7 +35,7 @@ const QUERIES: Readonly<Record<Question, string>> = {
 }
 
 /** A server over a desk. */
-async function serve(desk: Desk): Promise<{ server: ApiServer; ask(query: string): Promise<unknown>; close(): Promise<void> }> {
+async function serve(desk: Desk): Promise<{ readonly server: ApiServer; readonly ask: (query: string) => Promise<unknown>; readonly close: () => Promise<void> }> {
   const shared = services(prisma, noChain, { risk: { books: createRiskBooks({ desk }) } })
   const server = await startServer({ ...shared, log, host: '127.0.0.1', port: 0 })
   return {
@@ -84,6 +84,9 @@ describe('the desk', () => {
         expect(expected).not.toHaveProperty('errors')
         expect(await b.ask(query)).toEqual(expected)
       }
+      const replay = '{ replayBreaker(input: { market: "vETH", days: 1, entries: [{ trigger: "staleness", restrict: 0.01 }] }) { observations trips { start peak } provenance { inputsDigest } } }'
+      expect(await a.ask(replay)).toMatchObject({ data: { replayBreaker: { observations: 289 } } })
+      expect(await b.ask(replay)).toEqual(await a.ask(replay))
       // Faults keep their code and the path of the argument.
       for (const query of ['{ volatility(market: "vETH", barSec: 301) { sample { bars } } }', '{ portfolioMargin(input: { legs: [{ kind: PERP, asset: "vETH", size: 1 }], grid: "NONE" }) { margin } }']) {
         const expected = await a.ask(query)
@@ -162,7 +165,7 @@ describe('the desk', () => {
   test('behavior: a desk that began anew reads the block again and answers', async () => {
     const other = createDesk({ prisma, protocol: curie, deployment, threads: 1, chainReads: async () => 1n })
     let desk = here
-    const books = createRiskBooks({ desk: { read: (of) => desk.read(of), ask: (...of) => desk.ask(...of), pack: (hash) => desk.pack(hash), recommend: () => desk.recommend(), close: async () => {} } })
+    const books = createRiskBooks({ desk: { read: (of) => desk.read(of), ask: (...of) => desk.ask(...of), pack: (hash) => desk.pack(hash), replay: (...of) => desk.replay(...of), observe: () => desk.observe(), recommend: () => desk.recommend(), close: async () => {} } })
     const book = await books.at({ ...BLOCK }, () => Promise.reject(new Error('no snapshot is needed')))
     desk = other
     expect(await book.ask('shortfalls', null)).toEqual(await here.ask(BLOCK.hash, 'shortfalls', null))

@@ -11,6 +11,8 @@ import { barsOf, maxSpanOf, type FeedStatistics } from '../../recommendations/st
 import { SampleTooSmallError, toReturns, type BarSeries, type Returns, type StressAccount } from '../../risk/index.ts'
 import type { IndexedBlock } from '../context.ts'
 import type { Db } from '../model.ts'
+import type { Answer } from './answer.ts'
+import type { ReplayTask } from './breakers.ts'
 import type { Answers, Ask, BookHead, Desk } from './desk.ts'
 
 /** What both sides know of a book. */
@@ -28,6 +30,8 @@ export type BookFacts = {
 export type RiskBook = BookFacts & {
   /** The answer of a computation beside the server; the same question about the same book is computed once. Throws what the computation throws. */
   readonly ask: Ask
+  /** A replay over the history that `db`, the request's snapshot, sees. */
+  replay(db: Db, task: ReplayTask): Promise<Answer<'BreakerReplay'>>
   /** All inputs, packed for a process that has nothing else. */
   pack(): Promise<Uint8Array>
 }
@@ -82,8 +86,8 @@ export function createRiskBooks({ desk }: { readonly desk: Desk }): RiskBooks {
       const found = await shared(block.hash)
       if (found !== null) return found
       // A step fell between: the desk reads what this request sees. Whoever asks next for this block shares it.
-      const [row] = await (await db()).$queryRaw<{ snapshot: string }[]>`SELECT pg_export_snapshot() AS "snapshot"`
-      const own = await keep(block.hash, desk.read({ hash: block.hash, snapshot: row?.snapshot ?? null }).then(open))
+      const snapshot = await exported(await db())
+      const own = await keep(block.hash, desk.read({ hash: block.hash, snapshot }).then(open))
       if (own === null) throw new UnavailableError({ part: 'the risk engine', found: `block ${block.number} is no longer stored`, action: 'ask again' })
       return own
     },
@@ -92,6 +96,12 @@ export function createRiskBooks({ desk }: { readonly desk: Desk }): RiskBooks {
       if (performance.now() - askedAt < LATELY_MS) await latest()
     },
   }
+}
+
+/** A name by which another process sees what this transaction sees, as long as it lives. */
+async function exported(db: Db): Promise<string> {
+  const [row] = await db.$queryRaw<{ snapshot: string }[]>`SELECT pg_export_snapshot() AS "snapshot"`
+  return row?.snapshot ?? ''
 }
 
 /** What the head's statistics leave out; resolvers that want it ask. */
@@ -131,6 +141,7 @@ function bookOf({ block, inputs, digest, volatility }: BookHead, desk: Desk, gon
       }
       return answer
     },
+    replay: async (db, task) => desk.replay(await exported(db), task),
     pack: () => again(() => desk.pack(block.hash)),
   }
 }

@@ -207,6 +207,14 @@ async function observeAll(db: Db, moments: readonly Moment[], sources: Sources):
 
 const BREAKER = { model: 'circuit-breaker', version: '1', source: 'api/risk/breaker.ts and observe.ts: SEC/NYSE Limit Up-Limit Down plan; CME velocity logic; risk models §11' } as const
 
+/** What an observation stands on that the index does not show. */
+const assumptionsOf = ({ heartbeatSec, margin: { refillSec } }: Policy): string[] => [
+  `a healthy feed gives a price every ${heartbeatSec} s: a feed does not say its own heartbeat`,
+  `a pool is as deep again ${refillSec} s after it was traded through: arbitrage is not in the index's facts`,
+  `within one step of the mirror, each block in which a price, a trade, a liquidation or a flow of the fund was indexed is observed, at most the last ${MAX_PER_STEP}; depth, parameters and states of markets are those of the step's end`,
+  'a block in which nothing happened is not observed: between two facts only the age of prices grows, and the next observation has it',
+]
+
 type Board = { readonly block: IndexedBlock; readonly protocol: BreakerNode; readonly markets: readonly BreakerNode[]; readonly digest: unknown }
 
 /** Every breaker as of the newest observation at or before the request's block; `now` reads what was just written instead. */
@@ -226,7 +234,7 @@ async function boardOf(context: Context, now = false): Promise<Board | null> {
 
 export async function resolveBreakers(_: unknown, __: unknown, context: Context): Promise<Maybe<Answer<'CircuitBreakers'>>> {
   const board = await boardOf(context)
-  return board && { provenance: provenance(BREAKER, board.block, board.digest, context.risk.breakers.config), protocol: board.protocol, markets: [...board.markets] }
+  return board && { provenance: provenance(BREAKER, board.block, board.digest, context.risk.breakers.config), protocol: board.protocol, markets: [...board.markets], assumptions: assumptionsOf(DEFAULT_POLICY) }
 }
 
 /** `protocol`, or the market's id. Throws UserInputError. */
@@ -301,26 +309,53 @@ export async function resolveReplay(_: unknown, { input }: QueryReplayBreakerArg
   const days = wholeWithin('input.days', input.days ?? 7, 1, 30, 'days')
   const stepSec = wholeWithin('input.stepSec', input.stepSec ?? 300, 60, DAY_SEC, 'seconds')
   const seconds = (field: 'reactionSec' | 'harmHorizonSec', fallback: number): number => within(`input.${field}`, input[field] ?? fallback, 0, 7 * DAY_SEC, 'seconds')
-  const market = input.market == null ? null : (await marketOf(context, book, input.market, 'input.market')).node
+  const market = input.market == null ? null : (await marketOf(context, book, input.market, 'input.market')).facts.input.id
   const { config: used } = context.risk.breakers
   const config = configOf(input, market === null ? used.protocol : used.market)
-  const db = await context.db()
-  const sources: Sources = { policy: book.inputs.policy, fundId: context.deployment.contracts.insuranceFund.toLowerCase() }
   const endSec = Number(block.timestamp)
-  const window: StepWindow = { startSec: endSec - days * DAY_SEC, endSec, stepSec }
-  const fromSec = window.startSec - BAND_DAYS * DAY_SEC
+  return book.replay(await context.db(), {
+    block,
+    market,
+    config,
+    window: { startSec: endSec - days * DAY_SEC, endSec, stepSec },
+    reactionSec: seconds('reactionSec', HOUR_SEC),
+    harmHorizonSec: seconds('harmHorizonSec', HOUR_SEC),
+    assumedResetSec: input.assumedResetSec === undefined ? HOUR_SEC : input.assumedResetSec,
+    reduceOnly: input.stops === 'REDUCE_ONLY',
+    args: { ...input },
+  })
+}
+
+/** A replay whose arguments are checked but for what the model itself refuses; `market` as its id, null for the protocol. Plain data. */
+export type ReplayTask = {
+  readonly block: IndexedBlock
+  readonly market: string | null
+  readonly config: BreakerConfig
+  readonly window: StepWindow
+  readonly reactionSec: number
+  readonly harmHorizonSec: number
+  readonly assumedResetSec: number | null
+  readonly reduceOnly: boolean
+  readonly args: object
+}
+
+/** Reads the window's history and replays it. `db` stands on the task's block. Throws UserInputError. */
+export async function computeReplay(db: Db, deployment: Deployment, { block, market: marketId, config, window, reactionSec, harmHorizonSec, assumedResetSec, reduceOnly, args }: ReplayTask): Promise<Answer<'BreakerReplay'>> {
+  const sources: Sources = { policy: DEFAULT_POLICY, fundId: deployment.contracts.insuranceFund.toLowerCase() }
+  const market = marketId === null ? null : await db.market.findUniqueOrThrow({ where: { id: marketId }, include: { feed: true } })
+  const { startSec, endSec } = window
+  const fromSec = startSec - BAND_DAYS * DAY_SEC
   const observations =
     market === null
       ? observeFund(await fundValues(db, sources.fundId, fromSec, endSec), window)
       : observeMarket(await historyOf(db, market, { fromSec, toSec: endSec, capacityPer15Min: await capacityPer15Min(db, market, sources) }, sources), window)
-  const events = await eventsOf(db, context, market?.id ?? null, window)
-  const assumedResetSec = input.assumedResetSec === undefined ? HOUR_SEC : input.assumedResetSec
+  const events = await eventsOf(db, deployment, marketId, window)
   const replay = atField('input', () =>
-    replayBreaker({ config, observations, events, reactionSec: seconds('reactionSec', HOUR_SEC), stops: input.stops === 'REDUCE_ONLY' ? DEFAULT_STOPS : CURIE_STOPS, assumedResetSec, harmHorizonSec: seconds('harmHorizonSec', HOUR_SEC) }),
+    replayBreaker({ config, observations, events, reactionSec, stops: reduceOnly ? DEFAULT_STOPS : CURIE_STOPS, assumedResetSec, harmHorizonSec }),
   )
   return {
-    provenance: provenance(REPLAY, block, { observations, events }, { ...input, config }),
-    subject: market?.id ?? 'protocol',
+    provenance: provenance(REPLAY, block, { observations, events }, { ...args, config }),
+    subject: marketId ?? 'protocol',
     from: BigInt(replay.fromSec),
     to: BigInt(replay.toSec),
     observations: replay.observations,
@@ -331,13 +366,18 @@ export async function resolveReplay(_: unknown, { input }: QueryReplayBreakerArg
     stopped: Object.entries(replay.stopped).map(([kind, tally]) => ({ kind, ...tally })),
     preventedBadDebt: replay.preventedBadDebt,
     liquidationsWhileTripped: { kind: 'liquidation', ...replay.liquidationsWhileTripped },
+    assumptions: [
+      `depth of the pools, and what they take, are today's; a pool is as deep again after ${sources.policy.margin.refillSec} s`,
+      `one observation every ${window.stepSec} s, each from what was known at its time; deposits at today's prices`,
+      'what is stopped does not change what others do: nobody moves elsewhere, and prices stay as they were',
+    ],
     falseAlarms: replay.falseAlarms,
     summary: replay.summary,
   }
 }
 
 /** What accounts did in the window, of one market or all; deposits and bad debt belong to no market. */
-async function eventsOf(db: Db, context: Context, marketId: string | null, { startSec, endSec }: StepWindow): Promise<ReplayEvent[]> {
+async function eventsOf(db: Db, deployment: Deployment, marketId: string | null, { startSec, endSec }: StepWindow): Promise<ReplayEvent[]> {
   const timestamp = { gte: BigInt(startSec), lte: BigInt(endSec) }
   const inMarket = marketId === null ? {} : { marketId }
   const liquidations = await db.liquidation.findMany({ where: { timestamp, ...inMarket }, select: { timestamp: true, accountId: true, notionalE18: true, transactionHash: true } })
@@ -345,8 +385,8 @@ async function eventsOf(db: Db, context: Context, marketId: string | null, { sta
   const changes = await db.positionChange.findMany({ where: { timestamp, ...inMarket }, select: { timestamp: true, accountId: true, notionalDeltaE18: true, sizeDeltaE18: true, sizeAfterE18: true, transactionHash: true } })
   const deposits = await db.collateralChange.findMany({ where: { timestamp, kind: 'DEPOSIT' }, select: { timestamp: true, accountId: true, token: true, amount: true } })
   const debts = await db.badDebt.findMany({ where: { timestamp }, select: { timestamp: true, accountId: true, amount: true } })
-  const { address: settlement, decimals } = context.deployment.settlementToken
-  const collaterals = await context.collaterals()
+  const { address: settlement, decimals } = deployment.settlementToken
+  const collaterals = new Map((await db.collateralAsset.findMany({ include: { feed: true } })).map((row) => [row.id, row]))
   const valueOf = (token: string, amount: { toFixed(places: number): string }): number => {
     if (token === settlement.toLowerCase()) return float(amount, decimals)
     const asset = collaterals.get(token)

@@ -18,8 +18,9 @@ import type { VolatilityStatistics } from '../../recommendations/statistics.ts'
 import { ModelFitError, SampleTooSmallError } from '../../risk/index.ts'
 import type { IndexedBlock } from '../context.ts'
 import { asKnownError } from '../errors.ts'
-import { UserInputError } from './answer.ts'
+import { UserInputError, type Answer } from './answer.ts'
 import { BOOK_GONE, makeBook, type DeskBook } from './book.ts'
+import { computeReplay, createBreakers, type Breakers, type ReplayTask } from './breakers.ts'
 import { createEngine, type Engine } from './engine.ts'
 import { computeLadder } from './liquidations.ts'
 import { computeShortfalls } from './reserves.ts'
@@ -59,6 +60,10 @@ export type Desk = {
   read(of: { readonly hash: string | null; readonly snapshot: string | null }): Promise<BookHead | null>
   /** Computes over the book of a block that was read. Throws UnavailableError with BOOK_GONE where the desk no longer has it. */
   ask<K extends Question>(hash: string, kind: K, task: Tasks[K]): Promise<Answers[K]>
+  /** Observes the breakers over what the mirror has stored since; null where there is nothing new, or another process does it. */
+  observe(): ReturnType<Breakers['observe']>
+  /** Reads a window of history as a transaction's exported snapshot sees it, and replays it. */
+  replay(snapshot: string, task: ReplayTask): Promise<Answer<'BreakerReplay'>>
   /** Block and inputs of a book, for a run's own process (worker.ts). */
   pack(hash: string): Promise<Uint8Array>
   /** Runs every recommendation model over the book that the mirror stands on, and stores what they say. Throws UnavailableError before the first block. */
@@ -75,6 +80,7 @@ export function createDesk({ prisma, threads, ...options }: DeskOptions): Desk {
   const books = new Map<string, DeskBook>()
   /** Being gathered: whoever asks for the same block meanwhile waits for it. */
   const reading = new Map<string, Promise<DeskBook>>()
+  const breakers = createBreakers({ prisma, deployment: options.deployment })
   const engine = createEngine(threads === undefined ? {} : { threads })
 
   /** Last asked for, last dropped. By block: two of them may have the same digest, and an answer says its block. */
@@ -89,6 +95,18 @@ export function createDesk({ prisma, threads, ...options }: DeskOptions): Desk {
     if (book === undefined) throw new UnavailableError({ part: 'the risk engine', found: BOOK_GONE, action: 'ask again' })
     return keep(book)
   }
+  /** One snapshot of the database: its own, or the one that another transaction exported. */
+  const readIn = <T>(snapshot: string | null, read: (tx: Prisma.TransactionClient) => Promise<T>): Promise<T> => {
+    if (snapshot !== null && !/^[0-9A-Fa-f-]+$/.test(snapshot)) throw new InvariantError(`Found the snapshot ${snapshot}, allowed is a name that PostgreSQL gave; export one`)
+    return prisma.$transaction(
+      async (tx) => {
+        // Before any read of the transaction.
+        if (snapshot !== null) await tx.$executeRawUnsafe(`SET TRANSACTION SNAPSHOT '${snapshot}'`)
+        return read(tx)
+      },
+      { isolationLevel: 'RepeatableRead', timeout: 30_000, maxWait: 10_000 },
+    )
+  }
   const bookIn = async (tx: Prisma.TransactionClient, hash: string | null): Promise<DeskBook | null> => {
     const block: MirroredBlock | null = await latestCheckpoint(tx)
     if (block === null || (hash !== null && block.hash !== hash)) return null
@@ -100,24 +118,18 @@ export function createDesk({ prisma, threads, ...options }: DeskOptions): Desk {
   }
   return {
     read: async ({ hash, snapshot }) => {
-      if (snapshot !== null && !/^[0-9A-Fa-f-]+$/.test(snapshot)) throw new InvariantError(`Found the snapshot ${snapshot}, allowed is a name that PostgreSQL gave; export one`)
-      const book = await prisma.$transaction(
-        async (tx) => {
-          // Before any read of the transaction.
-          if (snapshot !== null) await tx.$executeRawUnsafe(`SET TRANSACTION SNAPSHOT '${snapshot}'`)
-          return bookIn(tx, hash)
-        },
-        { isolationLevel: 'RepeatableRead', timeout: 30_000, maxWait: 10_000 },
-      )
+      const book = await readIn(snapshot, (tx) => bookIn(tx, hash))
       return book && headOf(book)
     },
+    observe: () => breakers.observe(),
+    replay: (snapshot, task) => readIn(snapshot, (tx) => computeReplay(tx, options.deployment, task)),
     ask: async (hash, kind, task) => (await QUESTIONS[kind](found(hash), task as never, engine)) as Answers[typeof kind],
     pack: async (hash) => {
       const { block, inputs } = found(hash)
       return serialize({ block, inputs })
     },
     recommend: async () => {
-      const gathered = await prisma.$transaction((tx) => bookIn(tx, null), { isolationLevel: 'RepeatableRead', timeout: 30_000, maxWait: 10_000 })
+      const gathered = await readIn(null, (tx) => bookIn(tx, null))
       if (gathered === null) throw new UnavailableError({ part: 'mirror', found: 'no block is stored yet', action: 'wait for its first step' })
       return summaryOf(await runRecommendations({ prisma, ...options, gathered }))
     },
@@ -138,7 +150,8 @@ function headOf({ block, inputs: { series, ...inputs }, digest, context }: DeskB
 }
 
 /** What crosses to the process and back; each with the number of its question. */
-export type Request = { readonly id: number } & ({ readonly op: 'read'; readonly args: Parameters<Desk['read']> } | { readonly op: 'ask'; readonly args: Parameters<Desk['ask']> } | { readonly op: 'pack'; readonly args: Parameters<Desk['pack']> } | { readonly op: 'recommend'; readonly args: Parameters<Desk['recommend']> })
+type Op = Exclude<keyof Desk, 'close'>
+export type Request = { [K in Op]: { readonly id: number; readonly op: K; readonly args: Parameters<Desk[K]> } }[Op]
 export type Reply = { readonly id: number } & ({ readonly value: unknown } | { readonly fault: Fault })
 
 /** An error as plain data: a class does not survive the way between two processes. */
@@ -206,7 +219,7 @@ export function forkDesk({ log, env = {} }: { readonly log: Logger; readonly env
     worker.once('exit', (code, signal) => gone(`its process ended with ${signal ?? `code ${code}`}`))
     return worker
   }
-  const send = (request: { readonly op: Request['op']; readonly args: readonly unknown[] }): Promise<never> => {
+  const send = (request: { readonly op: Op; readonly args: readonly unknown[] }): Promise<never> => {
     if (closed) return Promise.reject(new UnavailableError({ part: 'the risk engine', found: 'it is closed', action: 'start the server again' }))
     const worker = (child ??= hire())
     const id = ++last
@@ -224,6 +237,8 @@ export function forkDesk({ log, env = {} }: { readonly log: Logger; readonly env
     ask: (...args) => send({ op: 'ask', args }),
     pack: (...args) => send({ op: 'pack', args }),
     recommend: (...args) => send({ op: 'recommend', args }),
+    replay: (...args) => send({ op: 'replay', args }),
+    observe: (...args) => send({ op: 'observe', args }),
     close: async () => {
       closed = true
       const worker = child

@@ -79,8 +79,9 @@ function serveDesk(): void {
   const answer = async (request: Request): Promise<Reply> => {
     const { id } = request
     try {
-      const { op, args } = request
-      return { id, value: op === 'read' ? await desk.read(...args) : op === 'pack' ? await desk.pack(...args) : op === 'recommend' ? await desk.recommend() : await desk.ask(...args) }
+      // Each operation is a method of the desk by its name.
+      const method = desk[request.op] as (...args: readonly unknown[]) => Promise<unknown>
+      return { id, value: await method(...request.args) }
     } catch (error) {
       const fault = faultOf(error)
       if (fault === null) log.error({ err: error, op: request.op }, 'a question failed')
