@@ -12,7 +12,7 @@ import { squareRootImpact } from '../../risk/index.ts'
 import type { Context } from '../context.ts'
 import type { BacktestInput, LegInput, Maybe, PortfolioInput, QueryBacktestArgs, QueryDynamicMarginArgs, QueryPortfolioMarginArgs, QueryVolatilityArgs, Side, VolatilityModel } from '../generated/resolvers.ts'
 import { address } from '../lookup.ts'
-import { atField, numbers, provenance, tell, UserInputError, wholeWithin, within, type Answer } from './answer.ts'
+import { atField, numbers, provenance, tell, UserInputError, wholeWithin, within, type Answer, type UnknownAnswer } from './answer.ts'
 import type { BookFacts, DeskBook } from './book.ts'
 import { marketOf, nodeOf, protocolRatio } from './liquidations.ts'
 import { severityOf } from './stress.ts'
@@ -83,16 +83,16 @@ export function computeVolatility(book: DeskBook, args: QueryVolatilityArgs): Om
   const ewma = tell('EWMA volatility', () => ewmaVolatility(returns, lambda))
   const garch = tell('GARCH(1,1)', () => fitGarch(returns))
   const horizonBars = horizonSec / barSec
+  const nothing = (model: VolatilityModel, side: ModelSide, unknown: UnknownAnswer): Answer<'RiskForecast'> => ({ model, side: sideOf(side), level, horizonSec, valueAtRisk: null, expectedShortfall: null, valueAtRiskLow: null, valueAtRiskHigh: null, scaling: null, observations: returns.values.length, tailPoints: 0, warnings: [], unknown })
   const of = (model: VolatilityModel, side: ModelSide, forecast: () => RiskForecast): Answer<'RiskForecast'> => {
     const told = tell(model, forecast)
-    if (told.value !== null) return forecastAnswer(told.value)
-    return { model, side: sideOf(side), level, horizonSec, valueAtRisk: null, expectedShortfall: null, valueAtRiskLow: null, valueAtRiskHigh: null, scaling: null, observations: returns.values.length, tailPoints: 0, warnings: [], unknown: told.unknown }
+    return told.value === null ? nothing(model, side, told.unknown) : forecastAnswer(told.value)
   }
   const ewmaBasis = tell('EWMA volatility', () => forecastBasis(returns, { kind: 'ewma', lambda }))
   const garchBasis = tell('GARCH(1,1)', () => forecastBasis(returns, { kind: 'garch' }))
-  const from = (basis: typeof ewmaBasis, shape: 'normal' | 'filtered', side: ModelSide) => (): RiskForecast => {
-    if (basis.value === null) throw new SampleTooSmallError({ statistic: basis.unknown.what, found: basis.unknown.found ?? returns.values.length, needed: basis.unknown.needed ?? 0 })
-    return forecastRisk(basis.value, { shape, level, horizonBars, side })
+  const from = (model: VolatilityModel, basis: typeof ewmaBasis, shape: 'normal' | 'filtered', side: ModelSide): Answer<'RiskForecast'> => {
+    const { value, unknown } = basis
+    return value === null ? nothing(model, side, unknown) : of(model, side, () => forecastRisk(value, { shape, level, horizonBars, side }))
   }
   return {
     provenance: provenance(VOLATILITY, book.block, { bars: bars.bars, startSec: bars.startSec }, { ...args, halfLifeSec }),
@@ -101,10 +101,10 @@ export function computeVolatility(book: DeskBook, args: QueryVolatilityArgs): Om
     garch: garch.value && { ...garch.value.parameters, persistence: garch.value.persistence, halfLifeBars: garch.value.halfLifeBars, now: garch.value.path.current, longRun: garch.value.longRun, nowPerYear: perYear(garch.value.path.current), longRunPerYear: perYear(garch.value.longRun), logLikelihood: garch.value.logLikelihood, warnings: [...garch.value.warnings] },
     unknown: [ewma.unknown, garch.unknown].filter((one) => one !== null),
     forecasts: (['down', 'up'] as const).flatMap((side) => [
-      of('NORMAL_EWMA', side, from(ewmaBasis, 'normal', side)),
-      of('NORMAL_GARCH', side, from(garchBasis, 'normal', side)),
-      of('FHS_EWMA', side, from(ewmaBasis, 'filtered', side)),
-      of('FHS_GARCH', side, from(garchBasis, 'filtered', side)),
+      from('NORMAL_EWMA', ewmaBasis, 'normal', side),
+      from('NORMAL_GARCH', garchBasis, 'normal', side),
+      from('FHS_EWMA', ewmaBasis, 'filtered', side),
+      from('FHS_GARCH', garchBasis, 'filtered', side),
       of('HISTORICAL', side, () => historicalRisk(bars, { level, horizonBars: Math.max(1, Math.round(horizonBars)), side, maxSpan: Math.max(1, book.inputs.policy.maxGapSec / barSec) })),
     ]),
   }
