@@ -109,6 +109,10 @@ export async function resolveQueue(_: unknown, args: QueryLiquidationQueueArgs, 
     backlogHours: queue.backlogRatio,
     etaSec: queue.etaSec,
     velocity: queue.velocity,
+    assumptions: [
+      ...(args.capacityPerHour == null ? [`a pool is as deep again ${book.inputs.policy.margin.refillSec} s after it was traded through: arbitrage is not in the index's facts`, 'liquidators take what costs them at most their share of the penalty'] : ['what can be taken in an hour is as given']),
+      'closing costs are the cheaper of the pool’s ranges at once and the square-root law over a day',
+    ],
     tiers: LIQUIDATION_TIERS.map((tier) => {
       const own = tiers.filter((t) => t.tier === tier)
       const sum = (key: 'deficit' | 'fromFund' | 'fromWinners' | 'socialised'): number => own.reduce((total, t) => total + t[key], 0)
