@@ -2,12 +2,12 @@
  * Charts of the report as SVG text, drawn by Apache ECharts on the server. The same options give the same bytes.
  * White ground of their own, so that they read on a dark page; title and description for readers who do not see them.
  */
-import { BarChart, LineChart } from 'echarts/charts'
+import { BarChart, LineChart, ScatterChart } from 'echarts/charts'
 import { GridComponent, LegendComponent, MarkLineComponent, TitleComponent } from 'echarts/components'
 import { init, use, type EChartsCoreOption } from 'echarts/core'
 import { SVGRenderer } from 'echarts/renderers'
 
-use([BarChart, LineChart, GridComponent, LegendComponent, MarkLineComponent, TitleComponent, SVGRenderer])
+use([BarChart, LineChart, ScatterChart, GridComponent, LegendComponent, MarkLineComponent, TitleComponent, SVGRenderer])
 
 export type Chart = { readonly title: string; readonly description: string; readonly svg: string }
 
@@ -67,13 +67,13 @@ function roundUp(value: number): number {
 
 const percentTick = (value: number): string => `${value > 0 ? '+' : value < 0 ? '−' : ''}${Number((Math.abs(value) * 100).toFixed(1))} %`
 
-export type StressBar = { readonly label: string; readonly fundUsed: number; readonly uncovered: number }
+export type StressBar = { readonly label: string; readonly fundUsed: number; readonly uncovered: number; /** Bad debt once forced trades have moved prices; null where unknown. */ readonly cascade: number | null }
 
-/** Bad debt per scenario, worst on top: what the fund pays and what it does not, and the fund's own size. */
+/** Bad debt per scenario, worst on top: what the fund pays and what it does not, what the cascade makes of it, and the fund's own size. */
 export function stressChart(bars: readonly StressBar[], fund: number | null, description: string): Chart {
   const rows = bars.toReversed()
   const split = fund !== null
-  const largest = Math.max(0, ...bars.map(({ fundUsed, uncovered }) => fundUsed + uncovered))
+  const largest = Math.max(0, ...bars.map(({ fundUsed, uncovered, cascade }) => Math.max(fundUsed + uncovered, cascade ?? 0)))
   const inView = split && fund <= 4 * largest
   const title = 'Bad debt by scenario, USD'
   const bar = { type: 'bar', stack: 'debt', barMaxWidth: 22 }
@@ -91,8 +91,9 @@ export function stressChart(bars: readonly StressBar[], fund: number | null, des
         ...(inView ? { markLine: { symbol: 'none', silent: true, lineStyle: { color: INK, type: 'dashed', width: 1.5 }, label: { formatter: `fund ${compact(fund)}`, position: 'end', color: INK, fontFamily: FONT }, data: [{ xAxis: fund }] } } : {}),
       },
       ...(split ? [{ ...bar, name: 'uncovered', data: rows.map((one) => one.uncovered) }] : []),
+      ...(bars.some(({ cascade }) => cascade !== null) ? [{ type: 'scatter', name: 'after the cascade, at most', symbol: 'diamond', symbolSize: 11, z: 5, itemStyle: { color: '#ffffff', borderColor: INK, borderWidth: 1.5 }, data: rows.flatMap((one, i) => (one.cascade === null ? [] : [[one.cascade, i]])) }] : []),
       // The total stands at the end of each bar, whatever it is made of.
-      { ...bar, name: '', silent: true, itemStyle: { color: 'transparent' }, data: rows.map((one) => ({ value: 0, label: { show: true, position: 'right', formatter: compact(one.fundUsed + one.uncovered), color: INK, fontFamily: FONT } })) },
+      { ...bar, name: '', silent: true, itemStyle: { color: 'transparent' }, data: rows.map((one) => ({ value: 0, label: { show: true, position: 'right', distance: 14, formatter: compact(one.fundUsed + one.uncovered), color: INK, fontFamily: FONT } })) },
     ],
   })
 }
@@ -142,7 +143,7 @@ export function volatilityChart(lines: readonly VolatilityLine[], forecast: stri
   const days = [...new Set(lines.flatMap((line) => line.days.map((one) => one.timestampSec)))].toSorted((a, b) => a - b)
   const bar = { type: 'bar', xAxisIndex: 1, yAxisIndex: 1, barMaxWidth: 46 }
   return draw(title, description, 600, {
-    title: [heading(title), { ...heading('', 328), text: `Times that the ${forecast} was exceeded`, textStyle: { fontSize: 13, fontWeight: 'bold', color: INK, fontFamily: FONT } }],
+    title: [heading(days.length === 0 ? `${title} (no completed day yet)` : title), { ...heading('', 328), text: `Times that the ${forecast} was exceeded`, textStyle: { fontSize: 13, fontWeight: 'bold', color: INK, fontFamily: FONT } }],
     legend: [
       { top: 40, left: 16, textStyle: label, selectedMode: false, itemWidth: 34, data: lines.map((line) => line.label) },
       { top: 326, right: 16, textStyle: label, selectedMode: false, data: ['exceeded', 'expected of a right forecast'] },

@@ -1,9 +1,9 @@
 import type { FundQuery, FundRunQuery, FundSimulationInput, StartFundMutation } from '../generated/analysis.ts'
-import { decimalUsd, duration, figures, money, number, percent, sentence } from './format.ts'
+import { decimalUsd, duration, money, number, percent, sentence } from './format.ts'
 import { numberIn, printJson, type Ask, type Command, type Io } from './io.ts'
 import { follow } from './runs.ts'
 import { footer, known } from './standing.ts'
-import { renderFacts } from './table.ts'
+import { paragraph, renderFacts } from './table.ts'
 
 export type FundTarget = NonNullable<NonNullable<FundQuery['insuranceFund']>['target']>
 
@@ -54,7 +54,7 @@ export function quantileText({ simulation }: Pick<FundTarget, 'simulation'>): st
 export function feeText(target: FundTarget): string {
   if (target.gap <= 0) return 'none is needed'
   if (target.feeShare === null) return 'unknown: there were no fees in 30 days'
-  return `${percent(target.feeShare, 1)} of fees${target.feeOfTurnover === null ? '' : ` (${percent(target.feeOfTurnover, 4)} of turnover)`} reaches the target in ${figures(target.days)} days${target.feeReachable === false ? ', which is more than there is' : ''}`
+  return `${percent(target.feeShare, 1)} of fees${target.feeOfTurnover === null ? '' : ` (${percent(target.feeOfTurnover, 4)} of turnover)`} reaches the target in ${number(target.days, Number.isInteger(target.days) ? 0 : 1)} days${target.feeReachable === false ? ', which is more than there is' : ''}`
 }
 
 export const gapText = (target: FundTarget): string => (target.gap > 0 ? `${money(target.gap)} USD missing` : `${money(-target.gap)} USD above it`)
@@ -78,5 +78,5 @@ function fundText({ status, insuranceFund }: FundQuery, { width }: Pick<Io, 'wid
     ],
     width,
   )
-  return `${facts}\n${sentence(target.why)}\n\n${footer(status, target.provenance, width)}`
+  return `${facts}\n${paragraph(sentence(target.why), width)}\n${footer(status, target.provenance, width)}`
 }

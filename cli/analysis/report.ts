@@ -108,17 +108,18 @@ const at = (block: Block): string => `block ${block.number} (${code(block.hash)}
 export function buildReport({ base, stress, markets, joint }: ReportAnswers, images: string): Report {
   const { status, protocol, circuitBreakers, insuranceFund, liquidationQueue, oracleHealth, recommendations } = base
   const block = known(status.indexed)
-  const breakers = known(circuitBreakers)
+  // null before the first block that they observe.
+  const breakers = circuitBreakers === null ? null : [circuitBreakers.protocol, ...circuitBreakers.markets]
   const target = known(insuranceFund?.target)
   const queue = known(liquidationQueue)
   const oracles = known(oracleHealth)
   const changes = recommendations.filter(asksForChange)
   const held = recommendations.filter((one) => !asksForChange(one))
-  const raised = [breakers.protocol, ...breakers.markets].filter(({ level }) => level !== 'NORMAL')
+  const raised = breakers?.filter(({ level }) => level !== 'NORMAL')
   const [worst] = stress.scenarios
   const [urgent] = changes
 
-  const worstText = worst === undefined ? 'no scenario was run' : `${worst.title} leaves ${money(worst.badDebt)} USD of bad debt, ${stress.fund === null ? 'how much of it the fund pays is unknown' : worst.uncovered > 0 ? `${money(worst.uncovered)} USD of it beyond the fund` : 'all of it within the fund'}`
+  const worstText = worst === undefined ? 'no scenario was run' : `${worst.title} leaves ${money(worst.badDebt)} USD of bad debt, ${stress.fund === null ? 'how much of it the fund pays is unknown' : worst.uncovered > 0 ? `${money(worst.uncovered)} USD of it beyond the fund` : 'all of it within the fund'}${worst.cascade === null ? '' : `; after the liquidation cascade ${money(worst.cascade.badDebt)} USD at most`}`
   const charts = chartsOf(stress, markets, joint)
   const picture = (name: string): string => image(charts[name]!, `${images}/${name}.svg`)
 
@@ -132,7 +133,7 @@ As of ${at(block)}, chain ${status.chainId}. ${status.ageSec === null ? 'The age
 
   section(
     'Summary',
-    `- **Breakers:** ${raised.length === 0 ? 'all are NORMAL' : raised.map((one) => `${plain(one.label)} is ${one.level}`).join(', ')}.
+    `- **Breakers:** ${raised === undefined ? 'unknown, no block was observed yet' : raised.length === 0 ? 'all are NORMAL' : raised.map((one) => `${plain(one.label)} is ${one.level}`).join(', ')}.
 - **Insurance fund:** ${money(target.fund)} against a target of ${money(target.target)}, ${gapText(target)}; runway ${runwayText(target)}.
 - **Worst of ${plural(stress.scenarios.length, 'stress scenario')}:** ${plain(worstText)}.
 - **Liquidation:** ${queue.dueAccounts === 0 ? 'nothing is due' : `${plural(queue.dueAccounts, 'account')} due for ${money(queue.dueNotional)}`}, ${plural(queue.entryCount, 'account')} within 5 % of gross notional of the requirement; backlog ${backlogText(queue)}.
@@ -143,9 +144,9 @@ As of ${at(block)}, chain ${status.chainId}. ${status.ageSec === null ? 'The age
 
   section(
     'Circuit breakers',
-    table(
+    breakers === null ? 'unknown: they have observed no block yet.\n' : table(
       ['Subject', 'Level', 'Since', 'Raised by', 'Asks for'],
-      [breakers.protocol, ...breakers.markets].map((one) => [plain(one.label), `${one.level}${one.latched ? ' (latched: a person lifts it)' : ''}`, sinceText(one), plain(triggersText(one)), one.asks.length === 0 ? 'nothing' : plain(one.asks.map(({ action, why }) => `${words(action)}: ${why}`).join('; '))]),
+      breakers.map((one) => [plain(one.label), `${one.level}${one.latched ? ' (latched: a person lifts it)' : ''}`, sinceText(one), plain(triggersText(one)), one.asks.length === 0 ? 'nothing' : plain(one.asks.map(({ action, why }) => `${words(action)}: ${why}`).join('; '))]),
     ),
     oracles.feeds.every((feed) => feed.status === 'OK')
       ? `All ${oracles.feeds.length} price feeds are within their heartbeat and deviation limit.\n`
@@ -155,7 +156,7 @@ As of ${at(block)}, chain ${status.chainId}. ${status.ageSec === null ? 'The age
   section(
     'Insurance fund',
     table(
-      ['', ''],
+      ['Figure', 'Value'],
       [
         ['Fund', `${money(target.fund)} USD`],
         ['Target', `${money(target.target)} USD, decided by ${plain(target.binding)}`],
@@ -175,11 +176,11 @@ As of ${at(block)}, chain ${status.chainId}. ${status.ageSec === null ? 'The age
     'Stress',
     picture('stress'),
     table(
-      ['Scenario', 'Accounts liquidatable', 'Notional USD', 'Bad debt USD', 'Fund used USD', 'Uncovered USD', 'Prices'],
-      stress.scenarios.map((one) => [plain(one.id), number(one.liquidatableAccounts), money(one.liquidatableNotional), money(one.badDebt), stress.fund === null ? UNKNOWN : money(one.fundUsed), stress.fund === null ? UNKNOWN : money(one.uncovered), plain(one.moves.map(({ name, value }) => `${name} ${signedPercent(value)}`).join(', '))]),
-      columns(1, 5),
+      ['Scenario', 'Accounts liquidatable', 'Notional USD', 'Bad debt USD', 'Fund used USD', 'Uncovered USD', 'Bad debt after the cascade USD', 'Uncovered then USD', 'Prices'],
+      stress.scenarios.map((one) => [plain(one.id), number(one.liquidatableAccounts), money(one.liquidatableNotional), money(one.badDebt), stress.fund === null ? UNKNOWN : money(one.fundUsed), stress.fund === null ? UNKNOWN : money(one.uncovered), money(one.cascade?.badDebt), stress.fund === null ? UNKNOWN : money(one.cascade?.uncovered), plain(one.moves.map(({ name, value }) => `${name} ${signedPercent(value)}`).join(', '))]),
+      columns(1, 7),
     ),
-    `To compute it again: ${command('stress')}. A market outside BTC and ETH gets the worse of the two times its measured beta, at least 1.\n`,
+    `The first figures are those of the first round. The cascade lets what is liquidated move prices until nothing further falls due, with no price recovering in between: an upper bound. To compute it again: ${command('stress')}. A market outside BTC and ETH gets the worse of the two times its measured beta, at least 1.\n`,
   )
 
   const rungs = new Map(markets.flatMap(({ answer }) => (answer.liquidationLadder === null ? [] : [[answer.liquidationLadder.market.symbol, answer.liquidationLadder] as const])))
@@ -294,9 +295,9 @@ function chartsOf(stress: ReportStressFragment, markets: readonly MarketAnswer[]
   const [first] = worst
   const charts: Record<string, Chart> = {
     stress: stressChart(
-      worst.map((one) => ({ label: one.id, fundUsed: fund === null ? one.badDebt : one.fundUsed, uncovered: fund === null ? 0 : one.uncovered })),
+      worst.map((one) => ({ label: one.id, fundUsed: fund === null ? one.badDebt : one.fundUsed, uncovered: fund === null ? 0 : one.uncovered, cascade: one.cascade?.badDebt ?? null })),
       fund,
-      first === undefined ? 'No scenario was run.' : `Horizontal bars of the ${worst.length} worst scenarios. The worst, ${first.id}, leaves ${money(first.badDebt)} USD; the fund holds ${fund === null ? UNKNOWN : `${money(fund)} USD`}.`,
+      first === undefined ? 'No scenario was run.' : `Horizontal bars of the ${worst.length} worst scenarios. The worst, ${first.id}, leaves ${money(first.badDebt)} USD${first.cascade === null ? '' : `, and ${money(first.cascade.badDebt)} USD at most once its liquidations have moved prices`}; the fund holds ${fund === null ? UNKNOWN : `${money(fund)} USD`}.`,
     ),
   }
   const ladders = markets.flatMap(({ answer }) => (answer.liquidationLadder === null ? [] : [answer.liquidationLadder]))
@@ -313,7 +314,7 @@ function chartsOf(stress: ReportStressFragment, markets: readonly MarketAnswer[]
     )
   }
   const [tested] = markets.flatMap(({ answer }) => (answer.backtest == null ? [] : [answer.backtest]))
-  if (markets.some(({ answer }) => (answer.market?.oracle?.stats.nodes.length ?? 0) > 0)) {
+  if (tested !== undefined || markets.some(({ answer }) => (answer.market?.oracle?.stats.nodes.length ?? 0) > 0)) {
     charts['volatility'] = volatilityChart(
       markets.map((one) => ({
         label: symbolOf(one),
@@ -338,8 +339,11 @@ function unknownsOf({ base, stress, markets }: ReportAnswers): string[] {
   const lacking = grouped(breakers.map((one) => [unknownTriggers(one).map(words).join(', '), one.label] as const).filter(([names]) => names !== ''))
   return [
     ...status.parts.filter(({ health }) => health !== 'UP').map(({ name, detail }) => `${name}: ${detail}`),
+    ...(circuitBreakers === null ? ['circuit breakers: they have observed no block yet'] : []),
     ...(stress.fund === null ? ['the insurance fund: what it pays of a loss is unknown'] : []),
     ...(insuranceFund?.target?.simulation === null ? [`the fund's simulated shortfall and its runway: ${quantileText(insuranceFund.target).replace('unknown: ', '')}`] : []),
+    ...stress.unknown.map(({ message }) => `stress: ${message}`),
+    ...grouped(stress.scenarios.flatMap((one) => (one.cascadeUnknown === null ? [] : [[one.cascadeUnknown.message, one.id] as const]))).map(([message, ids]) => `cascade of ${ids.join(', ')}: ${message}`),
     ...(liquidationQueue?.velocity === null ? ['how fast accounts are being liquidated: there is no open interest'] : []),
     ...lacking.map(([names, labels]) => `breaker of ${labels.join(', ')}: ${names} ${names.includes(',') ? 'have' : 'has'} no value, so there is no alarm from there and no proof of calm`),
     ...(oracleHealth?.feeds ?? []).filter(({ deviation }) => deviation === null).map(({ symbols }) => `deviation of the feed of ${symbols.join(', ')}: there is nothing to compare it with`),

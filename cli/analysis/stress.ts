@@ -4,7 +4,7 @@ import { money, number, percent, plural, sentence, signedPercent, UNKNOWN, words
 import { numberIn, numberOf, printJson, type Ask, type Command, type Given, type Io } from './io.ts'
 import { follow } from './runs.ts'
 import { footer, known } from './standing.ts'
-import { paragraph, renderFacts, renderTable } from './table.ts'
+import { item, renderFacts, renderTable } from './table.ts'
 
 export type StressAnswer = NonNullable<StressQuery['stressTest']>
 
@@ -30,6 +30,7 @@ export function stressInput(given: Given, symbols: readonly string[]): StressInp
   const twice = moves.find(({ name }, i) => moves.findIndex((other) => other.name === name) !== i)
   if (twice !== undefined) throw new BadInputError(`Found --shock ${twice.name} twice, allowed is one per symbol: together they make one scenario; leave one out`)
   const volumeFactor = numberIn(given, 'volume', 0.001, 10)
+  const persistence = numberIn(given, 'persistence', 0, 1)
   const worst = numberIn(given, 'worst', 0, 50, 'whole')
   // ETH is all that follows its price, vETH and WETH: a shock that left the collateral where it is would look too mild.
   const symbolsOf = (name: string): readonly string[] => {
@@ -48,6 +49,8 @@ export function stressInput(given: Given, symbols: readonly string[]): StressInp
       ? { shocks: [{ id, moves: moves.filter((move) => move !== others).flatMap(({ name, value }) => symbolsOf(name).map((symbol) => ({ name: symbol, value }))), ...(others === undefined ? {} : { others: others.value }), ...(volumeFactor === undefined ? {} : { volumeFactor }) }] }
       : {}),
     ...(worst === undefined ? {} : { worst }),
+    ...(persistence === undefined ? {} : { persistence }),
+    ...(given.on('no-cascade') ? { cascade: false } : {}),
   }
 }
 
@@ -74,6 +77,8 @@ export const stress: Command = {
     shock: { type: 'string', multiple: true, value: 'ETH=-0.3', about: 'a price change, signed fraction; ETH is vETH and WETH, others all the rest; all of them together are one scenario' },
     volume: { type: 'string', value: 'FACTOR', about: 'daily volume that is left in your own scenario, 1 as usual' },
     worst: { type: 'string', value: 'N', about: 'accounts listed per scenario, 0 to 50 (default: 5 with --json, none in the table)' },
+    persistence: { type: 'string', value: 'SHARE', about: "of a forced trade's price impact that still stands at the next one, 0 to 1 (default: 1, an upper bound)" },
+    'no-cascade': { type: 'boolean', about: 'the first round alone: liquidations move no prices' },
     background: { type: 'boolean', about: 'as a background run of the API, with progress, even where the book is small' },
   },
   examples: ['--regime covid-2020-03-12', '--shock ETH=-0.3 --shock BTC=-0.2 --worst 5', '--severity base --severity severe --json'],
@@ -86,21 +91,43 @@ export const stress: Command = {
   },
 }
 
+type Scenario = StressAnswer['scenarios'][number]
+
+/** Blank where no cascade was asked for. */
+const cascadeMoney = (one: Scenario, of: 'badDebt' | 'uncovered'): string => (one.cascade !== null ? money(one.cascade[of]) : one.cascadeUnknown !== null ? UNKNOWN : '')
+
 function stressText({ status, stressTest }: StressQuery, listed: boolean, { width, bold }: { readonly width: number | null; readonly bold: (text: string) => string }): string {
   const test = known(stressTest)
+  const several = new Set(test.scenarios.map(({ severity }) => severity)).size > 1
+  // With an unknown fund nothing is known of what it pays.
+  const paid = (value: number): string => (test.fund === null ? UNKNOWN : money(value))
+  const cascaded = test.scenarios.some(({ cascade, cascadeUnknown }) => cascade !== null || cascadeUnknown !== null)
   const scenarios = renderTable(
     [
       { head: 'Scenario', of: (one) => one.id },
-      { head: 'Severity', of: (one) => (one.severity === null ? 'own' : words(one.severity)) },
-      { head: 'Liquidatable accounts', right: true, of: (one) => number(one.liquidatableAccounts) },
-      { head: 'Notional USD', right: true, of: (one) => money(one.liquidatableNotional) },
-      { head: 'Bad debt USD', right: true, of: (one) => money(one.badDebt) },
-      // With an unknown fund nothing is known of what it pays.
-      { head: 'Fund used USD', right: true, of: (one) => (test.fund === null ? UNKNOWN : money(one.fundUsed)) },
-      { head: 'Uncovered USD', right: true, of: (one) => (test.fund === null ? UNKNOWN : money(one.uncovered)) },
+      ...(several ? [{ head: 'Severity', of: (one: Scenario) => (one.severity === null ? 'own' : words(one.severity)), optional: true }] : []),
+      { head: 'Accounts\ndue', right: true, of: (one) => number(one.liquidatableAccounts) },
+      { head: 'Notional\nUSD', right: true, of: (one) => money(one.liquidatableNotional) },
+      { head: 'Bad debt\nUSD', right: true, of: (one) => money(one.badDebt) },
+      { head: 'Fund used\nUSD', right: true, of: (one) => paid(one.fundUsed) },
+      { head: 'Uncovered\nUSD', right: true, of: (one) => paid(one.uncovered) },
+      ...(cascaded
+        ? [
+            { head: 'After cascade:\nbad debt USD', right: true, optional: true, of: (one: Scenario) => cascadeMoney(one, 'badDebt') },
+            { head: '\nuncovered USD', right: true, optional: true, of: (one: Scenario) => (test.fund === null ? UNKNOWN : cascadeMoney(one, 'uncovered')) },
+          ]
+        : []),
     ],
     test.scenarios,
-    { width, bold, notes: (one) => (test.scenarios.length > 6 ? [] : [`${one.title}: ${one.moves.map(({ name, value }) => `${name} ${signedPercent(value)}`).join(', ')}`]) },
+    {
+      width,
+      bold,
+      notes: (one) => [
+        ...(test.scenarios.length > 6 ? [] : [`${one.title}: ${one.moves.map(({ name, value }) => `${name} ${signedPercent(value)}`).join(', ')}`]),
+        ...(one.cascadeUnknown === null ? [] : [`Cascade unknown: ${sentence(one.cascadeUnknown.message)}`]),
+        ...(one.cascade === null || one.cascade.settled ? [] : [`The cascade had not settled after ${one.cascade.rounds} rounds: its figures are a lower bound.`]),
+      ],
+    },
   )
   const worst = test.scenarios.flatMap((one) => one.worstAccounts.map((account) => ({ ...account, scenario: one.id })))
   const accounts = !listed || worst.length === 0
@@ -117,7 +144,7 @@ function stressText({ status, stressTest }: StressQuery, listed: boolean, { widt
         worst,
         { width, bold },
       )}`
-  const assumed = test.approximations.map((one) => paragraph(`- ${sentence(one)}`, width)).join('')
+  const assumed = [...test.approximations, ...test.unknown.map(({ message }) => message)].map((one) => item(sentence(one), width)).join('')
   const book = renderFacts([['Book', `${plural(test.accounts, 'account')}, open interest ${money(test.openInterest)} USD`], ['Insurance fund', test.fund === null ? UNKNOWN : `${money(test.fund)} USD (${percent(test.openInterest > 0 ? test.fund / test.openInterest : null, 1)} of open interest)`]], width)
   return `${scenarios}${accounts}\n${book}\n${bold('Assumed')}\n${assumed}\n${footer(status, test.provenance, width)}`
 }

@@ -1,6 +1,13 @@
 /** Tables in plain text: aligned columns, units in the header; on a terminal too narrow for the columns, a block per row. */
 
-export type Column<Row> = { readonly head: string; readonly of: (row: Row) => string; readonly right?: boolean }
+export type Column<Row> = {
+  /** May have a second line, for the unit. */
+  readonly head: string
+  readonly of: (row: Row) => string
+  readonly right?: boolean
+  /** Left out, last first, where the terminal is too narrow for all. */
+  readonly optional?: boolean
+}
 
 export type TableOptions<Row> = {
   /** Columns of the terminal; null for any width. */
@@ -34,24 +41,41 @@ export function wrap(text: string, width: number): string[] {
 export const paragraph = (text: string, width: number | null, indent = ''): string =>
   wrap(text, Math.max(20, Math.min(width ?? READABLE, READABLE) - indent.length)).map((line) => `${indent}${line}\n`).join('')
 
+/** A line of a list, wrapped under its own text. */
+export const item = (text: string, width: number | null): string => paragraph(text, width, '  ').replace(/^ {2}/, '- ')
+
 export function renderTable<Row>(columns: readonly Column<Row>[], rows: readonly Row[], { width, bold = (text) => text, notes }: TableOptions<Row>): string {
-  const cells = rows.map((row) => columns.map(({ of }) => of(row)))
-  const widths = columns.map(({ head }, i) => Math.max(widthOf(head), ...cells.map((row) => widthOf(row[i]!))))
-  const total = widths.reduce((sum, one) => sum + one, 0) + GAP.length * (columns.length - 1)
   const below = (row: Row): string => (notes?.(row) ?? []).map((note) => paragraph(note, width, '  ')).join('')
-  if (width !== null && total > width) {
-    const label = Math.max(...columns.map(({ head }) => widthOf(head)))
-    return rows.map((row, r) => `${columns.map(({ head }, i) => `${i === 0 ? bold(head.padEnd(label)) : head.padEnd(label)}${GAP}${cells[r]![i]!}\n`).join('')}${below(row)}`).join('\n')
+  const cells = columns.map(({ head, of, right = false, optional = false }) => {
+    const heads = head.split('\n')
+    const texts = rows.map(of)
+    return { head, heads, texts, right, optional, wide: Math.max(...[...heads, ...texts].map(widthOf)) }
+  })
+  const needed = (some: typeof cells): number => some.reduce((sum, { wide }) => sum + wide, GAP.length * (some.length - 1))
+  let shown = cells
+  while (width !== null && needed(shown) > width) {
+    const last = shown.findLast(({ optional }) => optional)
+    if (last === undefined) return blocks()
+    shown = shown.filter((one) => one !== last)
   }
-  const line = (row: readonly string[]): string =>
-    row
-      .map((cell, i) => {
-        const pad = ' '.repeat(widths[i]! - widthOf(cell))
-        return columns[i]!.right === true ? `${pad}${cell}` : `${cell}${pad}`
+  const line = (texts: readonly string[]): string =>
+    texts
+      .map((text, i) => {
+        const { wide, right } = shown[i]!
+        const pad = ' '.repeat(wide - widthOf(text))
+        return right ? `${pad}${text}` : `${text}${pad}`
       })
       .join(GAP)
       .trimEnd()
-  return `${bold(line(columns.map(({ head }) => head)))}\n${cells.map((row, r) => `${line(row)}\n${below(rows[r]!)}`).join('')}`
+  const tall = Math.max(...shown.map(({ heads }) => heads.length))
+  const header = Array.from({ length: tall }, (_, h) => `${bold(line(shown.map(({ heads }) => heads[h] ?? '')))}\n`).join('')
+  const left = cells.filter((one) => !shown.includes(one)).map(({ head }) => head.replaceAll('\n', ' '))
+  return `${header}${rows.map((row, r) => `${line(shown.map(({ texts }) => texts[r]!))}\n${below(row)}`).join('')}${left.length === 0 ? '' : paragraph(`Left out for want of width: ${left.join(', ')}.`, width)}`
+
+  function blocks(): string {
+    const label = Math.max(...cells.flatMap(({ head }) => widthOf(head)))
+    return rows.map((row, r) => `${cells.map(({ head, texts }, i) => `${i === 0 ? bold(head.replaceAll('\n', ' ').padEnd(label)) : head.replaceAll('\n', ' ').padEnd(label)}${GAP}${texts[r]!}\n`).join('')}${below(row)}`).join('\n')
+  }
 }
 
 /** `label  value` lines. */
