@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { BadInputError } from '../../core/errors.ts'
-import { backtest, baselZone, christoffersen, conditionalCoverage, ewmaVolatility, kupiec, ModelFitError, SampleTooSmallError, type BacktestModel } from '../../api/risk/index.ts'
+import { backtest, baselZone, christoffersen, conditionalCoverage, kupiec, ModelFitError, SampleTooSmallError, type BacktestModel } from '../../api/risk/index.ts'
 import { garchReturns, normals, unbroken } from './samples.ts'
 
 describe('Kupiec test', () => {
