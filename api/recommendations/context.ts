@@ -1,7 +1,8 @@
 /** A run's inputs in the form that models take: statistics per feed, float64 amounts, alarms. Pure; computed once per run. */
 import { InvariantError } from '../../core/errors.ts'
 import { toE18, toFloat } from '../../core/units.ts'
-import { priceOfSqrtX96 } from '../../protocols/curie/uniswap-v3.ts'
+import type { RiskRules } from '../../protocols/adapter.ts'
+import { protocolByName } from '../../protocols/index.ts'
 import {
   breakerLevel, dailyVolatility, moreSevere, poolImpact, priceBand, quantile, SampleTooSmallError, scaleVolatility, scenarioShortfall, shockOf, squareRootImpact, stressScenarios,
   type BreakerLevel, type ForecastBasis, type LiquidationRules, type Range, type ScenarioShortfall, type Shock, type StressAccount, type StressAsset, type StressScenario,
@@ -9,7 +10,6 @@ import {
 import { count, percent } from './format.ts'
 import { groupBy, type AccountInput, type CollateralInput, type MarketInput, type OracleInput, type ParameterInput, type RunInputs } from './inputs.ts'
 import type { Policy } from './policy.ts'
-import { curieLiquidationRules } from './playbooks.ts'
 import { feedStatistics, known, type FeedStatistics, type Known, type VolatilityStatistics } from './statistics.ts'
 
 const FIVE_MINUTES_SEC = 300
@@ -65,6 +65,8 @@ export type RunContext = {
   ratio(name: string, subject: string): number
   /** The same of a parameter of the whole protocol. */
   protocolRatio(name: string): number
+  /** What the protocol calls the parameters that models read. */
+  readonly names: RiskRules['parameters']
   /** How the protocol liquidates, at its current penalty. */
   liquidationRules(): LiquidationRules
   volatility(feed: string | null, what: string): VolatilityStatistics
@@ -106,6 +108,7 @@ const e18 = (text: string): number => toFloat(BigInt(text), 18)
 /** `statistics` by feed, where they are known already: then the series are not looked at. */
 export function createContext(inputs: RunInputs, statistics: ReadonlyMap<string, FeedStatistics> = new Map(inputs.series.map((series) => [series.feed, feedStatistics(series, inputs.policy)]))): RunContext {
   const { policy } = inputs
+  const rules = protocolByName(inputs.protocol).risk
   const statisticsOf = (feed: string | null): FeedStatistics | null => (feed === null ? null : (statistics.get(feed) ?? null))
   const parameters = new Map(inputs.parameters.map((p) => [`${p.name}:${p.subject}`, p]))
 
@@ -161,7 +164,7 @@ export function createContext(inputs: RunInputs, statistics: ReadonlyMap<string,
   const markets = inputs.markets.map((input): MarketFacts => {
     const priceE18 = input.heldPriceE18 ?? input.oracle?.priceE18
     const indexPrice = priceE18 === undefined ? null : e18(priceE18)
-    const deviation = input.sqrtPriceX96 === null || indexPrice === null ? null : Math.abs(toFloat(priceOfSqrtX96(BigInt(input.sqrtPriceX96)), 18) / indexPrice - 1)
+    const deviation = input.sqrtPriceX96 === null || indexPrice === null ? null : Math.abs(toFloat(rules.poolPriceE18(BigInt(input.sqrtPriceX96)), 18) / indexPrice - 1)
     const band = bandOf(input).value
     const notionals: number[] = []
     if (indexPrice !== null) {
@@ -255,7 +258,8 @@ export function createContext(inputs: RunInputs, statistics: ReadonlyMap<string,
     parameter: (name, subject) => parameters.get(`${name}:${subject}`) ?? null,
     ratio,
     protocolRatio: (name) => ratio(name, inputs.parameters.find((p) => p.name === name)?.subject ?? ''),
-    liquidationRules: () => curieLiquidationRules(context.protocolRatio('liquidationPenaltyRatio')),
+    names: rules.parameters,
+    liquidationRules: () => rules.liquidationRules(context.protocolRatio(rules.parameters.liquidationPenalty)),
     volatility,
     basis,
     confidence,
@@ -292,7 +296,7 @@ const shortageOf = ({ shortage }: SampleTooSmallError, what: string): SampleTooS
 /** The accounts, all where left out, as scenarios see them: index prices, other collateral less the liquidation discount, fees and funding not yet settled left out. */
 export function stressAccounts(context: RunContext, accounts: readonly AccountInput[] = context.inputs.accounts): readonly StressAccount[] {
   const { inputs } = context
-  const maintenanceMargin = context.protocolRatio('mmRatio')
+  const maintenanceMargin = context.protocolRatio(context.names.maintenanceMargin)
   // A book without one of its prices has no value: unknown, rather than a part of it left out.
   const indexPrice = (facts: MarketFacts): number => {
     if (facts.indexPrice === null) throw new SampleTooSmallError({ statistic: `prices of ${facts.input.symbol}`, found: 0, needed: 1 })
@@ -301,7 +305,7 @@ export function stressAccounts(context: RunContext, accounts: readonly AccountIn
   const collateralValue = (asset: string, amount: string): number => {
     const token = context.collateral(asset)
     if (token.oracle === null) throw new SampleTooSmallError({ statistic: `prices of ${token.symbol}`, found: 0, needed: 1 })
-    return toFloat(BigInt(amount), token.decimals) * e18(token.oracle.priceE18) * (1 - context.ratio('discountRatio', asset))
+    return toFloat(BigInt(amount), token.decimals) * e18(token.oracle.priceE18) * (1 - context.ratio(context.names.collateralDiscount, asset))
   }
   const rangesOf = groupBy(context.markets.flatMap((m) => m.input.ranges.map((range) => ({ m, range }))), ({ range }) => range.account)
   return accounts.map(

@@ -2,8 +2,7 @@
 import { InvariantError } from '../../core/errors.ts'
 import { abs } from '../../core/units.ts'
 import type { Prisma } from '../../prisma/client.ts'
-import type { Address, Deployment, ParameterRef, ParameterSpec, Protocol } from '../../protocols/adapter.ts'
-import { priceOfSqrtX96 } from '../../protocols/curie/uniswap-v3.ts'
+import type { Address, Deployment, ParameterRef, ParameterSpec, Protocol, RiskRules } from '../../protocols/adapter.ts'
 import type { MirroredBlock } from '../mirror/read.ts'
 import type { BreakerBoard } from '../risk/index.ts'
 import { groupBy, type AccountInput, type CollateralInput, type MarketInput, type OracleInput, type ParameterInput, type RangeInput, type RunInputs, type SeriesInput, type SimulationInput } from './inputs.ts'
@@ -12,9 +11,6 @@ import './parameters/index.ts'
 import type { Policy } from './policy.ts'
 import type { FundSimulation, FundTask } from './simulation.ts'
 import { measure } from './timing.ts'
-
-/** Parameters that models read beside those that they speak of. */
-const NEEDED = ['discountRatio', 'feeRatio', 'mmRatio', 'liquidationPenaltyRatio']
 
 /** Reads a parameter from the chain at the run's block; asked only for what the index does not hold. */
 export type ChainReads = (ref: ParameterRef, block: MirroredBlock) => Promise<bigint>
@@ -29,7 +25,7 @@ export async function gather(tx: Tx, block: MirroredBlock, options: GatherOption
   const { protocol, deployment, policy } = options
   const asOfSec = Math.floor(Number(block.timestamp) / policy.barSec) * policy.barSec
   const fromSec = asOfSec - policy.windowSec
-  const protocolId = lower(deployment.contracts.clearingHouse)
+  const protocolId = protocol.risk.indexId(deployment)
 
   const markets = await tx.market.findMany({ where: { protocolId }, include: { feed: true }, orderBy: { id: 'asc' } })
   const collaterals = await tx.collateralAsset.findMany({ where: { protocolId }, include: { feed: true }, orderBy: { id: 'asc' } })
@@ -81,7 +77,7 @@ export async function gather(tx: Tx, block: MirroredBlock, options: GatherOption
         volumeE18: own.reduce((sum, t) => sum + BigInt(t.notional), 0n).toString(),
         feesE18: own.reduce((sum, t) => sum + BigInt(t.fee), 0n).toString(),
         observedSec: Math.max(0, asOfSec - Math.max(fromSec, Number(m.createdAtTimestamp))),
-        spreadsE6: m.feedId === null ? [] : spreadsOf(own, byFeed.get(m.feedId) ?? []),
+        spreadsE6: m.feedId === null ? [] : spreadsOf(own, byFeed.get(m.feedId) ?? [], protocol.risk.poolPriceE18),
         ranges: (rangesByMarket.get(m.id) ?? []).map(({ account, lowerTick, upperTick, liquidity, baseDebtE18, quoteDebtE18 }) => ({ account, lowerTick, upperTick, liquidity, baseDebtE18, quoteDebtE18 })),
       }
     }),
@@ -137,6 +133,7 @@ export function swapsOf<T extends ChangeRow>(changes: readonly T[], sqrtPriceBef
 export function spreadsOf(
   trades: readonly { sqrtPriceAfterX96: string | null; blockNumber: bigint; logIndex: number }[],
   updates: readonly { priceE18: string; blockNumber: bigint; logIndex: number }[],
+  poolPriceE18: RiskRules['poolPriceE18'],
 ): number[] {
   const spreads: number[] = []
   let next = 0
@@ -144,7 +141,7 @@ export function spreadsOf(
   for (const trade of trades) {
     for (let u = updates[next]; u !== undefined && (u.blockNumber < trade.blockNumber || (u.blockNumber === trade.blockNumber && u.logIndex < trade.logIndex)); u = updates[++next]) indexE18 = BigInt(u.priceE18)
     if (trade.sqrtPriceAfterX96 === null || indexE18 === null) continue
-    const marketE18 = priceOfSqrtX96(BigInt(trade.sqrtPriceAfterX96))
+    const marketE18 = poolPriceE18(BigInt(trade.sqrtPriceAfterX96))
     spreads.push(Number((abs(marketE18 - indexE18) * 1_000_000n) / indexE18))
   }
   return spreads
@@ -175,7 +172,7 @@ async function accountsOf(tx: Tx, protocolId: string, fundId: string): Promise<A
 }
 
 async function parametersOf(tx: Tx, block: MirroredBlock, { protocol, deployment, chainReads }: GatherOptions, symbols: ReadonlyMap<string, string>): Promise<ParameterInput[]> {
-  const names = new Set([...models().map((m) => m.parameter), ...NEEDED])
+  const names = new Set([...models().map((m) => m.parameter), ...Object.values(protocol.risk.parameters)])
   const refs = protocol.catalog.refs(deployment).filter((ref) => names.has(ref.name))
   const rows = await tx.parameter.findMany({ where: { name: { in: [...names] } } })
   const rowOf = new Map(rows.map((row) => [`${row.name}:${row.subject}`, row]))

@@ -35,7 +35,7 @@ export function horizonParts(context: RunContext, facts: MarketFacts): readonly 
   const gaps = timing.oracles.find((one) => one.feed === facts.input.oracle?.feed)?.gapSec ?? null
   const { detectionSec, liquidationSec } = timing
   const size = carriedSize(context, facts)
-  const depth = depthOf(facts, context.protocolRatio('liquidationPenaltyRatio'))
+  const depth = depthOf(facts, context.protocolRatio(context.names.liquidationPenalty))
   const through = size === null || depth === null || !(depth > 0) ? null : liquidationTime({ notional: size, depth, refillSec: margin.refillSec })
   return [
     part('oracleAgeSec', gaps && { value: gaps.p95, why: `95 % of ${gaps.observations} gaps between two prices of the feed were shorter` }, { value: policy.heartbeatSec, why: 'fewer than 5 gaps between prices were seen; the policy’s heartbeat stands in' }),

@@ -75,7 +75,7 @@ export function simulateFund(context: RunContext, task: FundTask, report: (share
   const { joint, barSec, lambda } = residualsOf(context, feeds)
   const index = (feed: string): number => feeds.indexOf(feed)
   const { impactOf } = shockFrom(context, CALM)
-  const penalty = context.protocolRatio('liquidationPenaltyRatio')
+  const penalty = context.protocolRatio(context.names.liquidationPenalty)
   const capacity = new Map(context.markets.map((m) => [m.input.id, (capacityPerHour(m, penalty, policy.margin.refillSec) * barSec) / 3_600]))
   const options: ShortfallOptions = {
     assets: moving.map((one) => one.id),

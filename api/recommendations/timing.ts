@@ -3,12 +3,13 @@ import { toFloat } from '../../core/units.ts'
 import type { Prisma } from '../../prisma/client.ts'
 import type { Liquidation } from '../../prisma/generated/client.ts'
 import type { Deployment } from '../../protocols/adapter.ts'
+import { protocolByName } from '../../protocols/index.ts'
 import { quantile, surplusAt, type PastLiquidation, type PricePoint } from '../risk/index.ts'
 import { groupBy, type RunInputs, type Timing, type TimingQuantiles } from './inputs.ts'
 
 type Db = Prisma.TransactionClient
 /** What must be gathered before anything can be timed. */
-export type Measured = Pick<RunInputs, 'asOfSec' | 'policy' | 'settlement' | 'markets' | 'collaterals' | 'parameters'>
+export type Measured = Pick<RunInputs, 'protocol' | 'asOfSec' | 'policy' | 'settlement' | 'markets' | 'collaterals' | 'parameters'>
 
 /** Fewest observations for quantiles to be given at all. */
 export const MIN_OBSERVATIONS = 5
@@ -64,11 +65,12 @@ export async function pastLiquidations(db: Db, inputs: Measured, deployment: Dep
   const pointsOf = (id: string): PricePoint[] => (updates.get(feedOf.get(id) ?? '') ?? []).flatMap((row) => (integer(row.priceE18) > 0n ? [{ timestampSec: Number(row.timestamp), price: float(row.priceE18) }] : []))
   const prices = new Map([...inputs.markets, ...inputs.collaterals].map((one) => [one.id, pointsOf(one.id)]))
   const priceAt = (id: string, sec: number): number | null => prices.get(id)?.findLast((point) => point.timestampSec <= sec)?.price ?? null
+  const names = protocolByName(inputs.protocol).risk.parameters
   const ratioOf = (name: string, subject: string | null): number | null => {
     const found = inputs.parameters.find((p) => p.name === name && (subject === null || p.subject === subject))
     return found === undefined ? null : toFloat(BigInt(found.current), found.decimals)
   }
-  const mm = ratioOf('mmRatio', null)
+  const mm = ratioOf(names.maintenanceMargin, null)
   const decimalsOf = new Map(inputs.collaterals.map((one) => [one.id, one.decimals]))
 
   type Placed = { readonly blockNumber: bigint; readonly logIndex: number; readonly transactionHash: string }
@@ -120,7 +122,7 @@ export async function pastLiquidations(db: Db, inputs: Measured, deployment: Dep
     for (const one of seizedOf(row.accountId).filter(before)) tokens.set(one.token, (tokens.get(one.token) ?? 0) - float(one.amount, decimalsOf.get(one.token) ?? 18))
     for (const [token, held] of tokens) {
       if (Math.abs(held) < 1e-15) continue
-      const [at, ratio] = [priceAt(token, sec), ratioOf('collateralRatio', token)]
+      const [at, ratio] = [priceAt(token, sec), ratioOf(names.collateralRatio, token)]
       if (at === null || ratio === null) return untold('a collateral of the account had no price or ratio')
       value += held * at * ratio
     }

@@ -354,14 +354,14 @@ describe('gathering', () => {
   test('behavior: a trade’s spread is against the index price before it', () => {
     const trade = (blockNumber: bigint, logIndex: number, price: number | null) => ({ blockNumber, logIndex, sqrtPriceAfterX96: price === null ? null : sqrtX96(price) })
     const update = (blockNumber: bigint, logIndex: number, priceE18: bigint) => ({ blockNumber, logIndex, priceE18: priceE18.toString() })
-    const spreads = spreadsOf([trade(1n, 0, 100), trade(2n, 5, 101), trade(3n, 1, null), trade(3n, 2, 99)], [update(2n, 1, 100n * 10n ** 18n), update(3n, 9, 50n * 10n ** 18n)])
+    const spreads = spreadsOf([trade(1n, 0, 100), trade(2n, 5, 101), trade(3n, 1, null), trade(3n, 2, 99)], [update(2n, 1, 100n * 10n ** 18n), update(3n, 9, 50n * 10n ** 18n)], curie.risk.poolPriceE18)
     expect(spreads).toHaveLength(2)
     expect(spreads[0]).toBeGreaterThanOrEqual(9_998)
     expect(spreads[0]).toBeLessThanOrEqual(10_000)
     // As the contract rounds: ⌊⌊s²/2⁹⁶⌋·10¹⁸/2⁹⁶⌋. (2⁹⁶ + 2⁹⁴)² = 1.5625 · 2¹⁹², 562,500 above 1.
-    expect(spreadsOf([{ blockNumber: 2n, logIndex: 1, sqrtPriceAfterX96: (2n ** 96n + 2n ** 94n).toString() }], [update(1n, 0, 10n ** 18n)])).toEqual([562_500])
+    expect(spreadsOf([{ blockNumber: 2n, logIndex: 1, sqrtPriceAfterX96: (2n ** 96n + 2n ** 94n).toString() }], [update(1n, 0, 10n ** 18n)], curie.risk.poolPriceE18)).toEqual([562_500])
     // (2⁷²)²/2¹⁹² · 10¹⁸ = 3,552.7 wei, truncated: nothing off an index of 3,552 wei.
-    expect(spreadsOf([{ blockNumber: 2n, logIndex: 1, sqrtPriceAfterX96: (2n ** 72n).toString() }], [update(1n, 0, 3_552n)])).toEqual([0])
+    expect(spreadsOf([{ blockNumber: 2n, logIndex: 1, sqrtPriceAfterX96: (2n ** 72n).toString() }], [update(1n, 0, 3_552n)], curie.risk.poolPriceE18)).toEqual([0])
     expect(spreads[1]).toBeGreaterThanOrEqual(9_999)
     expect(spreads[1]).toBeLessThanOrEqual(10_002)
   })

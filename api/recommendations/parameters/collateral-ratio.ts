@@ -42,7 +42,7 @@ register<Data>({
       horizonHours: collateral.horizonHours,
       heldUsd: toFloat(BigInt(token.totalBalance), token.decimals) * price,
       assumedDailyVolumeUsd: collateral.assumedDailyVolumeUsd,
-      discount: context.ratio('discountRatio', parameter.subject),
+      discount: context.ratio(context.names.collateralDiscount, parameter.subject),
       stressFall: worst.fall,
       stressScenario: worst.scenario,
       stressWeight: collateral.stressWeight,

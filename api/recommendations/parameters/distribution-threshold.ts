@@ -49,7 +49,7 @@ export function fundData(context: RunContext): FundData {
     openInterest: context.openInterest,
     kappa: context.policy.fund.kappa,
     capacity: context.fundCapacity,
-    incomePerDay: context.markets.reduce((sum, m) => sum + m.feesPerDay * (context.parameter('insuranceFundFeeRatio', m.input.id) === null ? 0 : context.ratio('insuranceFundFeeRatio', m.input.id)), 0),
+    incomePerDay: context.markets.reduce((sum, m) => sum + m.feesPerDay * (context.parameter(context.names.fundShareOfFees, m.input.id) === null ? 0 : context.ratio(context.names.fundShareOfFees, m.input.id)), 0),
     refillSec: context.policy.margin.refillSec,
     accounts: context.inputs.accounts.length,
     confidence: done === null ? leastConfident(confidences, 0.8, 'no simulation, and scenarios carry no probabilities') : leastConfident(confidences),

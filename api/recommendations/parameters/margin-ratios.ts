@@ -56,7 +56,7 @@ export function marginData(context: RunContext, parameter: ParameterInput): Marg
     })
   if (markets.length === 0) throw new SampleTooSmallError({ statistic: 'open markets', found: 0, needed: 1 })
   const { buffer, minRatio, min, max, reactionSec } = margin
-  return { markets, level, penalty: context.ratio('liquidationPenaltyRatio', parameter.subject), buffer, minRatio, min, max, reactionSec, windowSec }
+  return { markets, level, penalty: context.ratio(context.names.liquidationPenalty, parameter.subject), buffer, minRatio, min, max, reactionSec, windowSec }
 }
 
 /** The market that asks for the most, since the protocol has one ratio for all. */
