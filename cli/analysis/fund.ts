@@ -35,7 +35,7 @@ export const fund: Command = {
 
 /** Simulates the fund's shortfall in the background of the API, with progress on stderr. */
 export async function simulate(input: FundSimulationInput, ask: Ask, io: Io): Promise<void> {
-  const { startRiskRun: started } = await ask.one<StartFundMutation>('fund', 'StartFund', { input })
+  const { startRiskRun: started } = await ask.still<StartFundMutation>('fund', 'StartFund', { input })
   await follow('Simulation', started, () => ask.one<FundRunQuery>('fund', 'FundRun', { id: started.id }), (one) => one.riskRun, { ask, io })
 }
 

@@ -85,7 +85,7 @@ export async function runCommand(command: Command, args: readonly string[], io: 
     on: (name) => values[name] === true,
     rest: positionals,
   }
-  await command.run(given, asker(apiUrl(given.text('url')), command), io)
+  await command.run(given, asker(apiUrl(given.text('url')), command, io.signal), io)
 }
 
 const lowerFirst = (text: string): string => `${text.slice(0, 1).toLowerCase()}${text.slice(1)}`
@@ -104,6 +104,8 @@ export function apiUrl(given: string | undefined): string {
 /** Asks for one operation of a document beside this file: `ask.one<StressQuery>('stress', 'Stress', { input })`. */
 export type Ask = {
   readonly one: <T>(file: string, operation: string, variables?: Readonly<Record<string, unknown>>) => Promise<T>
+  /** The same, whatever Ctrl-C says. */
+  readonly still: Ask['one']
   /** Fields may be null for a reason whose code is in `unknown`. */
   readonly partly: <T>(file: string, operation: string, variables: Readonly<Record<string, unknown>>, unknown: ReadonlySet<string>) => Promise<Partly<T>>
 }
@@ -146,7 +148,7 @@ const FLAG_OF: readonly (readonly [RegExp, string])[] = [
   [/^capacityPerHour$/, '--capacity'],
 ]
 
-function asker(url: string, command: Command): Ask {
+function asker(url: string, command: Command, signal: AbortSignal): Ask {
   const named = async <T>(answer: Promise<T>): Promise<T> => {
     try {
       return await answer
@@ -159,8 +161,9 @@ function asker(url: string, command: Command): Ask {
     }
   }
   return {
-    one: (file, operation, variables = {}) => named(queryApi(url, operationIn(documentOf(file), operation), variables)),
-    partly: (file, operation, variables, unknown) => named(queryPartly(url, operationIn(documentOf(file), operation), variables, unknown)),
+    one: (file, operation, variables = {}) => named(queryApi(url, operationIn(documentOf(file), operation), variables, signal)),
+    still: (file, operation, variables = {}) => named(queryApi(url, operationIn(documentOf(file), operation), variables)),
+    partly: (file, operation, variables, unknown) => named(queryPartly(url, operationIn(documentOf(file), operation), variables, unknown, signal)),
   }
 }
 

@@ -2,17 +2,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BulwarkError } from '../../core/errors.ts'
 import type { RunState } from '../generated/analysis.ts'
+import { InterruptedError } from '../graphql.ts'
 import { number } from './format.ts'
 import type { Ask, Io } from './io.ts'
 
 export type Progress = { readonly id: string; readonly state: RunState; readonly progress: number; readonly errorCode: string | null; readonly error: string | null }
-
-/** Ctrl-C: what ran has been cancelled. */
-export class InterruptedError extends BulwarkError {
-  constructor(what: string) {
-    super(`${what} was cancelled; start it again whenever you like`, { code: 'INTERRUPTED' })
-  }
-}
 
 class RunFailedError extends BulwarkError {
   constructor(what: string, run: Progress) {
@@ -31,10 +25,16 @@ export async function follow<T>(what: string, started: Progress, poll: () => Pro
   let shown = ''
   for (;;) {
     if (io.signal.aborted) {
-      await ask.one('runs', 'Cancel', { id: started.id })
+      await ask.still('runs', 'Cancel', { id: started.id })
       throw new InterruptedError(what)
     }
-    const answer = await poll()
+    let answer: T
+    try {
+      answer = await poll()
+    } catch (error) {
+      if (io.signal.aborted) continue
+      throw error
+    }
     const run = progressOf(answer)
     if (run === null) throw new BulwarkError(`The API no longer knows run ${started.id}; start it again`, { code: 'NOT_FOUND' })
     const line = run.state === 'QUEUED' ? 'waits for another run to end' : `${number(run.progress * 100)} %`

@@ -6,8 +6,6 @@ import { follow } from './runs.ts'
 import { footer, known } from './standing.ts'
 import { item, renderFacts, renderTable } from './table.ts'
 
-export type StressAnswer = NonNullable<StressQuery['stressTest']>
-
 /** Accounts times scenarios from which a run goes to the background: about a second of work. */
 const BACKGROUND_FROM = 1_000_000
 const SEVERITIES: Readonly<Record<string, Severity>> = { base: 'BASE', severe: 'SEVERE', day: 'DAY' }
@@ -37,7 +35,8 @@ export function stressInput(given: Given, symbols: readonly string[]): StressInp
     const called = (...names: readonly string[]): string[] => symbols.filter((one) => names.some((each) => each.toLowerCase() === one.toLowerCase()))
     const exact = called(name)
     const family = exact.length > 0 ? exact : called(`v${name}`, `w${name}`)
-    return family.length > 0 ? family : [name]
+    // One that is named itself has a move of its own.
+    return family.length === 0 ? [name] : family.filter((one) => exact.length > 0 || !moves.some((move) => move.name.toLowerCase() === one.toLowerCase()))
   }
   const others = moves.find(({ name }) => name === 'others')
   const shocked = moves.length > 0 || volumeFactor !== undefined
@@ -63,7 +62,7 @@ export function isLong(size: StressSizeQuery, input: StressInput): boolean {
 /** At once, or as a background run with progress on stderr. */
 export async function runStress(input: StressInput, background: boolean, ask: Ask, io: Io): Promise<StressQuery> {
   if (!background) return ask.one<StressQuery>('stress', 'Stress', { input })
-  const { startRiskRun: started } = await ask.one<StartStressMutation>('stress', 'StartStress', { input })
+  const { startRiskRun: started } = await ask.still<StartStressMutation>('stress', 'StartStress', { input })
   const { status, riskRun } = await follow('Stress test', started, () => ask.one<StressRunQuery>('stress', 'StressRun', { id: started.id }), (one) => one.riskRun, { ask, io })
   return { status, stressTest: riskRun?.stress ?? null }
 }
@@ -91,7 +90,7 @@ export const stress: Command = {
   },
 }
 
-type Scenario = StressAnswer['scenarios'][number]
+type Scenario = NonNullable<StressQuery['stressTest']>['scenarios'][number]
 
 /** Blank where no cascade was asked for. */
 const cascadeMoney = (one: Scenario, of: 'badDebt' | 'uncovered'): string => (one.cascade !== null ? money(one.cascade[of]) : one.cascadeUnknown !== null ? UNKNOWN : '')

@@ -57,7 +57,7 @@ beforeAll(async () => {
   for (const timestamp of [1_699_747_200n, 1_699_833_600n]) await prisma.priceStats.create({ data: { id: `day:${timestamp}`, interval: 'day', timestamp, feedId, priceE18: '2000', highE18: '2010', lowE18: '1990', squaredReturnE18: '2500000000000000', samples: 288n } })
   shared = services(prisma, noChain)
   server = await startServer({ ...shared, log, host: '127.0.0.1', port: 0 })
-}, 240_000)
+}, 400_000)
 afterAll(async () => {
   await shared?.risk.runs.stop()
   await server?.close()
