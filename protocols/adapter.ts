@@ -300,7 +300,7 @@ export type RiskRules = {
   /** Id of the protocol's row in the index. */
   indexId(deployment: Deployment): string
   /** Quote per base, E18, that a pool's square root price stands for, rounded as the protocol rounds it. */
-  poolPriceE18(sqrtPriceX96: bigint): bigint
+  readonly poolPriceE18: (sqrtPriceX96: bigint) => bigint
   /** How positions are liquidated at a penalty (fraction of notional). Shares are fractions, `wholeUpTo` is quote. */
   liquidationRules(penalty: number): {
     /** Below this multiple of the requirement an account is warned. */
