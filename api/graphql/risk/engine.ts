@@ -12,12 +12,14 @@ import {
 type AccountInput = RunInputs['accounts'][number]
 type RangeInput = RunInputs['markets'][number]['ranges'][number]
 
-/** What an account holds, as the index says it: raw amounts, so that a price that moved is no change of the account. */
-type Holdings = { readonly account: AccountInput; readonly ranges: readonly { readonly market: string; readonly range: RangeInput }[] }
+type PlacedRange = { readonly market: string; readonly range: RangeInput }
+const NONE: readonly PlacedRange[] = []
 
 /** Everything that the accounts are valued with. */
 type Standing = {
-  readonly holdings: ReadonlyMap<string, Holdings>
+  /** What accounts hold, as the index says it: raw amounts, so that a price that moved is no change of an account. */
+  readonly accounts: readonly AccountInput[]
+  readonly ranges: ReadonlyMap<string, readonly PlacedRange[]>
   readonly assets: readonly BookAsset[]
   /** Quote per unit by asset; a collateral's after the liquidation discount; null where there is none. */
   readonly prices: readonly (number | null)[]
@@ -56,7 +58,7 @@ export function bookScenarioOf(context: RunContext, scenario: StressScenario): B
 
 function standingOf(context: RunContext): Standing {
   const { inputs } = context
-  const ranges = new Map<string, { market: string; range: RangeInput }[]>()
+  const ranges = new Map<string, PlacedRange[]>()
   for (const market of inputs.markets) {
     for (const range of market.ranges) {
       const own = ranges.get(range.account)
@@ -64,9 +66,11 @@ function standingOf(context: RunContext): Standing {
       else own.push({ market: market.id, range })
     }
   }
-  const held = new Set(inputs.accounts.flatMap((account) => account.collaterals.map((c) => c.asset)))
+  const held = new Set<string>()
+  for (const account of inputs.accounts) for (const { asset } of account.collaterals) held.add(asset)
   return {
-    holdings: new Map(inputs.accounts.map((account) => [account.id, { account, ranges: ranges.get(account.id) ?? [] }])),
+    accounts: inputs.accounts,
+    ranges,
     assets: bookAssets(context),
     prices: [
       ...context.markets.map((facts) => facts.indexPrice),
@@ -77,17 +81,44 @@ function standingOf(context: RunContext): Standing {
   }
 }
 
-const sameHoldings = (a: Holdings, b: Holdings): boolean =>
-  a.account.settlementBalance === b.account.settlementBalance &&
-  a.account.owedRealizedPnlE18 === b.account.owedRealizedPnlE18 &&
-  a.account.positions.length === b.account.positions.length &&
-  a.account.collaterals.length === b.account.collaterals.length &&
-  a.ranges.length === b.ranges.length &&
-  a.account.positions.every((p, i) => sameFields(p, b.account.positions[i])) &&
-  a.account.collaterals.every((c, i) => sameFields(c, b.account.collaterals[i])) &&
-  a.ranges.every(({ market, range }, i) => market === b.ranges[i]?.market && sameFields(range, b.ranges[i]?.range))
+const sameHoldings = (a: AccountInput, b: AccountInput): boolean =>
+  a.settlementBalance === b.settlementBalance && a.owedRealizedPnlE18 === b.owedRealizedPnlE18 && sameLists(a.positions, b.positions) && sameLists(a.collaterals, b.collaterals)
 
-const sameFields = <T extends object>(a: T, b: T | undefined): boolean => b !== undefined && (Object.keys(a) as (keyof T)[]).every((key) => a[key] === b[key])
+const sameRanges = (a: readonly PlacedRange[], b: readonly PlacedRange[]): boolean => a.length === b.length && a.every(({ market, range }, i) => market === b[i]?.market && sameFields(range, b[i]?.range))
+
+function sameLists<T extends object>(a: readonly T[], b: readonly T[]): boolean {
+  if (a.length !== b.length) return false
+  for (let i = 0; i < a.length; i++) if (!sameFields(a[i] as T, b[i])) return false
+  return true
+}
+
+function sameFields<T extends object>(a: T, b: T | undefined): boolean {
+  if (b === undefined) return false
+  for (const key in a) if (a[key] !== b[key]) return false
+  return true
+}
+
+/** Accounts that changed or are new, and ids of those that are gone, in one walk: both lists are in the order of their ids. One that is out of order counts as changed. */
+function differences(before: Standing, after: Standing): { readonly changed: readonly AccountInput[]; readonly gone: readonly string[] } {
+  const changed: AccountInput[] = []
+  const gone: string[] = []
+  for (let i = 0, j = 0; i < before.accounts.length || j < after.accounts.length; ) {
+    const [a, b] = [before.accounts[i], after.accounts[j]]
+    if (a !== undefined && b !== undefined && a.id === b.id) {
+      if ((a !== b && !sameHoldings(a, b)) || (after.ranges.size + before.ranges.size > 0 && !sameRanges(before.ranges.get(a.id) ?? NONE, after.ranges.get(a.id) ?? NONE))) changed.push(b)
+      i++
+      j++
+    } else if (b === undefined || (a !== undefined && a.id < b.id)) {
+      gone.push((a as AccountInput).id)
+      i++
+    } else {
+      changed.push(b)
+      j++
+    }
+  }
+  const here = new Set(changed.map((account) => account.id))
+  return { changed, gone: gone.filter((id) => !here.has(id)) }
+}
 
 const emptied = (id: string): StressAccount => ({ id, cash: 0, positions: [], ranges: [], collateral: [], maintenanceMargin: 0 })
 
@@ -103,14 +134,9 @@ const MOST_CHANGED = 0.25
 function follow(book: AccountBook, made: readonly (number | null)[], before: Standing, after: Standing, accountsOf: (accounts: readonly AccountInput[]) => readonly StressAccount[]): Synced | null {
   if (after.maintenanceMargin !== before.maintenanceMargin || after.assets.length !== before.assets.length || after.assets.some(({ asset }, i) => asset !== before.assets[i]?.asset)) return null
   if (after.prices.some((price, i) => (price === null) !== (made[i] === null) || (price !== null && !(price > 0 && (made[i] as number) > 0)))) return null
-  const changed: AccountInput[] = []
-  for (const [id, holdings] of after.holdings) {
-    const known = before.holdings.get(id)
-    if (known === undefined || (known !== holdings && !sameHoldings(known, holdings))) changed.push(holdings.account)
-  }
-  const gone = [...before.holdings.keys()].filter((id) => !after.holdings.has(id))
+  const { changed, gone } = differences(before, after)
   const touched = changed.length + gone.length
-  if (touched > MOST_CHANGED * before.holdings.size) return null
+  if (touched > MOST_CHANGED * before.accounts.length) return null
   const moves: Record<string, number> = {}
   after.prices.forEach((price, i) => {
     if (price !== before.prices[i]) moves[(after.assets[i] as BookAsset).asset] = (price as number) / (made[i] as number) / (book.price[i] as number) - 1
