@@ -32,15 +32,33 @@ export function ask(field: string, args = ''): string {
   return path.length === 0 ? `{ ${body} }` : `{ ${first} { ${body} } }`
 }
 
+/** Queries of the index and of proposals, and of one's own runs: what is left is the risk engine. */
+const OTHER = new Set([
+  'status', 'protocol', 'markets', 'market', 'accounts', 'account', 'positions', 'liquidations', 'collateralLiquidations', 'insuranceFund', 'collaterals', 'parameters', 'parameter', 'parameterChanges', 'contracts', 'contractUpgrades', 'governanceEvents',
+  'recommendation', 'riskRun', 'riskRuns', 'proposals', 'proposal',
+])
+
+/** Queries of the risk engine in the schema. */
+export const riskQueries = (): string[] => Object.keys(schema.getQueryType()?.getFields() ?? {}).filter((name) => !OTHER.has(name))
+
 /** Every query of the risk engine, with arguments. */
 export const questions = (account: string, recommendation: string): readonly (readonly [field: string, args: string])[] => [
   ['liquidationQueue', ''],
+  ['liquidationStates', ''],
+  ['backstopOffers', `(account: "${account}")`],
+  ['marketCapacity', '(market: "vETH")'],
+  ['deleveraging', '(market: "vETH", size: "1000000000000000000", price: "2000000000000000000000")'],
+  ['optionValue', '(input: { call: true, forward: 2000, strike: 2100, years: 0.25, volatility: 0.6 })'],
+  ['antiProcyclicality', '(market: "vETH")'],
+  ['collateralDiscount', '(asset: "WETH", amount: 100, skewScale: 1000, scalar: 0.5)'],
+  ['parameterModels', ''],
   ['liquidationLadder', '(market: "vETH")'],
   ['stressRegimes', ''],
   ['stressTest', '(input: { regimes: ["covid-2020-03-12", "up-squeeze"], shocks: [{ id: "mine", others: -0.1 }] })'],
   ['portfolioMargin', `(input: { account: "${account}" })`],
   ['portfolioMargin', '(input: { legs: [{ kind: PERP, asset: "vETH", size: 10 }, { kind: OPTION, asset: "vETH", size: 10, call: false, strike: 2000, years: 0.25, volatility: 0.6 }, { kind: SPOT, asset: "WETH", size: 1 }] })'],
   ['volatility', '(market: "vETH")'],
+  ['backtest', '(input: { market: "vBTC", model: NORMAL_EWMA, side: UP })'],
   ['dynamicMargin', '(market: "vETH")'],
   ['liquidationTiming', ''],
   ['circuitBreakers', ''],
