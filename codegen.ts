@@ -1,6 +1,18 @@
 import type { CodegenConfig } from '@graphql-codegen/cli'
 
-/** Types out of schema.graphql: the API's resolvers, and the console's queries. Nothing generated exists at run time. */
+/** What a client's queries are answered by, as JSON carries it. */
+const operations = {
+  plugins: ['typescript-operations'],
+  config: {
+    useTypeImports: true,
+    enumsAsTypes: true,
+    skipTypename: true,
+    strictScalars: true,
+    scalars: { BigInt: 'string', Address: 'string', Hex: 'string', JSON: 'unknown' },
+  },
+}
+
+/** Types out of schema.graphql: the API's resolvers, and the queries of the console and the command line. Nothing generated exists at run time. */
 const config: CodegenConfig = {
   schema: 'schema.graphql',
   silent: true,
@@ -54,17 +66,8 @@ const config: CodegenConfig = {
         },
       },
     },
-    'console/generated/page.ts': {
-      documents: 'console/*.graphql',
-      plugins: ['typescript-operations'],
-      config: {
-        useTypeImports: true,
-        enumsAsTypes: true,
-        skipTypename: true,
-        strictScalars: true,
-        scalars: { BigInt: 'string', Address: 'string', Hex: 'string', JSON: 'unknown' },
-      },
-    },
+    'console/generated/page.ts': { documents: 'console/*.graphql', ...operations },
+    'cli/generated/analysis.ts': { documents: 'cli/analysis/*.graphql', ...operations },
   },
 }
 

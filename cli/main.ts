@@ -1,5 +1,7 @@
 /** The `bulwark` command. */
 import { BadInputError, BulwarkError } from '../core/errors.ts'
+import { ANALYSIS } from './analysis/index.ts'
+import { processIo, runCommand } from './analysis/io.ts'
 import { build } from './build.ts'
 
 const COMMANDS: Readonly<Record<string, { readonly about: string; readonly run: (args: readonly string[]) => Promise<void> }>> = {
@@ -12,6 +14,7 @@ const COMMANDS: Readonly<Record<string, { readonly about: string; readonly run: 
   trust: { about: 'trust init: write a first trust file for a signer to check', run: async (args) => (await import('./review.ts')).trust(args) },
   verify: { about: 'check a proposal.json as a signer: answers READY or what is wrong', run: async (args) => (await import('./review.ts')).verify(args) },
   reset: { about: 'empty the state folder', run: async (args) => (await import('./reset.ts')).reset(args) },
+  ...Object.fromEntries(ANALYSIS.map((command) => [command.name, { about: command.about, run: (args: readonly string[]) => runCommand(command, args, processIo()) }])),
 }
 
 /** Commands that start processes: those import the generated database client, which a fresh checkout does not have yet. */
@@ -43,6 +46,6 @@ main().then(
   (error: unknown) => {
     if (error instanceof BulwarkError) process.stderr.write(`${error.message}\n`)
     else process.stderr.write(`Found an error that nobody foresaw: ${String(error)}\n${process.env['BULWARK_LOG_LEVEL'] === 'debug' && error instanceof Error ? `${error.stack ?? ''}\n` : 'Run again with BULWARK_LOG_LEVEL=debug for where it arose.\n'}`)
-    process.exit(error instanceof BadInputError ? 2 : 1)
+    process.exit(error instanceof BadInputError ? 2 : error instanceof BulwarkError && error.code === 'INTERRUPTED' ? 130 : 1)
   },
 )

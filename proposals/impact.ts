@@ -272,7 +272,7 @@ function deviationOf(standing: Standing, context: RunContext): number | null {
   const { policy } = context
   const sigma = (feed: string | null, what: string): number => {
     const found = context.volatility(feed, what)
-    return scaleVolatility(Math.max(found.now, found.longRun), policy.barSec, policy.margin.liquidationHorizonSec)
+    return scaleVolatility(Math.max(found.now, found.longRun), policy.barSec, policy.margin.assumedLiquidationSec)
   }
   try {
     const positions = standing.positions.reduce((sum, each) => {
@@ -399,7 +399,7 @@ export function impactOf({ target, protocol, plan, inputs, seen, cut }: ImpactOf
     notes: [
       'margins before and after are read at the same chain time: nothing but the change lies between them',
       'a price move takes every index price, and the price that positions are valued at, by the same share; ranges keep what they hold, and funding stands still',
-      `expected bad debt: all of an account's exposures fall together, normally distributed, over ${context.policy.margin.liquidationHorizonSec} s`,
+      `expected bad debt: all of an account's exposures fall together, normally distributed, over ${context.policy.margin.assumedLiquidationSec} s`,
       'the risk engine’s own breakers are set by its policy and not by parameters: what changes is the market’s price band and tick cap, which are replayed',
       ...new Set([...engineBefore.gaps, ...engineAfter.gaps]),
     ],

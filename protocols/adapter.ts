@@ -311,6 +311,28 @@ export type Margins = {
   book(input: { readonly deployment: Deployment; readonly rows: readonly ReplayRow[]; readonly states: IndexStates; /** Of the block, s. */ readonly timestampSec: number }): MarginBook
 }
 
+/** What risk models need to know of a protocol's own rules. Pure. */
+export type RiskRules = {
+  /** Id of the protocol's row in the index. */
+  indexId(deployment: Deployment): string
+  /** Quote per base, E18, that a pool's square root price stands for, rounded as the protocol rounds it. */
+  readonly poolPriceE18: (sqrtPriceX96: bigint) => bigint
+  /** How positions are liquidated at a penalty (fraction of notional). Shares are fractions, `wholeUpTo` is quote. */
+  liquidationRules(penalty: number): {
+    /** Below this multiple of the requirement an account is warned. */
+    readonly warnAt: number
+    /** Below this share of the requirement positions are taken whole; above it at most `partialShare` of gross at a time. */
+    readonly fullBelow: number
+    readonly partialShare: number
+    readonly wholeUpTo: number
+    /** A smaller share of gross cannot be taken while only a part may be; 0 where every one can. */
+    readonly smallestShare: number
+    readonly penalty: number
+  }
+  /** Names in the catalog of what models read. */
+  readonly parameters: Readonly<Record<'initialMargin' | 'maintenanceMargin' | 'liquidationPenalty' | 'collateralRatio' | 'collateralDiscount' | 'tradingFee' | 'fundShareOfFees', string>>
+}
+
 /** What the rest of Bulwark takes from a protocol's folder. */
 export type Protocol = {
   /** Name of the folder, and of the protocol in the index. */
@@ -324,6 +346,7 @@ export type Protocol = {
   readonly margins: Margins
   /** Where it is known what a fork of the chain shows: without it, storage and events of a simulation stay undecoded, and accounts are not read. */
   readonly onChain?: OnChain
+  readonly risk: RiskRules
 }
 
 export class UnknownProtocolError extends BadInputError {

@@ -20,6 +20,9 @@ export function asKnownError(error: unknown): unknown {
   return error
 }
 
+/** The argument at fault as a path, a list's places as numbers: `input.legs.1.size` is ["input", "legs", 1, "size"]. */
+const argumentPath = (field: unknown): { path?: (string | number)[] } => (typeof field === 'string' && field !== '' ? { path: field.split('.').map((part) => (/^\d+$/.test(part) ? Number(part) : part)) } : {})
+
 /** Apollo's `formatError`: never a stack trace, never an inner message of a fault of ours. */
 export function errorFormatter(log: Logger): (formatted: GraphQLFormattedError, error: unknown) => GraphQLFormattedError {
   return (formatted, error) => {
@@ -27,12 +30,14 @@ export function errorFormatter(log: Logger): (formatted: GraphQLFormattedError, 
     const original = asKnownError(unwrapResolverError(error))
     if (original instanceof BulwarkError && original.code !== 'INVARIANT') {
       const facts = Object.fromEntries(Object.entries(original.facts).map(([name, value]) => [name, typeof value === 'bigint' ? value.toString() : value]))
-      return { message: original.message, ...where, extensions: { code: original.code, facts } }
+      return { message: original.message, ...where, extensions: { code: original.code, ...argumentPath(facts['field']), facts } }
     }
     const code = formatted.extensions?.['code']
     if (typeof code === 'string' && CLIENT_CODES.has(code)) {
       const facts = formatted.extensions?.['facts']
-      return { message: formatted.message, ...where, extensions: { code, ...(facts === undefined ? {} : { facts }) } }
+      // graphql-js names the place in a variable in its sentence alone.
+      const field = /^Variable "\$(\w+)"(?: got invalid value .* at "(\w+)((?:\.\w+|\[\d+\])*)";)?/s.exec(formatted.message)
+      return { message: formatted.message, ...where, extensions: { code, ...argumentPath(field === null ? undefined : `${field[1]}${(field[3] ?? '').replace(/\[(\d+)\]/g, '.$1')}`), ...(facts === undefined ? {} : { facts }) } }
     }
     const logId = randomUUID()
     log.error({ logId, err: original, path: formatted.path }, 'a request failed')

@@ -5,8 +5,11 @@ import type { PrismaClient } from '../../prisma/client.ts'
 import type { BreakerChange, Liquidation } from '../../prisma/generated/client.ts'
 import type { IndexedBlock } from './context.ts'
 
+export type Reorganisation = { /** The last block that stands on both sides; null where none that was told of does. */ readonly common: IndexedBlock | null; readonly from: IndexedBlock; readonly to: IndexedBlock }
+
 export type Happened = {
   readonly block: IndexedBlock
+  readonly reorganisation: Reorganisation
   readonly breaker: BreakerChange
   readonly liquidation: Liquidation
   /** Id of a run of recommendations. */
@@ -16,47 +19,88 @@ export type Happened = {
 }
 export type Topic = keyof Happened
 
+/** What was told up to a look: everything at or before it was, everything after it is to come. */
+export type Told = { readonly block: bigint; readonly breaker: number; readonly run: { readonly id: string; readonly blockNumber: bigint } | null }
+
 export type Events = {
-  /** Events of a topic from now on, until the iterator is returned. */
+  /** Events of a topic from now on, until the iterator is returned. Throws TooSlowError where they were not taken in time. */
   listen<T extends Topic>(topic: T): AsyncIterableIterator<Happened[T]>
   publish<T extends Topic>(topic: T, event: Happened[T]): void
   /** Finds what is new since the last look; the first look only notes where it stands. Looks never overlap. */
   look(): Promise<void>
+  /** Where the last look stood; null before the first. Read in one breath with `listen`, it leaves no gap between what was and what comes. */
+  told(): Told | null
   /** Ends every listener. */
   close(): void
 }
 
-/** A listener that takes nothing for so many events is ended: it is gone, or too slow to be told everything. */
-const MAX_WAITING = 1_000
+/** A listener that leaves so many events waiting is ended: it is gone, or too slow to be told everything. */
+export const MAX_WAITING = 1_000
+/** Rows read at once. */
+const BATCH = 500
+/** Blocks remembered, to name the one that a reorganisation left standing. */
+const REMEMBERED = 1_024
+
+/** Events were not taken as fast as they came. */
+export class TooSlowError extends BulwarkError {
+  constructor() {
+    super(`Found ${MAX_WAITING} events waiting for this subscriber, allowed are fewer; subscribe again with sinceBlock: the block of the last event that was taken`, { code: 'TOO_SLOW', facts: { max: MAX_WAITING } })
+  }
+}
 
 export function createEvents({ prisma, log }: { readonly prisma: PrismaClient; readonly log: Logger }): Events {
   const listeners = new Map<Topic, Set<{ give(event: unknown): void; end(): void }>>()
   let looking: Promise<void> | null = null
   let again = false
-  let since: { block: bigint; hash: string; breaker: number; run: string | null } | null = null
+  let since: (Told & { readonly head: IndexedBlock | null }) | null = null
+  /** Blocks that were told of, oldest first. */
+  let seen: IndexedBlock[] = []
 
   const publish = (topic: Topic, event: unknown): void => listeners.get(topic)?.forEach((one) => one.give(event))
 
+  /** The last block told of that the mirror still stands on, where it no longer stands on the last one; undefined where it does. */
+  const takenBack = async (head: IndexedBlock): Promise<IndexedBlock | null | undefined> => {
+    const [oldest] = await prisma.checkpoint.findMany({ orderBy: { blockNumber: 'asc' }, take: 1, select: { blockNumber: true } })
+    const kept = new Set((await prisma.checkpoint.findMany({ where: { blockHash: { in: seen.map((block) => block.hash) } }, select: { blockHash: true } })).map((row) => row.blockHash))
+    // Older than what is kept to go back by: nothing can say that it was taken back.
+    if (kept.has(head.hash) || (oldest !== undefined && head.number < oldest.blockNumber)) return undefined
+    return seen.findLast((block) => kept.has(block.hash)) ?? null
+  }
+
   const lookOnce = async (): Promise<void> => {
-    const block = await prisma.checkpoint.findFirst({ orderBy: { blockNumber: 'desc' } })
+    const row = await prisma.checkpoint.findFirst({ orderBy: { blockNumber: 'desc' } })
+    const head = row && { number: row.blockNumber, hash: row.blockHash, timestamp: row.blockTimestamp }
     const breaker = await prisma.breakerChange.findFirst({ orderBy: { sequence: 'desc' }, select: { sequence: true } })
-    const run = await prisma.recommendationRun.findFirst({ orderBy: [{ blockNumber: 'desc' }, { id: 'desc' }], select: { id: true } })
-    const now = { block: block?.blockNumber ?? 0n, hash: block?.blockHash ?? '', breaker: breaker?.sequence ?? 0, run: run?.id ?? null }
+    const run = await prisma.recommendationRun.findFirst({ orderBy: [{ blockNumber: 'desc' }, { id: 'desc' }], select: { id: true, blockNumber: true } })
     const before = since
-    since = { ...now, breaker: Math.max(now.breaker, before?.breaker ?? 0) }
+    const moved = head !== null && head.hash !== before?.head?.hash
+    const common = moved && before?.head != null ? await takenBack(before.head) : undefined
+    since = { head, block: head?.number ?? 0n, breaker: Math.max(breaker?.sequence ?? 0, before?.breaker ?? 0), run }
+    if (common !== undefined) seen = seen.filter((block) => common !== null && block.number <= common.number)
+    if (moved) seen = [...seen, head].slice(-REMEMBERED)
     if (before === null) return
-    if (block !== null && now.hash !== before.hash) {
-      publish('block', { number: block.blockNumber, hash: block.blockHash, timestamp: block.blockTimestamp })
-      // After a reorganisation the blocks from the common one on are told again by what replaced them.
-      const rows = await prisma.liquidation.findMany({ where: { blockNumber: { gt: before.block < now.block ? before.block : now.block - 1n, lte: now.block } }, orderBy: [{ blockNumber: 'asc' }, { logIndex: 'asc' }], take: MAX_WAITING })
-      for (const row of rows) publish('liquidation', row)
+    if (moved) {
+      // Before anything of the blocks that took their place.
+      if (common !== undefined && before.head !== null) publish('reorganisation', { common, from: before.head, to: head })
+      publish('block', head)
+      const from = common === undefined ? before.block : (common?.number ?? -1n)
+      for (let skip = 0; ; skip += BATCH) {
+        const rows = await prisma.liquidation.findMany({ where: { blockNumber: { gt: from, lte: head.number } }, orderBy: [{ blockNumber: 'asc' }, { logIndex: 'asc' }, { id: 'asc' }], skip, take: BATCH })
+        for (const one of rows) publish('liquidation', one)
+        if (rows.length < BATCH || !(listeners.get('liquidation')?.size ?? 0)) break
+      }
     }
-    if (now.breaker > before.breaker) for (const row of await prisma.breakerChange.findMany({ where: { sequence: { gt: before.breaker } }, orderBy: { sequence: 'asc' }, take: MAX_WAITING })) publish('breaker', row)
-    if (now.run !== null && now.run !== before.run) publish('recommendations', now.run)
+    if (since.breaker > before.breaker) for (const one of await prisma.breakerChange.findMany({ where: { sequence: { gt: before.breaker } }, orderBy: { sequence: 'asc' } })) publish('breaker', one)
+    if (run !== null && run.id !== before.run?.id) {
+      const later = await prisma.recommendationRun.findMany({ where: { blockNumber: { gt: before.run?.blockNumber ?? -1n } }, orderBy: [{ blockNumber: 'asc' }, { id: 'asc' }], select: { id: true } })
+      // A reorganisation may have brought back an earlier one.
+      for (const { id } of later.length > 0 ? later : [run]) publish('recommendations', id)
+    }
   }
 
   return {
     publish,
+    told: () => since,
     look: () => {
       again = true
       looking ??= (async () => {
@@ -72,9 +116,14 @@ export function createEvents({ prisma, log }: { readonly prisma: PrismaClient; r
       const waiting: Happened[T][] = []
       let wake: (() => void) | null = null
       let ended = false
+      let slow = false
       const listener = {
         give: (event: unknown) => {
-          if (waiting.push(event as Happened[T]) > MAX_WAITING) listener.end()
+          if (waiting.push(event as Happened[T]) > MAX_WAITING) {
+            slow = true
+            waiting.length = 0
+            listener.end()
+          }
           wake?.()
         },
         end: () => {
@@ -88,6 +137,7 @@ export function createEvents({ prisma, log }: { readonly prisma: PrismaClient; r
       const iterator: AsyncIterableIterator<Happened[T]> = {
         next: async () => {
           while (waiting.length === 0 && !ended) await new Promise<void>((resolve) => (wake = resolve))
+          if (slow) throw new TooSlowError()
           const value = waiting.shift()
           return value === undefined ? { done: true, value: undefined } : { done: false, value }
         },

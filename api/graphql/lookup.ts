@@ -16,11 +16,12 @@ export async function marketId(context: Context, id: string | null | undefined):
   const market = await findMarket(context, id)
   if (market) return market.id
   const known = [...(await context.markets()).values()].map((one) => one.symbol)
-  throw new BadInputError(`Found market "${id.slice(0, 60)}", allowed are ${known.length ? known.join(', ') : 'none yet'} and their base token addresses; take one of these`, { found: id, allowed: known })
+  throw new BadInputError(`Found market "${id.slice(0, 60)}", allowed are ${known.length ? known.join(', ') : 'none yet'} and their base token addresses; take one of these`, { field: 'market', found: id, allowed: known })
 }
 
-export function address(what: string, id: string): string {
-  if (!/^0x[0-9a-f]{40}$/i.test(id)) throw new BadInputError(`Found "${id.slice(0, 60)}" for ${what}, allowed is 0x and 40 hexadecimal digits; check that it was copied whole`, { found: id })
+/** `field`: the argument that holds it, where the caller names none. */
+export function address(what: string, id: string, field?: string): string {
+  if (!/^0x[0-9a-f]{40}$/i.test(id)) throw new BadInputError(`Found "${id.slice(0, 60)}" for ${what}, allowed is 0x and 40 hexadecimal digits; check that it was copied whole`, { ...(field === undefined ? {} : { field }), found: id })
   return id.toLowerCase()
 }
 
@@ -30,5 +31,5 @@ export async function subject(context: Context, id: string): Promise<string> {
   if (sameText(id, 'protocol')) return catalog.refs(context.deployment).find((ref) => catalog.find(ref.name).scope === 'PROTOCOL')?.subject.toLowerCase() ?? ''
   const market = await findMarket(context, id)
   const collateral = [...(await context.collaterals()).values()].find((one) => sameText(one.symbol, id))
-  return market?.id ?? collateral?.id ?? address('a subject (a symbol, `protocol` or an address)', id)
+  return market?.id ?? collateral?.id ?? address('a subject (a symbol, `protocol` or an address)', id, 'subject')
 }

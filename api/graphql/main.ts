@@ -11,9 +11,8 @@ import { createPrisma } from '../../prisma/client.ts'
 import { createProposals, createTransactionService, loadPolicy } from '../../proposals/index.ts'
 import { curie } from '../../protocols/curie/index.ts'
 import { STEP_CHANNEL, latestCheckpoint, mirrorStatus } from '../mirror/read.ts'
-import { createRecommender } from '../recommendations/index.ts'
-import type { ChainReads } from '../recommendations/index.ts'
-import { createChain, readParameter } from './chain.ts'
+import { DEFAULT_POLICY, simulationTask } from '../recommendations/index.ts'
+import { createChain } from './chain.ts'
 import { createEvents } from './events.ts'
 import { createJob, farBehind, listen } from './jobs.ts'
 import type { JobObserver } from './jobs.ts'
@@ -21,6 +20,7 @@ import { createMargins } from './margins.ts'
 import { createMetrics } from './metrics.ts'
 import { createRiskBooks } from './risk/book.ts'
 import { createBreakers } from './risk/breakers.ts'
+import { forkDesk } from './risk/desk.ts'
 import type { Risk } from './risk/index.ts'
 import { createComparison } from './risk/recompute.ts'
 import { createRuns } from './risk/runs.ts'
@@ -28,8 +28,8 @@ import { startServer } from './server.ts'
 import { createStatus } from './status.ts'
 import { createWebhooks } from './webhooks.ts'
 
-/** A run of all models costs about a second of one core; steps come every two. */
-const RECOMMEND_EVERY_MS = 15_000
+/** A run of all models costs a fraction of a second beside the server, and some 300 kB of inputs; steps come every two. */
+const RECOMMEND_EVERY_MS = 5_000
 const TRACK_EVERY_MS = 1000
 /** A breaker that sees every step still leaves the other jobs their turn. */
 const BREAKERS_EVERY_MS = 500
@@ -52,12 +52,11 @@ async function main(): Promise<void> {
   const policy = await loadPolicy({ catalog: protocol.catalog, deployment }, config.POLICY_FILE)
   const service = deployment.safe === null || config.SAFE_SERVICE_URL === null ? null : createTransactionService({ url: config.SAFE_SERVICE_URL, apiKey: config.SAFE_SERVICE_KEY, chainId: deployment.chainId, safe: deployment.safe.address })
   const proposals = createProposals({ prisma, catalog: protocol.catalog, deployment, rpcUrl: config.RPC_URL, policy, service, stateDir: config.STATE_DIR, log: createLogger('proposals') })
-  const chainReads: ChainReads = (ref, block) => readParameter(chain, protocol.catalog, deployment, ref, block.hash)
-  const recommender = createRecommender({ prisma, protocol, deployment, log: createLogger('recommendations'), chainReads })
   const events = createEvents({ prisma, log })
+  const desk = forkDesk({ log: createLogger('risk'), env: { DATABASE_URL: config.DATABASE_URL, NETWORK: config.NETWORK, RPC_URL: config.RPC_URL, RPC_BATCH: String(config.RPC_BATCH) } })
   const runs = createRuns({ prisma, log: createLogger('runs'), changed: (id) => events.publish('run', id) })
   const risk: Risk = {
-    books: createRiskBooks({ prisma: marginsPrisma, protocol, deployment, chainReads }),
+    books: createRiskBooks({ desk }),
     runs,
     events,
     breakers: createBreakers({ prisma, deployment }),
@@ -76,7 +75,13 @@ async function main(): Promise<void> {
       // While the index catches up, every step would be a run over a past that is about to be overtaken.
       const waits = await behind()
       if (waits !== null || !(await stored())) return waits
-      const run = await recommender.runOnce()
+      const started = performance.now()
+      const run = await desk.recommend()
+      log.debug({ run: run.id, stored: run.stored, changes: run.changes, simulationDue: run.simulationDue, ms: Math.round(performance.now() - started) }, 'recommendations')
+      if (run.simulationDue !== null) {
+        const book = await risk.books.latest()
+        if (book !== null) await runs.start(book, simulationTask(DEFAULT_POLICY))
+      }
       if (run.stored) emit({ event: 'recommendations', run: run.id })
       await events.look()
       return `The last run stands on block ${run.block.number}`
@@ -102,7 +107,7 @@ async function main(): Promise<void> {
     run: async () => {
       const waits = await behind()
       if (waits !== null) return waits
-      const done = await risk.breakers.observe()
+      const done = await desk.observe()
       await events.look()
       return done && `The last observation stands on block ${done.block.number}`
     },
@@ -128,6 +133,7 @@ async function main(): Promise<void> {
   const heard = (): void => {
     void events.look()
     for (const job of jobs) job.trigger()
+    risk.books.warm().catch((error: unknown) => log.debug({ err: error }, 'the new block’s book was not made before somebody asks'))
   }
   const listener = listen(config.DATABASE_URL, STEP_CHANNEL, heard, log)
   const idle = setInterval(() => track.trigger(), TRACK_IDLE_MS)
@@ -144,7 +150,7 @@ async function main(): Promise<void> {
       clearInterval(looks)
       await server.close()
       await Promise.all([listener.stop(), runs.stop(), ...jobs.map((job) => job.stop())])
-      await Promise.all([prisma.$disconnect(), marginsPrisma.$disconnect()])
+      await Promise.all([desk.close(), prisma.$disconnect(), marginsPrisma.$disconnect()])
       process.stdin.destroy()
     })()
   }

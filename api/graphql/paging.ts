@@ -9,6 +9,7 @@ export const MAX_FIRST = 200
 export type Connection<Node> = {
   nodes: Node[]
   pageInfo: { hasNextPage: boolean; endCursor: string | null }
+  /** As the API's field: read through GraphQL alone. */
   totalCount: number
 }
 
@@ -42,7 +43,7 @@ export const encodeCursor = (list: string, key: readonly string[]): string =>
 
 /** Throws BadInputError where the cursor is not one of this list's. */
 export function decodeCursor(list: string, key: readonly KeyPart[], cursor: string): readonly string[] {
-  const refuse = () => new BadInputError(`Found the cursor "${shorten(cursor)}", allowed is an endCursor of the list of ${list}; leave out \`after\` to start over`, { list })
+  const refuse = () => new BadInputError(`Found the cursor "${shorten(cursor)}", allowed is an endCursor of the list of ${list}; leave out \`after\` to start over`, { field: 'after', list })
   let parts: unknown
   try {
     parts = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'))
@@ -55,17 +56,19 @@ export function decodeCursor(list: string, key: readonly KeyPart[], cursor: stri
   return values
 }
 
-/** Throws BadInputError where `first` is out of 1..200 or `after` is no cursor of this list. */
+/** The whole list is counted only where the query selects `totalCount`. Throws BadInputError where `first` is out of 1..200 or `after` is no cursor of this list. */
 export async function page<Row>(source: PageSource<Row>, args: PageArgs): Promise<Connection<Row>> {
   const first = checkFirst(args.first)
   const key = args.after == null ? null : decodeCursor(source.list, source.parts, args.after)
-  const [rows, totalCount] = await Promise.all([source.rows(key, first + 1), source.total()])
+  const rows = await source.rows(key, first + 1)
   const nodes = rows.slice(0, first)
+  let counted: Promise<number> | undefined
   const last = nodes.at(-1)
   return {
     nodes,
     pageInfo: { hasNextPage: rows.length > first, endCursor: last === undefined ? null : encodeCursor(source.list, source.key(last)) },
-    totalCount,
+    // graphql-js calls what is a function, once the field is selected; the generated types know values alone.
+    totalCount: (() => (counted ??= source.total())) as unknown as number,
   }
 }
 
@@ -73,7 +76,7 @@ export async function page<Row>(source: PageSource<Row>, args: PageArgs): Promis
 export function checkFirst(first: number | null | undefined, name = 'first', max = MAX_FIRST): number {
   const value = first ?? 50
   if (!Number.isInteger(value) || value < 1 || value > max) {
-    throw new BadInputError(`Found ${name}: ${value}, allowed is 1 to ${max}; ask for fewer and go on with \`after\``, { [name]: value, max })
+    throw new BadInputError(`Found ${name}: ${value}, allowed is 1 to ${max}; ask for fewer and go on with \`after\``, { field: name, [name]: value, max })
   }
   return value
 }

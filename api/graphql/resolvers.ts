@@ -5,7 +5,7 @@ import type { Address, Hex } from '../../protocols/adapter.ts'
 import { priceOfSqrtX96 } from '../../protocols/curie/uniswap-v3.ts'
 import { labelOf } from '../../proposals/draft.ts'
 import type { ChangeJson, SimulationResult } from '../../proposals/index.ts'
-import { byUrgency } from '../recommendations/index.ts'
+import { byUrgency, modelEntryOf } from '../recommendations/index.ts'
 import { transactionKey } from './context.ts'
 import type { Context } from './context.ts'
 import { displayUnit, displayValue, specOf } from './display.ts'
@@ -19,6 +19,7 @@ import { breakerFields, resetOf } from './risk/breakers.ts'
 import { riskQueries } from './risk/index.ts'
 import { marginParts } from './risk/liquidations.ts'
 import { resolveFundTarget } from './risk/reserves.ts'
+import { resolveState } from './risk/rules.ts'
 import { runById, runFields, runsList, startRun } from './risk/runs.ts'
 import { scalars } from './scalars.ts'
 import { subscriptions } from './subscriptions.ts'
@@ -43,7 +44,7 @@ const parametersOf = async (context: Context, subjectId: string): Promise<Parame
 const indexPrice = (row: { feed: MarketNode['feed'] }): AmountNode | null => (row.feed?.priceE18 == null ? null : amount(row.feed.priceE18))
 
 /** Filter by a contract's address; none where none is named. Throws BadInputError. */
-const ofContract = (id: string | null | undefined): object => (id == null ? {} : { contractId: address('a contract', id) })
+const ofContract = (id: string | null | undefined): object => (id == null ? {} : { contractId: address('a contract', id, 'contract') })
 
 /** Seconds from an oracle's price to the indexed block. */
 const ageOf = (priceTimestamp: bigint | null | undefined, block: { readonly timestamp: bigint } | null): number | null => (block === null || priceTimestamp == null ? null : Number(block.timestamp - priceTimestamp))
@@ -82,11 +83,11 @@ export const resolvers: Resolvers<Context> = {
     markets: async (_, __, context) => [...(await context.markets()).values()],
     market: (_, { id }, context) => findMarket(context, id),
     accounts: (_, args, context) => page(accounts(context, args.orderBy ?? 'MARGIN_RATIO'), args),
-    account: (_, { id }, context) => context.accounts.load(address('an account', id)),
+    account: (_, { id }, context) => context.accounts.load(address('an account', id, 'id')),
     positions: async (_, args, context) => page(openPositions(context, await marketId(context, args.market)), args),
     liquidations: async (_, args, context) => {
       const inMarket = await marketId(context, args.market)
-      const where = { ...(inMarket === null ? {} : { marketId: inMarket }), ...(args.account == null ? {} : { accountId: address('an account', args.account) }) }
+      const where = { ...(inMarket === null ? {} : { marketId: inMarket }), ...(args.account == null ? {} : { accountId: address('an account', args.account, 'account') }) }
       return page(facts(context, 'liquidation', where), args)
     },
     collateralLiquidations: (_, args, context) => page(facts(context, 'collateralLiquidation', {}), args),
@@ -119,6 +120,11 @@ export const resolvers: Resolvers<Context> = {
       return rows.toSorted(byUrgency).map((row) => ({ ...row, run }))
     },
     recommendation: async (_, { id }, context) => (await context.db()).recommendation.findUnique({ where: { id }, omit: { inputs: true }, include: { run: { omit: { inputs: true } } } }),
+    parameterModels: (_, __, { protocol }) =>
+      protocol.catalog.specs.map(({ name, title, scope }) => {
+        const { model, reason } = modelEntryOf(name)
+        return { parameter: name, title, scope, model, reason }
+      }),
     ...riskQueries,
     riskRun: (_, { id }, { prisma }) => runById(prisma, id),
     riskRuns: runsList,
@@ -215,6 +221,7 @@ export const resolvers: Resolvers<Context> = {
         missing: [...health.missing],
       }
     },
+    liquidation: resolveState,
     settlementBalance: (row, _, { deployment }) => amount(row.settlementBalance, deployment.settlementToken.decimals),
     owedRealizedPnl: (row) => amount(row.owedRealizedPnlE18),
     badDebt: (row) => amount(row.badDebtE18),

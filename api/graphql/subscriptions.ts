@@ -1,19 +1,21 @@
 /** Subscriptions over WebSocket (graphql-transport-ws), on the server's own port and under its limits. */
 import type { Server } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { GraphQLError, parse, validate, type GraphQLFormattedError, type GraphQLSchema } from 'graphql'
+import { GraphQLError, parse, subscribe, validate, type ExecutionArgs, type ExecutionResult, type GraphQLFormattedError, type GraphQLSchema } from 'graphql'
 import { useServer } from 'graphql-ws/use/ws'
 import { WebSocketServer } from 'ws'
 import type { Logger } from '../../core/log.ts'
+import type { BreakerChange } from '../../prisma/generated/client.ts'
 import { byUrgency } from '../recommendations/index.ts'
 import { createContext } from './context.ts'
 import type { Context, Services } from './context.ts'
 import { errorFormatter } from './errors.ts'
-import type { Happened, Topic } from './events.ts'
+import type { Happened, Told, Topic } from './events.ts'
 import type { SubscriptionResolvers } from './generated/resolvers.ts'
 import { checkOperation, validationRules } from './limits.ts'
 import type { Limits } from './limits.ts'
 import { marketId } from './lookup.ts'
+import { UserInputError, type Answer } from './risk/answer.ts'
 import { changeAnswer } from './risk/breakers.ts'
 import { runById } from './risk/runs.ts'
 
@@ -22,17 +24,39 @@ const MAX_SUBSCRIPTIONS = 20
 const MAX_MESSAGE = 256 * 1024
 const ENDED = new Set(['DONE', 'FAILED', 'CANCELLED'])
 
-/** Events that `choose` makes something of; null is left out. Each reads on a snapshot of its own. */
-async function* each<T extends Topic, Out>(context: Context, topic: T, choose: (event: Happened[T]) => Promise<Out | null> | Out | null): AsyncGenerator<Out> {
-  const events = context.risk.events.listen(topic)
+/**
+ * What was told before, then what happens, without a gap between the two. `before` reads the rows of blocks from `sinceBlock` on that were told up to
+ * the last look; events that `choose` makes nothing of are left out. What a reorganisation replaces meanwhile may come twice, under the same id.
+ */
+async function* each<T extends Topic, Out>(context: Context, topic: T, choose: (event: Happened[T]) => Promise<Out | null> | Out | null, before: ((told: Told) => Promise<readonly Happened[T][]>) | null = null): AsyncGenerator<Out> {
+  const { events } = context.risk
+  if (before !== null && events.told() === null) await events.look()
+  const coming = events.listen(topic)
+  const told = events.told()
   try {
-    for await (const event of events) {
+    for (const event of before === null || told === null ? [] : await before(told)) {
+      const out = await choose(event)
+      if (out !== null) yield out
+    }
+    for await (const event of coming) {
       const out = await choose(event)
       if (out !== null) yield out
     }
   } finally {
-    await events.return?.()
+    await coming.return?.()
   }
+}
+
+/** Events that a subscription gives of what was before it. */
+const MAX_BEFORE = 1_000
+
+const tooMany = (what: string, query: string): UserInputError => new UserInputError(`sinceBlock: found more than ${MAX_BEFORE} ${what} from that block on, allowed are ${MAX_BEFORE}; read the earlier ones with ${query}, and subscribe from the last of their blocks`, 'sinceBlock')
+
+/** The block that a subscriber goes on from; null where it named none. Throws UserInputError. */
+function sinceOf(since: bigint | null | undefined): bigint | null {
+  if (since == null) return null
+  if (since < 0n || since >= 2n ** 63n) throw new UserInputError(`sinceBlock: found ${String(since).slice(0, 40)}, allowed is the number of a block; take that of the last event`, 'sinceBlock')
+  return since
 }
 
 async function* progressOf(context: Context, id: string) {
@@ -75,24 +99,66 @@ function renewing(services: Services): Context & Renewed {
 }
 
 export const subscriptions: SubscriptionResolvers<Context> = {
-  breakerChanged: { subscribe: (_, { subject }, context) => as('breakerChanged', context, each(context, 'breaker', (row) => (subject == null || [row.subject, row.subjectLabel].some((one) => one.toLowerCase() === subject.toLowerCase()) ? changeAnswer(row) : null))) },
+  breakerChanged: {
+    subscribe: (_, { subject, sinceBlock }, context) => {
+      const since = sinceOf(sinceBlock)
+      const before = async (told: Told) => {
+        const rows = await context.prisma.breakerChange.findMany({ where: { blockNumber: { gte: since ?? 0n }, sequence: { lte: told.breaker } }, orderBy: { sequence: 'asc' }, take: MAX_BEFORE + 1 })
+        if (rows.length > MAX_BEFORE) throw tooMany('changes', 'circuitBreakers { protocol { history } markets { history } }')
+        return rows
+      }
+      const choose: (row: BreakerChange) => Answer<'BreakerChange'> | null = (row) => (subject == null || [row.subject, row.subjectLabel].some((one) => one.toLowerCase() === subject.toLowerCase()) ? changeAnswer(row) : null)
+      return as('breakerChanged', context, each(context, 'breaker', choose, since === null ? null : before))
+    },
+  },
   recommendationsAdded: {
-    subscribe: (_, __, context) =>
-      as('recommendationsAdded', context, each(context, 'recommendations', async (runId) => {
+    subscribe: (_, { sinceBlock }, context) => {
+      const since = sinceOf(sinceBlock)
+      const before = async ({ run }: Told) => {
+        if (run === null) return []
+        // Runs are kept for a while alone, and far fewer than this.
+        const rows = await context.prisma.recommendationRun.findMany({ where: { blockNumber: { gte: since ?? 0n, lte: run.blockNumber } }, orderBy: [{ blockNumber: 'asc' }, { id: 'asc' }], select: { id: true }, take: MAX_BEFORE })
+        return rows.map(({ id }) => id)
+      }
+      const choose = async (runId: string) => {
         const run = await context.prisma.recommendationRun.findUnique({ where: { id: runId }, omit: { inputs: true } })
         if (run === null) return null
         const rows = await context.prisma.recommendation.findMany({ where: { runId, direction: { not: 'HOLD' } }, omit: { inputs: true } })
         return rows.toSorted(byUrgency).map((row) => ({ ...row, run }))
-      })),
-  },
-  liquidated: {
-    subscribe: async (_, { market }, context) => {
-      const id = await marketId(context, market)
-      return as('liquidated', context, each(context, 'liquidation', (row) => (id === null || row.marketId === id ? row : null)))
+      }
+      return as('recommendationsAdded', context, each(context, 'recommendations', choose, since === null ? null : before))
     },
   },
+  liquidated: {
+    subscribe: async (_, { market, sinceBlock }, context) => {
+      const since = sinceOf(sinceBlock)
+      const id = await marketId(context, market)
+      const before = async (told: Told) => {
+        const rows = await context.prisma.liquidation.findMany({ where: { blockNumber: { gte: since ?? 0n, lte: told.block }, ...(id === null ? {} : { marketId: id }) }, orderBy: [{ blockNumber: 'asc' }, { logIndex: 'asc' }, { id: 'asc' }], take: MAX_BEFORE + 1 })
+        if (rows.length > MAX_BEFORE) throw tooMany('liquidations', 'liquidations(first, after)')
+        return rows
+      }
+      return as('liquidated', context, each(context, 'liquidation', (row) => (id === null || row.marketId === id ? row : null), since === null ? null : before))
+    },
+  },
+  reorganised: { subscribe: (_, __, context) => as('reorganised', context, each(context, 'reorganisation', (one) => one)) },
   riskRun: { subscribe: (_, { id }, context) => as('riskRun', context, progressOf(context, id)) },
   blockIndexed: { subscribe: (_, __, context) => as('blockIndexed', context, each(context, 'block', (block) => block)) },
+}
+
+/** An event stream that fails says why and ends; left to itself it would end the whole connection. */
+async function subscribeSafely(args: ExecutionArgs): Promise<ExecutionResult | AsyncGenerator<ExecutionResult>> {
+  const stream = await subscribe(args)
+  if (!(Symbol.asyncIterator in stream)) return stream
+  const source = stream
+  return (async function* () {
+    try {
+      yield* source
+    } catch (error) {
+      const original = error instanceof Error ? error : new Error(String(error))
+      yield { errors: [original instanceof GraphQLError ? original : new GraphQLError(original.message, { originalError: original })] }
+    }
+  })()
 }
 
 export type SubscriptionServer = { close(): Promise<void> }
@@ -106,6 +172,7 @@ export function serveSubscriptions({ http, schema, services, limits, log, allowe
   const cleanup = useServer<Record<string, unknown>, { socket: object }>(
     {
       schema,
+      subscribe: subscribeSafely as never,
       // A connection that says nothing is closed.
       connectionInitWaitTimeout: 3_000,
       onSubscribe: ({ extra }, _id, { query, operationName, variables }) => {

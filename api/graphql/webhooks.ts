@@ -1,7 +1,7 @@
 /**
  * Alerts to receivers of one's own: an outbox in the database, filled once per event and receiver, sent until it was taken.
  *
- * Each request carries `Bulwark-Delivery` (the same at every attempt: a receiver drops what it has seen), `Bulwark-Timestamp` (Unix seconds
+ * Each request carries `Bulwark-Delivery`, also as `Idempotency-Key` (the same at every attempt: a receiver drops what it has seen), `Bulwark-Timestamp` (Unix seconds
  * of this attempt) and `Bulwark-Signature: v1=<hex>`, HMAC-SHA256 under the shared secret over `<timestamp>.<body>`. A receiver checks the
  * signature and that the timestamp is recent. Any 2xx takes a delivery.
  */
@@ -30,6 +30,8 @@ export type Webhooks = {
 }
 
 const URGENT = 60
+/** Breaker changes that are alerts, chain time, s. */
+const RECENT_SEC = 86_400n
 const MAX_ATTEMPTS = 14
 const TIMEOUT_MS = 10_000
 /** A delivery that is being sent belongs to its sender for so long, ms. */
@@ -54,7 +56,9 @@ const plain = (value: unknown): string => JSON.stringify(value, (_key, inner: un
 export function createWebhooks({ prisma, log, urls, secret, urgency = URGENT, now = Date.now, backoffMs = backoff, send = fetch }: WebhookOptions): Webhooks {
   /** What is to be told now. An event keeps its key for as long as it is the same, so that it is told once. */
   const happened = async (): Promise<Event[]> => {
-    const changes = await prisma.breakerChange.findMany({ orderBy: { sequence: 'desc' }, take: 100 })
+    const head = await prisma.checkpoint.findFirst({ orderBy: { blockNumber: 'desc' }, select: { blockTimestamp: true } })
+    // A receiver that is new is not told of what is long over.
+    const changes = await prisma.breakerChange.findMany({ where: { blockTimestamp: { gte: (head?.blockTimestamp ?? 0n) - RECENT_SEC } }, orderBy: { sequence: 'desc' }, take: 100 })
     const run = await prisma.recommendationRun.findFirst({ orderBy: [{ blockNumber: 'desc' }, { id: 'desc' }], omit: { inputs: true } })
     const urgent = run === null ? [] : await prisma.recommendation.findMany({ where: { runId: run.id, urgency: { gte: urgency }, direction: { not: 'HOLD' } }, omit: { inputs: true } })
     const proposals = await prisma.proposal.findMany({ where: { state: 'AWAITING_SIGNATURES' }, include: { signatures: { select: { signer: true } } } })
@@ -92,7 +96,7 @@ export function createWebhooks({ prisma, log, urls, secret, urgency = URGENT, no
     try {
       const response = await send(one.url, {
         method: 'POST',
-        headers: { 'content-type': 'application/json', 'user-agent': 'bulwark', 'bulwark-delivery': one.id, 'bulwark-event': one.kind, 'bulwark-timestamp': timestamp, 'bulwark-signature': signatureOf(secret, timestamp, one.body) },
+        headers: { 'content-type': 'application/json', 'user-agent': 'bulwark', 'bulwark-delivery': one.id, 'idempotency-key': one.id, 'bulwark-event': one.kind, 'bulwark-timestamp': timestamp, 'bulwark-signature': signatureOf(secret, timestamp, one.body) },
         body: one.body,
         redirect: 'error',
         signal: AbortSignal.timeout(TIMEOUT_MS),

@@ -1,15 +1,16 @@
 /** A run's inputs in the form that models take: statistics per feed, float64 amounts, alarms. Pure; computed once per run. */
 import { InvariantError } from '../../core/errors.ts'
 import { toE18, toFloat } from '../../core/units.ts'
-import { priceOfSqrtX96 } from '../../protocols/curie/uniswap-v3.ts'
+import type { RiskRules } from '../../protocols/adapter.ts'
+import { protocolByName } from '../../protocols/index.ts'
 import {
-  breakerLevel, dailyVolatility, poolImpact, priceBand, quantile, SampleTooSmallError, scaleVolatility, scenarioShortfall, shockOf, squareRootImpact, stressScenarios,
-  type BreakerLevel, type Range, type ScenarioShortfall, type Shock, type StressAccount, type StressAsset, type StressScenario,
+  breakerLevel, dailyVolatility, moreSevere, poolImpact, priceBand, quantile, SampleTooSmallError, scaleVolatility, scenarioShortfall, shockOf, squareRootImpact, stressScenarios,
+  type BreakerLevel, type ForecastBasis, type LiquidationRules, type Range, type ScenarioShortfall, type Shock, type StressAccount, type StressAsset, type StressScenario,
 } from '../risk/index.ts'
 import { count, percent } from './format.ts'
-import type { CollateralInput, MarketInput, OracleInput, ParameterInput, RunInputs } from './inputs.ts'
+import { groupBy, type AccountInput, type CollateralInput, type MarketInput, type OracleInput, type ParameterInput, type RunInputs } from './inputs.ts'
 import type { Policy } from './policy.ts'
-import { feedStatistics, known, type FeedStatistics, type Known, type TailStatistics, type VolatilityStatistics } from './statistics.ts'
+import { feedStatistics, known, type FeedStatistics, type Known, type VolatilityStatistics } from './statistics.ts'
 
 const FIVE_MINUTES_SEC = 300
 const DAY_SEC = 86_400
@@ -62,8 +63,15 @@ export type RunContext = {
   parameter(name: string, subject: string): ParameterInput | null
   /** The value of a ratio parameter as a fraction. Throws SampleTooSmallError where it is not indexed. */
   ratio(name: string, subject: string): number
+  /** The same of a parameter of the whole protocol. */
+  protocolRatio(name: string): number
+  /** What the protocol calls the parameters that models read. */
+  readonly names: RiskRules['parameters']
+  /** How the protocol liquidates, at its current penalty. */
+  liquidationRules(): LiquidationRules
   volatility(feed: string | null, what: string): VolatilityStatistics
-  tail(feed: string | null, what: string): TailStatistics
+  /** What forecasts of a feed start from. Throws SampleTooSmallError. */
+  basis(feed: string | null, what: string): ForecastBasis
   /** From the sample's size, the backtest and the feed's alarms. */
   confidence(feed: string | null, alarm: Alarm): Confidence
   band(market: string): BandData
@@ -77,10 +85,14 @@ export type RunContext = {
   shortfalls(): Known<readonly ScenarioShortfall[]>
 }
 
+/** Tokens that are meant to be worth a unit of a currency, by the name inside their symbols. */
+const STABLE_COINS = /USD|^v?(s?DAI|FRAX|GHO|MIM|MAI|USTC?|EUR[A-Z]|agEUR)$/i
+
 /** Historical asset that stands for a token: by the name inside its symbol. */
 export function stressAssetOf(symbol: string): StressAsset {
   if (/BTC/i.test(symbol)) return 'BTC'
-  return /ETH/i.test(symbol) ? 'ETH' : 'OTHER'
+  if (/ETH/i.test(symbol)) return 'ETH'
+  return STABLE_COINS.test(symbol) ? 'STABLE' : 'OTHER'
 }
 
 const round2 = (value: number): number => Math.round(value * 100) / 100
@@ -93,20 +105,26 @@ export function leastConfident(all: readonly Confidence[], factor = 1, note?: st
 
 const e18 = (text: string): number => toFloat(BigInt(text), 18)
 
-export function createContext(inputs: RunInputs): RunContext {
+/** `statistics` by feed, where they are known already: then the series are not looked at. */
+export function createContext(inputs: RunInputs, statistics: ReadonlyMap<string, FeedStatistics> = new Map(inputs.series.map((series) => [series.feed, feedStatistics(series, inputs.policy)]))): RunContext {
   const { policy } = inputs
-  const statistics = new Map(inputs.series.map((series) => [series.feed, feedStatistics(series, policy)]))
+  const rules = protocolByName(inputs.protocol).risk
   const statisticsOf = (feed: string | null): FeedStatistics | null => (feed === null ? null : (statistics.get(feed) ?? null))
   const parameters = new Map(inputs.parameters.map((p) => [`${p.name}:${p.subject}`, p]))
 
+  const ratio = (name: string, subject: string): number => {
+    const found = parameters.get(`${name}:${subject}`)
+    if (found === undefined) throw new SampleTooSmallError({ statistic: `current value of ${name}`, found: 0, needed: 1 })
+    return toFloat(BigInt(found.current), found.decimals)
+  }
   const volatility = (feed: string | null, what: string): VolatilityStatistics => {
     const found = statisticsOf(feed)?.volatility
     if (found === undefined) throw new SampleTooSmallError({ statistic: `prices of ${what}`, found: 0, needed: 1 })
     if (found.value === null) throw shortageOf(found.unknown, what)
     return found.value
   }
-  const tail = (feed: string | null, what: string): TailStatistics => {
-    const found = statisticsOf(feed)?.tail
+  const basis = (feed: string | null, what: string): ForecastBasis => {
+    const found = statisticsOf(feed)?.basis
     if (found === undefined) throw new SampleTooSmallError({ statistic: `prices of ${what}`, found: 0, needed: 1 })
     if (found.value === null) throw shortageOf(found.unknown, what)
     return found.value
@@ -146,7 +164,7 @@ export function createContext(inputs: RunInputs): RunContext {
   const markets = inputs.markets.map((input): MarketFacts => {
     const priceE18 = input.heldPriceE18 ?? input.oracle?.priceE18
     const indexPrice = priceE18 === undefined ? null : e18(priceE18)
-    const deviation = input.sqrtPriceX96 === null || indexPrice === null ? null : Math.abs(toFloat(priceOfSqrtX96(BigInt(input.sqrtPriceX96)), 18) / indexPrice - 1)
+    const deviation = input.sqrtPriceX96 === null || indexPrice === null ? null : Math.abs(toFloat(rules.poolPriceE18(BigInt(input.sqrtPriceX96)), 18) / indexPrice - 1)
     const band = bandOf(input).value
     const notionals: number[] = []
     if (indexPrice !== null) {
@@ -187,9 +205,10 @@ export function createContext(inputs: RunInputs): RunContext {
       value *= 0.85
       because.push('no backtest yet')
     } else {
-      if (backtest.rejected) value *= 0.7
-      const expected = Math.round(backtest.observations * (1 - policy.level))
-      because.push(`${percent(policy.level)} VaR backtest ${backtest.rejected ? 'rejected' : 'passed'} (${count(backtest.exceptions)} exceptions in ${count(backtest.observations)}, ${count(expected)} expected, p ${percent(backtest.pValue)})`)
+      const { coverage, independence } = backtest
+      if (coverage.rejected) value *= 0.7
+      if (independence.rejected) value *= 0.9
+      because.push(`${percent(policy.level)} VaR backtest ${coverage.rejected ? 'rejected' : 'passed'} (${count(backtest.exceptions)} exceptions in ${count(backtest.observations)} forecasts, ${count(Math.round(backtest.expected))} expected, p ${percent(coverage.pValue)}${independence.rejected ? `; they cluster, p ${percent(independence.pValue)}` : ''}${backtest.zones === null ? '' : `; Basel zone of the last ${count(backtest.zones.last.observations)}: ${backtest.zones.last.zone}`})`)
     }
     if (alarm.level !== 'NORMAL') {
       value *= 0.6
@@ -217,10 +236,12 @@ export function createContext(inputs: RunInputs): RunContext {
     return ways.length === 0 ? null : ways.reduce((a, b) => (b.cost < a.cost ? b : a))
   }
 
-  const worst = (alarms: readonly Alarm[]): Alarm => {
-    const reasons = alarms.flatMap((alarm) => alarm.reasons)
-    return { level: reasons.length === 0 ? 'NORMAL' : 'WATCH', reasons }
+  const worst = (alarms: readonly Alarm[]): Alarm => ({ level: alarms.reduce<BreakerLevel>((level, alarm) => moreSevere(level, alarm.level), 'NORMAL'), reasons: alarms.flatMap((alarm) => alarm.reasons) })
+  const breakerOf = (subject: string, label: string): Alarm => {
+    const found = inputs.breakers.find((one) => one.subject === subject)
+    return found === undefined ? { level: 'NORMAL', reasons: [] } : { level: found.level, reasons: [`${label} breaker stands at ${found.level}`] }
   }
+  const protocolBreaker = breakerOf('protocol', 'the protocol’s')
   const named = (facts: MarketFacts): Alarm => ({ level: facts.alarm.level, reasons: facts.alarm.reasons.map((r) => `${facts.input.symbol}: ${r}`) })
 
   let shortfallsCache: Known<readonly ScenarioShortfall[]> | undefined
@@ -235,13 +256,12 @@ export function createContext(inputs: RunInputs): RunContext {
       return found
     },
     parameter: (name, subject) => parameters.get(`${name}:${subject}`) ?? null,
-    ratio: (name, subject) => {
-      const found = parameters.get(`${name}:${subject}`)
-      if (found === undefined) throw new SampleTooSmallError({ statistic: `current value of ${name}`, found: 0, needed: 1 })
-      return toFloat(BigInt(found.current), found.decimals)
-    },
+    ratio,
+    protocolRatio: (name) => ratio(name, inputs.parameters.find((p) => p.name === name)?.subject ?? ''),
+    names: rules.parameters,
+    liquidationRules: () => rules.liquidationRules(context.protocolRatio(rules.parameters.liquidationPenalty)),
     volatility,
-    tail,
+    basis,
     confidence,
     band: (id) => {
       const facts = market(id)
@@ -252,9 +272,9 @@ export function createContext(inputs: RunInputs): RunContext {
     beta,
     closingCost,
     alarmOf: (scope, subject) => {
-      if (scope === 'MARKET') return named(market(subject))
-      if (scope === 'COLLATERAL') return alarmFor(collateralById.get(subject)?.oracle ?? null, null, null)
-      return worst(markets.map(named))
+      if (scope === 'MARKET') return worst([named(market(subject)), breakerOf(subject, `${market(subject).input.symbol}’s`), protocolBreaker])
+      if (scope === 'COLLATERAL') return worst([alarmFor(collateralById.get(subject)?.oracle ?? null, null, null), protocolBreaker])
+      return worst([...markets.flatMap((m) => [named(m), breakerOf(m.input.id, `${m.input.symbol}’s`)]), protocolBreaker])
     },
     openInterest: markets.reduce((sum, m) => sum + m.openInterest, 0),
     fundCapacity: inputs.fund === null ? null : toFloat(fundCapacityE18(inputs.fund, inputs.settlement.decimals), 18),
@@ -273,10 +293,10 @@ export const fundCapacityE18 = (fund: NonNullable<RunInputs['fund']>, settlement
 /** A shortage that was kept, named for one subject. */
 const shortageOf = ({ shortage }: SampleTooSmallError, what: string): SampleTooSmallError => new SampleTooSmallError({ ...shortage, statistic: `${shortage.statistic} of ${what}` })
 
-/** The accounts as scenarios see them: index prices, other collateral less the liquidation discount, fees and funding not yet settled left out. */
-export function stressAccounts(context: RunContext): readonly StressAccount[] {
+/** The accounts, all where left out, as scenarios see them: index prices, other collateral less the liquidation discount, fees and funding not yet settled left out. */
+export function stressAccounts(context: RunContext, accounts: readonly AccountInput[] = context.inputs.accounts): readonly StressAccount[] {
   const { inputs } = context
-  const maintenanceMargin = context.ratio('mmRatio', inputs.parameters.find((p) => p.name === 'mmRatio')?.subject ?? '')
+  const maintenanceMargin = context.protocolRatio(context.names.maintenanceMargin)
   // A book without one of its prices has no value: unknown, rather than a part of it left out.
   const indexPrice = (facts: MarketFacts): number => {
     if (facts.indexPrice === null) throw new SampleTooSmallError({ statistic: `prices of ${facts.input.symbol}`, found: 0, needed: 1 })
@@ -285,18 +305,15 @@ export function stressAccounts(context: RunContext): readonly StressAccount[] {
   const collateralValue = (asset: string, amount: string): number => {
     const token = context.collateral(asset)
     if (token.oracle === null) throw new SampleTooSmallError({ statistic: `prices of ${token.symbol}`, found: 0, needed: 1 })
-    return toFloat(BigInt(amount), token.decimals) * e18(token.oracle.priceE18) * (1 - context.ratio('discountRatio', asset))
+    return toFloat(BigInt(amount), token.decimals) * e18(token.oracle.priceE18) * (1 - context.ratio(context.names.collateralDiscount, asset))
   }
-  return inputs.accounts.map(
+  const rangesOf = groupBy(context.markets.flatMap((m) => m.input.ranges.map((range) => ({ m, range }))), ({ range }) => range.account)
+  return accounts.map(
     (account): StressAccount => ({
       id: account.id,
       cash: toFloat(BigInt(account.settlementBalance), inputs.settlement.decimals) + e18(account.owedRealizedPnlE18) + account.positions.reduce((sum, p) => sum + e18(p.openNotionalE18), 0),
       positions: account.positions.map((p) => ({ asset: p.market, value: e18(p.sizeE18) * indexPrice(context.market(p.market)) })),
-      ranges: context.markets.flatMap((m) =>
-        m.input.ranges
-          .filter((r) => r.account === account.id)
-          .map((r) => ({ asset: m.input.id, price: indexPrice(m), range: { lowerTick: r.lowerTick, upperTick: r.upperTick, liquidity: e18(r.liquidity) }, baseDebt: e18(r.baseDebtE18), quoteDebt: e18(r.quoteDebtE18) })),
-      ),
+      ranges: (rangesOf.get(account.id) ?? []).map(({ m, range: r }) => ({ asset: m.input.id, price: indexPrice(m), range: { lowerTick: r.lowerTick, upperTick: r.upperTick, liquidity: e18(r.liquidity) }, baseDebt: e18(r.baseDebtE18), quoteDebt: e18(r.quoteDebtE18) })),
       collateral: account.collaterals.map((c) => ({ asset: c.asset, value: collateralValue(c.asset, c.amount) })),
       maintenanceMargin,
     }),

@@ -2,16 +2,15 @@
 import { InvariantError } from '../../core/errors.ts'
 import { abs } from '../../core/units.ts'
 import type { Prisma } from '../../prisma/client.ts'
-import type { Address, Deployment, ParameterRef, ParameterSpec, Protocol } from '../../protocols/adapter.ts'
-import { priceOfSqrtX96 } from '../../protocols/curie/uniswap-v3.ts'
+import type { Address, Deployment, ParameterRef, ParameterSpec, Protocol, RiskRules } from '../../protocols/adapter.ts'
 import type { MirroredBlock } from '../mirror/read.ts'
-import type { AccountInput, CollateralInput, MarketInput, OracleInput, ParameterInput, RangeInput, RunInputs, SeriesInput } from './inputs.ts'
+import type { BreakerBoard } from '../risk/index.ts'
+import { groupBy, type AccountInput, type CollateralInput, type MarketInput, type OracleInput, type ParameterInput, type RangeInput, type RunInputs, type SeriesInput, type SimulationInput } from './inputs.ts'
 import { models } from './model.ts'
 import './parameters/index.ts'
 import type { Policy } from './policy.ts'
-
-/** Parameters that models read beside those that they speak of. */
-const NEEDED = ['discountRatio', 'feeRatio', 'mmRatio', 'liquidationPenaltyRatio']
+import type { FundSimulation, FundTask } from './simulation.ts'
+import { measure } from './timing.ts'
 
 /** Reads a parameter from the chain at the run's block; asked only for what the index does not hold. */
 export type ChainReads = (ref: ParameterRef, block: MirroredBlock) => Promise<bigint>
@@ -26,7 +25,7 @@ export async function gather(tx: Tx, block: MirroredBlock, options: GatherOption
   const { protocol, deployment, policy } = options
   const asOfSec = Math.floor(Number(block.timestamp) / policy.barSec) * policy.barSec
   const fromSec = asOfSec - policy.windowSec
-  const protocolId = lower(deployment.contracts.clearingHouse)
+  const protocolId = protocol.risk.indexId(deployment)
 
   const markets = await tx.market.findMany({ where: { protocolId }, include: { feed: true }, orderBy: { id: 'asc' } })
   const collaterals = await tx.collateralAsset.findMany({ where: { protocolId }, include: { feed: true }, orderBy: { id: 'asc' } })
@@ -56,8 +55,8 @@ export async function gather(tx: Tx, block: MirroredBlock, options: GatherOption
   const rangesByMarket = groupBy(ranges, (r) => r.marketId)
 
   const fund = await tx.insuranceFund.findFirst({ where: { protocolId }, orderBy: { id: 'asc' } })
-  return {
-    version: '2',
+  const inputs: Omit<RunInputs, 'timing' | 'simulation' | 'breakers'> = {
+    version: '3',
     protocol: protocol.name,
     network: deployment.network,
     settlement: { symbol: deployment.settlementToken.symbol, decimals: deployment.settlementToken.decimals },
@@ -78,7 +77,7 @@ export async function gather(tx: Tx, block: MirroredBlock, options: GatherOption
         volumeE18: own.reduce((sum, t) => sum + BigInt(t.notional), 0n).toString(),
         feesE18: own.reduce((sum, t) => sum + BigInt(t.fee), 0n).toString(),
         observedSec: Math.max(0, asOfSec - Math.max(fromSec, Number(m.createdAtTimestamp))),
-        spreadsE6: m.feedId === null ? [] : spreadsOf(own, byFeed.get(m.feedId) ?? []),
+        spreadsE6: m.feedId === null ? [] : spreadsOf(own, byFeed.get(m.feedId) ?? [], protocol.risk.poolPriceE18),
         ranges: (rangesByMarket.get(m.id) ?? []).map(({ account, lowerTick, upperTick, liquidity, baseDebtE18, quoteDebtE18 }) => ({ account, lowerTick, upperTick, liquidity, baseDebtE18, quoteDebtE18 })),
       }
     }),
@@ -87,16 +86,7 @@ export async function gather(tx: Tx, block: MirroredBlock, options: GatherOption
     fund: fund === null ? null : { walletBalance: fund.walletBalance.toFixed(0), inTransit: fund.inTransit.toFixed(0), vaultBalanceE18: fund.vaultBalanceE18.toFixed(0) },
     parameters: await parametersOf(tx, block, options, new Map([...markets, ...collaterals].map((s) => [s.id, s.symbol]))),
   }
-}
-
-function groupBy<T>(rows: readonly T[], keyOf: (row: T) => string): Map<string, T[]> {
-  const groups = new Map<string, T[]>()
-  for (const row of rows) {
-    const group = groups.get(keyOf(row))
-    if (group === undefined) groups.set(keyOf(row), [row])
-    else group.push(row)
-  }
-  return groups
+  return { ...inputs, timing: await measure(tx, inputs, deployment), simulation: await simulationOf(tx, block, policy), breakers: await breakersOf(tx, block) }
 }
 
 type FeedRow = { id: string; priceE18: { toFixed(places: number): string } | null; priceTimestamp: bigint | null; freezeReason: number; fallback: boolean } | null
@@ -143,6 +133,7 @@ export function swapsOf<T extends ChangeRow>(changes: readonly T[], sqrtPriceBef
 export function spreadsOf(
   trades: readonly { sqrtPriceAfterX96: string | null; blockNumber: bigint; logIndex: number }[],
   updates: readonly { priceE18: string; blockNumber: bigint; logIndex: number }[],
+  poolPriceE18: RiskRules['poolPriceE18'],
 ): number[] {
   const spreads: number[] = []
   let next = 0
@@ -150,7 +141,7 @@ export function spreadsOf(
   for (const trade of trades) {
     for (let u = updates[next]; u !== undefined && (u.blockNumber < trade.blockNumber || (u.blockNumber === trade.blockNumber && u.logIndex < trade.logIndex)); u = updates[++next]) indexE18 = BigInt(u.priceE18)
     if (trade.sqrtPriceAfterX96 === null || indexE18 === null) continue
-    const marketE18 = priceOfSqrtX96(BigInt(trade.sqrtPriceAfterX96))
+    const marketE18 = poolPriceE18(BigInt(trade.sqrtPriceAfterX96))
     spreads.push(Number((abs(marketE18 - indexE18) * 1_000_000n) / indexE18))
   }
   return spreads
@@ -181,10 +172,11 @@ async function accountsOf(tx: Tx, protocolId: string, fundId: string): Promise<A
 }
 
 async function parametersOf(tx: Tx, block: MirroredBlock, { protocol, deployment, chainReads }: GatherOptions, symbols: ReadonlyMap<string, string>): Promise<ParameterInput[]> {
-  const names = new Set([...models().map((m) => m.parameter), ...NEEDED])
+  const names = new Set([...models().map((m) => m.parameter), ...Object.values(protocol.risk.parameters)])
   const refs = protocol.catalog.refs(deployment).filter((ref) => names.has(ref.name))
   const rows = await tx.parameter.findMany({ where: { name: { in: [...names] } } })
   const rowOf = new Map(rows.map((row) => [`${row.name}:${row.subject}`, row]))
+  const standing = await standingOf(tx, block)
   const out: ParameterInput[] = []
   for (const ref of refs) {
     const subject = lower(ref.subject)
@@ -205,10 +197,46 @@ async function parametersOf(tx: Tx, block: MirroredBlock, { protocol, deployment
       settable: spec.setter !== null,
       advisory: spec.advisoryReason,
       current: current.toString(),
+      standing: standing.get(`${ref.name}:${subject}:${current}`) ?? null,
       changedAtSec: row === undefined || row.changeCount === 0 ? null : Number(row.updatedAtTimestamp),
     })
   }
   return out.toSorted((a, b) => (a.name === b.name ? (a.subject < b.subject ? -1 : 1) : a.name < b.name ? -1 : 1))
+}
+
+/** What the newest run at or before a block asked for, by `name:subject:current value`. */
+async function standingOf(tx: Tx, block: MirroredBlock): Promise<ReadonlyMap<string, string>> {
+  const run = await tx.recommendationRun.findFirst({ where: { blockNumber: { lte: block.number } }, orderBy: [{ blockNumber: 'desc' }, { id: 'desc' }], select: { recommendations: { where: { direction: { not: 'HOLD' } }, select: { parameter: true, subject: true, current: true, recommended: true } } } })
+  return new Map((run?.recommendations ?? []).map((r) => [`${r.parameter}:${r.subject}:${r.current.toFixed(0)}`, r.recommended.toFixed(0)]))
+}
+
+/** What a simulation of the policy's own stands in the database as. */
+export const simulationTask = ({ fund }: Policy): { readonly kind: 'FUND'; readonly task: FundTask } => {
+  const { paths, hours, seed, level, confidence } = fund.simulation
+  return { kind: 'FUND', task: { paths, hours, seed, level, confidence } }
+}
+
+/** The newest finished simulation of the policy's own that stands on this chain at or before the block. */
+async function simulationOf(tx: Tx, block: MirroredBlock, policy: Policy): Promise<SimulationInput> {
+  // A block that a reorg took back has no checkpoint any more; below the oldest checkpoint nothing is taken back.
+  const [row] = await tx.$queryRaw<{ state: string; blockNumber: bigint; blockTimestamp: bigint; inputsDigest: string; result: FundSimulation | null; error: string | null }[]>`
+    SELECT r."state", r."blockNumber", r."blockTimestamp", r."inputsDigest", r."result", r."error" FROM "RiskRun" r
+    WHERE r."kind" = 'FUND' AND r."arguments" = ${JSON.stringify(simulationTask(policy))}::jsonb AND r."blockNumber" <= ${block.number}
+      AND (r."state" = 'FAILED' OR (r."state" = 'DONE' AND r."result" ? 'basis'))
+      AND (r."blockNumber" < (SELECT min("blockNumber") FROM "Checkpoint") OR EXISTS (SELECT 1 FROM "Checkpoint" c WHERE c."blockNumber" = r."blockNumber" AND c."blockHash" = r."blockHash"))
+    ORDER BY (r."state" = 'DONE') DESC, r."blockNumber" DESC, r."startedAt" DESC LIMIT 1`
+  if (row === undefined) return { state: 'NONE', why: 'no simulation has finished at or before this block', triedSec: null }
+  if (row.state !== 'DONE' || row.result === null) return { state: 'NONE', why: row.error ?? 'the simulation failed', triedSec: Number(row.blockTimestamp) }
+  return { state: 'DONE', block: row.blockNumber.toString(), timestampSec: Number(row.blockTimestamp), bookDigest: row.inputsDigest, result: row.result }
+}
+
+async function breakersOf(tx: Tx, block: MirroredBlock): Promise<RunInputs['breakers']> {
+  const row = await tx.breakerBoard.findFirst({ where: { blockNumber: { lte: block.number } }, orderBy: { blockNumber: 'desc' }, select: { board: true } })
+  if (row === null) return []
+  const board = row.board as unknown as BreakerBoard
+  return [['protocol', board.protocol.level] as const, ...Object.entries(board.markets).map(([id, state]) => [id, state.level] as const)]
+    .flatMap(([subject, level]) => (level === 'NORMAL' ? [] : [{ subject, level }]))
+    .toSorted((a, b) => (a.subject < b.subject ? -1 : 1))
 }
 
 function labelIn(deployment: Deployment, subject: string): string {

@@ -1,5 +1,7 @@
 /** Which model recommends a parameter, or why none does: every parameter of the catalog stands here. */
 
+import { InvariantError } from '../../core/errors.ts'
+
 /** `model` is the name that recommendations carry; `reason` is for people: why nothing recommends it, and what decides it instead. */
 export type ModelEntry = { readonly model: string; readonly reason: null } | { readonly model: null; readonly reason: string }
 
@@ -48,4 +50,11 @@ export const PARAMETER_MODELS: Readonly<Record<string, ModelEntry>> = {
   vaultPaused: none(`${PAUSE}; pausing the vault would stop withdrawals and collateral liquidation`),
   collateralManagerPaused: none('it stops nothing: no function of the deployed contract asks for it'),
   insuranceFundPaused: none(`${PAUSE}; a distribution threshold of 0 stops distribution and leaves repayment of bad debt alone`),
+}
+
+/** What recommends a parameter of the catalog, or why nothing does. Throws InvariantError for one that stands in no table. */
+export function modelEntryOf(parameter: string): ModelEntry {
+  const found = PARAMETER_MODELS[parameter]
+  if (found === undefined) throw new InvariantError(`Found no entry for ${parameter}, needed is a model or a reason for every parameter of the catalog; add it to PARAMETER_MODELS`)
+  return found
 }

@@ -1,7 +1,7 @@
 /** What Curie can do when a breaker asks: parameter changes with their side effects, or the reason why there is none. Pure. */
 import { BadInputError } from '../../core/errors.ts'
 import { max, min } from '../../core/units.ts'
-import { buildPlaybooks, type Activity, type EmergencyAction, type LiquidationRules, type NotDone, type Playbook, type PlaybookAdapter, type PlaybookSubject, type Prepared, type PreparedChange, type ReplayOptions } from '../risk/index.ts'
+import { buildPlaybooks, type Activity, type EmergencyAction, type NotDone, type Playbook, type PlaybookAdapter, type PlaybookSubject, type Prepared, type PreparedChange, type ReplayOptions } from '../risk/index.ts'
 
 /** No narrower than this: below it a feed's own deviation threshold stops trades. */
 const NARROWEST_BAND_E6 = 10_000n
@@ -20,12 +20,8 @@ export type CurieMoment = {
   readonly collaterals: readonly { readonly id: string; readonly symbol: string; readonly held: bigint; readonly haircutRatioE6: bigint | null }[]
 }
 
-/**
- * Curie v2's liquidation, for the queue and the tiers: half at a time while the value is at least half of the requirement, positions up to
- * 100 whole, and nothing below 2.98 % of gross at that time, because totalAbsPositionValue / (2·position) must fit 24 bits of 1e6.
- * `penalty` is the current liquidationPenaltyRatio. Source: AccountBalance.getLiquidatablePositionSize.
- */
-export const curieLiquidationRules = (penalty: number): LiquidationRules => ({ warnAt: 1.2, fullBelow: 0.5, partialShare: 0.5, wholeUpTo: 100, smallestShare: 1 / (2 * 16.777215), penalty })
+/** Curie v2's liquidation, for the queue and the tiers; `penalty` is the current liquidationPenaltyRatio. */
+export { liquidationRules as curieLiquidationRules } from '../../protocols/curie/risk.ts'
 
 /** What Curie's actions stop, for replays: it has no reduce-only, so RESTRICT stops deposits alone; a tick cap of 0 stops closing too. */
 export const CURIE_STOPS: ReplayOptions['stops'] = { NORMAL: [], WATCH: [], RESTRICT: ['deposit'], HALT: ['increase', 'decrease', 'deposit'] }

@@ -1,17 +1,19 @@
 /** Runs the models over the mirror and stores what they say. */
-import type { Logger } from '../../core/log.ts'
 import { UnavailableError } from '../../core/errors.ts'
 import type { Prisma, PrismaClient } from '../../prisma/client.ts'
 import type { Deployment, Protocol } from '../../protocols/adapter.ts'
 import { readAtCheckpoint, type MirroredBlock } from '../mirror/read.ts'
 import { canonicalJson, digestOf } from './canonical.ts'
-import { gather, type ChainReads } from './gather.ts'
+import { createContext, type RunContext } from './context.ts'
+import { gather, simulationTask, type ChainReads } from './gather.ts'
 import type { RunInputs } from './inputs.ts'
 import { DEFAULT_POLICY, type Policy } from './policy.ts'
 import { recomputeRun, type RecommendationContent, type RecommendationInputs } from './run.ts'
+import { simulationDue } from './simulation.ts'
+import { known } from './statistics.ts'
 
 /** Raised with any change that lets the same inputs give another answer. */
-export const CODE_VERSION = '2'
+export const CODE_VERSION = '3'
 
 const KEEP_RUNS = 20
 
@@ -22,7 +24,17 @@ export type Run = {
   readonly inputsDigest: string
   readonly recommendations: readonly (RecommendationContent & { readonly id: string })[]
   readonly stored: boolean
+  /** Why the insurance fund's shortfall is to be simulated again (`simulationTask`), half a sentence; null while the last one still speaks of this book. */
+  readonly simulationDue: string | null
 }
+
+/** A run as other processes hear of it. `changes`: recommendations that ask for one. */
+export type RunSummary = Pick<Run, 'id' | 'block' | 'stored' | 'simulationDue'> & { readonly changes: number }
+
+export const summaryOf = ({ id, block, stored, simulationDue, recommendations }: Run): RunSummary => ({ id, block, stored, simulationDue, changes: recommendations.filter((r) => r.direction !== 'HOLD').length })
+
+/** What was gathered at a block, with the context that was made of it. */
+export type Gathered = { readonly block: MirroredBlock; readonly inputs: RunInputs; readonly context?: RunContext }
 
 export type RunOptions = {
   readonly prisma: PrismaClient
@@ -32,6 +44,8 @@ export type RunOptions = {
   readonly block?: { readonly number: bigint }
   readonly chainReads?: ChainReads
   readonly policy?: Policy
+  /** Inputs that somebody has gathered at the mirror's block already, under the same policy. */
+  readonly gathered?: Gathered
   /** Runs that stay stored beside those that a proposal names; 20 where left out, at least 1. */
   readonly keepRuns?: number
 }
@@ -41,24 +55,51 @@ export type RunOptions = {
  * Throws UnavailableError before the first mirrored block, and where the mirror stands on another block than the one asked for.
  */
 export async function runRecommendations(options: RunOptions): Promise<Run> {
-  const { prisma, protocol, deployment, chainReads, policy = DEFAULT_POLICY } = options
-  const { block, inputs } = await readAtCheckpoint(prisma, async (tx, standing) => {
+  const { prisma } = options
+  const { block, inputs, context = createContext(inputs) } = options.gathered ?? (await gatherAtCheckpoint(options))
+  const due = await dueOf(prisma, context)
+  const inputsDigest = digestOf(inputs)
+  const newest = await prisma.recommendationRun.findFirst({ orderBy: [{ blockNumber: 'desc' }, { id: 'desc' }], select: { id: true, inputsDigest: true, codeVersion: true, blockNumber: true, blockHash: true, blockTimestamp: true } })
+  const withIds = (runId: string, from: RunInputs) => recomputeRun(from, from === inputs ? context : undefined).map((content) => ({ ...content, id: `${runId}:${content.parameter}:${content.subject}` }))
+  const before = newest === null || newest.codeVersion !== CODE_VERSION || newest.blockNumber > block.number ? null : newest.inputsDigest === inputsDigest ? inputs : await asBefore(prisma, newest, inputs)
+  if (newest !== null && before !== null) {
+    return { id: newest.id, block: { number: newest.blockNumber, hash: newest.blockHash, timestamp: newest.blockTimestamp }, inputsDigest: newest.inputsDigest, recommendations: withIds(newest.id, before), stored: false, simulationDue: due }
+  }
+  const id = `${block.number}-${inputsDigest.slice(0, 16)}`
+  const recommendations = withIds(id, inputs)
+  await store(prisma, { id, block, inputs, inputsDigest, recommendations }, options.keepRuns ?? KEEP_RUNS)
+  return { id, block, inputsDigest, recommendations, stored: true, simulationDue: due }
+}
+
+const gatherAtCheckpoint = ({ prisma, protocol, deployment, chainReads, policy = DEFAULT_POLICY, block: asked }: RunOptions): Promise<Gathered> =>
+  readAtCheckpoint(prisma, async (tx, standing) => {
     if (standing === null) throw new UnavailableError({ part: 'mirror', found: 'no block is stored yet', action: 'wait for its first step' })
-    if (options.block !== undefined && options.block.number !== standing.number) {
-      throw new UnavailableError({ part: 'mirror', found: `block ${standing.number} is stored, ${options.block.number} was asked for`, action: 'run again after its next step' })
+    if (asked !== undefined && asked.number !== standing.number) {
+      throw new UnavailableError({ part: 'mirror', found: `block ${standing.number} is stored, ${asked.number} was asked for`, action: 'run again after its next step' })
     }
     return { block: standing, inputs: await gather(tx, standing, { protocol, deployment, policy, ...(chainReads === undefined ? {} : { chainReads }) }) }
   })
-  const inputsDigest = digestOf(inputs)
-  const newest = await prisma.recommendationRun.findFirst({ orderBy: [{ blockNumber: 'desc' }, { id: 'desc' }], select: { id: true, inputsDigest: true, codeVersion: true, blockNumber: true, blockHash: true, blockTimestamp: true } })
-  const withIds = (runId: string) => recomputeRun(inputs).map((content) => ({ ...content, id: `${runId}:${content.parameter}:${content.subject}` }))
-  if (newest !== null && newest.inputsDigest === inputsDigest && newest.codeVersion === CODE_VERSION && newest.blockNumber <= block.number) {
-    return { id: newest.id, block: { number: newest.blockNumber, hash: newest.blockHash, timestamp: newest.blockTimestamp }, inputsDigest, recommendations: withIds(newest.id), stored: false }
-  }
-  const id = `${block.number}-${inputsDigest.slice(0, 16)}`
-  const recommendations = withIds(id)
-  await store(prisma, { id, block, inputs, inputsDigest, recommendations }, options.keepRuns ?? KEEP_RUNS)
-  return { id, block, inputsDigest, recommendations, stored: true }
+
+/** Rows of a process that wrote none of them for this long are of one that is gone, ms. */
+const LOST_AFTER_MS = 60_000
+
+/** Why to simulate again; null as well while that is under way, and where the book lacks what the fund's recommendation names. */
+async function dueOf(prisma: PrismaClient, context: RunContext): Promise<string | null> {
+  const due = known(() => simulationDue(context)).value
+  if (due === null) return null
+  const since = new Date(Date.now() - LOST_AFTER_MS)
+  // One that ended after the inputs were gathered counts as well.
+  const underWay = await prisma.riskRun.count({
+    where: { kind: 'FUND', arguments: { equals: simulationTask(context.policy) }, OR: [{ state: { in: ['QUEUED', 'RUNNING'] }, updatedAt: { gt: since } }, { state: { in: ['DONE', 'FAILED'] }, finishedAt: { gt: since } }] },
+  })
+  return underWay === 0 ? due : null
+}
+
+/** The inputs of a run that these are but for what that run itself came to recommend, since nothing has happened after it; else null. */
+async function asBefore(prisma: PrismaClient, run: { readonly id: string; readonly inputsDigest: string }, inputs: RunInputs): Promise<RunInputs | null> {
+  const [row] = await prisma.$queryRaw<{ standing: (string | null)[] }[]>`SELECT jsonb_path_query_array("inputs", '$.parameters[*].standing') AS "standing" FROM "RecommendationRun" WHERE "id" = ${run.id}`
+  const own: RunInputs = { ...inputs, parameters: inputs.parameters.map((p, i) => ({ ...p, standing: row?.standing[i] ?? null })) }
+  return digestOf(own) === run.inputsDigest ? own : null
 }
 
 const asJson = (value: unknown): Prisma.InputJsonValue => JSON.parse(canonicalJson(value)) as Prisma.InputJsonValue
@@ -113,37 +154,3 @@ export const inputsOf = (row: { inputs: Prisma.JsonValue }): RecommendationInput
 
 /** Stored inputs of a run, as `recomputeRun` takes them. */
 export const runInputsOf = (row: { inputs: Prisma.JsonValue }): RunInputs => row.inputs as unknown as RunInputs
-
-/** Runs the models when told that the mirror has moved; a call during a run shares the one that follows it. */
-export function createRecommender(options: Omit<RunOptions, 'block'> & { readonly log: Logger }): { runOnce(): Promise<Run> } {
-  const { log, ...rest } = options
-  let running: Promise<Run> | null = null
-  let following: Promise<Run> | null = null
-
-  async function run(): Promise<Run> {
-    const started = performance.now()
-    const result = await runRecommendations(rest)
-    const changes = result.recommendations.filter((r) => r.direction !== 'HOLD').length
-    log.debug({ run: result.id, stored: result.stored, changes, ms: Math.round(performance.now() - started) }, 'recommendations')
-    return result
-  }
-  const start = (): Promise<Run> => {
-    running = run().finally(() => {
-      running = null
-    })
-    return running
-  }
-  return {
-    runOnce: () => {
-      if (running === null) return start()
-      following ??= running.then(
-        () => void 0,
-        () => void 0,
-      ).then(() => {
-        following = null
-        return start()
-      })
-      return following
-    },
-  }
-}

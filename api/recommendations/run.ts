@@ -3,7 +3,7 @@ import { BadInputError } from '../../core/errors.ts'
 import { max, min, mulDiv } from '../../core/units.ts'
 import { adjust, SampleTooSmallError, type Adjusted, type Direction } from '../risk/index.ts'
 import { canonicalJson, digestOf, type Json } from './canonical.ts'
-import { createContext, type Alarm } from './context.ts'
+import { createContext, type Alarm, type RunContext } from './context.ts'
 import { formatRaw, percent } from './format.ts'
 import type { ParameterInput, RunInputs } from './inputs.ts'
 import { modelOf, models, type Evidence, type Outcome } from './model.ts'
@@ -73,6 +73,7 @@ function adjusted(inputs: RecommendationInputs, raw: bigint): Adjusted {
     tightWay: model.tightWay,
     switchedOff: current === 0n ? (model.atZero ?? null) : null,
     breaker: inputs.alarm.level,
+    standing: parameter.standing === null ? null : BigInt(parameter.standing),
     lastChangeTimestamp: parameter.changedAtSec,
     now: inputs.asOfSec,
     show: (amount) => formatRaw(amount, parameter.unit, parameter.decimals, inputs.settlementSymbol),
@@ -109,7 +110,7 @@ function reasonOf(inputs: RecommendationInputs, outcome: Outcome, result: Adjust
   if (result.direction === 'HOLD') {
     return last === undefined ? start : `${start}; held (${last.step}: ${last.why})`
   }
-  const limited = result.adjustments.find((a) => a.step === 'rate limit') ?? result.adjustments.find((a) => a.step !== 'quantise')
+  const limited = result.adjustments.find((a) => a.step === 'rate limit') ?? result.adjustments.find((a) => a.step !== 'quantise' && a.step !== 'standing')
   return limited === undefined ? start : `${start}; this step goes to ${text(result.value)} (${limited.step})`
 }
 
@@ -163,10 +164,10 @@ export function recompute(inputs: RecommendationInputs): RecommendationContent {
   }
 }
 
-/** All recommendations of a run from its stored inputs, ordered by parameter, then by the subject's order in the inputs. Throws BadInputError for inputs of another version. */
-export function recomputeRun(inputs: RunInputs): readonly RecommendationContent[] {
-  if (inputs.version !== '2') throw new BadInputError(`Found run inputs of version ${String(inputs.version)}, allowed is 2; recompute with the version that made them`)
-  const context = createContext(inputs)
+/** All recommendations of a run from its stored inputs, ordered by parameter, then by the subject's order in the inputs. `context`: of these inputs, where there is one already. Throws BadInputError for inputs of another version. */
+export function recomputeRun(inputs: RunInputs, context?: RunContext): readonly RecommendationContent[] {
+  if (inputs.version !== '3') throw new BadInputError(`Found run inputs of version ${String(inputs.version)}, allowed is 3; recompute with the version that made them`)
+  context ??= createContext(inputs)
   const out: RecommendationContent[] = []
   for (const model of models()) {
     const policy = inputs.policy.parameters[model.parameter]
@@ -189,6 +190,9 @@ export function recomputeRun(inputs: RunInputs): readonly RecommendationContent[
   }
   return out
 }
+
+/** Digest of what the book and its market say: the inputs without what was simulated from earlier ones and what was recommended before. */
+export const bookDigest = (inputs: RunInputs): string => digestOf({ ...inputs, simulation: null, parameters: inputs.parameters.map((p) => ({ ...p, standing: null })) })
 
 /** What the order of urgency looks at; rows and contents both fit. */
 export type Ranked = { readonly urgency: number; readonly parameter: string; readonly subject: string }

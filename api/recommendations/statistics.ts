@@ -1,6 +1,7 @@
 /** What the price series of a run say, computed once per feed and shared by the models. Pure. */
+import { InvariantError } from '../../core/errors.ts'
 import { toFloat } from '../../core/units.ts'
-import { backtestFhs, decayOf, ewmaVolatility, filteredHistorical, SampleTooSmallError, toBars, toReturns, type KupiecTest, type Returns, type VolatilityPath } from '../risk/index.ts'
+import { backtest, decayOf, forecastBasis, SampleTooSmallError, toBars, toReturns, type Backtest, type BarSeries, type ForecastBasis } from '../risk/index.ts'
 import type { SeriesInput } from './inputs.ts'
 import type { Policy } from './policy.ts'
 
@@ -27,47 +28,42 @@ export type VolatilityStatistics = {
   readonly dropped: number
 }
 
-export type TailStatistics = {
-  /** ES of one unit of notional, worse side: [now, long run] over the IM and the liquidation horizon. */
-  readonly initialNow: number
-  readonly initialLongRun: number
-  readonly liquidationNow: number
-  readonly liquidationLongRun: number
-  readonly observations: number
-  readonly tailPoints: number
+export type FeedStatistics = {
+  readonly volatility: Known<VolatilityStatistics>
+  /** What forecasts of any level and horizon start from. */
+  readonly basis: Known<ForecastBasis>
+  /** Rolling test of what `basis` would have said, worse by coverage of the two sides. */
+  readonly backtest: Known<Backtest>
 }
 
-export type FeedStatistics = { readonly volatility: Known<VolatilityStatistics>; readonly tail: Known<TailStatistics>; readonly backtest: Known<KupiecTest> }
-
-/** Statistics of one feed under a policy. */
-export function feedStatistics(series: SeriesInput, policy: Policy): FeedStatistics {
-  const { barSec } = policy
+/** A feed's prices on bars of `barSec`, a multiple of the grid that they were gathered on; whole bars alone. */
+export function barsOf(series: SeriesInput, policy: Policy, barSec: number = policy.barSec): BarSeries {
+  if (barSec % policy.barSec !== 0) throw new InvariantError(`Found bars of ${barSec} s, allowed are multiples of ${policy.barSec}; check the argument first`)
   // A bar holds one price: its start stands for when in the bar that was.
-  const points = series.bars.map(([index, priceE18]) => ({ timestampSec: series.startSec + index * barSec, price: toFloat(BigInt(priceE18), 18) }))
-  const bars = toBars(points, { startSec: series.startSec, endSec: series.endSec, barSec })
-  const returns = toReturns(bars, { maxSpan: policy.maxGapSec / barSec })
-  const path = known(() => ewmaVolatility(returns, decayOf(policy.halfLifeSec, barSec)))
-  if (path.value === null) return { volatility: path, tail: path, backtest: path }
-  const found = path.value
-  return {
-    volatility: { value: { now: found.current, longRun: found.longRun, observations: found.observations, barCount: returns.barCount, gapBars: returns.gapBars, dropped: returns.dropped }, unknown: null },
-    tail: known(() => tailStatistics(returns, found, policy)),
-    backtest: known(() => backtestFhs(returns, found, { level: policy.level, side: 'down' })),
-  }
+  const points = series.bars.map(([index, priceE18]) => ({ timestampSec: series.startSec + index * policy.barSec, price: toFloat(BigInt(priceE18), 18) }))
+  const first = Math.ceil(series.startSec / barSec)
+  return toBars(points, { startSec: first * barSec, endSec: Math.max(first, Math.floor(series.endSec / barSec)) * barSec, barSec })
 }
 
-function tailStatistics(returns: Returns, path: VolatilityPath, policy: Policy): TailStatistics {
-  const both = (horizonSec: number, sigmaPerBar: number) =>
-    (['down', 'up'] as const).map((side) => filteredHistorical(returns, path, { level: policy.level, horizonBars: horizonSec / policy.barSec, side, sigmaPerBar }))
-  const worse = (horizonSec: number, sigmaPerBar: number): number => Math.max(...both(horizonSec, sigmaPerBar).map((risk) => risk.expectedShortfall))
-  const { initialHorizonSec, liquidationHorizonSec } = policy.margin
-  const [sample] = both(liquidationHorizonSec, path.current)
+/** Longest span of a return, bars: a gap longer than the policy's is an outage of the feed; for longer bars, longer than one bar. */
+export const maxSpanOf = (policy: Policy, barSec: number): number => Math.max(1, policy.maxGapSec / barSec)
+
+/** Statistics of one feed under a policy. The backtest is computed when it is first asked for. */
+export function feedStatistics(series: SeriesInput, policy: Policy): FeedStatistics {
+  const { barSec, level } = policy
+  const returns = toReturns(barsOf(series, policy), { maxSpan: maxSpanOf(policy, barSec) })
+  const lambda = decayOf(policy.halfLifeSec, barSec)
+  const basis = known(() => forecastBasis(returns, { kind: 'ewma', lambda }))
+  if (basis.value === null) return { volatility: basis, basis, backtest: basis }
+  const { path } = basis.value
+  let tested: Known<Backtest> | undefined
   return {
-    initialNow: worse(initialHorizonSec, path.current),
-    initialLongRun: worse(initialHorizonSec, path.longRun),
-    liquidationNow: worse(liquidationHorizonSec, path.current),
-    liquidationLongRun: worse(liquidationHorizonSec, path.longRun),
-    observations: sample?.observations ?? 0,
-    tailPoints: sample?.tailPoints ?? 0,
+    volatility: { value: { now: path.current, longRun: path.longRun, observations: path.observations, barCount: returns.barCount, gapBars: returns.gapBars, dropped: returns.dropped }, unknown: null },
+    basis,
+    get backtest() {
+      return (tested ??= known(() =>
+        (['down', 'up'] as const).map((side) => backtest(returns, { model: { kind: 'fhs-ewma', lambda }, level, side })).reduce((a, b) => (b.coverage.likelihoodRatio > a.coverage.likelihoodRatio ? b : a)),
+      ))
+    },
   }
 }

@@ -3,8 +3,8 @@ import { binomialCdf, chiSquareSurvival, normalPdf, normalQuantile } from './dis
 import { SampleTooSmallError } from './errors.ts'
 import { fitGarch, garchVolatility, meanSquare, MIN_GARCH_OBSERVATIONS, type GarchParameters } from './garch.ts'
 import type { Returns } from './series.ts'
-import { MIN_FHS_OBSERVATIONS, MIN_TAIL_POINTS, requireLevel, residuals, tailRisk, type Side } from './tail.ts'
-import { ewmaVolatility, MIN_EWMA_OBSERVATIONS, type VolatilityPath } from './volatility.ts'
+import { MIN_FHS_OBSERVATIONS, MIN_TAIL_POINTS, requireLevel, type Side } from './tail.ts'
+import { ewmaVolatility, MIN_EWMA_OBSERVATIONS } from './volatility.ts'
 
 /** Likelihood ratio above which a test with 1 or 2 degrees of freedom rejects at 5 %. */
 const CRITICAL = { 1: 3.841, 2: 5.991 } as const
@@ -187,11 +187,18 @@ function zonesOf(hits: readonly boolean[], level: number): Backtest['zones'] {
   const windows = { green: 0, yellow: 0, red: 0 }
   let count = 0
   let worst = 0
+  // Thousands of windows, a handful of counts.
+  const known = new Map<number, Zone>()
+  const zoneOf = (exceptions: number): Zone => {
+    const found = known.get(exceptions) ?? baselZone(exceptions, BASEL_OBSERVATIONS, level).zone
+    known.set(exceptions, found)
+    return found
+  }
   for (let i = 0; i < hits.length; i++) {
     if (hits[i] === true) count++
     if (i >= BASEL_OBSERVATIONS && hits[i - BASEL_OBSERVATIONS] === true) count--
     if (i + 1 < BASEL_OBSERVATIONS) continue
-    windows[baselZone(count, BASEL_OBSERVATIONS, level).zone]++
+    windows[zoneOf(count)]++
     worst = Math.max(worst, count)
   }
   return { last: baselZone(count, BASEL_OBSERVATIONS, level), worst: baselZone(worst, BASEL_OBSERVATIONS, level), windows }
@@ -212,6 +219,7 @@ function forecast(returns: Returns, model: BacktestModel, level: number, side: S
     return { first, valueAtRisk: sigma.map((s) => quantile * s), expectedShortfall: sigma.map((s) => shortfall * s), unstable: 0 }
   }
   const enough = Math.max(Math.ceil(MIN_TAIL_POINTS / (1 - level) - 1e-9), model.kind === 'historical' ? 0 : MIN_FHS_OBSERVATIONS)
+  if (model.window === undefined && n < enough) throw new SampleTooSmallError({ statistic: `backtest of ${model.kind}`, found: n, needed: enough + 30 })
   const window = model.window ?? n
   if (!(window >= enough)) throw new BadInputError(`Found a window of ${window} returns, allowed is at least ${enough} at ${level}; lengthen it`)
 
@@ -313,19 +321,4 @@ class SortedWindow {
     }
     return low
   }
-}
-
-/**
- * Out-of-sample check of FHS one step ahead: the VaR multiple of σ comes from the first half of the residuals, exceptions are counted in the second.
- * Throws SampleTooSmallError unless the first half alone can carry FHS (1,000 residuals).
- */
-export function backtestFhs(returns: Returns, path: VolatilityPath, options: { level: number; side: Side }): KupiecTest {
-  const z = residuals(returns, path)
-  if (z.length < 2 * MIN_FHS_OBSERVATIONS) throw new SampleTooSmallError({ statistic: 'FHS backtest', found: z.length, needed: 2 * MIN_FHS_OBSERVATIONS })
-  const half = Math.floor(z.length / 2)
-  const sign = options.side === 'down' ? -1 : 1
-  const limit = tailRisk(z.slice(0, half).map((x) => sign * x), options.level).valueAtRisk
-  let exceptions = 0
-  for (let i = half; i < z.length; i++) if (sign * (z[i] as number) > limit) exceptions++
-  return kupiec(z.length - half, exceptions, 1 - options.level)
 }

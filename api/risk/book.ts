@@ -78,7 +78,7 @@ export type AccountBook = {
   readonly memory: WebAssembly.Memory
   readonly layout: BookLayout
   readonly rules: BookRules
-  readonly assets: readonly BookAsset[]
+  assets: readonly BookAsset[]
   /** Rows of a tile: asset i has row 2i for longs and collateral, 2i + 1 for shorts. */
   readonly rows: number
   readonly indexOf: ReadonlyMap<string, number>
@@ -134,11 +134,7 @@ const BLOCK_FIGURES = FIGURES.length + 1
  */
 export function createAccountBook(accounts: readonly StressAccount[], options: { readonly assets: readonly BookAsset[]; readonly rules: BookRules; readonly spare?: number }): AccountBook {
   const { assets, rules, spare = 0.125 } = options
-  for (const { asset, impact, maxImpact } of assets) {
-    if (!(maxImpact >= 0 && maxImpact <= 2 / 3) || (impact !== null && !(impact >= 0 && impact <= UNKNOWN_DEPTH))) {
-      throw new BadInputError(`Found impact ${impact} up to ${maxImpact} for ${asset}, allowed are a coefficient from 0 and a cap from 0 to 2/3; check the market's statistics`, { field: asset })
-    }
-  }
+  checkAssets(assets)
   if (!(rules.fullBelow >= 0 && rules.fullBelow <= 1) || !(rules.partialShare > 0 && rules.partialShare <= 1) || !(rules.wholeUpTo >= 0)) {
     throw new BadInputError(`Found liquidation rules ${JSON.stringify(rules)}, allowed are shares from 0 to 1 and amounts from 0; correct the adapter`)
   }
@@ -193,6 +189,14 @@ export function createAccountBook(accounts: readonly StressAccount[], options: {
   }
   refresh(book, null)
   return book
+}
+
+function checkAssets(assets: readonly BookAsset[]): void {
+  for (const { asset, impact, maxImpact } of assets) {
+    if (!(maxImpact >= 0 && maxImpact <= 2 / 3) || (impact !== null && !(impact >= 0 && impact <= UNKNOWN_DEPTH))) {
+      throw new BadInputError(`Found impact ${impact} up to ${maxImpact} for ${asset}, allowed are a coefficient from 0 and a cap from 0 to 2/3; check the market's statistics`, { field: asset })
+    }
+  }
 }
 
 const finite = (id: string, what: string, x: number): number => {
@@ -453,6 +457,16 @@ export function updateAccounts(book: AccountBook, accounts: readonly StressAccou
   } finally {
     refresh(book, touched)
   }
+}
+
+/** Replaces what closing costs: the same assets in the same order, with other impacts. Brings the base figures up to date. Throws as createAccountBook does. */
+export function setImpacts(book: AccountBook, assets: readonly BookAsset[]): void {
+  unread(book)
+  if (assets.length !== book.assets.length || assets.some(({ asset }, i) => asset !== book.assets[i]?.asset)) throw new BadInputError(`Found the assets ${assets.map((a) => a.asset).join(', ')}, allowed are ${book.assets.map((a) => a.asset).join(', ')}; make the book anew`)
+  checkAssets(assets)
+  book.assets = assets
+  assets.forEach(({ maxImpact }, i) => book.cap.fill(maxImpact, 2 * i, 2 * i + 2))
+  refresh(book, null)
 }
 
 /** Moves prices by relative changes above −1 from where they stand, and brings the base figures of the accounts that hold them up to date. */

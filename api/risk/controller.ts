@@ -3,7 +3,7 @@ import { abs, max, min } from '../../core/units.ts'
 import type { BreakerLevel } from './breaker.ts'
 
 /** One step between what a model says and what is recommended. Raw units. */
-export type Adjustment = { readonly step: 'switched off' | 'quantise' | 'on-chain bounds' | 'policy bounds' | 'rate limit' | 'deadband' | 'cooldown' | 'breaker'; readonly from: bigint; readonly to: bigint; readonly why: string }
+export type Adjustment = { readonly step: 'switched off' | 'quantise' | 'on-chain bounds' | 'policy bounds' | 'rate limit' | 'deadband' | 'standing' | 'cooldown' | 'breaker'; readonly from: bigint; readonly to: bigint; readonly why: string }
 
 export type Direction = 'TIGHTEN' | 'LOOSEN' | 'HOLD'
 
@@ -31,6 +31,8 @@ export type AdjustInput = {
   readonly quantum: bigint
   readonly tightWay: TightWay
   readonly breaker: BreakerLevel
+  /** What was recommended last for this very current value, raw units; null or left out where nothing was, or it was held. */
+  readonly standing?: bigint | null
   /** Chain time of the last change, s; null where there was none. */
   readonly lastChangeTimestamp: number | null
   /** Chain time, s. */
@@ -50,11 +52,13 @@ export function directionOf(from: bigint, to: bigint, tightWay: TightWay): Direc
 }
 
 /**
- * Model value → recommended value: on-chain bounds → policy bounds → rate limit → quantise → deadband → cooldown → breaker.
+ * Model value → recommended value: on-chain bounds → policy bounds → rate limit → quantise → deadband → standing → cooldown → breaker.
  *
  * A value that is a switch is held, whatever the model says. Every step that changes the value is listed. The result lies within the on-chain bounds whenever the current value does, and is never
  * further from `current` than the rate limit. A current value outside the policy bounds moves towards them at the rate limit.
- * Tightening may be faster than loosening; nothing is loosened while the breaker is above NORMAL.
+ * What stands recommended stays until the model has left it: a change that was asked for is given up only within half of the deadband, and its
+ * value moves only by more than the deadband, so that a model that jitters around an edge does not make a recommendation come and go.
+ * Monotone in the model's value, and the same again where its own result stands. Tightening may be faster than loosening; nothing is loosened while the breaker is above NORMAL.
  * Throws BadInputError for bounds out of order, a quantum below 1, or a rate limit below deadband + quantum (it would never move).
  */
 export function adjust(input: AdjustInput): Adjusted {
@@ -97,7 +101,14 @@ export function adjust(input: AdjustInput): Adjusted {
     step('on-chain bounds', clamp(value, onChainBounds), `the contract accepts ${show(onChainBounds.min)} to ${show(onChainBounds.max)}`)
   }
 
-  if (value !== current && abs(value - current) <= deadband) step('deadband', current, `a change of at most ${show(deadband)} is not worth a transaction`)
+  // What the limits would no longer allow has lost its ground.
+  const inPolicy = (x: bigint): boolean => x === clamp(x, policyBounds)
+  const stands = (x: bigint): boolean =>
+    directionOf(current, x, tightWay) === directionOf(current, value, tightWay) && x % quantum === 0n && x === clamp(x, onChainBounds) && (inPolicy(x) || !inPolicy(value)) && (limit === null || abs(x - current) <= limit)
+  const standing = input.standing != null && stands(input.standing) ? input.standing : null
+  const leastMove = standing === null ? deadband : deadband / 2n
+  if (value !== current && abs(value - current) <= leastMove) step('deadband', current, `a change of at most ${show(leastMove)} is not worth a transaction`)
+  else if (value !== current && standing !== null && abs(value - standing) <= deadband) step('standing', standing, `it was recommended before, and ${show(deadband)} is what changes that`)
 
   const direction = directionOf(current, value, tightWay)
   if (direction !== 'HOLD' && input.lastChangeTimestamp !== null) {

@@ -1,5 +1,5 @@
 import { BadInputError } from '../../core/errors.ts'
-import { forecastBasis, forecastRisk, type RiskForecast, type VolatilityModel } from './forecast.ts'
+import { forecastBasis, forecastRisk, type ForecastBasis, type RiskForecast, type VolatilityModel } from './forecast.ts'
 import type { GarchSummary } from './garch.ts'
 import { dynamicMargin, type DynamicMargin } from './margin.ts'
 import type { Returns } from './series.ts'
@@ -35,6 +35,35 @@ export function liquidationTime(input: { notional: number; depth: number; refill
   const { notional, depth, refillSec } = input
   if (!(notional >= 0) || !(depth > 0) || !(refillSec >= 0)) throw new BadInputError(`Found a notional of ${notional} against a depth of ${depth} every ${refillSec} s, allowed are numbers from 0 with a depth above 0; check the market's liquidity`)
   return Math.ceil(notional / depth) * refillSec
+}
+
+/** Expected shortfalls that margins are made of, fraction of notional, worse side: at today's volatility and at the whole sample's. */
+export type LiquidationShortfalls = {
+  readonly initialNow: number
+  readonly initialLongRun: number
+  readonly maintenanceNow: number
+  readonly maintenanceLongRun: number
+  /** The one at today's volatility over the liquidation horizon. */
+  readonly forecast: RiskForecast
+}
+
+/** Expected shortfall of the worse side by filtered historical simulation, over both horizons (s, above 0). Throws like `forecastRisk`. */
+export function liquidationShortfalls(basis: ForecastBasis, options: { readonly level: number; readonly liquidationSec: number; readonly initialHorizonSec: number }): LiquidationShortfalls {
+  const { longRun } = basis.path
+  const of = (sec: number, sigmaPerBar: number | null): RiskForecast => {
+    const sides = (['down', 'up'] as const).map((side) =>
+      forecastRisk(basis, { shape: 'filtered', level: options.level, horizonBars: sec / basis.returns.barSec, side, ...(sigmaPerBar === null ? {} : { sigmaPerBar }) }),
+    )
+    return sides.reduce((a, b) => (b.expectedShortfall > a.expectedShortfall ? b : a))
+  }
+  const forecast = of(options.liquidationSec, null)
+  return {
+    initialNow: of(options.initialHorizonSec, null).expectedShortfall,
+    initialLongRun: of(options.initialHorizonSec, longRun).expectedShortfall,
+    maintenanceNow: forecast.expectedShortfall,
+    maintenanceLongRun: of(options.liquidationSec, longRun).expectedShortfall,
+    forecast,
+  }
 }
 
 /** What a volatility-dynamic margin is computed from. */
@@ -88,27 +117,8 @@ export function volatilityMargin(input: VolatilityMarginInput): VolatilityMargin
   if (!(reactionSec >= 0) || !Number.isFinite(reactionSec)) throw new BadInputError(`reactionSec: found ${reactionSec}, allowed are seconds from 0; give owners time to act`, { field: 'reactionSec' })
   const liquidationSec = horizonSec(input.horizon)
   const initialHorizonSec = liquidationSec + reactionSec
-  const basis = forecastBasis(returns, volatility)
-  const { longRun } = basis.path
-  const of = (sec: number, sigmaPerBar: number | null): RiskForecast => {
-    const sides = (['down', 'up'] as const).map((side) =>
-      forecastRisk(basis, { shape: 'filtered', level, horizonBars: sec / returns.barSec, side, ...(sigmaPerBar === null ? {} : { sigmaPerBar }) }),
-    )
-    return sides.reduce((a, b) => (b.expectedShortfall > a.expectedShortfall ? b : a))
-  }
-  const forecast = of(liquidationSec, null)
-  const result = dynamicMargin({
-    initialNow: of(initialHorizonSec, null).expectedShortfall,
-    initialLongRun: of(initialHorizonSec, longRun).expectedShortfall,
-    maintenanceNow: forecast.expectedShortfall,
-    maintenanceLongRun: of(liquidationSec, longRun).expectedShortfall,
-    impact,
-    penalty,
-    buffer,
-    minRatio,
-    min,
-    max,
-  })
+  const { forecast, ...shortfalls } = liquidationShortfalls(forecastBasis(returns, volatility), { level, liquidationSec, initialHorizonSec })
+  const result = dynamicMargin({ ...shortfalls, impact, penalty, buffer, minRatio, min, max })
   const warnings = [...forecast.warnings]
   if (penalty > result.maintenance / 2) warnings.push('the penalty is more than half of the maintenance margin: it eats what is left when a liquidation begins')
   if (result.maintenance >= 1) warnings.push('the maintenance margin is all of the notional: the market is too thin or too wild for leverage')

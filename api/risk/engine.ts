@@ -232,10 +232,10 @@ function runHere(book: AccountBook, plan: StressPlan): readonly BookStress[] {
 }
 
 /** Every account under one scenario, in the order of the book's ids; quote. */
-export type AccountsUnder = { readonly value: Float64Array; readonly requirement: Float64Array; readonly loss: Float64Array }
+export type AccountsUnder = { readonly value: Float64Array; readonly gross: Float64Array; readonly requirement: Float64Array; readonly loss: Float64Array }
 
 /**
- * Each account's value, maintenance requirement and loss (as in `BookFigures.shortfall`) under one scenario: the accounts behind a total.
+ * Each account's value, gross notional, maintenance requirement and loss (as in `BookFigures.shortfall`) under one scenario: the accounts behind a total.
  * With `pushed` of a cascade, at the prices on which it settled. Needs no place in the book's memory.
  */
 export function accountsUnder(book: AccountBook, scenario: BookScenario, pushed: CascadeStress['pushed'] = []): AccountsUnder {
@@ -250,11 +250,12 @@ export function accountsUnder(book: AccountBook, scenario: BookScenario, pushed:
   }
   layOut(book, scenario, push, f, h, 0, new Float64Array(book.assets.length))
   const standing = emptyStanding()
-  const result = { value: new Float64Array(book.accounts), requirement: new Float64Array(book.accounts), loss: new Float64Array(book.accounts) }
+  const result = { value: new Float64Array(book.accounts), gross: new Float64Array(book.accounts), requirement: new Float64Array(book.accounts), loss: new Float64Array(book.accounts) }
   for (let a = 0; a < book.accounts; a++) {
     standingAt(book, a, f, h, 0, standing)
     const { value, gross, cost, margin } = standing
     result.value[a] = value
+    result.gross[a] = gross
     result.requirement[a] = margin * gross
     result.loss[a] = Math.max(0, (gross > 0 && value < margin * gross ? cost : 0) - value)
   }

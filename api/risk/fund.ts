@@ -132,16 +132,3 @@ export function fundTarget(shortfalls: readonly ScenarioShortfall[], openInteres
   const binding = target === openInterestTerm && openInterestTerm > Math.max(cover2, expectedShortfall) ? 'share of open interest' : expectedShortfall > cover2 ? 'expected shortfall over scenarios' : 'cover-2'
   return { target, binding, cover1, cover2, expectedShortfall, openInterestTerm, worst }
 }
-
-/**
- * Share of a market's trading fees that fills its part of the fund's gap in `days`: ratio = gap / (days·fees per day), in [0, ∞).
- *
- * gap in quote (target − fund, 0 or less asks for nothing), fees per day > 0 in quote. Above 1 the fees cannot do it.
- */
-export function fundFeeRatio(input: { gap: number; feesPerDay: number; days: number }): number {
-  const { gap, feesPerDay, days } = input
-  if (!(days > 0) || !(feesPerDay >= 0)) throw new BadInputError(`Found ${days} days and fees of ${feesPerDay} per day, allowed are days above 0 and fees from 0; check the market's fees`)
-  if (gap <= 0) return 0
-  if (feesPerDay === 0) throw new SampleTooSmallError({ statistic: 'trading fees', found: 0, needed: 1 })
-  return gap / (days * feesPerDay)
-}

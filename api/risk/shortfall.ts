@@ -491,7 +491,7 @@ export type InsuranceTarget = {
  */
 export function insuranceTarget(p: {
   readonly stress: readonly ScenarioShortfall[]
-  readonly simulation: SimulatedShortfall | null
+  readonly simulation: Pick<SimulatedShortfall, 'paths' | 'quantile' | 'expectedShortfall' | 'meanPerDay'> | null
   readonly openInterest: number
   readonly kappa: number
   readonly fund: number

@@ -74,7 +74,7 @@ export const headAt = (said: Statement, number: bigint): Head =>
 
 export type Honest = { readonly world: World; readonly file: ReviewFile; readonly plan: Plan; readonly built: Built }
 
-type Draw = ReturnType<typeof generator>
+export type Draw = ReturnType<typeof generator>
 
 /** An honest proposal of a world that keeps to the policy. */
 export async function drawHonest(world: World, policy: DaoPolicy, seed: number): Promise<Honest> {
@@ -164,7 +164,7 @@ function drawValue(target: Target, policy: DaoPolicy, ref: ParameterRef, from: b
 }
 
 /** What a simulation says of a batch that does what it is for. */
-function simulationOf(plan: Plan, built: Built, back: { plan: Plan; built: Built } | null, head: Head): SimulationResult {
+export function simulationOf(plan: Plan, built: Built, back: { plan: Plan; built: Built } | null, head: Head): SimulationResult {
   const result = (of: Plan, from: Built): BatchResult => ({
     success: true,
     failure: null,

@@ -134,24 +134,35 @@ function cpuSecondsOf(wrapper: number | undefined): number {
 
 type IndexingStatus = { subgraph: string; fatalError: { message: string } | null; chains: { latestBlock: { number: string } | null }[] }
 
+/** Throws where graph-node does not answer. */
+async function statusesOf(indexPort: number): Promise<{ indexingStatuses: IndexingStatus[] } | undefined> {
+  const response = await fetch(`http://127.0.0.1:${indexPort}/graphql`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ query: '{ indexingStatuses { subgraph fatalError { message } chains { latestBlock { number } } } }' }),
+  })
+  return ((await response.json()) as { data?: { indexingStatuses: IndexingStatus[] } }).data
+}
+
 async function untilAt(head: number, manifest: string, indexPort: number, failure: () => string | undefined): Promise<void> {
   let last = -1
   let since = performance.now()
+  let unanswered: string | undefined
   for (;;) {
     const failed = failure()
     if (failed !== undefined) throw new UnavailableError({ part: 'graph-node', found: failed, action: 'see its log' })
-    const response = await fetch(`http://127.0.0.1:${indexPort}/graphql`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ query: '{ indexingStatuses { subgraph fatalError { message } chains { latestBlock { number } } } }' }),
+    const data = await statusesOf(indexPort).catch((error: unknown) => {
+      const { cause } = error as { cause?: unknown }
+      unanswered = cause instanceof Error ? cause.message : String(error)
+      return undefined
     })
-    const { data } = (await response.json()) as { data?: { indexingStatuses: IndexingStatus[] } }
     const status = data?.indexingStatuses.find(({ subgraph }) => subgraph === manifest)
     if (status?.fatalError != null) throw new InvariantError(`the subgraph ${manifest} failed: ${status.fatalError.message}`)
-    const block = Number(status?.chains[0]?.latestBlock?.number ?? -1)
+    const block = data === undefined ? last : Number(status?.chains[0]?.latestBlock?.number ?? -1)
     if (block >= head) return
+    if (data !== undefined) unanswered = undefined
     if (block !== last) since = performance.now()
-    if (performance.now() - since > STANDSTILL_MS) throw new UnavailableError({ part: 'graph-node', found: `${manifest} has stood at block ${block} of ${head} for ${STANDSTILL_MS / 1_000} s`, action: 'see its log' })
+    if (performance.now() - since > STANDSTILL_MS) throw new UnavailableError({ part: 'graph-node', found: `${manifest} has stood at block ${last} of ${head} for ${STANDSTILL_MS / 1_000} s${unanswered === undefined ? '' : ` (${unanswered})`}`, action: 'see its log' })
     last = block
     await sleep(200)
   }

@@ -94,7 +94,7 @@ export function summaryOf(sightings: readonly Sighting[], commits: ReadonlyMap<n
 }
 
 /** What somebody sends for the next block: a deposit of ether and a trade, from accounts that no script uses. */
-async function actor(stack: Stack, rpc: RpcClient): Promise<(i: number) => Promise<Draft[]>> {
+export async function actor(stack: Stack, rpc: RpcClient): Promise<(i: number) => Promise<Draft[]>> {
   const act = actionsOf(stack.deployment)
   const people = devnetAccounts('spare', DEVNET_CHAIN_ID)
   const bases = stack.deployment.markets.map(({ baseToken }) => baseToken)
@@ -118,7 +118,7 @@ type Listener = {
 }
 
 /** The follower's commits, as PostgreSQL tells of them. */
-async function listenTo(stack: Stack): Promise<Listener> {
+export async function listenTo(stack: Stack): Promise<Listener> {
   const client = new pg.Client({ connectionString: stack.databaseUrl })
   await client.connect()
   let newest = { block: -1, at: 0 }
@@ -147,12 +147,12 @@ async function listenTo(stack: Stack): Promise<Listener> {
 }
 
 /** Wall time with fractions of a millisecond. */
-const nowMs = (): number => performance.timeOrigin + performance.now()
+export const nowMs = (): number => performance.timeOrigin + performance.now()
 
 const signers = new WeakMap<RpcClient, Signer>()
 
 /** Mines one block and watches it come through; answers no earlier than `lastsMs` after it was mined. */
-async function sightBlock(stack: Stack, rpc: RpcClient, listener: Listener, drafts: readonly Draft[], lastsMs: number): Promise<Sighting> {
+export async function sightBlock(stack: Stack, rpc: RpcClient, listener: Listener, drafts: readonly Draft[], lastsMs: number): Promise<Sighting> {
   const head = await readHead(rpc)
   const signer = signers.get(rpc) ?? new Signer()
   signers.set(rpc, signer)

@@ -1,4 +1,4 @@
-/** `npm run bench -- indexing|mirror|stress [--json]`: see README.md in this folder. */
+/** `npm run bench -- indexing|mirror|stress|recommend [--json]`: see README.md in this folder. */
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { availableParallelism, cpus, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
@@ -9,9 +9,10 @@ import { benchIndexing, type IndexingResult } from './indexing.ts'
 import type { LatencySummary } from './latency.ts'
 import { benchMirror, type MirrorResult } from './mirror.ts'
 import { readable, table } from './report.ts'
+import { benchRecommend, type RecommendResult } from './recommend.ts'
 import { benchStress, type StressResult } from './stress.ts'
 
-const USAGE = 'usage: npm run bench -- indexing [--json] [--long] [--sizes 10000,50000] [--rounds 3], npm run bench -- mirror [--json] [--long], or npm run bench -- stress [--json] [--sizes 250000] [--scenarios 1000] [--rounds 5]'
+const USAGE = 'usage: npm run bench -- indexing [--json] [--long] [--sizes 10000,50000] [--rounds 3], npm run bench -- mirror [--json] [--long], npm run bench -- stress [--json] [--sizes 250000] [--scenarios 1000] [--rounds 5], or npm run bench -- recommend [--json] [--rounds 10]'
 
 function whole(name: string, text: string): number {
   const value = Number(text)
@@ -51,7 +52,11 @@ async function main(): Promise<void> {
     } else if (what === 'stress') {
       const result = await benchStress({ accounts: whole('sizes', values.sizes ?? '250000'), scenarios: whole('scenarios', values.scenarios ?? '1000'), rounds: whole('rounds', values.rounds ?? '5'), progress })
       process.stdout.write(values.json ? `${JSON.stringify({ ...result, machine })}\n` : `${stressText(result)}\n${machineText(machine)}\n`)
-    } else throw new BadInputError(`Found ${what === undefined ? 'no benchmark' : `the benchmark "${what}"`}, allowed are indexing, mirror and stress; ${USAGE}`)
+    } else if (what === 'recommend') {
+      const rounds = whole('rounds', values.rounds ?? '10')
+      const result = await benchRecommend({ blocks: rounds, rounds, dir, progress })
+      process.stdout.write(values.json ? `${JSON.stringify({ ...result, machine })}\n` : `${recommendText(result)}\n${machineText(machine)}\n`)
+    } else throw new BadInputError(`Found ${what === undefined ? 'no benchmark' : `the benchmark "${what}"`}, allowed are indexing, mirror, stress and recommend; ${USAGE}`)
   } finally {
     await rm(dir, { recursive: true, force: true })
   }
@@ -59,6 +64,12 @@ async function main(): Promise<void> {
 
 const machineText = ({ cores, cpu, memoryGiB, node, platform }: { cores: number; cpu: string; memoryGiB: number; node: string; platform: string }): string =>
   `${cores} cores (${cpu}), ${memoryGiB} GiB, Node ${node}, ${platform}`
+
+const recommendText = (r: RecommendResult): string =>
+  table(
+    ['blocks', 'accounts', 'recommendations', 'input kB', 'stored p50 ms', 'stored max ms', 'gather ms', 'models ms', 'digest ms'],
+    [[r.blocks, r.accounts, r.recommendations, readable(r.inputBytes / 1_000), ...[r.storedP50Ms, r.storedMaxMs, r.gatherMs, r.modelsMs, r.digestMs].map((ms) => ms.toFixed(0))]],
+  )
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
 

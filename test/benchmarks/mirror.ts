@@ -60,8 +60,9 @@ async function benchStore({ events, books, rounds, dir, cacheDir, progress }: Pi
   const chain = await serveBulk({ events, handlers, cacheDir, dir: join(dir, 'chain'), ports: { chain: await freePort(), archive: await freePort() }, onProgress: report })
   try {
     const head = await chain.growTo(events, report)
-    // It remembers answers by block, and the rows below a block are to grow here.
-    const env = { GRAPH_QUERY_CACHE_BLOCKS: '0', GRAPH_QUERY_CACHE_MAX_MEM: '0' }
+    // It remembers answers by block, and the rows below a block are to grow here: it is to remember those of no subgraph. (A memory of 0
+    // blocks makes it divide by zero at its first query.)
+    const env = { GRAPH_CACHED_SUBGRAPH_IDS: 'none' }
     const graphNode = await startIndexing({ manifest, rpcUrl: chain.url, network: 'devnet', dir: join(dir, 'run'), env })
     try {
       progress(`indexing ${head} blocks`)

@@ -1,8 +1,11 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, test } from '@jest/globals'
+import { buildSchema, isObjectType } from 'graphql'
 import { toFunctionSelector, type AbiFunction } from 'viem'
 import { curie, uniswap } from '../../devnet/artifacts.ts'
 import { devnet } from '../../protocols/curie/deployments.ts'
 import { catalog } from '../../protocols/curie/parameters.ts'
+import { ASKED } from './api.ts'
 import { DERIVED, GETTERS, gettersOf, type Scope } from './getters.ts'
 
 /** Views that say nothing of accounts, markets or the fund that another figure does not say, and why. */
@@ -16,7 +19,6 @@ const EXCUSED: Readonly<Record<string, readonly string[]>> = {
     'Exchange.getOrderBook', 'InsuranceFund.getBorrower', 'InsuranceFund.getToken', 'InsuranceFund.getVault', 'CollateralManager.getClearingHouseConfig', 'CollateralManager.getVault', 'CollateralManager.isCollateral',
     'MarketRegistry.getClearingHouse', 'MarketRegistry.getPool', 'MarketRegistry.getQuoteToken', 'MarketRegistry.getUniswapV3Factory', 'MarketRegistry.hasPool',
   ],
-  'a constant of the price feed; the price that it scales is compared': ['CollateralManager.getPriceFeedDecimals'],
   'owner and candidate, of every contract': [
     ...['ClearingHouse', 'Vault', 'AccountBalance', 'OrderBook', 'Exchange', 'InsuranceFund', 'BaseToken', 'ClearingHouseConfig', 'MarketRegistry', 'CollateralManager'].flatMap((name) => [`${name}.owner`, `${name}.candidate`]),
   ],
@@ -68,5 +70,16 @@ describe('the list of what is compared', () => {
         expect([name, Object.keys(getter.outputs).length]).toEqual([name, getter.name === 'slot0' ? 5 : outputs])
       }
     }
+  })
+})
+
+describe('the margin figures of the API', () => {
+  const schema = buildSchema(readFileSync(new URL('../../schema.graphql', import.meta.url), 'utf8'))
+  // What says nothing about margins: names, evidence, and what the index keeps as the event said it.
+  const OTHER = { AccountMargin: ['provenance', 'missing'], PositionMargin: [], Position: ['id', 'account', 'realizedPnl', 'fundingPaid'] }
+
+  test.each(['AccountMargin', 'PositionMargin', 'Position'] as const)('behavior: every figure of %s in the schema is compared', (name) => {
+    const type = schema.getType(name)
+    expect(isObjectType(type) ? Object.keys(type.getFields()).toSorted() : []).toEqual([...ASKED[name], ...OTHER[name]].toSorted())
   })
 })

@@ -193,6 +193,7 @@ export const GETTERS = {
   },
   collateral: {
     'CollateralManager.getPrice': { ...of('collateralManager'), name: 'getPrice', outputs: only(timed('E8')), args: ({ token }, { intervalsSec }) => [token, BigInt(intervalsSec.vault)] } satisfies Getter<Collateral, { value: Output }>,
+    'CollateralManager.getPriceFeedDecimals': { ...of('collateralManager'), name: 'getPriceFeedDecimals', outputs: only(exact('count')), args: ({ token }) => [token] } satisfies Getter<Collateral, { value: Output }>,
     'Vault.getRepaidSettlementByCollateral': { ...of('vault'), name: 'getRepaidSettlementByCollateral', outputs: only(timed('settlement')), args: ({ token }) => [token, PROBE.collateral] } satisfies Getter<Collateral, { value: Output }>,
     'Vault.getLiquidatableCollateralBySettlement': { ...of('vault'), name: 'getLiquidatableCollateralBySettlement', outputs: only(timed('E18')), args: ({ token }) => [token, PROBE.settlement] } satisfies Getter<Collateral, { value: Output }>,
   },

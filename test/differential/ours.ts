@@ -253,6 +253,7 @@ export async function createOurs(databaseUrl: string, deployment: Deployment): P
         const pricing = now.collateralPricing(token)
         return {
           'CollateralManager.getPrice': text(map(pricing, ({ price }) => price)),
+          'CollateralManager.getPriceFeedDecimals': text(map(pricing, ({ feedDecimals }) => feedDecimals)),
           'Vault.getRepaidSettlementByCollateral': text(map(pricing, (p) => formatSettlement(settlementForCollateral(PROBE.collateral, p), decimals))),
           'Vault.getLiquidatableCollateralBySettlement': text(map(pricing, (p) => collateralForSettlement(parseSettlement(PROBE.settlement, decimals), p))),
         }

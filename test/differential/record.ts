@@ -15,6 +15,7 @@ import type { History, Progress } from '../../devnet/history.ts'
 import type { RpcClient } from '../../devnet/rpc.ts'
 import type { Address, Deployment } from '../../protocols/adapter.ts'
 import { catalog } from '../../protocols/curie/parameters.ts'
+import { createElsewhere } from './prices.ts'
 import { ask, askParameter, gettersOf, keyOf, REVERT, type AccountMarket, type Asked, type Context, type DerivedName, type Range, type Scope, type Subjects, type Value } from './getters.ts'
 
 /** Values by field, then by subject. */
@@ -31,6 +32,8 @@ export type Recorded = {
   /** Every range that anyone had opened by then, closed ones included. */
   readonly ranges: readonly Range[]
   readonly values: Values
+  /** What they answered at prices that markets did not have, and what they would have refused (prices.ts). */
+  readonly elsewhere: Values
 }
 
 /** Someone who never touches the protocol: getters answer for anyone. */
@@ -232,6 +235,7 @@ export async function record(chain: { rpc: RpcClient; deployment: Deployment; ca
   const { rpc, deployment } = chain
   const code = await manyCode(chain.cacheDir)
   const census = new Census(deployment)
+  const elsewhere = createElsewhere(rpc, deployment)
   const chosen = new Set(blocks)
   const recorded: Recorded[] = []
   let logsUpTo = 0
@@ -249,10 +253,8 @@ export async function record(chain: { rpc: RpcClient; deployment: Deployment; ca
     const { asked, refused } = followUps(deployment, accounts, values)
     for (const [field, rows] of await askAll(rpc, code, head, asked)) values.set(field, new Map([...rows, ...refused]))
     derive(deployment, accounts, values)
-    recorded.push({
-      number, hash: head.hash, timestampSec: head.timestampSec, context, accounts, ranges: [...census.ranges.values()],
-      values: Object.fromEntries([...values].map(([field, rows]) => [field, Object.fromEntries(rows)])),
-    })
+    const plain = Object.fromEntries([...values].map(([field, rows]) => [field, Object.fromEntries(rows)]))
+    recorded.push({ number, hash: head.hash, timestampSec: head.timestampSec, context, accounts, ranges: [...census.ranges.values()], values: plain, elsewhere: await elsewhere.ask({ accounts, values: plain }) })
     onProgress(recorded.length, blocks.length)
   }
   const head = await readHead(rpc)
@@ -263,7 +265,7 @@ export async function record(chain: { rpc: RpcClient; deployment: Deployment; ca
 /** Names a recording in the cache: by the history, the blocks, and the text of everything that decides what is asked. */
 export function recordingFile(cacheDir: string, historyKey: string, blocks: readonly number[]): string {
   const hash = createHash('sha256').update(historyKey).update(JSON.stringify(blocks)).update(JSON.stringify(catalog.specs.map(({ name }) => name)))
-  for (const file of ['getters.ts', 'record.ts', 'Many.sol']) hash.update(readFileSync(new URL(file, import.meta.url)))
+  for (const file of ['getters.ts', 'record.ts', 'prices.ts', 'closed.ts', 'Many.sol']) hash.update(readFileSync(new URL(file, import.meta.url)))
   return join(cacheDir, `differential-${hash.digest('hex').slice(0, 16)}.json.gz`)
 }
 

@@ -11,6 +11,8 @@ import { random } from '../../devnet/random.ts'
 import type { RpcClient } from '../../devnet/rpc.ts'
 import { devnet } from '../../protocols/curie/deployments.ts'
 import { startAnvil, freePort } from '../../devnet/anvil.ts'
+import { createApi, elsewhereOf, onlyOf } from './api.ts'
+import { expectedOf } from './closed.ts'
 import { compareBlock, type FieldResult, type Mismatch } from './compare.ts'
 import { AGREEMENTS } from './getters.ts'
 import { createOurs } from './ours.ts'
@@ -120,13 +122,17 @@ export async function run(options: RunOptions): Promise<Report> {
     await stand.index(history.head)
     lap('index')
     const ours = await createOurs(stand.databaseUrl, devnet)
+    const api = await createApi(stand.databaseUrl)
     const into = { byField: new Map<string, FieldResult>(), mismatches: [] as Mismatch[] }
     try {
       for (const theirs of recorded) {
         await stand.advance(theirs)
         compareBlock(theirs.number, await ours.at(theirs), theirs.values, into)
+        const { values, ids } = await api.at(theirs)
+        compareBlock(theirs.number, { ...values, ...elsewhereOf(values, theirs.elsewhere) }, { ...expectedOf(devnet, theirs, ids), ...onlyOf(theirs.elsewhere, ids) }, into)
       }
     } finally {
+      await api.close()
       await ours.close()
     }
     lap('compare')

@@ -14,7 +14,7 @@ import type { PrismaClient } from '../../prisma/client.ts'
 import { startTestPostgres } from '../support/postgres.ts'
 import type { TestPostgres } from '../support/postgres.ts'
 
-jest.setTimeout(60_000)
+jest.setTimeout(30_000)
 
 let postgres: TestPostgres
 let prisma: PrismaClient
@@ -42,7 +42,7 @@ beforeAll(async () => {
   await seedRisk(prisma)
   shared = services(prisma, noChain)
   server = await startServer({ ...shared, log, host: '127.0.0.1', port: 0 })
-}, 90_000)
+}, 240_000)
 afterAll(async () => {
   await shared?.risk.runs.stop()
   await server?.close()
@@ -104,6 +104,31 @@ describe('breakers over the mirror', () => {
   })
 })
 
+describe('blocks within one step', () => {
+  test('behavior: a breaker sees each block in which something happened, not the ends of the mirror’s steps alone', async () => {
+    const feedId = deployment.markets[0]!.chainlinkFeed.toLowerCase()
+    const price = (block: bigint, sec: number, usd: string) => ({ id: `0xwithin${block}`, feedId, priceE18: `${usd}000000000000000000`, priceTimestamp: BLOCK.timestamp + BigInt(sec), freezeReason: 0, ageSec: '1', blockNumber: block, timestamp: BLOCK.timestamp + BigInt(sec), transactionHash: '0x0a', logIndex: 0 })
+    // Of a block that was taken back.
+    await prisma.priceUpdate.delete({ where: { id: '0xfresh' } })
+    // Fresh at the step's start and at its end, and 40 % lower at two blocks between them.
+    await prisma.priceUpdate.createMany({ data: [price(1010n, 20_000, '1800'), price(1020n, 20_400, '1080'), price(1021n, 20_402, '1080'), price(1022n, 20_404, '1800')] })
+    await step(1010n, 20_001)
+    await shared.risk.breakers.observe()
+    await step(1100n, 21_500)
+    await shared.risk.breakers.observe()
+    const { data } = await ask('{ circuitBreakers { markets { label history { nodes { from to seenBlock seenAt why block { number } } } } } }')
+    const { nodes } = data.circuitBreakers.markets.find((one: { label: string }) => one.label === 'vETH').history
+    const rise = nodes.findLast((one: { to: string; seenBlock: string }) => one.to === 'HALT')
+    // Two blocks of it confirm a HALT, and the second is named with its own time.
+    expect(rise).toMatchObject({ seenBlock: '1021', seenAt: String(BLOCK.timestamp + 20_402n), block: { number: '1100' } })
+    await prisma.priceUpdate.deleteMany({ where: { id: { startsWith: '0xwithin' } } })
+    await prisma.breakerBoard.deleteMany()
+    await prisma.breakerChange.deleteMany()
+    await prisma.checkpoint.deleteMany({ where: { blockNumber: { gt: 1002n } } })
+    await prisma.replayStatus.update({ where: { id: 1 }, data: { blockNumber: 1002n } })
+  })
+})
+
 describe('subscriptions', () => {
   test('behavior: a liquidation is told to those who asked for its market, with fields of the block that holds it', async () => {
     const ws = client()
@@ -116,6 +141,65 @@ describe('subscriptions', () => {
     expect((await next(events)).data.liquidated).toEqual({ account: addressOf(4), notional: { value: '5' }, market: { symbol: 'vETH' } })
     await events.return?.()
     await ws.dispose()
+  })
+
+  test('behavior: who was away names the last block that they took, and gets what was since and what comes, without a gap', async () => {
+    const ws = client()
+    await shared.risk.events.look()
+    const events = ws.iterate({ query: 'subscription { liquidated(sinceBlock: "1004") { id block } }' })
+    expect((await next(events)).data.liquidated).toEqual({ id: '0xbeef', block: '1004' })
+    await prisma.liquidation.create({ data: { id: '0xcafe', accountId: addressOf(4), marketId: eth, liquidator: addressOf(9), sizeE18: '1', notionalE18: '1', penaltyE18: '1', liquidatorFeeE18: '1', sizeAfterE18: '0', blockNumber: 1005n, timestamp: BLOCK.timestamp + 6_007n, transactionHash: '0x03', logIndex: 0 } })
+    await step(1005n, 6_007)
+    await shared.risk.events.look()
+    expect((await next(events)).data.liquidated).toEqual({ id: '0xcafe', block: '1005' })
+    const runs = ws.iterate({ query: 'subscription { recommendationsAdded(sinceBlock: "0") { parameter urgency } }' })
+    // Of the seed: an older run with the band at 100, then one with mmRatio (90) and the band (80), most urgent first.
+    expect((await next(runs)).data.recommendationsAdded.map((one: { urgency: number }) => one.urgency)).toEqual([100])
+    expect((await next(runs)).data.recommendationsAdded.map((one: { urgency: number }) => one.urgency)).toEqual([90, 80])
+    await events.return?.()
+    await runs.return?.()
+    await ws.dispose()
+  })
+
+  test('behavior: a reorganisation is said with the last common block, and what took the place of its blocks is told anew', async () => {
+    const ws = client()
+    await shared.risk.events.look()
+    const said = ws.iterate({ query: 'subscription { reorganised { common { number } from { number hash } to { number hash } } }' })
+    const events = ws.iterate({ query: 'subscription { liquidated { id block } }' })
+    await taken(ws)
+    await prisma.checkpoint.deleteMany({ where: { blockNumber: 1005n } })
+    await prisma.liquidation.update({ where: { id: '0xcafe' }, data: { blockNumber: 1006n } })
+    await prisma.replayStatus.update({ where: { id: 1 }, data: { blockNumber: 1006n } })
+    await prisma.checkpoint.create({ data: { blockNumber: 1006n, blockHash: `0x${'dd'.repeat(32)}`, blockTimestamp: BLOCK.timestamp + 6_008n, rowCount: 1 } })
+    await shared.risk.events.look()
+    expect((await next(said)).data.reorganised).toEqual({ common: { number: '1004' }, from: { number: '1005', hash: `0x${(1005n).toString(16).padStart(64, '0')}` }, to: { number: '1006', hash: `0x${'dd'.repeat(32)}` } })
+    expect((await next(events)).data.liquidated).toEqual({ id: '0xcafe', block: '1006' })
+    await said.return?.()
+    await events.return?.()
+    await ws.dispose()
+  })
+
+  test('error: a block that cannot be and a run that is not are said on their own subscription, and the connection goes on', async () => {
+    const ws = client()
+    const first = await next(ws.iterate({ query: 'subscription { liquidated(sinceBlock: "-1") { id } }' }))
+    expect(first.errors[0].extensions).toMatchObject({ code: 'BAD_USER_INPUT', path: ['sinceBlock'] })
+    const second = await next(ws.iterate({ query: 'subscription { riskRun(id: "none") { id } }' }))
+    expect(second.errors[0].extensions.code).toBe('NOT_FOUND')
+    expect((await next(ws.iterate({ query: '{ status { network } }' }))).data.status.network).toBe('devnet')
+    await ws.dispose()
+  })
+
+  test('behavior: a listener that takes nothing is ended with what to do, and the others go on', async () => {
+    const [slow, fast] = [shared.risk.events.listen('run'), shared.risk.events.listen('run')]
+    const heard: string[] = []
+    for (let i = 0; i <= 1_000; i++) {
+      shared.risk.events.publish('run', String(i))
+      const { value } = await fast.next()
+      heard.push(value as string)
+    }
+    await expect(slow.next()).rejects.toMatchObject({ code: 'TOO_SLOW' })
+    expect(heard).toHaveLength(1_001)
+    await fast.return?.()
   })
 
   test('error: limits hold as for queries, and pages of other origins are refused', async () => {
@@ -163,7 +247,7 @@ describe('long runs', () => {
     expect(last).toMatchObject({ state: 'DONE', error: null, fund: { paths: 10_000 } })
     expect(last.fund.lower).toBeLessThanOrEqual(last.fund.quantile)
     const { data } = await ask('{ insuranceFund { target { target binding simulation { paths seed quantile block { number } } simulationUnknown { reason } why } } }')
-    expect(data.insuranceFund.target).toMatchObject({ simulation: { paths: 10_000, seed: 7, quantile: last.fund.quantile, block: { number: '1004' } }, simulationUnknown: null })
+    expect(data.insuranceFund.target).toMatchObject({ simulation: { paths: 10_000, seed: 7, quantile: last.fund.quantile, block: { number: '1006' } }, simulationUnknown: null })
     expect(data.insuranceFund.target.target).toBeGreaterThanOrEqual(last.fund.quantile)
     await ws.dispose()
   })

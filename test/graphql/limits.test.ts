@@ -17,6 +17,8 @@ describe('size of a query', () => {
     expect(size('{ accounts(first: 200) { nodes { id } } }')).toEqual({ depth: 3, cost: 401 })
     // The schema's default page is 50.
     expect(size('{ accounts { nodes { id } } }').cost).toBe(101)
+    // A queue's page size is that of its entries: 1 + 1,000 for the model, 200 · (entries 1 + account 1).
+    expect(size('{ liquidationQueue(first: 200) { entries { account } } }').cost).toBe(1_401)
     // A list without a page counts 10: markets 1 + 10 · symbol 1.
     expect(size('{ markets { symbol } }').cost).toBe(11)
   })

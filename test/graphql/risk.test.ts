@@ -19,7 +19,7 @@ let prisma: PrismaClient
 let server: ApiServer
 let shared: Services
 
-type Answer = { data: any; errors?: { message: string; path?: unknown[]; extensions: { code: string; facts?: Record<string, unknown> } }[] } // oxlint-disable-line typescript/no-explicit-any
+type Answer = { data: any; errors?: { message: string; path?: unknown[]; extensions: { code: string; path?: unknown[]; facts?: Record<string, unknown> } }[] } // oxlint-disable-line typescript/no-explicit-any
 const ask = async (query: string, variables: object = {}): Promise<Answer> =>
   (await (await fetch(`${server.url}/graphql`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ query, variables }) })).json()) as Answer
 const good = async (query: string, variables: object = {}): Promise<any> => { // oxlint-disable-line typescript/no-explicit-any
@@ -41,7 +41,7 @@ beforeAll(async () => {
   await seedRisk(prisma)
   shared = services(prisma, noChain)
   server = await startServer({ ...shared, log, host: '127.0.0.1', port: 0 })
-}, 90_000)
+}, 240_000)
 afterAll(async () => {
   await shared?.risk.runs.stop()
   await server?.close()
@@ -207,9 +207,9 @@ describe('statistics', () => {
     const { dynamicMargin: margin } = await good('{ dynamicMargin(market: "vETH", liquidationSec: 600) { initial maintenance currentInitial currentMaintenance components { name value } horizon { name value origin } horizonSec initialHorizonSec binding } }')
     expect(margin).toMatchObject({ currentInitial: 0.1, currentMaintenance: 0.0625 })
     expect(margin.components.reduce((sum: number, c: { value: number }) => sum + c.value, 0)).toBeCloseTo(margin.maintenance, 12)
-    // Gaps of 300 s measured, no liquidation timed, 600 s given; an hour more for owners.
+    // Gaps of 300 s measured, no liquidation timed, 600 s given; three hours more for owners.
     expect(margin.horizon).toEqual([{ name: 'oracleAgeSec', value: 300, origin: 'MEASURED' }, { name: 'detectionSec', value: 60, origin: 'ASSUMED' }, { name: 'liquidationSec', value: 600, origin: 'GIVEN' }])
-    expect(margin).toMatchObject({ horizonSec: 960, initialHorizonSec: 4560 })
+    expect(margin).toMatchObject({ horizonSec: 960, initialHorizonSec: 11_760 })
     expect(margin.initial).toBeGreaterThanOrEqual(1.3 * margin.maintenance - 1e-12)
   })
 })
@@ -260,6 +260,93 @@ describe('portfolio margin', () => {
     expect(await of([{ kind: 'PERP', asset: 'vETH', size: 1, strike: 5 }])).toEqual(['BAD_USER_INPUT', 'input.legs.0.strike'])
     expect(await of([{ kind: 'PERP', asset: 'GOLD', size: 1 }], { prices: [{ name: 'GOLD', value: 4000 }] })).toEqual(['BAD_USER_INPUT', 'input.volatilities.GOLD'])
     expect(await of([{ kind: 'PERP', asset: 'vETH', size: 1 }], { grid: 'NONE' })).toEqual(['BAD_USER_INPUT', 'input.grid'])
+  })
+
+  test('error: the path stands as a list beside the code, for the models’ own refusals and for those of the language', async () => {
+    const path = async (query: string, variables: object = {}) => (await ask(query, variables)).errors?.[0]?.extensions.path
+    expect(await path(QUERY, { input: { legs: [{ kind: 'PERP', asset: 'vETH', size: 1 }, { kind: 'PERP', asset: 'vETH', size: 0 }] } })).toEqual(['input', 'legs', 1, 'size'])
+    expect(await path(QUERY, { input: { legs: [{ kind: 'PERP', asset: 'vETH', size: 'much' }] } })).toEqual(['input', 'legs', 0, 'size'])
+    expect(await path('query($first: Int!) { liquidationQueue(first: $first) { entryCount } }', { first: 1.5 })).toEqual(['first'])
+    expect(await path('{ liquidationQueue(first: 0) { entryCount } }')).toEqual(['first'])
+    expect(await path('{ liquidationLadder(market: "vX") { price } }')).toEqual(['market'])
+    expect(await path('{ account(id: "0x12") { id } }')).toEqual(['id'])
+  })
+})
+
+describe('rules to try', () => {
+  test('behavior: an option has Black’s value, its sensitivities by size, and what a venue of delta alone would add', async () => {
+    const { optionValue } = await good('{ optionValue(input: { call: true, forward: 100, strike: 100, years: 1, volatility: 0.2, size: -10, move: 0.1, points: 0.15 }) { price value greeks { delta gamma vega theta } addOns { gamma vega total } } }')
+    // d1 = 0.1: 100·(2Φ(0.1) − 1) = 7.9656; Φ(0.1) = 0.5398; φ(0.1)/20 = 0.0198476; 100·φ(0.1) = 39.6953.
+    expect(optionValue.price).toBeCloseTo(7.9656, 4)
+    expect(optionValue.value).toBeCloseTo(-79.656, 3)
+    expect(optionValue.greeks.delta).toBeCloseTo(-5.398278, 5)
+    expect(optionValue.greeks.gamma).toBeCloseTo(-0.1984763, 6)
+    expect(optionValue.greeks.vega).toBeCloseTo(-396.9525, 3)
+    // ½·0.198476·(100·0.1)² and 396.9525·0.15.
+    expect(optionValue.addOns.gamma).toBeCloseTo(9.923813, 5)
+    expect(optionValue.addOns.vega).toBeCloseTo(59.54288, 4)
+    expect(await fault('{ optionValue(input: { call: true, forward: 0, strike: 100, years: 1, volatility: 0.2 }) { price } }')).toEqual(['BAD_USER_INPUT', 'input.forward'])
+  })
+
+  test('behavior: every account with positions stands in a tier, by pages, and an account says its own', async () => {
+    const { liquidationStates: all } = await good('{ liquidationStates { totalCount unknownMargins nodes { account tier why value requirement deficit } } }')
+    expect(all.totalCount + all.unknownMargins).toBe(5)
+    const { liquidationStates: first } = await good('{ liquidationStates(first: 2) { nodes { account } pageInfo { hasNextPage endCursor } } }')
+    const { liquidationStates: rest } = await good('query($after: String) { liquidationStates(first: 200, after: $after) { nodes { account } pageInfo { hasNextPage } } }', { after: first.pageInfo.endCursor })
+    expect([...first.nodes, ...rest.nodes].map((one) => one.account)).toEqual(all.nodes.map((one: { account: string }) => one.account))
+    const { account } = await good(`{ account(id: "${addressOf(1)}") { liquidation { tier value requirement } } none: account(id: "${addressOf(6)}") { liquidation { tier } } }`)
+    // 800 against 6.25 % of 3,600.
+    expect(account.liquidation).toEqual({ tier: 'HEALTHY', value: 800, requirement: 225 })
+  })
+
+  test('behavior: a backstop’s price lies at the mark for a healthy account, and only one below its requirement is auctioned', async () => {
+    const { backstopOffers } = await good(`{ backstopOffers(account: "${addressOf(1)}") { tier value requirement positions { size price fillablePrice bankruptcyPrice adjustment } auction { share } } }`)
+    // adjustment: 1 − 800/225 is below 0. Bankruptcy: (3600 − 800·225/225)/2.
+    expect(backstopOffers).toMatchObject({ tier: 'HEALTHY', auction: null, positions: [{ size: 2, price: 1800, fillablePrice: 1800, bankruptcyPrice: 1400, adjustment: 0 }] })
+    expect(await fault(`{ backstopOffers(account: "${addressOf(99)}") { value } }`)).toEqual(['BAD_USER_INPUT', 'account'])
+  })
+
+  test('behavior: a market’s capacity is the lesser of what its impact and the fund allow', async () => {
+    const { marketCapacity } = await good('{ marketCapacity(market: "vETH", kappa: 0.01) { openInterestLong openInterestShort cap binding impactTerm fundTerm utilisation depth skewScale } }')
+    // 4 and 1 base at 1,800; a fund of 50 at 1 %.
+    expect(marketCapacity).toMatchObject({ openInterestLong: 7200, openInterestShort: 1800, fundTerm: 5000, cap: Math.min(5000, marketCapacity.impactTerm) })
+    expect(marketCapacity.utilisation).toBeCloseTo(7200 / marketCapacity.cap, 9)
+    expect(marketCapacity.skewScale).toBeCloseTo(marketCapacity.depth / 1800 / 0.02, 6)
+  })
+
+  test('behavior: deleveraging closes a bankrupt long against the shorts, and says what no one held', async () => {
+    const { deleveraging } = await good('{ deleveraging(market: "vETH", size: "3000000000000000000", price: "1700000000000000000000") { fills { account size { value } forgone { value } } left { value } } }')
+    // The one short of the book holds 1: closed at 1,700 instead of 1,800 it gains 100.
+    expect(deleveraging).toEqual({ fills: [{ account: addressOf(2), size: { value: '-1' }, forgone: { value: '-100' } }], left: { value: '2' } })
+    expect(await fault('{ deleveraging(market: "vETH", size: "0", price: "1") { left { raw } } }')).toEqual(['BAD_USER_INPUT', 'size'])
+  })
+
+  test('behavior: a margin is smoothed by each way of the regulation, and never below its core', async () => {
+    const { antiProcyclicality: smoothed } = await good('{ antiProcyclicality(market: "vETH", horizonSec: 3600) { core longRun stressed stressRegime ways { way margin binding bufferLeft meetsRegulation } swing { peakToTrough largestJump observations } unknown { reason } } }')
+    const way = (name: string) => smoothed.ways.find((one: { way: string }) => one.way === name)
+    expect(way('buffer')).toMatchObject({ margin: 1.25 * smoothed.core, binding: 'full buffer', meetsRegulation: true })
+    expect(way('stress').margin).toBeCloseTo(0.75 * smoothed.core + 0.25 * Math.max(smoothed.core, smoothed.stressed), 12)
+    expect(way('floor')).toMatchObject({ margin: Math.max(smoothed.core, smoothed.longRun), meetsRegulation: false })
+    expect(smoothed.swing.peakToTrough).toBeGreaterThanOrEqual(1)
+    expect(smoothed.swing.observations).toBeGreaterThan(20)
+  })
+
+  test('behavior: a discount grows with the amount up to its cap', async () => {
+    // 100 / 1,000 · 0.5 = 5 %; at 1,500 a token.
+    const { collateralDiscount } = await good('{ collateralDiscount(asset: "WETH", amount: 100, skewScale: 1000, scalar: 0.5) { price gross discount value binding } }')
+    expect(collateralDiscount).toEqual({ price: 1500, gross: 150000, discount: 0.05, value: 142500, binding: 'size' })
+    expect(await fault('{ collateralDiscount(asset: "DOGE", amount: 1, skewScale: 1) { value } }')).toEqual(['BAD_USER_INPUT', 'asset'])
+  })
+
+  test('behavior: a playbook is a batch of calls that decode to its changes', async () => {
+    const { playbooks } = await good('{ playbooks { playbooks { id changes { parameter subject toRaw } calls { to value data } refused } } }')
+    let calls = 0
+    for (const playbook of playbooks.playbooks) {
+      expect(playbook.refused).toEqual([])
+      expect(playbook.calls.map((call: { to: string; data: string }) => curie.catalog.decodeChange(deployment, { to: call.to as `0x${string}`, value: 0n, data: call.data as `0x${string}` })?.value.toString())).toEqual(playbook.changes.map((change: { toRaw: string }) => change.toRaw))
+      calls += playbook.calls.length
+    }
+    expect(calls).toBeGreaterThan(10)
   })
 })
 

@@ -4,6 +4,7 @@ import { createMargins } from '../../api/graphql/margins.ts'
 import type { Services } from '../../api/graphql/context.ts'
 import { createEvents } from '../../api/graphql/events.ts'
 import { createRiskBooks } from '../../api/graphql/risk/book.ts'
+import { createDesk } from '../../api/graphql/risk/desk.ts'
 import { createBreakers } from '../../api/graphql/risk/breakers.ts'
 import type { Risk } from '../../api/graphql/risk/index.ts'
 import { createRuns } from '../../api/graphql/risk/runs.ts'
@@ -45,7 +46,7 @@ export function services(prisma: PrismaClient, chain: Chain, options: { jobs?: r
   const margins = createMargins({ prisma: options.marginsPrisma ?? prisma, protocol: curie, deployment, log })
   const status = createStatus({ prisma, chain, deployment, margins, jobs: options.jobs ?? [], ...(options.now ? { now: options.now } : {}) })
   const events = createEvents({ prisma, log })
-  const risk: Risk = { events, books: createRiskBooks({ prisma: options.marginsPrisma ?? prisma, protocol: curie, deployment }), runs: createRuns({ prisma, log, changed: (id) => events.publish('run', id) }), breakers: createBreakers({ prisma, deployment }), compare: null, ...options.risk }
+  const risk: Risk = { events, books: createRiskBooks({ desk: createDesk({ prisma: options.marginsPrisma ?? prisma, protocol: curie, deployment, threads: 1 }) }), runs: createRuns({ prisma, log, changed: (id) => events.publish('run', id) }), breakers: createBreakers({ prisma, deployment }), compare: null, ...options.risk }
   return { prisma, protocol: curie, deployment, margins, status, risk, proposals: (options.proposals ?? {}) as Proposals }
 }
 

@@ -34,7 +34,7 @@ export function parameter(name: string, subject: string, current: bigint, overri
   const spec = curie.catalog.find(name)
   return {
     name, subject, subjectLabel: { [ETH]: 'vETH', [OP]: 'vOP', [WETH]: 'WETH' }[subject] ?? 'protocol', scope: spec.scope, unit: spec.unit.kind, decimals: spec.unit.decimals ?? 18,
-    min: spec.bounds.min.toString(), max: spec.bounds.max.toString(), settable: spec.setter !== null, advisory: spec.advisoryReason, current: current.toString(), changedAtSec: null, ...overrides,
+    min: spec.bounds.min.toString(), max: spec.bounds.max.toString(), settable: spec.setter !== null, advisory: spec.advisoryReason, current: current.toString(), changedAtSec: null, standing: null, ...overrides,
   }
 }
 
@@ -46,7 +46,7 @@ export function book(): RunInputs {
   const oracle = (feed: string, price: number) => ({ feed, priceE18: e18(price), priceTimestampSec: AS_OF_SEC - 600, freezeReason: 0, fallback: false })
   const spreadsE6 = normals(400, 5).map((z) => Math.round(Math.abs(z) * 2_000))
   return {
-    version: '2',
+    version: '3',
     protocol: 'curie',
     network: 'devnet',
     settlement: { symbol: 'USDC', decimals: 6 },
@@ -74,6 +74,12 @@ export function book(): RunInputs {
       { id: '0xm1', settlementBalance: '2000000000000', owedRealizedPnlE18: '0', positions: [], collaterals: [] },
     ],
     fund: { walletBalance: '40000000000', inTransit: '0', vaultBalanceE18: e18(10_000) },
+    timing: {
+      blockSec: null, liquidations: 0, untold: 0, detectionSec: null, liquidationSec: null,
+      oracles: Object.values(FEEDS).map((feed) => ({ feed, ageSec: null, gapSec: { median: 1_200, p95: 1_200, p99: 1_200, max: 1_200, observations: 2_159 } })),
+    },
+    simulation: { state: 'NONE', why: 'no simulation has finished at or before this block', triedSec: null },
+    breakers: [],
     parameters: [
       parameter('collateralRatio', WETH, 850_000n),
       parameter('discountRatio', WETH, 50_000n),

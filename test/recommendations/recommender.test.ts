@@ -1,12 +1,16 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { createLogger } from '../../core/log.ts'
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals'
 import { UnavailableError } from '../../core/errors.ts'
-import { byUrgency, canonicalJson, createRecommender, inputsOf, recompute, recomputeRun, runInputsOf, runRecommendations } from '../../api/recommendations/index.ts'
+import { byUrgency, canonicalJson, DEFAULT_POLICY, inputsOf, recompute, recomputeRun, runInputsOf, runRecommendations, simulationTask } from '../../api/recommendations/index.ts'
+import { createContext } from '../../api/recommendations/context.ts'
+import { simulateFund } from '../../api/recommendations/simulation.ts'
 import { createPrisma, type PrismaClient } from '../../prisma/client.ts'
 import { devnet } from '../../protocols/curie/deployments.ts'
 import { curie } from '../../protocols/curie/index.ts'
 import { startTestPostgres, type TestPostgres } from '../support/postgres.ts'
 import { AS_OF_SEC, book, ETH, FEEDS, OP, PROTOCOL, WETH } from './book.ts'
+
+// PostgreSQL beside other tests.
+jest.setTimeout(60_000)
 
 let postgres: TestPostgres
 let prisma: PrismaClient
@@ -121,12 +125,42 @@ describe('recommendations over the mirror', () => {
 
   test('behavior: a quiet block stores no second run', async () => {
     await step(prisma, 5_001n, AS_OF_SEC + 12)
-    const recommender = createRecommender({ prisma, protocol: curie, deployment: devnet, log: createLogger('test', 'silent') })
-    const [one, two] = await Promise.all([recommender.runOnce(), recommender.runOnce()])
+    // What stands recommended now is what that run asked for, and nothing else has happened.
+    const one = await runRecommendations({ prisma, protocol: curie, deployment: devnet })
+    const two = await runRecommendations({ prisma, protocol: curie, deployment: devnet })
     expect(one?.stored).toBe(false)
     expect(one?.block.number).toBe(5_000n)
     expect(two?.id).toBe(one?.id)
     expect(await prisma.recommendationRun.count()).toBe(1)
+  })
+
+  test('behavior: the fund’s simulation is asked for once, taken in where it stands on this chain, and a breaker’s level with it', async () => {
+    const run = () => runRecommendations({ prisma, protocol: curie, deployment: devnet })
+    const threshold = async () => (await run()).recommendations.find((r) => r.parameter === 'distributionThreshold')
+    const source = async (label: string) => (await threshold())?.evidence.find((e) => e.label.startsWith(label))?.source
+    const hash = (n: bigint): string => `0x${n.toString(16).padStart(64, '0')}`
+    const result = JSON.parse(canonicalJson(simulateFund(createContext(book()), { paths: 200, hours: 2, seed: 1, level: 0.9, confidence: 0.95 }))) as object
+    const row = (id: string, more: object) => ({ id, kind: 'FUND', key: id, arguments: simulationTask(DEFAULT_POLICY), blockNumber: 5_001n, blockHash: hash(5_001n), blockTimestamp: BigInt(AS_OF_SEC), inputsDigest: 'd', state: 'DONE', progress: 1, result, startedAt: new Date(0), updatedAt: new Date(0), finishedAt: new Date(0), ...more })
+
+    expect((await run()).simulationDue).toBe('there is none yet')
+    expect(await source('Simulated shortfall')).toBe('no simulation has finished at or before this block')
+    await prisma.riskRun.create({ data: row('running', { state: 'RUNNING', updatedAt: new Date() }) })
+    expect((await run()).simulationDue).toBeNull()
+    // Of another block at that height, of other arguments, and of a later block.
+    await prisma.riskRun.createMany({ data: [row('orphan', { blockHash: hash(1n) }), row('other', { arguments: { kind: 'FUND', task: { ...simulationTask(DEFAULT_POLICY).task, seed: 2 } } }), row('later', { blockNumber: 9_999n })] })
+    await prisma.riskRun.update({ where: { id: 'running' }, data: { state: 'FAILED', error: 'Found too little, needed is more', errorCode: 'SAMPLE_TOO_SMALL' } })
+    expect(await source('Simulated shortfall')).toBe('Found too little, needed is more')
+    expect((await run()).simulationDue).toBeNull()
+    await prisma.riskRun.create({ data: row('own', {}) })
+    expect(await source('Simulated shortfall, 90 % quantile')).toMatch(/ at block 5,001, 0 min before$/)
+    expect((await run()).simulationDue).toBeNull()
+
+    const calm = (await threshold())?.evidence.some((e) => e.label === 'Alarm')
+    await prisma.breakerBoard.create({ data: { blockNumber: 5_001n, blockHash: hash(5_001n), blockTimestamp: BigInt(AS_OF_SEC), board: { protocol: { level: 'NORMAL' }, markets: { [OP]: { level: 'RESTRICT' } } }, observation: {} } })
+    expect([calm, await source('Alarm'), (await threshold())?.evidence.find((e) => e.label === 'Alarm')?.value]).toEqual([false, 'nothing is loosened meanwhile', 'vOP’s breaker stands at RESTRICT'])
+    await prisma.breakerBoard.deleteMany()
+    await prisma.riskRun.deleteMany()
+    await prisma.recommendationRun.deleteMany({ where: { id: { not: (await prisma.recommendationRun.findFirstOrThrow({ orderBy: { blockNumber: 'asc' } })).id } } })
   })
 
   test('behavior: a parameter that was changed on chain is seen, and cools down', async () => {
@@ -162,7 +196,7 @@ describe('recommendations over the mirror', () => {
     expect(ids).toHaveLength(3)
     expect(ids).toContain(first.id)
     expect(await prisma.recommendation.count({ where: { runId: first.id } })).toBeGreaterThan(0)
-  }, 60_000)
+  })
 
   test('error: says so before the first mirrored block, and on another block than the one asked for', async () => {
     await expect(runRecommendations({ prisma, protocol: curie, deployment: devnet, block: { number: 1n } })).rejects.toThrow(UnavailableError)

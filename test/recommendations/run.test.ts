@@ -150,24 +150,25 @@ describe('a run', () => {
 describe('sentences of the margins', () => {
   const parameter = book().parameters.find((p) => p.name === 'imRatio')
   if (parameter === undefined) throw new Error('no parameter')
-  const market = { symbol: 'vETH', initialNow: 0.06, initialLongRun: 0.05, liquidationNow: 0.03, liquidationLongRun: 0.025, impact: 0.005, method: 'at once', notional: 1_000, observations: 600, tailPoints: 6, confidence: { value: 1, because: '' } }
-  const data = { markets: [market], level: 0.975, penalty: 0.005, buffer: 0.25, minRatio: 1.3, min: 0.02, max: 0.5, initialHorizonSec: 14_400, liquidationHorizonSec: 3_600 }
+  const horizon = [{ name: 'oracleAgeSec', value: 1_200, origin: 'MEASURED', why: '' }, { name: 'detectionSec', value: 600, origin: 'MEASURED', why: '' }, { name: 'liquidationSec', value: 1_800, origin: 'ASSUMED', why: '' }]
+  const market = { symbol: 'vETH', horizon, side: 'down', initialNow: 0.06, initialLongRun: 0.05, maintenanceNow: 0.03, maintenanceLongRun: 0.025, impact: 0.005, method: 'at once', notional: 1_000, observations: 600, tailPoints: 6, confidence: { value: 1, because: '' } }
+  const data = { markets: [market], level: 0.975, penalty: 0.005, buffer: 0.25, minRatio: 1.3, min: 0.02, max: 0.5, reactionSec: 10_800, windowSec: 2_592_000 }
   const say = (name: string, change: object, more: object = {}): string => modelOf(name)?.evaluate(JSON.parse(JSON.stringify({ ...data, ...more, markets: [{ ...market, ...change }] })), parameter, 'USDC').because ?? ''
 
   test('behavior: the terms that are named add up to the margin, whichever of them decides', () => {
     // 3 + 0.5 + 0.5 = 4; 1.25 · 6 + 0.5 = 8.
-    expect(say('mmRatio', {})).toBe('the 97.5 % expected shortfall in vETH of 3 % over 1 h, 0.5 % of impact and the penalty of 0.5 % ask for a maintenance margin of 4 %')
+    expect(say('mmRatio', {})).toBe('the 97.5 % expected shortfall in vETH of 3 % over the 60 min that a liquidation takes, 0.5 % of impact and the penalty of 0.5 % ask for a maintenance margin of 4 %')
     expect(say('imRatio', {})).toBe('the 97.5 % expected shortfall in vETH of 6 % over 4 h, the buffer of 25 % on it and 0.5 % of impact ask for an initial margin of 8 %')
     // 9 + 0.5 > 1.25 · 6 + 0.5.
     expect(say('imRatio', { initialLongRun: 0.09 })).toBe('the 97.5 % expected shortfall in vETH of 9 % over 4 h at the window’s volatility and 0.5 % of impact ask for an initial margin of 9.5 %')
     // 3 + 0.5 + 4.5 = 8, times 1.3 = 10.4 > 8.
-    expect(say('imRatio', {}, { penalty: 0.045 })).toBe('the 97.5 % expected shortfall in vETH of 3 % over 1 h, 0.5 % of impact and the penalty of 4.5 % ask for a maintenance margin of 8 %, and 1.3 times that for an initial margin of 10.4 %')
+    expect(say('imRatio', {}, { penalty: 0.045 })).toBe('the 97.5 % expected shortfall in vETH of 3 % over the 60 min that a liquidation takes, 0.5 % of impact and the penalty of 4.5 % ask for a maintenance margin of 8 %, and 1.3 times that for an initial margin of 10.4 %')
     // 1.25 · 48 = 60, held to 50.
     expect(say('imRatio', { initialNow: 0.48 })).toBe('the 97.5 % expected shortfall in vETH over 4 h, 60 % with its buffer, is held to the policy’s bound of 50 %, which with 0.5 % of impact asks for an initial margin of 50.5 %')
   })
 
   test('behavior: a margin that is mostly impact says that the market is too thin', () => {
-    expect(say('mmRatio', { impact: 0.8676 })).toBe('closing 1,000 USD in vETH, which is too thin for its positions, costs 86.76 %: the 97.5 % expected shortfall in vETH of 3 % over 1 h, that impact and the penalty of 0.5 % ask for a maintenance margin of 90.26 %')
+    expect(say('mmRatio', { impact: 0.8676 })).toBe('closing 1,000 USD in vETH, which is too thin for its positions, costs 86.76 %: the 97.5 % expected shortfall in vETH of 3 % over the 60 min that a liquidation takes, that impact and the penalty of 0.5 % ask for a maintenance margin of 90.26 %')
     expect(say('imRatio', { impact: 0.8676 })).toMatch(/^closing 1,000 USD in vETH, which is too thin for its positions, .* ask for a maintenance margin of 90\.26 %, and 1\.3 times that for an initial margin of 117\.34 %$/)
   })
 })
@@ -177,7 +178,7 @@ describe('sentence of the distribution threshold', () => {
   const parameter = book().parameters.find((p) => p.name === 'distributionThreshold')
   if (parameter === undefined) throw new Error('no parameter')
   const say = (shortfalls: readonly object[], openInterest: number): string =>
-    modelOf('distributionThreshold')?.evaluate(JSON.parse(JSON.stringify({ shortfalls, openInterest, kappa: 0.01, capacity: 0, accounts: 4, confidence: { value: 1, because: '' } })), parameter, 'USDC').because ?? ''
+    modelOf('distributionThreshold')?.evaluate(JSON.parse(JSON.stringify({ shortfalls, openInterest, kappa: 0.01, capacity: 0, incomePerDay: 0, simulation: null, simulationUnknown: 'none', refillSec: 600, accounts: 4, confidence: { value: 1, because: '' } })), parameter, 'USDC').because ?? ''
 
   test('behavior: names the term that decides, with the value that is asked for', () => {
     // Cover-2 is largest where the total is not; ⌈3/4⌉ = 1 worst total.
@@ -328,7 +329,7 @@ describe('insurance fund', () => {
     expect(capacity({ inTransit: '1007500000' })).toBe('51,000 USDC')
   })
   test('error: refuses run inputs of another version', () => {
-    expect(() => recomputeRun({ ...book(), version: '1' } as unknown as RunInputs)).toThrow('Found run inputs of version 1, allowed is 2')
+    expect(() => recomputeRun({ ...book(), version: '1' } as unknown as RunInputs)).toThrow('Found run inputs of version 1, allowed is 3')
   })
 })
 
@@ -353,14 +354,14 @@ describe('gathering', () => {
   test('behavior: a trade’s spread is against the index price before it', () => {
     const trade = (blockNumber: bigint, logIndex: number, price: number | null) => ({ blockNumber, logIndex, sqrtPriceAfterX96: price === null ? null : sqrtX96(price) })
     const update = (blockNumber: bigint, logIndex: number, priceE18: bigint) => ({ blockNumber, logIndex, priceE18: priceE18.toString() })
-    const spreads = spreadsOf([trade(1n, 0, 100), trade(2n, 5, 101), trade(3n, 1, null), trade(3n, 2, 99)], [update(2n, 1, 100n * 10n ** 18n), update(3n, 9, 50n * 10n ** 18n)])
+    const spreads = spreadsOf([trade(1n, 0, 100), trade(2n, 5, 101), trade(3n, 1, null), trade(3n, 2, 99)], [update(2n, 1, 100n * 10n ** 18n), update(3n, 9, 50n * 10n ** 18n)], curie.risk.poolPriceE18)
     expect(spreads).toHaveLength(2)
     expect(spreads[0]).toBeGreaterThanOrEqual(9_998)
     expect(spreads[0]).toBeLessThanOrEqual(10_000)
     // As the contract rounds: ⌊⌊s²/2⁹⁶⌋·10¹⁸/2⁹⁶⌋. (2⁹⁶ + 2⁹⁴)² = 1.5625 · 2¹⁹², 562,500 above 1.
-    expect(spreadsOf([{ blockNumber: 2n, logIndex: 1, sqrtPriceAfterX96: (2n ** 96n + 2n ** 94n).toString() }], [update(1n, 0, 10n ** 18n)])).toEqual([562_500])
+    expect(spreadsOf([{ blockNumber: 2n, logIndex: 1, sqrtPriceAfterX96: (2n ** 96n + 2n ** 94n).toString() }], [update(1n, 0, 10n ** 18n)], curie.risk.poolPriceE18)).toEqual([562_500])
     // (2⁷²)²/2¹⁹² · 10¹⁸ = 3,552.7 wei, truncated: nothing off an index of 3,552 wei.
-    expect(spreadsOf([{ blockNumber: 2n, logIndex: 1, sqrtPriceAfterX96: (2n ** 72n).toString() }], [update(1n, 0, 3_552n)])).toEqual([0])
+    expect(spreadsOf([{ blockNumber: 2n, logIndex: 1, sqrtPriceAfterX96: (2n ** 72n).toString() }], [update(1n, 0, 3_552n)], curie.risk.poolPriceE18)).toEqual([0])
     expect(spreads[1]).toBeGreaterThanOrEqual(9_999)
     expect(spreads[1]).toBeLessThanOrEqual(10_002)
   })

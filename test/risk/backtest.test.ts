@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { BadInputError } from '../../core/errors.ts'
-import { backtest, backtestFhs, baselZone, christoffersen, conditionalCoverage, ewmaVolatility, kupiec, ModelFitError, SampleTooSmallError, type BacktestModel } from '../../api/risk/index.ts'
+import { backtest, baselZone, christoffersen, conditionalCoverage, kupiec, ModelFitError, SampleTooSmallError, type BacktestModel } from '../../api/risk/index.ts'
 import { garchReturns, normals, unbroken } from './samples.ts'
 
 describe('Kupiec test', () => {
@@ -176,12 +176,5 @@ describe('rolling backtest', () => {
     expect(() => backtest(unbroken(daily), { model: { kind: 'historical', window: 499 }, level: 0.99, side: 'down' })).toThrow(BadInputError)
     expect(() => backtest(unbroken(daily.slice(0, 550)), { model: { kind: 'fhs-ewma', lambda: 0.97 }, level: 0.99, side: 'down' })).toThrow(SampleTooSmallError)
     expect(() => backtest(unbroken(daily.map(() => 0)), { model: { kind: 'fhs-garch', refitEvery: 250 }, level: 0.99, side: 'down' })).toThrow(ModelFitError)
-  })
-
-  test('behavior: the quick check of halves accepts a right model and rejects a fat second half', () => {
-    const right = unbroken(normals(4000, 21).map((z) => z * 0.001))
-    expect(backtestFhs(right, ewmaVolatility(right, 0.995), { level: 0.99, side: 'down' }).rejected).toBe(false)
-    const wrong = unbroken(normals(4000, 21).map((z, i) => z * 0.001 * (i > 2000 && i % 10 === 0 ? 6 : 1)))
-    expect(backtestFhs(wrong, ewmaVolatility(wrong, 0.995), { level: 0.99, side: 'down' }).rejected).toBe(true)
   })
 })

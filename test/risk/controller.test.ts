@@ -58,6 +58,25 @@ describe('controller', () => {
     expect(() => adjust({ ...input, deadband: 50_000n })).toThrow(BadInputError)
   })
 
+  test('behavior: what was recommended stays until the model has left it, and is given up only within half of the deadband', () => {
+    // 100,000 now, 96,000 recommended, deadband 2,000.
+    const standing = { ...input, deadband: 2_000n, standing: 96_000n }
+    expect(adjust({ ...standing, model: 94_000n })).toMatchObject({ value: 96_000n, adjustments: [{ step: 'standing', from: 94_000n, to: 96_000n, why: 'it was recommended before, and 2000 is what changes that' }] })
+    expect(adjust({ ...standing, model: 93_900n }).value).toBe(93_900n)
+    expect(adjust({ ...standing, model: 98_000n }).value).toBe(96_000n)
+    // Nothing standing: 2,000 is not worth a transaction; standing: 1,001 still is.
+    expect(adjust({ ...input, model: 98_500n }).direction).toBe('HOLD')
+    expect(adjust({ ...standing, quantum: 1n, model: 98_999n })).toMatchObject({ value: 98_999n, direction: 'TIGHTEN' })
+    expect(adjust({ ...standing, model: 99_000n }).direction).toBe('HOLD')
+    // The other way it counts for nothing: 2,000 loosens nothing.
+    expect(adjust({ ...standing, model: 102_000n }).direction).toBe('HOLD')
+  })
+  test('behavior: what stood outside of the limits stands no more', () => {
+    expect(adjust({ ...input, model: 25_000n, standing: 49_000n }).value).toBe(50_000n)
+    expect(adjust({ ...input, model: 48_100n, rateLimit: { tighten: 60_000n, loosen: 10_000n }, standing: 49_050n }).value).toBe(48_100n)
+    expect(adjust({ ...input, policyBounds: { min: 96_500n, max: 200_000n }, model: 97_500n, standing: 96_000n }).value).toBe(97_500n)
+  })
+
   const raw = fc.bigInt({ min: 0n, max: 1_000_000n })
   test('property: the result is within the chain’s bounds and the rate limit, and repeating it is stable', () => {
     fc.assert(
@@ -113,6 +132,54 @@ describe('controller', () => {
         expect(adjust({ ...input, model, current }).direction).toBe('HOLD')
         const off = current > model ? current - model : model - current
         expect(off <= 2_100n).toBe(true)
+      }),
+    )
+  })
+  const way = fc.constantFrom('up' as const, 'down' as const)
+  const level = fc.constantFrom('NORMAL' as const, 'NORMAL' as const, 'WATCH' as const)
+  const standing = fc.option(raw, { nil: null })
+  const age = fc.constantFrom(null, 999_000, 990_000, 900_000)
+  test('property: monotone in the model, whatever stands recommended, however long ago the last change and whichever level the breaker has', () => {
+    fc.assert(
+      fc.property(raw, raw, raw, standing, way, level, age, (one, two, current, stands, tightWay, breaker, lastChangeTimestamp) => {
+        const at = (model: bigint): bigint => adjust({ ...input, model, current, standing: stands, tightWay, breaker, lastChangeTimestamp }).value
+        const [low, high] = one < two ? [one, two] : [two, one]
+        expect(at(low) <= at(high)).toBe(true)
+      }),
+    )
+  })
+  test('property: idempotent: its own result standing, it says the same again', () => {
+    fc.assert(
+      fc.property(raw, raw, standing, way, level, age, (model, current, stands, tightWay, breaker, lastChangeTimestamp) => {
+        const first = adjust({ ...input, model, current, standing: stands, tightWay, breaker, lastChangeTimestamp })
+        const again = adjust({ ...input, model, current, standing: first.direction === 'HOLD' ? null : first.value, tightWay, breaker, lastChangeTimestamp })
+        expect([again.value, again.direction]).toEqual([first.value, first.direction])
+      }),
+    )
+  })
+  test('property: with anything standing the result keeps bounds, rate limit and quantum', () => {
+    fc.assert(
+      fc.property(raw, raw, standing, way, (model, current, stands, tightWay) => {
+        const { value, direction } = adjust({ ...input, model, current, standing: stands, tightWay })
+        const step = value > current ? value - current : current - value
+        expect(step <= (direction === 'TIGHTEN' ? 50_000n : 10_000n)).toBe(true)
+        expect(value >= 0n && value <= 1_000_000n).toBe(true)
+        expect(direction === 'HOLD' || value % 100n === 0n).toBe(true)
+      }),
+    )
+  })
+  test('property: no flapping: a model that stays within a deadband’s half of any level changes its direction at most once', () => {
+    fc.assert(
+      fc.property(fc.bigInt({ min: 20_000n, max: 190_000n }), fc.bigInt({ min: 12_000n, max: 180_000n }), fc.array(fc.bigInt({ min: -499n, max: 499n }), { minLength: 2, maxLength: 60 }), way, (current, centre, jitters, tightWay) => {
+        let stands: bigint | null = null
+        const said: string[] = []
+        for (const jitter of jitters) {
+          const { value, direction } = adjust({ ...input, quantum: 1n, model: centre + jitter, current, standing: stands, tightWay })
+          stands = direction === 'HOLD' ? null : value
+          if (said.at(-1) !== direction) said.push(direction)
+        }
+        expect(said.length).toBeLessThanOrEqual(2)
+        expect(said.length === 2 ? said[0] : 'HOLD').toBe('HOLD')
       }),
     )
   })

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { BadInputError } from '../../core/errors.ts'
 import {
-  accountShortfall, breakerLevel, depthWithin, dynamicMargin, fundFeeRatio, fundTarget, haircut, liquidationPenalty, moveOf, poolImpact, priceBand,
+  accountShortfall, breakerLevel, depthWithin, dynamicMargin, fundTarget, haircut, liquidationPenalty, moveOf, poolImpact, priceBand,
   quantityForImpact, scenarioShortfall, squareRootImpact, stalenessLoss, ticksOf, withStressWeight, type StressAccount,
 } from '../../api/risk/index.ts'
 
@@ -165,10 +165,6 @@ describe('insurance fund', () => {
     // ⌈5/4⌉ = 2 worst: (100 + 60)/2 = 80 > cover-2 70 > 1 % of 5,000.
     expect(fundTarget(list, 5000, 0.01)).toMatchObject({ target: 80, binding: 'expected shortfall over scenarios', cover1: 40, cover2: 70, worst: { id: 'a' } })
     expect(fundTarget(list, 50_000, 0.01)).toMatchObject({ target: 500, binding: 'share of open interest' })
-  })
-  test('behavior: 900 missing over 90 days at 50 of fees a day takes a fifth of them', () => {
-    expect(fundFeeRatio({ gap: 900, feesPerDay: 50, days: 90 })).toBeCloseTo(0.2, 12)
-    expect(fundFeeRatio({ gap: -1, feesPerDay: 0, days: 90 })).toBe(0)
   })
 })
 

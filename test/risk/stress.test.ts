@@ -22,6 +22,25 @@ describe('the regime library', () => {
     expect(worstFall(stressScenarios('severe'), 'ETH')).toEqual({ fall: 0.293, scenario: 'may-2021-05-19' })
   })
 
+  // Risk models, §14 and appendix E, as they are written there: open → low of an hour, high → low of an hour, high → low of a day, in %.
+  const FALLS: Readonly<Record<string, readonly (readonly number[])[]>> = {
+    'covid-2020-03-12': [[24.5, 28.3, 50.9], [25.6, 28.5, 53.6]], 'may-2021-05-19': [[16, 21.1, 31.5], [28, 29.3, 45.5]], 'sep-2021-09-07': [[11.1, 12.6, 20.5], [11.6, 14.5, 24.3]],
+    'dec-2021-12-04': [[18.7, 19.1, 29.1], [12.8, 13.2, 24.7]], 'terra-2022-05-12': [[7.9, 8.6, 17], [11.7, 12.4, 26.6]], '3ac-2022-06-13': [[6.4, 10, 20.6], [7.2, 14.9, 24.7]],
+    'ftx-2022-11-09': [[7.7, 8.3, 18.3], [8.4, 9.9, 28.1]], 'svb-2023-03-10': [[3.9, 4, 10.5], [5.4, 5.5, 11.5]], 'aug-2023-08-17': [[9.1, 9.3, 13.2], [9.8, 10, 14.6]],
+    'yen-2024-08-05': [[7.1, 7.5, 19.8], [16.5, 16.9, 28.1]], 'oct-2025-10-10': [[10.7, 11.4, 16.8], [11.3, 21.6, 21.8]],
+  }
+  test.each(Object.entries(FALLS))('vector: %s fell as the table says, and what is neither BTC nor ETH as the worse of them', (id, [btc, eth]) => {
+    for (const [i, severity] of (['base', 'severe', 'day'] as const).entries()) {
+      const [b, e] = [-(btc?.[i] ?? NaN) / 100, -(eth?.[i] ?? NaN) / 100]
+      const { shock } = stressScenario(id, severity)
+      expect([shock.BTC, shock.ETH, shock.OTHER, shock.STABLE].map((x) => Math.round(x * 1e4) / 1e4)).toEqual([b, e, Math.min(b, e), 0].map((x) => Math.round(x * 1e4) / 1e4))
+    }
+  })
+
+  test('behavior: the library holds those falls and no others', () => {
+    expect(HISTORICAL_STRESS.map(({ id }) => id)).toEqual(Object.keys(FALLS))
+  })
+
   test('behavior: every scenario has its name and source, and severity orders the falls', () => {
     const [base, severe, day] = [stressScenarios('base'), stressScenarios('severe'), stressScenarios('day')]
     expect(new Set(base.map((s) => s.id)).size).toBe(base.length)

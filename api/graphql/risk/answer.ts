@@ -29,7 +29,7 @@ export function atField<T>(path: string, compute: () => T): T {
 const named = (path: string, error: unknown): unknown => {
   if (!(error instanceof BadInputError)) return error
   const own = typeof error.facts['field'] === 'string' ? error.facts['field'].replace(/\[(\d+)\]/g, '.$1') : ''
-  return new UserInputError(error.message, own === '' || path.endsWith(`.${own}`) ? path : `${path}.${own}`)
+  return new UserInputError(error.message, own === '' || path === own || path.endsWith(`.${own}`) ? path : `${path}.${own}`)
 }
 
 /** Throws UserInputError unless the value is within the bounds, both included. */

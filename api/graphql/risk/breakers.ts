@@ -1,8 +1,8 @@
-/** Circuit breakers over the mirror: one observation per mirrored block, kept with its history; what a setting would have done; playbooks. */
-import { BadInputError, UnavailableError } from '../../../core/errors.ts'
+/** Circuit breakers over the mirror: an observation per block in which something happened, kept with its history; what a setting would have done; playbooks. */
+import { BadInputError, BulwarkError, UnavailableError } from '../../../core/errors.ts'
 import { toFloat } from '../../../core/units.ts'
 import type { Prisma, PrismaClient } from '../../../prisma/client.ts'
-import type { Deployment } from '../../../protocols/adapter.ts'
+import type { Call, Deployment } from '../../../protocols/adapter.ts'
 import { priceOfSqrtX96 } from '../../../protocols/curie/uniswap-v3.ts'
 import { latestCheckpoint } from '../../mirror/read.ts'
 import { canonicalJson, curiePlaybooks, CURIE_STOPS, DEFAULT_POLICY, type Policy } from '../../recommendations/index.ts'
@@ -19,7 +19,7 @@ import { integer } from '../model.ts'
 import type { BreakerNode, Db } from '../model.ts'
 import { page } from '../paging.ts'
 import { atField, numbers, provenance, UserInputError, wholeWithin, within, type Answer } from './answer.ts'
-import { marketOf, REFILL_SEC } from './liquidations.ts'
+import { marketOf } from './liquidations.ts'
 import { haircutRatiosE6 } from './reserves.ts'
 
 const DAY_SEC = 86_400
@@ -29,6 +29,8 @@ const QUARTER_SEC = 900
 const BAND_DAYS = 2
 /** Boards kept; the history of changes is kept whole. */
 const KEEP_BOARDS = 1_000n
+/** Blocks observed of one step, its last ones: a step may hold thousands while the mirror catches up, and nobody waits for what they would have said. */
+const MAX_PER_STEP = 500
 /** Key of the advisory lock that one writer holds. */
 const LOCK = 7_204_001
 const TICK = Math.log(1.0001)
@@ -38,7 +40,7 @@ export const DEFAULT_CONFIGS: BreakerConfigs = { protocol: DEFAULT_BREAKER, mark
 
 export type Breakers = {
   readonly config: BreakerConfigs
-  /** Takes the observation of the block that the mirror stands on; null where that was done, another process does it, or there is no block. */
+  /** Observes every block of the mirror's step in which something happened, and the one that it stands on; null where that was done, another process does it, or there is no block. */
   observe(): Promise<{ readonly block: IndexedBlock; readonly changes: number } | null>
   /** A person lifts a HALT. Throws BadInputError where nothing is latched, or a trigger still asks for it. */
   reset(subject: string, by: { readonly who: string; readonly why: string }): Promise<void>
@@ -55,11 +57,11 @@ export function createBreakers({ prisma, deployment, policy = DEFAULT_POLICY, co
       return held?.held === true ? await run(tx) : null
     }, { isolationLevel: 'RepeatableRead', timeout: 20_000 })
 
-  const store = async (tx: Db, block: IndexedBlock, subjects: ReadonlyMap<string, string>, transitions: readonly { subject: string; transition: BreakerTransition; resetBy: string | null }[]): Promise<void> => {
-    for (const { subject, transition, resetBy } of transitions) {
+  const store = async (tx: Db, block: IndexedBlock, subjects: ReadonlyMap<string, string>, transitions: readonly { subject: string; transition: BreakerTransition; resetBy: string | null; seen: Moment | null }[]): Promise<void> => {
+    for (const { subject, transition, resetBy, seen } of transitions) {
       const n = await tx.breakerChange.count({ where: { subject, blockNumber: block.number } })
       await tx.breakerChange.create({
-        data: { id: `${block.number}:${subject}:${n}`, blockNumber: block.number, blockHash: block.hash, blockTimestamp: block.timestamp, subject, subjectLabel: subjects.get(subject) ?? subject, fromLevel: transition.from, toLevel: transition.to, why: transition.why, reasons: asJson(transition.reasons), resetBy },
+        data: { id: `${block.number}:${subject}:${n}`, blockNumber: block.number, blockHash: block.hash, blockTimestamp: block.timestamp, ...(seen === null || seen.number === block.number ? {} : { seenBlock: seen.number, seenTimestamp: seen.timestamp }), subject, subjectLabel: subjects.get(subject) ?? subject, fromLevel: transition.from, toLevel: transition.to, why: transition.why, reasons: asJson(transition.reasons), resetBy },
       })
     }
   }
@@ -76,11 +78,16 @@ export function createBreakers({ prisma, deployment, policy = DEFAULT_POLICY, co
         await tx.$executeRawUnsafe(`DELETE FROM "BreakerChange" t WHERE ${orphan}`)
         const last = await tx.breakerBoard.findFirst({ orderBy: { blockNumber: 'desc' } })
         if (last !== null && last.blockNumber >= block.number) return null
-        const board = last === null ? INITIAL_BREAKER_BOARD : (last.board as unknown as BreakerBoard)
-        const { observation, labels } = await observeAll(tx, block, { policy, fundId })
-        const step = stepBoard(config, board, observation)
-        await tx.breakerBoard.create({ data: { blockNumber: block.number, blockHash: block.hash, blockTimestamp: block.timestamp, board: asJson(step.board), observation: asJson(observation) } })
-        const transitions = [['protocol', step.protocol] as const, ...Object.entries(step.markets)].flatMap(([subject, { transition }]) => (transition === null ? [] : [{ subject, transition, resetBy: null }]))
+        let board = last === null ? INITIAL_BREAKER_BOARD : (last.board as unknown as BreakerBoard)
+        const moments = [...(last === null ? [] : await momentsBetween(tx, last.blockNumber, block.number)), { number: block.number, timestamp: block.timestamp }]
+        const { observations, labels } = await observeAll(tx, moments, { policy, fundId })
+        const transitions: { subject: string; transition: BreakerTransition; resetBy: null; seen: Moment }[] = []
+        for (const [i, observation] of observations.entries()) {
+          const step = stepBoard(config, board, observation)
+          board = step.board
+          for (const [subject, { transition }] of [['protocol', step.protocol] as const, ...Object.entries(step.markets)]) if (transition !== null) transitions.push({ subject, transition, resetBy: null, seen: moments[i] as Moment })
+        }
+        await tx.breakerBoard.create({ data: { blockNumber: block.number, blockHash: block.hash, blockTimestamp: block.timestamp, board: asJson(board), observation: asJson(observations.at(-1)) } })
         await store(tx, block, labels, transitions)
         await tx.$executeRaw`DELETE FROM "BreakerBoard" WHERE "blockNumber" < (SELECT min("blockNumber") FROM (SELECT "blockNumber" FROM "BreakerBoard" ORDER BY "blockNumber" DESC LIMIT ${KEEP_BOARDS}) newest)`
         return { block, changes: transitions.length }
@@ -96,7 +103,7 @@ export function createBreakers({ prisma, deployment, policy = DEFAULT_POLICY, co
         await tx.breakerBoard.update({ where: { blockNumber: last.blockNumber }, data: { board: asJson(next) } })
         const labels = new Map((await tx.market.findMany({ select: { id: true, symbol: true } })).map((m) => [m.id, m.symbol]))
         const block = { number: last.blockNumber, hash: last.blockHash, timestamp: last.blockTimestamp }
-        if (step.transition !== null) await store(tx, block, labels.set('protocol', 'protocol'), [{ subject, transition: step.transition, resetBy: who.trim() }])
+        if (step.transition !== null) await store(tx, block, labels.set('protocol', 'protocol'), [{ subject, transition: step.transition, resetBy: who.trim(), seen: null }])
         return true
       })
       if (done === null) throw new UnavailableError({ part: 'breakers', found: 'another process writes them', action: 'ask again in a second' })
@@ -104,19 +111,44 @@ export function createBreakers({ prisma, deployment, policy = DEFAULT_POLICY, co
   }
 }
 
+type Moment = { readonly number: bigint; readonly timestamp: bigint }
+
+/** Blocks between two, neither included, in which a price, a trade, a liquidation or a flow of the fund was indexed; the last MAX_PER_STEP, oldest first. */
+async function momentsBetween(db: Db, after: bigint, before: bigint): Promise<Moment[]> {
+  const rows = await db.$queryRaw<Moment[]>`
+    SELECT "blockNumber" AS "number", max("timestamp") AS "timestamp" FROM (
+      SELECT "blockNumber", "timestamp" FROM "PriceUpdate" WHERE "blockNumber" > ${after} AND "blockNumber" < ${before}
+      UNION ALL SELECT "blockNumber", "timestamp" FROM "PositionChange" WHERE "blockNumber" > ${after} AND "blockNumber" < ${before}
+      UNION ALL SELECT "blockNumber", "timestamp" FROM "Liquidation" WHERE "blockNumber" > ${after} AND "blockNumber" < ${before}
+      UNION ALL SELECT "blockNumber", "timestamp" FROM "InsuranceFundFlow" WHERE "blockNumber" > ${after} AND "blockNumber" < ${before}
+    ) facts GROUP BY "blockNumber" ORDER BY "blockNumber" DESC LIMIT ${MAX_PER_STEP}`
+  return rows.reverse()
+}
+
 type Sources = { readonly policy: Policy; readonly fundId: string }
 
+/** What was known of a market's history at a block: `knownSec` is when each index price came on chain. */
+type Known = { readonly history: MarketHistory; readonly knownSec: readonly number[] }
+
+/** The history without the prices that came on chain after a moment. What depends on later trades and liquidations is left out by observeMarket itself. */
+const knownAt = ({ history, knownSec }: Known, sec: number): MarketHistory => ({ ...history, index: history.index.filter((_, i) => (knownSec[i] as number) <= sec) })
+
 /** Prices, trades and liquidations of a market from `fromSec` to `toSec`, as observeMarket takes them. */
-async function historyOf(db: Db, market: { id: string; feedId: string | null }, range: { fromSec: number; toSec: number; capacityPer15Min: number | null }, { policy }: Sources): Promise<MarketHistory> {
+async function historyOf(db: Db, market: { id: string; feedId: string | null }, range: { fromSec: number; toSec: number; capacityPer15Min: number | null }, sources: Sources): Promise<MarketHistory> {
+  return (await knownHistory(db, market, range, sources)).history
+}
+
+async function knownHistory(db: Db, market: { id: string; feedId: string | null }, range: { fromSec: number; toSec: number; capacityPer15Min: number | null }, { policy }: Sources): Promise<Known> {
   const [from, to] = [BigInt(range.fromSec), BigInt(range.toSec)]
-  const updates = market.feedId === null ? [] : await db.priceUpdate.findMany({ where: { feedId: market.feedId, freezeReason: 0, priceE18: { gt: 0 }, timestamp: { gte: from, lte: to } }, orderBy: [{ blockNumber: 'asc' }, { logIndex: 'asc' }], select: { priceE18: true, priceTimestamp: true } })
+  const updates = market.feedId === null ? [] : await db.priceUpdate.findMany({ where: { feedId: market.feedId, freezeReason: 0, priceE18: { gt: 0 }, timestamp: { gte: from, lte: to } }, orderBy: [{ blockNumber: 'asc' }, { logIndex: 'asc' }], select: { priceE18: true, priceTimestamp: true, timestamp: true } })
+  const dated = updates.map((row) => ({ timestampSec: Number(row.priceTimestamp), price: float(row.priceE18), knownSec: Number(row.timestamp) })).sort((a, b) => a.timestampSec - b.timestampSec)
   const select = { sqrtPriceAfterX96: true, timestamp: true } as const
   const priced = { marketId: market.id, sqrtPriceAfterX96: { not: null } } as const
   const before = await db.positionChange.findFirst({ where: { ...priced, timestamp: { lt: from } }, orderBy: [{ blockNumber: 'desc' }, { logIndex: 'desc' }], select })
   const changes = await db.positionChange.findMany({ where: { ...priced, timestamp: { gte: from, lte: to } }, orderBy: [{ blockNumber: 'asc' }, { logIndex: 'asc' }], select })
   const liquidations = await db.liquidation.findMany({ where: { marketId: market.id, timestamp: { gte: from, lte: to } }, orderBy: [{ blockNumber: 'asc' }, { logIndex: 'asc' }], select: { timestamp: true, notionalE18: true } })
-  return {
-    index: updates.map((row) => ({ timestampSec: Number(row.priceTimestamp), price: float(row.priceE18) })).sort((a, b) => a.timestampSec - b.timestampSec),
+  const history: MarketHistory = {
+    index: dated.map(({ timestampSec, price }) => ({ timestampSec, price })),
     market: [...(before === null ? [] : [before]), ...changes].flatMap((row): PricePoint[] => {
       const price = row.sqrtPriceAfterX96 === null ? 0 : toFloat(priceOfSqrtX96(integer(row.sqrtPriceAfterX96)), 18)
       return price > 0 ? [{ timestampSec: Number(row.timestamp), price }] : []
@@ -128,15 +160,16 @@ async function historyOf(db: Db, market: { id: string; feedId: string | null }, 
     floor: policy.band.floor,
     halfLifeSec: policy.halfLifeSec,
   }
+  return { history, knownSec: dated.map((one) => one.knownSec) }
 }
 
-/** Quote that a market's ranges take in 15 minutes while the price moves by at most the penalty; null where nothing is indexed to tell. */
-async function capacityPer15Min(db: Db, market: { id: string; feed: { priceE18: { toFixed(places: number): string } | null } | null }): Promise<number | null> {
+/** Quote that a market's ranges take in 15 minutes while the price moves by at most the penalty, if they are as deep again every `refillSec`; null where nothing is indexed to tell. */
+async function capacityPer15Min(db: Db, market: { id: string; feed: { priceE18: { toFixed(places: number): string } | null } | null }, { policy: { margin: { refillSec } } }: Sources): Promise<number | null> {
   const penalty = await db.parameter.findFirst({ where: { name: 'liquidationPenaltyRatio' } })
   if (penalty === null || market.feed?.priceE18 == null) return null
   const ranges = await db.liquidityRange.findMany({ where: { marketId: market.id, liquidity: { gt: 0 } }, select: { lowerTick: true, upperTick: true, liquidity: true } })
   const { quoteUp, quoteDown } = depthWithin(ranges.map((r) => ({ lowerTick: r.lowerTick, upperTick: r.upperTick, liquidity: float(r.liquidity) })), Math.sqrt(float(market.feed.priceE18)), Math.log1p(float(penalty.value, 6)) / TICK)
-  return (Math.min(quoteUp, quoteDown) * QUARTER_SEC) / REFILL_SEC
+  return (Math.min(quoteUp, quoteDown) * QUARTER_SEC) / refillSec
 }
 
 async function fundValues(db: Db, fundId: string, fromSec: number, toSec: number): Promise<TimedAmount[]> {
@@ -146,23 +179,41 @@ async function fundValues(db: Db, fundId: string, fromSec: number, toSec: number
   return [...(before === null ? [] : [before]), ...flows].map((row) => ({ timestampSec: Number(row.timestamp), amount: float(row.balanceAfterE18) }))
 }
 
-/** What every breaker observes at a block, from what was indexed by then. */
-async function observeAll(db: Db, block: IndexedBlock, sources: Sources): Promise<{ observation: BoardObservation; labels: Map<string, string> }> {
-  const now = Number(block.timestamp)
-  const moment: StepWindow = { startSec: now, endSec: now, stepSec: 1 }
+/**
+ * What every breaker observes at each of some blocks, oldest first, from what was indexed by each. Ranges, states of markets and parameters are not kept
+ * block by block: what the pools can take, and which markets are open, are those of the last one.
+ */
+async function observeAll(db: Db, moments: readonly Moment[], sources: Sources): Promise<{ observations: BoardObservation[]; labels: Map<string, string> }> {
+  const secs = moments.map((moment) => Number(moment.timestamp))
+  const [first, last] = [secs[0] as number, secs.at(-1) as number]
+  const moment = (sec: number): StepWindow => ({ startSec: sec, endSec: sec, stepSec: 1 })
   const only = (list: readonly BreakerObservation[]): BreakerObservation['values'] => (list[0] as BreakerObservation).values
   const markets = await db.market.findMany({ include: { feed: true }, orderBy: { id: 'asc' } })
-  const values: Record<string, BreakerObservation['values']> = {}
-  for (const market of markets) {
-    // A market that is paused or closed stands at its price: nothing of it can trip any more.
-    if (market.state !== 'OPEN') continue
-    values[market.id] = only(observeMarket(await historyOf(db, market, { fromSec: now - BAND_DAYS * DAY_SEC, toSec: now, capacityPer15Min: await capacityPer15Min(db, market) }, sources), moment))
-  }
-  const protocol = only(observeFund(await fundValues(db, sources.fundId, now - DAY_SEC, now), moment))
-  return { observation: { block: Number(block.number), timestampSec: now, protocol, markets: values }, labels: new Map([['protocol', 'protocol'], ...markets.map((m) => [m.id, m.symbol] as const)]) }
+  const known = new Map<string, Known>()
+  // A market that is paused or closed stands at its price: nothing of it can trip any more.
+  for (const market of markets) if (market.state === 'OPEN') known.set(market.id, await knownHistory(db, market, { fromSec: first - BAND_DAYS * DAY_SEC, toSec: last, capacityPer15Min: await capacityPer15Min(db, market, sources) }, sources))
+  const fund = await fundValues(db, sources.fundId, first - DAY_SEC, last)
+  const observations = moments.map(({ number }, i): BoardObservation => {
+    const sec = secs[i] as number
+    return {
+      block: Number(number),
+      timestampSec: sec,
+      protocol: only(observeFund(fund, moment(sec))),
+      markets: Object.fromEntries([...known].map(([id, one]) => [id, only(observeMarket(knownAt(one, sec), moment(sec)))])),
+    }
+  })
+  return { observations, labels: new Map([['protocol', 'protocol'], ...markets.map((m) => [m.id, m.symbol] as const)]) }
 }
 
 const BREAKER = { model: 'circuit-breaker', version: '1', source: 'api/risk/breaker.ts and observe.ts: SEC/NYSE Limit Up-Limit Down plan; CME velocity logic; risk models §11' } as const
+
+/** What an observation stands on that the index does not show. */
+const assumptionsOf = ({ heartbeatSec, margin: { refillSec } }: Policy): string[] => [
+  `a healthy feed gives a price every ${heartbeatSec} s: a feed does not say its own heartbeat`,
+  `a pool is as deep again ${refillSec} s after it was traded through: arbitrage is not in the index's facts`,
+  `within one step of the mirror, each block in which a price, a trade, a liquidation or a flow of the fund was indexed is observed, at most the last ${MAX_PER_STEP}; depth, parameters and states of markets are those of the step's end`,
+  'a block in which nothing happened is not observed: between two facts only the age of prices grows, and the next observation has it',
+]
 
 type Board = { readonly block: IndexedBlock; readonly protocol: BreakerNode; readonly markets: readonly BreakerNode[]; readonly digest: unknown }
 
@@ -183,7 +234,7 @@ async function boardOf(context: Context, now = false): Promise<Board | null> {
 
 export async function resolveBreakers(_: unknown, __: unknown, context: Context): Promise<Maybe<Answer<'CircuitBreakers'>>> {
   const board = await boardOf(context)
-  return board && { provenance: provenance(BREAKER, board.block, board.digest, context.risk.breakers.config), protocol: board.protocol, markets: [...board.markets] }
+  return board && { provenance: provenance(BREAKER, board.block, board.digest, context.risk.breakers.config), protocol: board.protocol, markets: [...board.markets], assumptions: assumptionsOf(DEFAULT_POLICY) }
 }
 
 /** `protocol`, or the market's id. Throws UserInputError. */
@@ -231,9 +282,9 @@ export const breakerFields = {
     ).then(({ nodes, ...rest }) => ({ ...rest, nodes: nodes.map(changeAnswer) })),
 }
 
-type ChangeRow = { readonly id: string; readonly subject: string; readonly subjectLabel: string; readonly fromLevel: string; readonly toLevel: string; readonly why: string; readonly resetBy: string | null; readonly blockNumber: bigint; readonly blockHash: string; readonly blockTimestamp: bigint }
+type ChangeRow = { readonly id: string; readonly subject: string; readonly subjectLabel: string; readonly fromLevel: string; readonly toLevel: string; readonly why: string; readonly resetBy: string | null; readonly blockNumber: bigint; readonly blockHash: string; readonly blockTimestamp: bigint; readonly seenBlock: bigint | null; readonly seenTimestamp: bigint | null }
 
-export const changeAnswer = (row: ChangeRow): Answer<'BreakerChange'> => ({ id: row.id, subject: row.subject, label: row.subjectLabel, from: row.fromLevel as BreakerLevel, to: row.toLevel as BreakerLevel, why: row.why, resetBy: row.resetBy, block: { number: row.blockNumber, hash: row.blockHash, timestamp: row.blockTimestamp } })
+export const changeAnswer = (row: ChangeRow): Answer<'BreakerChange'> => ({ id: row.id, subject: row.subject, label: row.subjectLabel, from: row.fromLevel as BreakerLevel, to: row.toLevel as BreakerLevel, why: row.why, resetBy: row.resetBy, block: { number: row.blockNumber, hash: row.blockHash, timestamp: row.blockTimestamp }, seenBlock: row.seenBlock ?? row.blockNumber, seenAt: row.seenTimestamp ?? row.blockTimestamp })
 
 const REPLAY = { model: 'breaker-replay', version: '1', source: 'api/risk/replay.ts and observe.ts; each observation from what was known at its time' } as const
 
@@ -258,26 +309,53 @@ export async function resolveReplay(_: unknown, { input }: QueryReplayBreakerArg
   const days = wholeWithin('input.days', input.days ?? 7, 1, 30, 'days')
   const stepSec = wholeWithin('input.stepSec', input.stepSec ?? 300, 60, DAY_SEC, 'seconds')
   const seconds = (field: 'reactionSec' | 'harmHorizonSec', fallback: number): number => within(`input.${field}`, input[field] ?? fallback, 0, 7 * DAY_SEC, 'seconds')
-  const market = input.market == null ? null : (await marketOf(context, book, input.market, 'input.market')).node
+  const market = input.market == null ? null : (await marketOf(context, book, input.market, 'input.market')).facts.input.id
   const { config: used } = context.risk.breakers
   const config = configOf(input, market === null ? used.protocol : used.market)
-  const db = await context.db()
-  const sources: Sources = { policy: book.inputs.policy, fundId: context.deployment.contracts.insuranceFund.toLowerCase() }
   const endSec = Number(block.timestamp)
-  const window: StepWindow = { startSec: endSec - days * DAY_SEC, endSec, stepSec }
-  const fromSec = window.startSec - BAND_DAYS * DAY_SEC
+  return book.replay(await context.db(), {
+    block,
+    market,
+    config,
+    window: { startSec: endSec - days * DAY_SEC, endSec, stepSec },
+    reactionSec: seconds('reactionSec', HOUR_SEC),
+    harmHorizonSec: seconds('harmHorizonSec', HOUR_SEC),
+    assumedResetSec: input.assumedResetSec === undefined ? HOUR_SEC : input.assumedResetSec,
+    reduceOnly: input.stops === 'REDUCE_ONLY',
+    args: { ...input },
+  })
+}
+
+/** A replay whose arguments are checked but for what the model itself refuses; `market` as its id, null for the protocol. Plain data. */
+export type ReplayTask = {
+  readonly block: IndexedBlock
+  readonly market: string | null
+  readonly config: BreakerConfig
+  readonly window: StepWindow
+  readonly reactionSec: number
+  readonly harmHorizonSec: number
+  readonly assumedResetSec: number | null
+  readonly reduceOnly: boolean
+  readonly args: object
+}
+
+/** Reads the window's history and replays it. `db` stands on the task's block. Throws UserInputError. */
+export async function computeReplay(db: Db, deployment: Deployment, { block, market: marketId, config, window, reactionSec, harmHorizonSec, assumedResetSec, reduceOnly, args }: ReplayTask): Promise<Answer<'BreakerReplay'>> {
+  const sources: Sources = { policy: DEFAULT_POLICY, fundId: deployment.contracts.insuranceFund.toLowerCase() }
+  const market = marketId === null ? null : await db.market.findUniqueOrThrow({ where: { id: marketId }, include: { feed: true } })
+  const { startSec, endSec } = window
+  const fromSec = startSec - BAND_DAYS * DAY_SEC
   const observations =
     market === null
       ? observeFund(await fundValues(db, sources.fundId, fromSec, endSec), window)
-      : observeMarket(await historyOf(db, market, { fromSec, toSec: endSec, capacityPer15Min: await capacityPer15Min(db, market) }, sources), window)
-  const events = await eventsOf(db, context, market?.id ?? null, window)
-  const assumedResetSec = input.assumedResetSec === undefined ? HOUR_SEC : input.assumedResetSec
+      : observeMarket(await historyOf(db, market, { fromSec, toSec: endSec, capacityPer15Min: await capacityPer15Min(db, market, sources) }, sources), window)
+  const events = await eventsOf(db, deployment, marketId, window)
   const replay = atField('input', () =>
-    replayBreaker({ config, observations, events, reactionSec: seconds('reactionSec', HOUR_SEC), stops: input.stops === 'REDUCE_ONLY' ? DEFAULT_STOPS : CURIE_STOPS, assumedResetSec, harmHorizonSec: seconds('harmHorizonSec', HOUR_SEC) }),
+    replayBreaker({ config, observations, events, reactionSec, stops: reduceOnly ? DEFAULT_STOPS : CURIE_STOPS, assumedResetSec, harmHorizonSec }),
   )
   return {
-    provenance: provenance(REPLAY, block, { observations, events }, { ...input, config }),
-    subject: market?.id ?? 'protocol',
+    provenance: provenance(REPLAY, block, { observations, events }, { ...args, config }),
+    subject: marketId ?? 'protocol',
     from: BigInt(replay.fromSec),
     to: BigInt(replay.toSec),
     observations: replay.observations,
@@ -288,13 +366,18 @@ export async function resolveReplay(_: unknown, { input }: QueryReplayBreakerArg
     stopped: Object.entries(replay.stopped).map(([kind, tally]) => ({ kind, ...tally })),
     preventedBadDebt: replay.preventedBadDebt,
     liquidationsWhileTripped: { kind: 'liquidation', ...replay.liquidationsWhileTripped },
+    assumptions: [
+      `depth of the pools, and what they take, are today's; a pool is as deep again after ${sources.policy.margin.refillSec} s`,
+      `one observation every ${window.stepSec} s, each from what was known at its time; deposits at today's prices`,
+      'what is stopped does not change what others do: nobody moves elsewhere, and prices stay as they were',
+    ],
     falseAlarms: replay.falseAlarms,
     summary: replay.summary,
   }
 }
 
 /** What accounts did in the window, of one market or all; deposits and bad debt belong to no market. */
-async function eventsOf(db: Db, context: Context, marketId: string | null, { startSec, endSec }: StepWindow): Promise<ReplayEvent[]> {
+async function eventsOf(db: Db, deployment: Deployment, marketId: string | null, { startSec, endSec }: StepWindow): Promise<ReplayEvent[]> {
   const timestamp = { gte: BigInt(startSec), lte: BigInt(endSec) }
   const inMarket = marketId === null ? {} : { marketId }
   const liquidations = await db.liquidation.findMany({ where: { timestamp, ...inMarket }, select: { timestamp: true, accountId: true, notionalE18: true, transactionHash: true } })
@@ -302,8 +385,8 @@ async function eventsOf(db: Db, context: Context, marketId: string | null, { sta
   const changes = await db.positionChange.findMany({ where: { timestamp, ...inMarket }, select: { timestamp: true, accountId: true, notionalDeltaE18: true, sizeDeltaE18: true, sizeAfterE18: true, transactionHash: true } })
   const deposits = await db.collateralChange.findMany({ where: { timestamp, kind: 'DEPOSIT' }, select: { timestamp: true, accountId: true, token: true, amount: true } })
   const debts = await db.badDebt.findMany({ where: { timestamp }, select: { timestamp: true, accountId: true, amount: true } })
-  const { address: settlement, decimals } = context.deployment.settlementToken
-  const collaterals = await context.collaterals()
+  const { address: settlement, decimals } = deployment.settlementToken
+  const collaterals = new Map((await db.collateralAsset.findMany({ include: { feed: true } })).map((row) => [row.id, row]))
   const valueOf = (token: string, amount: { toFixed(places: number): string }): number => {
     if (token === settlement.toLowerCase()) return float(amount, decimals)
     const asset = collaterals.get(token)
@@ -321,6 +404,20 @@ async function eventsOf(db: Db, context: Context, marketId: string | null, { sta
     ...debts.map((row): ReplayEvent => ({ ...at(row), kind: 'badDebt', amount: float(row.amount, decimals) })),
   ]
   return events.sort((a, b) => a.timestampSec - b.timestampSec)
+}
+
+/** The calls that make a playbook's changes, and what the contract would refuse of them. */
+function callsOf({ protocol: { catalog }, deployment }: Context, changes: readonly { readonly parameter: string; readonly subject: string; readonly subjectLabel: string; readonly to: bigint }[]): { calls: Call[]; refused: string[] } {
+  const [calls, refused]: [Call[], string[]] = [[], []]
+  for (const { parameter, subject, subjectLabel, to } of changes) {
+    try {
+      calls.push(catalog.encodeChange(deployment, { name: parameter, subject: subject as Call['to'] }, to))
+    } catch (error) {
+      if (!(error instanceof BulwarkError)) throw error
+      refused.push(`${parameter} of ${subjectLabel}: ${error.message}`)
+    }
+  }
+  return { calls, refused }
 }
 
 const PLAYBOOKS = { model: 'playbooks', version: '1', source: 'api/risk/playbook.ts; api/recommendations/playbooks.ts: setters of the deployed Curie v2 contracts' } as const
@@ -358,6 +455,7 @@ export async function resolvePlaybooks(_: unknown, args: QueryPlaybooksArgs, con
       subjectLabel: p.subject.label,
       stops: [...p.stops],
       changes: p.changes.map((c) => ({ parameter: c.parameter, subject: c.subject, subjectLabel: c.subjectLabel, fromRaw: c.from, fromDisplay: show(c.parameter, c.from, c.subject), toRaw: c.to, toDisplay: show(c.parameter, c.to, c.subject), why: c.why, sideEffects: [...c.sideEffects], stops: [...c.stops], undo: c.undo.how })),
+      ...callsOf(context, p.changes),
       notDone: p.notDone.map((n) => ({ action: n.action, subjectLabel: n.subjectLabel, why: n.why })),
     })),
   }

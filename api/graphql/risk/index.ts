@@ -2,9 +2,10 @@
 import type { Events } from '../events.ts'
 import type { RiskBooks } from './book.ts'
 import { resolveBreakers, resolvePlaybooks, resolveReplay, type Breakers } from './breakers.ts'
-import { resolveAdl, resolveKeepers, resolveLadder, resolveQueue, resolveReview, resolveTiming } from './liquidations.ts'
+import { resolveAdl, resolveDeleveraging, resolveKeepers, resolveLadder, resolveQueue, resolveReview, resolveTiming } from './liquidations.ts'
 import { resolveRecomputation, type CompareWithIndex } from './recompute.ts'
 import { resolveHaircuts, resolveOracles } from './reserves.ts'
+import { resolveBackstop, resolveCapacity, resolveDiscount, resolveOption, resolveProcyclicality, resolveStates } from './rules.ts'
 import type { RiskRuns } from './runs.ts'
 import { resolveBacktest, resolveDynamicMargin, resolvePortfolio, resolveVolatility } from './statistics.ts'
 import { resolveRegimes, resolveStress } from './stress.ts'
@@ -33,6 +34,13 @@ export const riskQueries = {
   replayBreaker: resolveReplay,
   playbooks: resolvePlaybooks,
   adlQueue: resolveAdl,
+  deleveraging: resolveDeleveraging,
+  liquidationStates: resolveStates,
+  backstopOffers: resolveBackstop,
+  marketCapacity: resolveCapacity,
+  optionValue: resolveOption,
+  antiProcyclicality: resolveProcyclicality,
+  collateralDiscount: resolveDiscount,
   collateralHaircuts: resolveHaircuts,
   oracleHealth: resolveOracles,
   keeperEconomics: resolveKeepers,

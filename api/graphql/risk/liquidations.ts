@@ -2,28 +2,29 @@
 import { abs, E18, max, mulDiv, toFloat } from '../../../core/units.ts'
 import type { Health } from '../../../protocols/adapter.ts'
 import { shockFrom, type MarketFacts } from '../../recommendations/context.ts'
+import { capacityPerHour } from '../../recommendations/horizon.ts'
+import { CALM } from '../../recommendations/simulation.ts'
 import { curieLiquidationRules } from '../../recommendations/index.ts'
 import {
-  adlAllocate, adlQueue, dailyVolatility, depthWithin, keeperEconomics, LIQUIDATION_TIERS, liquidationLadder, liquidationQueue, liquidationTiers, reviewLiquidations, SampleTooSmallError, scaleVolatility,
-  summariseReview, takeableOf, type AdlMethod, type AdlPosition, type LiquidationAccount, type LiquidationRules, type StressScenario,
+  adlAllocate, adlQueue, dailyVolatility, deleverage, keeperEconomics, LIQUIDATION_TIERS, liquidationLadder, liquidationQueue, liquidationTiers, reviewLiquidations, SampleTooSmallError, scaleVolatility,
+  summariseReview, takeableOf, type AdlMethod, type AdlPosition, type LiquidationAccount, type LiquidationRules,
 } from '../../risk/index.ts'
 import type { Context } from '../context.ts'
-import type { Maybe, QueryAdlQueueArgs, QueryKeeperEconomicsArgs, QueryLiquidationLadderArgs, QueryLiquidationQueueArgs, QueryLiquidationReviewArgs } from '../generated/resolvers.ts'
+import type { Maybe, QueryAdlQueueArgs, QueryDeleveragingArgs, QueryKeeperEconomicsArgs, QueryLiquidationLadderArgs, QueryLiquidationQueueArgs, QueryLiquidationReviewArgs } from '../generated/resolvers.ts'
 import { marketId } from '../lookup.ts'
 import { e18 } from '../model.ts'
 import type { MarketNode } from '../model.ts'
 import { checkFirst } from '../paging.ts'
 import { atField, finite, notMeasured, numbers, provenance, UserInputError, wholeWithin, within, type Answer } from './answer.ts'
-import type { RiskBook } from './book.ts'
-import { MIN_OBSERVATIONS, pastLiquidations } from './measure.ts'
+import type { BookFacts, DeskBook, RiskBook } from './book.ts'
+import { MIN_OBSERVATIONS, pastLiquidations } from '../../recommendations/timing.ts'
 
 const QUARTER_SEC = 900
-const TICK = Math.log(1.0001)
 
 export const toE18Float = (amountE18: bigint): number => toFloat(amountE18, 18)
 
 /** The market that an argument names, as the models and as the API know it. Throws UserInputError. */
-export async function marketOf(context: Context, book: RiskBook, id: string, field = 'market'): Promise<{ facts: MarketFacts; node: MarketNode }> {
+export async function marketOf(context: Context, book: BookFacts, id: string, field = 'market'): Promise<{ facts: MarketFacts; node: MarketNode }> {
   const found = await marketId(context, id).catch((error: unknown) => atField<never>(field, () => { throw error }))
   const node = found === null ? undefined : (await context.markets()).get(found)
   if (found === null || node === undefined) throw new UserInputError(`${field}: found no market, allowed is a symbol or an address; name one`, field)
@@ -37,24 +38,14 @@ export const nodeOf = async (context: Context, id: string): Promise<MarketNode> 
 }
 
 /** A ratio parameter of the whole protocol as a fraction. Throws SampleTooSmallError where it is not indexed. */
-export const protocolRatio = ({ context, inputs }: RiskBook, name: string): number => context.ratio(name, inputs.parameters.find((p) => p.name === name)?.subject ?? '')
+export const protocolRatio = ({ context, inputs }: BookFacts, name: string): number => context.ratio(name, inputs.parameters.find((p) => p.name === name)?.subject ?? '')
 
-export const rulesOf = (book: RiskBook): LiquidationRules => curieLiquidationRules(protocolRatio(book, 'liquidationPenaltyRatio'))
+export const rulesOf = (book: BookFacts): LiquidationRules => curieLiquidationRules(protocolRatio(book, 'liquidationPenaltyRatio'))
 
-/** Quote that a market's ranges take at once, the thinner side, until the price has moved by `move`; null where its price is unknown. */
-export const depthOf = (facts: MarketFacts, move: number): number | null => {
-  if (facts.indexPrice === null) return null
-  const { quoteUp, quoteDown } = depthWithin(facts.ranges, Math.sqrt(facts.indexPrice), Math.log1p(move) / TICK)
-  return Math.min(quoteUp, quoteDown)
-}
-
-/** How long a pool takes to be as deep again as it was, s: an assumption, since arbitrage is not in the index's facts. */
-export const REFILL_SEC = 600
-
-/** What the pools take in an hour for at most the keeper's share of the penalty: moving the price by the penalty costs half of it on average. */
-export function capacityOf(book: RiskBook, facts: readonly MarketFacts[]): number {
+/** What the pools take in an hour for at most the keeper's share of the penalty. */
+export function capacityOf(book: BookFacts, facts: readonly MarketFacts[]): number {
   const penalty = protocolRatio(book, 'liquidationPenaltyRatio')
-  return facts.reduce((sum, market) => sum + ((depthOf(market, penalty) ?? 0) * 3_600) / REFILL_SEC, 0)
+  return facts.reduce((sum, market) => sum + capacityPerHour(market, penalty, book.inputs.policy.margin.refillSec), 0)
 }
 
 /** Every account with positions as its protocol's own arithmetic values it; those whose margin is unknown are left out and counted. */
@@ -118,6 +109,10 @@ export async function resolveQueue(_: unknown, args: QueryLiquidationQueueArgs, 
     backlogHours: queue.backlogRatio,
     etaSec: queue.etaSec,
     velocity: queue.velocity,
+    assumptions: [
+      ...(args.capacityPerHour == null ? [`a pool is as deep again ${book.inputs.policy.margin.refillSec} s after it was traded through: arbitrage is not in the index's facts`, 'liquidators take what costs them at most their share of the penalty'] : ['what can be taken in an hour is as given']),
+      'closing costs are the cheaper of the pool’s ranges at once and the square-root law over a day',
+    ],
     tiers: LIQUIDATION_TIERS.map((tier) => {
       const own = tiers.filter((t) => t.tier === tier)
       const sum = (key: 'deficit' | 'fromFund' | 'fromWinners' | 'socialised'): number => own.reduce((total, t) => total + t[key], 0)
@@ -131,12 +126,16 @@ const STEPS = Array.from({ length: 21 }, (_, i) => Math.round((i - 10) * 5) / 10
 const MAX_RUNGS = 100
 
 /** Prices as they are: what a calm day's closing costs are taken from. */
-export const CALM: StressScenario = { id: 'calm', title: 'As it is', source: 'none', shock: { BTC: 0, ETH: 0, OTHER: 0, STABLE: 0 }, named: {}, volumeFactor: 1, oracleFreezeSec: 0, outageSec: 0, correlation: null }
-
 export async function resolveLadder(_: unknown, args: QueryLiquidationLadderArgs, context: Context): Promise<Maybe<Answer<'LiquidationLadder'>>> {
   const book = await context.riskBook()
   if (book === null) return null
   const { facts, node } = await marketOf(context, book, args.market)
+  return { ...(await book.ask('ladder', { ...args, market: facts.input.id })), market: node }
+}
+
+/** `market` as its id. Throws UserInputError and SampleTooSmallError. */
+export function computeLadder(book: DeskBook, args: QueryLiquidationLadderArgs): Omit<Answer<'LiquidationLadder'>, 'market'> {
+  const facts = book.context.market(args.market)
   const changes = [...new Set(args.changes ?? STEPS)]
   if (changes.length > MAX_RUNGS) throw new UserInputError(`changes: found ${changes.length}, allowed are at most ${MAX_RUNGS}; ask for fewer`, 'changes')
   changes.forEach((change, i) => within(`changes.${i}`, change, -0.99, 10, '-0.1 means 10 % down'))
@@ -156,17 +155,15 @@ export async function resolveLadder(_: unknown, args: QueryLiquidationLadderArgs
       impactOf: shockFrom(book.context, CALM).impactOf,
     }),
   )
-  return { provenance: provenance(LADDER, book.block, book.digest, { ...args, changes }), market: node, price, fund, rungs: rungs.map(({ notionalInAsset, ...rung }) => ({ ...rung, notionalInMarket: notionalInAsset })) }
+  return { provenance: provenance(LADDER, book.block, book.digest, { ...args, changes }), price, fund, rungs: rungs.map(({ notionalInAsset, ...rung }) => ({ ...rung, notionalInMarket: notionalInAsset })) }
 }
 
 const ADL = { model: 'adl', version: '1', source: 'api/risk/adl.ts; BitMEX and Binance auto-deleveraging; Chitra, arXiv:2512.01112 and 2602.15182; risk models §9' } as const
 const METHODS = { BITMEX: 'bitmex', BINANCE: 'binance', PRORATA: 'prorata', RISK_AWARE: 'riskAware' } as const satisfies Record<string, AdlMethod>
 
-export async function resolveAdl(_: unknown, args: QueryAdlQueueArgs, context: Context): Promise<Maybe<Answer<'AdlQueue'>>> {
-  const book = await context.riskBook()
-  if (book === null) return null
-  const first = checkFirst(args.first)
-  const { node } = await marketOf(context, book, args.market)
+/** Every position of a market as the queue ranks it. Throws UserInputError and, without a mark price, SampleTooSmallError. */
+async function adlPositions(context: Context, book: RiskBook, market: string): Promise<{ node: MarketNode; positions: AdlPosition[] }> {
+  const { node } = await marketOf(context, book, market)
   const margins = await context.book()
   const mark = margins?.markPricesE18.get(node.id)
   if (mark === undefined) throw new SampleTooSmallError({ statistic: `mark price of ${node.symbol}`, found: 0, needed: 1 })
@@ -178,6 +175,35 @@ export async function resolveAdl(_: unknown, args: QueryAdlQueueArgs, context: C
     const entryPriceE18 = max(1n, mulDiv(-own.totalOpenNotionalE18, E18, own.totalSizeE18))
     return [{ id, sizeE18: own.totalSizeE18, entryPriceE18, markPriceE18: mark, bankruptcyPriceE18: own.bankruptcyPriceE18, walletE18: health.totalCollateralValueE18, maintenanceMarginE18: health.marginRequirementE18 }]
   })
+  return { node, positions }
+}
+
+/** Beyond this an amount is none that a chain could hold: uint256. */
+const MOST_RAW = 2n ** 255n
+
+export async function resolveDeleveraging(_: unknown, args: QueryDeleveragingArgs, context: Context): Promise<Maybe<Answer<'Deleveraging'>>> {
+  const book = await context.riskBook()
+  if (book === null) return null
+  const { size, price } = args
+  if (size === 0n || abs(size) >= MOST_RAW) throw new UserInputError(`size: found ${String(size).slice(0, 90)}, allowed is a size other than 0 that a contract could hold; give base, raw with 18 decimals`, 'size')
+  if (price <= 0n || price >= MOST_RAW) throw new UserInputError(`price: found ${String(price).slice(0, 90)}, allowed is a price above 0 that a contract could hold; give quote, raw with 18 decimals`, 'price')
+  const { node, positions } = await adlPositions(context, book, args.market)
+  const method = args.method ?? 'RISK_AWARE'
+  const { fills, leftE18 } = deleverage(positions, { method: METHODS[method], sizeE18: size, priceE18: price })
+  return {
+    provenance: provenance(ADL, book.block, { positions }, { method, size, price }),
+    market: node,
+    method,
+    fills: fills.map((fill) => ({ account: fill.id, size: e18(fill.sizeE18), forgone: e18(fill.forgoneE18) })),
+    left: e18(leftE18),
+  }
+}
+
+export async function resolveAdl(_: unknown, args: QueryAdlQueueArgs, context: Context): Promise<Maybe<Answer<'AdlQueue'>>> {
+  const book = await context.riskBook()
+  if (book === null) return null
+  const first = checkFirst(args.first)
+  const { node, positions } = await adlPositions(context, book, args.market)
   const method = METHODS[args.method ?? 'RISK_AWARE']
   const side = args.side == null ? {} : { side: args.side === 'LONG' ? ('long' as const) : ('short' as const) }
   const deficitE18 = args.deficit ?? 0n
@@ -255,6 +281,7 @@ export async function resolveKeepers(_: unknown, args: QueryKeeperEconomicsArgs,
       gas: level.gas,
       breakEven: level.choice.breakEven,
       largestWorthwhile: level.choice.largestWorthwhile === null ? null : finite(level.choice.largestWorthwhile),
+      sizes: level.bySize.map((one) => ({ ...one })),
       orphans: [...level.orphans].sort((a, b) => b.takeable - a.takeable || (a.id < b.id ? -1 : 1)).slice(0, ORPHANS_SHOWN).map((o) => ({ account: o.id, market: node, takeable: o.takeable, bestProfit: o.bestProfit, penaltyNeeded: finite(o.penaltyNeeded) ?? 1e9 })),
       orphanCount: level.orphans.length,
       orphanNotional: level.orphanNotional,
@@ -289,12 +316,12 @@ export async function resolveReview(_: unknown, args: QueryLiquidationReviewArgs
   }
 }
 
-const TIMING = { model: 'liquidation-timing', version: '1', source: 'api/graphql/risk/measure.ts; order statistics of the index’s facts of the last 30 days' } as const
+const TIMING = { model: 'liquidation-timing', version: '1', source: 'api/recommendations/timing.ts; order statistics of the index’s facts of the last 30 days' } as const
 
 export async function resolveTiming(_: unknown, __: unknown, context: Context): Promise<Maybe<Answer<'LiquidationTiming'>>> {
   const book = await context.riskBook()
   if (book === null) return null
-  const { timing } = book
+  const { timing } = book.inputs
   const few = (what: string): string => `${what}: found fewer than ${MIN_OBSERVATIONS} observations in the index, needed are at least ${MIN_OBSERVATIONS}; wait for more history`
   return {
     provenance: provenance(TIMING, book.block, timing),
@@ -309,7 +336,7 @@ export async function resolveTiming(_: unknown, __: unknown, context: Context): 
 }
 
 /** Markets and collaterals that a feed prices. */
-export const symbolsOf = ({ inputs }: RiskBook, feed: string): string[] => [...inputs.markets, ...inputs.collaterals].flatMap((one) => (one.oracle?.feed === feed ? [one.symbol] : []))
+export const symbolsOf = ({ inputs }: BookFacts, feed: string): string[] => [...inputs.markets, ...inputs.collaterals].flatMap((one) => (one.oracle?.feed === feed ? [one.symbol] : []))
 
 const MARGIN = { model: 'curie-margin', version: '2', source: 'protocols/curie/margin.ts and valuation.ts: AccountBalance, ClearingHouse and Vault of Curie v2.6.0, to the wei' } as const
 

@@ -1,10 +1,10 @@
 /** What stands behind the book: collateral and its haircuts, the feeds that value it, and the insurance fund. */
 import { toFloat } from '../../../core/units.ts'
 import { protocolRatio, symbolsOf } from './liquidations.ts'
-import { scenarioShortfall, stressScenarios } from '../../risk/index.ts'
-import { shockFrom, stressAssetOf } from '../../recommendations/context.ts'
+import { stressScenarios, type ScenarioShortfall } from '../../risk/index.ts'
+import { stressAssetOf } from '../../recommendations/context.ts'
 import {
-  collateralConcentration, collateralHaircut, dailyVolatility, DEFAULT_ORACLE, depositCap, feeToTarget, insuranceTarget, oracleHealth, scaleVolatility, stalenessComponent, withStressWeight, worstFall,
+  collateralConcentration, collateralHaircut, depegComponent, dailyVolatility, DEFAULT_ORACLE, depositCap, feeToTarget, insuranceTarget, oracleHealth, scaleVolatility, stalenessComponent, withStressWeight, worstFall,
   type Holding, type SimulatedShortfall,
 } from '../../risk/index.ts'
 import { priceOfSqrtX96 } from '../../../protocols/curie/uniswap-v3.ts'
@@ -12,7 +12,8 @@ import type { Context } from '../context.ts'
 import type { InsuranceFundTargetArgs, Maybe } from '../generated/resolvers.ts'
 import type { CollateralAssetNode } from '../model.ts'
 import { notMeasured, provenance, tell, within, type Answer } from './answer.ts'
-import type { RiskBook } from './book.ts'
+import type { DeskBook, RiskBook } from './book.ts'
+import { bookScenarioOf, type Engine } from './engine.ts'
 
 const YEAR_SEC = 365 * 86_400
 const HAIRCUTS = { model: 'collateral-haircut', version: '1', source: 'api/risk/collateral.ts: CPSS-IOSCO, Principles for financial market infrastructures, 2012, 3.5; Regulation (EU) 153/2013, art. 28(1)(b); risk models §8' } as const
@@ -21,11 +22,14 @@ const CONCENTRATION = { maxAssetShare: 0.5, maxHolderShare: 0.25 } as const
 const MAX_IMPACT = 0.02
 const MAX_VOLUME_SHARE = 0.1
 
+/** Meant to be worth a dollar, in which index prices are; other currencies' tokens have no peg that a price here could leave. */
+const isPegged = (symbol: string): boolean => stressAssetOf(symbol) === 'STABLE' && !/EUR/i.test(symbol)
+
 export async function resolveHaircuts(_: unknown, __: unknown, context: Context): Promise<Maybe<Answer<'CollateralHaircuts'>>> {
   const book = await context.riskBook()
   if (book === null) return null
   const { inputs } = book
-  const { collateral: policy, z, barSec } = inputs.policy
+  const { collateral: policy, z, barSec, level } = inputs.policy
   const nodes = await context.collaterals()
   const priceOf = new Map(inputs.collaterals.map((c) => [c.id, c.oracle === null ? null : toFloat(BigInt(c.oracle.priceE18), 18)]))
   const decimalsOf = new Map(inputs.collaterals.map((c) => [c.id, c.decimals]))
@@ -38,12 +42,17 @@ export async function resolveHaircuts(_: unknown, __: unknown, context: Context)
   const concentration = collateralConcentration(holdings, CONCENTRATION)
   const ofAsset = new Map(concentration.assets.map((a) => [a.asset, a]))
   const scenarios = stressScenarios('severe')
+  const peggedFeeds = inputs.collaterals.flatMap((token) => (isPegged(token.symbol) && token.oracle !== null ? [token.oracle.feed] : []))
+  const days = peggedFeeds.length === 0 ? [] : await (await context.db()).priceStats.findMany({ where: { feedId: { in: peggedFeeds }, interval: 'day', timestamp: { gte: book.block.timestamp - BigInt(inputs.policy.windowSec) } }, select: { feedId: true, lowE18: true } })
   const collaterals = inputs.collaterals.flatMap((token): Answer<'CollateralHaircut'>[] => {
     const asset = nodes.get(token.id)
     if (asset === undefined) return []
     const own = ofAsset.get(token.id)
     const price = priceOf.get(token.id) ?? null
     const held = toFloat(BigInt(token.totalBalance), token.decimals)
+    const pegged = isPegged(token.symbol)
+    // How far below its peg each day's lowest price was; a token of another feed's days has none.
+    const lows = days.flatMap((day) => (day.feedId === token.oracle?.feed ? [1 - toFloat(BigInt(day.lowE18.toFixed(0)), 18)] : []))
     const told = tell(`haircut of ${token.symbol}`, () => {
       const sigma = book.context.volatility(token.oracle?.feed ?? null, token.symbol)
       const daily = dailyVolatility(Math.max(sigma.now, sigma.longRun), barSec)
@@ -60,8 +69,10 @@ export async function resolveHaircuts(_: unknown, __: unknown, context: Context)
         addOns: [
           { name: 'liquidation discount', value: book.context.ratio('discountRatio', token.id) },
           stalenessComponent({ z, sigmaPerYear: scaleVolatility(daily, 86_400, YEAR_SEC), ageSec }),
+          // A peg breaks at once and not by volatility; its stress is the library's depeg.
+          pegged ? depegComponent({ discounts: lows.length > 0 ? lows : [1 - (price ?? 1)], level, stressed: fall, weight: policy.stressWeight })
           // EMIR's weight on stressed observations: what it adds to the calm part.
-          { name: 'stress', value: Math.max(0, withStressWeight(z * daily * Math.sqrt(policy.horizonHours / 24), fall, policy.stressWeight) - z * daily * Math.sqrt(policy.horizonHours / 24)) },
+          : { name: 'stress', value: Math.max(0, withStressWeight(z * daily * Math.sqrt(policy.horizonHours / 24), fall, policy.stressWeight) - z * daily * Math.sqrt(policy.horizonHours / 24)) },
         ],
       })
       const cap = price === null ? null : depositCap({ dailyVolume: policy.assumedDailyVolumeUsd / price, dailyVolatility: daily, horizonHours: policy.horizonHours, maxImpact: MAX_IMPACT, maxVolumeShare: MAX_VOLUME_SHARE, circulatingSupply: null, maxSupplyShare: 1, held })
@@ -95,6 +106,7 @@ export async function resolveHaircuts(_: unknown, __: unknown, context: Context)
       `each token trades ${policy.assumedDailyVolumeUsd} quote a day elsewhere`,
       `it is sold within ${policy.horizonHours} h, at most ${MAX_VOLUME_SHARE * 100} % of the volume of that time and ${MAX_IMPACT * 100} % of impact`,
       'its supply is not indexed and does not cap deposits',
+      'a token named after the dollar is pegged to it: its depeg part is the 99 % quantile of how far each day’s lowest price of 30 days was below 1, with a quarter of the weight on the library’s depeg',
     ],
   }
 }
@@ -155,6 +167,13 @@ function feesOf(book: RiskBook): { fees: number; turnover: number; income: numbe
   }
 }
 
+/** What all accounts leave behind under each regime. Throws SampleTooSmallError. */
+export const computeShortfalls = (book: DeskBook, _task: null, engine: Engine): Promise<readonly ScenarioShortfall[]> =>
+  engine.withBook(book, async (accounts, pool) => {
+    const results = await pool.stress(accounts, stressScenarios('severe').map((scenario) => bookScenarioOf(book.context, scenario)))
+    return results.map(({ id, shortfall, cover1, cover2, accountsInLoss }) => ({ id, total: shortfall, cover1, cover2, accountsInLoss }))
+  })
+
 export async function resolveFundTarget(_: unknown, args: InsuranceFundTargetArgs, context: Context): Promise<Maybe<Answer<'FundTarget'>>> {
   const book = await context.riskBook()
   if (book === null) return null
@@ -162,9 +181,9 @@ export async function resolveFundTarget(_: unknown, args: InsuranceFundTargetArg
   const days = within('days', args.days ?? 90, 1, 3_650, 'days in which the gap is to be filled')
   const fund = Math.max(0, book.context.fundCapacity ?? 0)
   const simulation = await context.risk.runs.lastSimulation(context, book.block)
-  const accounts = book.stressAccounts()
+  const stress = await book.ask('shortfalls', null)
   const { fees, turnover, income } = feesOf(book)
-  const target = insuranceTarget({ stress: stressScenarios('severe').map((scenario) => scenarioShortfall(accounts, shockFrom(book.context, scenario))), simulation: simulation?.result ?? null, openInterest: book.context.openInterest, kappa, fund, incomePerDay: income })
+  const target = insuranceTarget({ stress, simulation: simulation?.result ?? null, openInterest: book.context.openInterest, kappa, fund, incomePerDay: income })
   const fee = tell('fee', () => feeToTarget({ gap: target.gap, days, feesPerDay: fees, turnoverPerDay: turnover, expectedLossPerDay: simulation?.result.meanPerDay ?? 0, otherIncomePerDay: 0 })).value
   return {
     provenance: provenance(FUND, book.block, { book: book.digest, simulation: simulation && { block: simulation.block.hash, result: simulation.result } }, { kappa, days }),

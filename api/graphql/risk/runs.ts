@@ -1,8 +1,6 @@
 /** Long runs: each in a process of its own, one after the other, with its progress and result in the database. */
-import { fork, type ChildProcess } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { createRequire } from 'node:module'
-import { fileURLToPath, pathToFileURL } from 'node:url'
 import { BadInputError } from '../../../core/errors.ts'
 import type { Logger } from '../../../core/log.ts'
 import type { Prisma, PrismaClient } from '../../../prisma/client.ts'
@@ -15,12 +13,13 @@ import type { Db } from '../model.ts'
 import { checkFirst } from '../paging.ts'
 import { UserInputError, type Answer } from './answer.ts'
 import type { RiskBook } from './book.ts'
+import { forkWorker } from './desk.ts'
 import { nodeOf } from './liquidations.ts'
 import { simulationAnswer, type StoredSimulation } from './reserves.ts'
 import { fundTask } from './simulate.ts'
 import { backtestTask } from './statistics.ts'
-import { scenariosOf, symbolsIn, worstOf } from './stress.ts'
-import type { RunTask, WorkerInput, WorkerMessage } from './worker.ts'
+import { stressTask } from './stress.ts'
+import type { RunInput, RunMessage, RunOrder, RunTask } from './worker.ts'
 
 export type RiskRuns = {
   /** Gives back a run of the same task over the same inputs that is under way or done; else starts one. */
@@ -32,20 +31,20 @@ export type RiskRuns = {
   stop(): Promise<void>
 }
 
-const LOADER = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
-
 const KEEP = 200
 /** Rows of a process that wrote none of them for this long are of one that is gone, ms. */
 const LOST_AFTER_MS = 60_000
 const BEAT_MS = 10_000
 const MAX_QUEUED = 20
 const SAVE_EVERY_MS = 250
+/** A computation that does not hear that it is cancelled is ended after this long, ms. */
+const GRACE_MS = 1_000
 
 const asJson = (value: unknown): Prisma.InputJsonValue => JSON.parse(canonicalJson(JSON.parse(JSON.stringify(value, (_key, inner: unknown) => (typeof inner === 'bigint' ? inner.toString() : inner))))) as Prisma.InputJsonValue
 
 /** `changed` hears the id of each run whose row has changed. */
 export function createRuns({ prisma, log, changed = () => {} }: { readonly prisma: PrismaClient; readonly log: Logger; readonly changed?: (id: string) => void }): RiskRuns {
-  const queue: { readonly id: string; readonly input: WorkerInput }[] = []
+  const queue: { readonly id: string; readonly input: RunInput }[] = []
   let current: { readonly id: string; readonly worker: ChildProcess; readonly ended: Promise<void> } | null = null
   let stopped = false
 
@@ -64,8 +63,7 @@ export function createRuns({ prisma, log, changed = () => {} }: { readonly prism
     if (current !== null || stopped) return
     const job = queue.shift()
     if (job === undefined) return
-    // The loader that the project runs by, whatever started this process. Not a thread: tsx does not load TypeScript in one.
-    const worker = fork(fileURLToPath(new URL('./worker.ts', import.meta.url)), [], { execArgv: ['--import', LOADER], env: { ...process.env, NODE_OPTIONS: '' }, serialization: 'advanced', stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+    const worker = forkWorker('run')
     const ended = execute(job.id, worker, job.input).catch((error: unknown) => log.error({ err: error, run: job.id }, 'a run could not be written'))
     current = { id: job.id, worker, ended }
     void ended.then(() => {
@@ -74,28 +72,35 @@ export function createRuns({ prisma, log, changed = () => {} }: { readonly prism
     })
   }
 
-  async function execute(id: string, worker: ChildProcess, input: WorkerInput): Promise<void> {
-    let outcome: WorkerMessage | null = null
+  /** Tells a run that it is over, and ends it where it does not listen. */
+  const end = (worker: ChildProcess): void => {
+    if (worker.connected) worker.send({ cancel: true } satisfies RunOrder, () => {})
+    const timer = setTimeout(() => worker.kill('SIGKILL'), GRACE_MS)
+    worker.once('exit', () => clearTimeout(timer))
+  }
+
+  async function execute(id: string, worker: ChildProcess, input: RunInput): Promise<void> {
+    let outcome: RunMessage | null = null
     let saving: Promise<unknown> = Promise.resolve()
     let savedAt = 0
     worker.on('message', (sent) => {
-      const message = sent as WorkerMessage
+      const message = sent as RunMessage
       if (!('progress' in message)) outcome = message
       else if (performance.now() - savedAt > SAVE_EVERY_MS) {
         savedAt = performance.now()
         // A row that is no longer RUNNING was cancelled, maybe by another process.
-        saving = saving.then(async () => (await write(id, { progress: message.progress })) || worker.kill('SIGKILL')).catch(() => {})
+        saving = saving.then(async () => (await write(id, { progress: message.progress })) || end(worker)).catch(() => {})
       }
     })
     let fault: unknown = null
     worker.once('error', (error) => (fault = error))
     const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()).once('error', () => resolve()))
-    if (await write(id, { state: 'RUNNING' })) worker.send(input, (error) => (fault ??= error))
+    if (await write(id, { state: 'RUNNING' })) worker.send(input satisfies RunOrder, (error) => (fault ??= error))
     else worker.kill('SIGKILL')
     await exited
     await saving
     const finishedAt = new Date()
-    const message = outcome as WorkerMessage | null
+    const message = outcome as RunMessage | null
     if (message !== null && 'result' in message) await write(id, { state: 'DONE', progress: 1, result: asJson(message.result), finishedAt })
     else if (message !== null && 'error' in message) await write(id, { state: 'FAILED', errorCode: message.error.code, error: message.error.message, finishedAt })
     else {
@@ -111,11 +116,12 @@ export function createRuns({ prisma, log, changed = () => {} }: { readonly prism
       const known = await prisma.riskRun.findFirst({ where: { key, state: { in: ['QUEUED', 'RUNNING', 'DONE'] } }, orderBy: { startedAt: 'desc' } })
       if (known !== null) return known
       if (queue.length >= MAX_QUEUED) throw new BadInputError(`Found ${queue.length} runs waiting, allowed are ${MAX_QUEUED}; wait for some, or cancel them`, { queued: queue.length })
-      const { block, inputs, timing } = book
+      const input = { book: await book.pack(), task }
+      const { block } = book
       const row = await prisma.riskRun.create({ data: { id: randomUUID(), kind: task.kind, key, arguments: asJson(task), blockNumber: block.number, blockHash: block.hash, blockTimestamp: block.timestamp, inputsDigest: book.digest, state: 'QUEUED' } })
       const old = await prisma.riskRun.findMany({ orderBy: { startedAt: 'desc' }, skip: KEEP, select: { id: true } })
       if (old.length > 0) await prisma.riskRun.deleteMany({ where: { id: { in: old.map(({ id }) => id) }, state: { notIn: ['QUEUED', 'RUNNING'] } } })
-      queue.push({ id: row.id, input: { block, inputs, timing, task } })
+      queue.push({ id: row.id, input })
       changed(row.id)
       startNext()
       return row
@@ -124,7 +130,7 @@ export function createRuns({ prisma, log, changed = () => {} }: { readonly prism
       await write(id, { state: 'CANCELLED', finishedAt: new Date() })
       const place = queue.findIndex((job) => job.id === id)
       if (place >= 0) queue.splice(place, 1)
-      if (current?.id === id) current.worker.kill('SIGKILL')
+      if (current?.id === id) end(current.worker)
       const row = await prisma.riskRun.findUnique({ where: { id } })
       if (row === null) throw new BadInputError(`Found no run ${id.slice(0, 60)}, allowed is one that was started; see riskRuns`, { field: 'id' })
       return row
@@ -150,7 +156,7 @@ async function taskOf(context: Context, book: RiskBook, input: RiskRunInput): Pr
   const { stress, fund, backtest } = input
   const given = [stress, fund, backtest].filter((one) => one != null).length
   if (given !== 1) throw new UserInputError(`input: found ${given} of stress, fund and backtest, allowed is exactly one; start several runs`, 'input')
-  if (stress != null) return { kind: 'STRESS', asked: scenariosOf(stress, symbolsIn(book), 'input.stress'), worst: worstOf(stress, 'input.stress'), args: { input: stress } }
+  if (stress != null) return { kind: 'STRESS', task: stressTask(book, stress, 'input.stress') }
   if (fund != null) return { kind: 'FUND', task: fundTask(fund, 'input.fund') }
   return { kind: 'BACKTEST', task: await backtestTask(context, book, backtest as NonNullable<typeof backtest>, 'input.backtest') }
 }

@@ -2,18 +2,19 @@
 import { BadInputError } from '../../../core/errors.ts'
 import { toFloat } from '../../../core/units.ts'
 import type { MarketFacts } from '../../recommendations/context.ts'
+import { carriedSize, horizonParts } from '../../recommendations/horizon.ts'
 import { stressAssetOf } from '../../recommendations/context.ts'
 import {
-  backtest, bookMargin, correlationBand, correlationMatrices, dailyVolatility, decayOf, fitGarch, forecastBasis, forecastRisk, gridNamed, historicalRisk, jointReturns, liquidationTime, requireBook,
+  backtest, bookMargin, correlationBand, correlationMatrices, dailyVolatility, decayOf, fitGarch, forecastBasis, forecastRisk, gridNamed, historicalRisk, jointReturns, requireBook,
   SampleTooSmallError, scaleVolatility, volatilityMargin, ewmaVolatility, type BacktestModel, type BarSeries, type Book, type Leg, type Returns, type RiskForecast, type Side as ModelSide,
 } from '../../risk/index.ts'
-import { squareRootImpact, quantile } from '../../risk/index.ts'
+import { squareRootImpact } from '../../risk/index.ts'
 import type { Context } from '../context.ts'
 import type { BacktestInput, LegInput, Maybe, PortfolioInput, QueryBacktestArgs, QueryDynamicMarginArgs, QueryPortfolioMarginArgs, QueryVolatilityArgs, Side, VolatilityModel } from '../generated/resolvers.ts'
 import { address } from '../lookup.ts'
-import { atField, numbers, provenance, tell, UserInputError, wholeWithin, within, type Answer } from './answer.ts'
-import type { RiskBook } from './book.ts'
-import { depthOf, marketOf, nodeOf, protocolRatio, REFILL_SEC } from './liquidations.ts'
+import { atField, numbers, provenance, tell, UserInputError, wholeWithin, within, type Answer, type UnknownAnswer } from './answer.ts'
+import type { BookFacts, DeskBook } from './book.ts'
+import { marketOf, nodeOf, protocolRatio } from './liquidations.ts'
 import { severityOf } from './stress.ts'
 
 const YEAR_SEC = 365 * 86_400
@@ -27,14 +28,14 @@ export const checkLevel = (level: number, field: string): number => {
   return level
 }
 
-const checkBar = (book: RiskBook, barSec: number, field: string): number => {
+const checkBar = (book: BookFacts, barSec: number, field: string): number => {
   const { barSec: unit } = book.inputs.policy
   if (!Number.isInteger(barSec) || barSec % unit !== 0 || barSec < unit || barSec > DAY_SEC) throw new UserInputError(`${field}: found ${barSec}, allowed are multiples of ${unit} up to ${DAY_SEC}; choose the length of a bar in seconds`, field)
   return barSec
 }
 
 /** Bars and returns of a market. Throws SampleTooSmallError for one without a feed or without two prices. */
-function seriesOf(book: RiskBook, facts: MarketFacts, barSec: number): { bars: BarSeries; returns: Returns } {
+function seriesOf(book: DeskBook, facts: MarketFacts, barSec: number): { bars: BarSeries; returns: Returns } {
   const bars = book.bars(facts, barSec)
   if (bars === null || bars.bars.length < 2) throw new SampleTooSmallError({ statistic: `prices of ${facts.input.symbol}`, found: bars?.bars.length ?? 0, needed: 2 })
   return { bars, returns: book.returns(bars) }
@@ -66,6 +67,12 @@ export async function resolveVolatility(_: unknown, args: QueryVolatilityArgs, c
   const book = await context.riskBook()
   if (book === null) return null
   const { facts, node } = await marketOf(context, book, args.market)
+  return { ...(await book.ask('volatility', { ...args, market: facts.input.id })), market: node }
+}
+
+/** `market` as its id. Throws UserInputError and SampleTooSmallError. */
+export function computeVolatility(book: DeskBook, args: QueryVolatilityArgs): Omit<Answer<'Volatility'>, 'market'> {
+  const facts = book.context.market(args.market)
   const level = checkLevel(args.level ?? 0.99, 'level')
   const barSec = checkBar(book, args.barSec ?? 300, 'barSec')
   const horizonSec = wholeWithin('horizonSec', args.horizonSec ?? 3_600, 1, 30 * DAY_SEC, 'seconds')
@@ -76,29 +83,28 @@ export async function resolveVolatility(_: unknown, args: QueryVolatilityArgs, c
   const ewma = tell('EWMA volatility', () => ewmaVolatility(returns, lambda))
   const garch = tell('GARCH(1,1)', () => fitGarch(returns))
   const horizonBars = horizonSec / barSec
+  const nothing = (model: VolatilityModel, side: ModelSide, unknown: UnknownAnswer): Answer<'RiskForecast'> => ({ model, side: sideOf(side), level, horizonSec, valueAtRisk: null, expectedShortfall: null, valueAtRiskLow: null, valueAtRiskHigh: null, scaling: null, observations: returns.values.length, tailPoints: 0, warnings: [], unknown })
   const of = (model: VolatilityModel, side: ModelSide, forecast: () => RiskForecast): Answer<'RiskForecast'> => {
     const told = tell(model, forecast)
-    if (told.value !== null) return forecastAnswer(told.value)
-    return { model, side: sideOf(side), level, horizonSec, valueAtRisk: null, expectedShortfall: null, valueAtRiskLow: null, valueAtRiskHigh: null, scaling: null, observations: returns.values.length, tailPoints: 0, warnings: [], unknown: told.unknown }
+    return told.value === null ? nothing(model, side, told.unknown) : forecastAnswer(told.value)
   }
   const ewmaBasis = tell('EWMA volatility', () => forecastBasis(returns, { kind: 'ewma', lambda }))
   const garchBasis = tell('GARCH(1,1)', () => forecastBasis(returns, { kind: 'garch' }))
-  const from = (basis: typeof ewmaBasis, shape: 'normal' | 'filtered', side: ModelSide) => (): RiskForecast => {
-    if (basis.value === null) throw new SampleTooSmallError({ statistic: basis.unknown.what, found: basis.unknown.found ?? returns.values.length, needed: basis.unknown.needed ?? 0 })
-    return forecastRisk(basis.value, { shape, level, horizonBars, side })
+  const from = (model: VolatilityModel, basis: typeof ewmaBasis, shape: 'normal' | 'filtered', side: ModelSide): Answer<'RiskForecast'> => {
+    const { value, unknown } = basis
+    return value === null ? nothing(model, side, unknown) : of(model, side, () => forecastRisk(value, { shape, level, horizonBars, side }))
   }
   return {
     provenance: provenance(VOLATILITY, book.block, { bars: bars.bars, startSec: bars.startSec }, { ...args, halfLifeSec }),
-    market: node,
     sample: sampleOf(bars, returns),
     ewma: ewma.value && { now: ewma.value.current, longRun: ewma.value.longRun, nowPerYear: perYear(ewma.value.current), longRunPerYear: perYear(ewma.value.longRun), halfLifeSec },
     garch: garch.value && { ...garch.value.parameters, persistence: garch.value.persistence, halfLifeBars: garch.value.halfLifeBars, now: garch.value.path.current, longRun: garch.value.longRun, nowPerYear: perYear(garch.value.path.current), longRunPerYear: perYear(garch.value.longRun), logLikelihood: garch.value.logLikelihood, warnings: [...garch.value.warnings] },
     unknown: [ewma.unknown, garch.unknown].filter((one) => one !== null),
     forecasts: (['down', 'up'] as const).flatMap((side) => [
-      of('NORMAL_EWMA', side, from(ewmaBasis, 'normal', side)),
-      of('NORMAL_GARCH', side, from(garchBasis, 'normal', side)),
-      of('FHS_EWMA', side, from(ewmaBasis, 'filtered', side)),
-      of('FHS_GARCH', side, from(garchBasis, 'filtered', side)),
+      from('NORMAL_EWMA', ewmaBasis, 'normal', side),
+      from('NORMAL_GARCH', garchBasis, 'normal', side),
+      from('FHS_EWMA', ewmaBasis, 'filtered', side),
+      from('FHS_GARCH', garchBasis, 'filtered', side),
       of('HISTORICAL', side, () => historicalRisk(bars, { level, horizonBars: Math.max(1, Math.round(horizonBars)), side, maxSpan: Math.max(1, book.inputs.policy.maxGapSec / barSec) })),
     ]),
   }
@@ -125,7 +131,7 @@ function backtestModel(model: VolatilityModel, lambda: number, path: string): Ba
 export type BacktestTask = { readonly market: string; readonly name: VolatilityModel; readonly model: BacktestModel; readonly level: number; readonly barSec: number; readonly side: ModelSide }
 
 /** Throws UserInputError, so that a run refuses before it starts. */
-export async function backtestTask(context: Context, book: RiskBook, input: BacktestInput, path = 'input'): Promise<BacktestTask> {
+export async function backtestTask(context: Context, book: BookFacts, input: BacktestInput, path = 'input'): Promise<BacktestTask> {
   const { facts } = await marketOf(context, book, input.market, `${path}.market`)
   const barSec = checkBar(book, input.barSec ?? 300, `${path}.barSec`)
   const name = input.model ?? 'FHS_EWMA'
@@ -133,7 +139,7 @@ export async function backtestTask(context: Context, book: RiskBook, input: Back
 }
 
 /** The answer but for its market. Throws SampleTooSmallError. */
-export function computeBacktest(book: RiskBook, task: BacktestTask): Omit<Answer<'Backtest'>, 'market'> {
+export function computeBacktest(book: DeskBook, task: BacktestTask): Omit<Answer<'Backtest'>, 'market'> {
   const { name, model, level, side } = task
   const { bars, returns } = seriesOf(book, book.context.market(task.market), task.barSec)
   const result = backtest(returns, { model, level, side })
@@ -163,7 +169,7 @@ export async function resolveBacktest(_: unknown, { input }: QueryBacktestArgs, 
   if (book === null) return null
   const task = await backtestTask(context, book, input)
   if (task.name === 'FHS_GARCH') throw new UserInputError('input.model: found FHS_GARCH, which is fitted again and again, allowed in a request are NORMAL_EWMA, FHS_EWMA and HISTORICAL; use startRiskRun', 'input.model')
-  return { ...computeBacktest(book, task), market: await nodeOf(context, task.market) }
+  return { ...(await book.ask('backtest', task)), market: await nodeOf(context, task.market) }
 }
 
 const DYNAMIC = { model: 'volatility-margin', version: '1', source: 'api/risk/dynamic.ts: risk models §7 and §8; Commission Delegated Regulation (EU) 153/2013, art. 28(1)(a) and (c)' } as const
@@ -172,31 +178,21 @@ export async function resolveDynamicMargin(_: unknown, args: QueryDynamicMarginA
   const book = await context.riskBook()
   if (book === null) return null
   const { facts, node } = await marketOf(context, book, args.market)
+  return { ...(await book.ask('dynamicMargin', { ...args, market: facts.input.id })), market: node }
+}
+
+/** `market` as its id. Throws UserInputError and SampleTooSmallError. */
+export function computeDynamicMargin(book: DeskBook, args: QueryDynamicMarginArgs): Omit<Answer<'DynamicMargin'>, 'market'> {
+  const facts = book.context.market(args.market)
   const { policy } = book.inputs
   const level = checkLevel(args.level ?? 0.99, 'level')
   const { returns, bars } = seriesOf(book, facts, policy.barSec)
   const given = (field: 'oracleAgeSec' | 'detectionSec' | 'liquidationSec'): number | null => (args[field] == null ? null : within(field, args[field], 0, 7 * DAY_SEC, 'seconds'))
-  const part = (name: string, own: number | null, measured: { value: number; why: string } | null, assumed: { value: number; why: string } | null): Answer<'HorizonPart'> => {
-    if (own !== null) return { name, value: own, origin: 'GIVEN', why: 'an argument of this query' }
-    if (measured !== null) return { name, ...measured, origin: 'MEASURED' }
-    if (assumed !== null) return { name, ...assumed, origin: 'ASSUMED' }
-    throw new SampleTooSmallError({ statistic: `${name} of ${facts.input.symbol}`, found: 0, needed: 1 })
-  }
-  const gaps = book.timing.oracles.find((one) => one.feed === facts.input.oracle?.feed)?.gapSec ?? null
-  const { detectionSec: detection, liquidationSec: duration } = book.timing
-  const size = facts.notionals.length === 0 ? null : quantile(facts.notionals, policy.margin.sizeQuantile)
-  const depth = depthOf(facts, protocolRatio(book, 'liquidationPenaltyRatio'))
-  const throughDepth = size === null || depth === null || !(depth > 0) ? null : liquidationTime({ notional: size, depth, refillSec: REFILL_SEC })
-  const parts = [
-    part('oracleAgeSec', given('oracleAgeSec'), gaps && { value: gaps.p95, why: `95 % of ${gaps.observations} gaps between two prices of the feed were shorter` }, null),
-    part('detectionSec', given('detectionSec'), detection && { value: detection.p95, why: `95 % of ${detection.observations} liquidations came sooner after the index price made them due` }, { value: policy.penalty.latencySec, why: 'fewer than 5 liquidations could be timed; the policy’s latency stands in' }),
-    part(
-      'liquidationSec',
-      given('liquidationSec'),
-      throughDepth === null ? duration && { value: duration.p95, why: `95 % of ${duration.observations} accounts were liquidated within it` } : { value: Math.max(throughDepth, duration?.p95 ?? 0), why: `a position of ${(size ?? 0).toFixed(0)} (${policy.margin.sizeQuantile * 100} % are smaller) through ${(depth ?? 0).toFixed(0)} of depth that is there again every ${REFILL_SEC} s` },
-      { value: policy.margin.liquidationHorizonSec, why: 'neither depth nor liquidations are indexed; the policy’s horizon stands in' },
-    ),
-  ]
+  const parts = horizonParts(book.context, facts).map(({ name, ...measured }): Answer<'HorizonPart'> => {
+    const own = given(name)
+    return own === null ? { name, ...measured } : { name, value: own, origin: 'GIVEN', why: 'an argument of this query' }
+  })
+  const size = carriedSize(book.context, facts)
   const at = (i: number): number => (parts[i] as { value: number }).value
   const sigma = book.context.volatility(facts.input.oracle?.feed ?? null, facts.input.symbol)
   const impact = size === null || facts.dailyVolume <= 0 ? policy.fund.maxImpact : Math.min(policy.fund.maxImpact, squareRootImpact({ dailyVolatility: dailyVolatility(Math.max(sigma.now, sigma.longRun), policy.barSec), quantity: size, dailyVolume: facts.dailyVolume }))
@@ -205,7 +201,7 @@ export async function resolveDynamicMargin(_: unknown, args: QueryDynamicMarginA
     volatility: args.garch ? { kind: 'garch' } : { kind: 'ewma', lambda: decayOf(policy.halfLifeSec, policy.barSec) },
     level,
     horizon: { oracleAgeSec: at(0), detectionSec: at(1), liquidationSec: at(2) },
-    reactionSec: within('reactionSec', args.reactionSec ?? 3_600, 0, 7 * DAY_SEC, 'seconds'),
+    reactionSec: within('reactionSec', args.reactionSec ?? policy.margin.reactionSec, 0, 7 * DAY_SEC, 'seconds'),
     impact,
     penalty: protocolRatio(book, 'liquidationPenaltyRatio'),
     buffer: policy.margin.buffer,
@@ -216,7 +212,6 @@ export async function resolveDynamicMargin(_: unknown, args: QueryDynamicMarginA
   const current = (name: string): number | null => tell(name, () => protocolRatio(book, name)).value
   return {
     provenance: provenance(DYNAMIC, book.block, { bars: bars.bars, startSec: bars.startSec, parts, book: book.digest }, args),
-    market: node,
     initial: margin.initial,
     maintenance: margin.maintenance,
     currentInitial: current('imRatio'),
@@ -257,8 +252,10 @@ function uniqueNumbers(list: PortfolioInput['prices'], field: string): Record<st
   return out
 }
 
+type OwnLegs = { readonly legs: readonly Leg[]; readonly cash: number }
+
 /** An account's own legs: perpetuals with what ranges hold, other collateral after its ratio as spot, and cash with unrealised profit. */
-async function ownLegs(context: Context, book: RiskBook, id: string): Promise<{ legs: Leg[]; cash: number }> {
+async function ownLegs(context: Context, book: BookFacts, id: string): Promise<OwnLegs> {
   const accountId = atField('input.account', () => address('an account', id))
   const row = await context.accounts.load(accountId)
   if (row === null) throw new UserInputError(`input.account: found ${accountId}, which the index does not hold, allowed is an account of the protocol; correct it`, 'input.account')
@@ -280,12 +277,16 @@ async function ownLegs(context: Context, book: RiskBook, id: string): Promise<{ 
 export async function resolvePortfolio(_: unknown, { input }: QueryPortfolioMarginArgs, context: Context): Promise<Maybe<Answer<'PortfolioMargin'>>> {
   const book = await context.riskBook()
   if (book === null) return null
+  return book.ask('portfolio', { input, own: input.account == null ? { legs: [], cash: 0 } : await ownLegs(context, book, input.account) })
+}
+
+/** `own`: the legs and cash of the account that the input names. Throws UserInputError and SampleTooSmallError. */
+export function computePortfolio(book: DeskBook, { input, own }: { readonly input: PortfolioInput; readonly own: OwnLegs }): Answer<'PortfolioMargin'> {
   const { inputs } = book
   const level = checkLevel(input.level ?? 0.99, 'input.level')
   const horizonSec = wholeWithin('input.horizonSec', input.horizonSec ?? DAY_SEC, 300, 30 * DAY_SEC, 'seconds')
   const hypothetical = (input.legs ?? []).map(legOf)
   if (input.account == null && hypothetical.length === 0) throw new UserInputError('input.legs: found none and no account, allowed is at least one position; name an account or legs', 'input.legs')
-  const own = input.account == null ? { legs: [], cash: 0 } : await ownLegs(context, book, input.account)
   // Legs that were asked for come first, so that a fault names the place where it was written.
   const legs = [...hypothetical, ...own.legs]
   const indexed = new Map<string, number>()
@@ -366,7 +367,7 @@ export async function resolvePortfolio(_: unknown, { input }: QueryPortfolioMarg
 }
 
 /** Correlation bands of every pair of assets of a book, by hourly returns that both have. */
-function bandsOf(book: RiskBook, assets: readonly string[], feedOf: ReadonlyMap<string, string | null>) {
+function bandsOf(book: DeskBook, assets: readonly string[], feedOf: ReadonlyMap<string, string | null>) {
   const factsOf = (asset: string): MarketFacts | undefined => book.context.markets.find((m) => m.input.oracle?.feed === feedOf.get(asset))
   return assets.flatMap((a, i) =>
     assets.slice(i + 1).map((b) => {

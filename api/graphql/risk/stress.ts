@@ -1,23 +1,29 @@
-/** The whole book under scenarios. `runStress` is the one place where the book is revalued: an engine over arrays takes its place there. */
-import { shockFrom } from '../../recommendations/context.ts'
-import { accountUnder, ownScenario, stressScenario, stressScenarios, type Severity as ModelSeverity, type StressAccount, type StressScenario } from '../../risk/index.ts'
+/** The whole book under scenarios, and the cascades of liquidations that they set off. */
+import { setImmediate as breath } from 'node:timers/promises'
+import type { StressProgress } from '../../engine/pool.ts'
+import type { RunContext } from '../../recommendations/context.ts'
+import {
+  accountsUnder, ownScenario, stressScenario, stressScenarios,
+  type AccountBook, type BookFigures, type BookScenario, type CascadeStress, type Severity as ModelSeverity, type StressScenario,
+} from '../../risk/index.ts'
 import type { Context } from '../context.ts'
 import type { Maybe, QueryStressRegimesArgs, QueryStressTestArgs, Severity, StressInput } from '../generated/resolvers.ts'
-import { atField, numbers, provenance, UserInputError, wholeWithin, type Answer } from './answer.ts'
-import type { RiskBook } from './book.ts'
+import { atField, notMeasured, numbers, provenance, UserInputError, wholeWithin, within, type Answer, type UnknownAnswer } from './answer.ts'
+import type { BookFacts, DeskBook } from './book.ts'
+import { bookScenarioOf, type Engine } from './engine.ts'
 
-export const STRESS = { model: 'stress', version: '1', source: 'api/risk/stress.ts and fund.ts: hourly candles of public exchanges 2020–2025, synthetic regimes; risk models §10, §14 and appendix E' } as const
+export const STRESS = { model: 'stress', version: '2', source: 'api/risk/stress.ts and engine.ts: hourly candles of public exchanges 2020–2025, synthetic regimes; risk models §10, §14 and appendix E' } as const
 
 const MODEL_SEVERITY = { BASE: 'base', SEVERE: 'severe', DAY: 'day' } as const satisfies Record<Severity, ModelSeverity>
 export const severityOf = (severity: Severity): ModelSeverity => MODEL_SEVERITY[severity]
 const MAX_SCENARIOS = 200
 /** Accounts times scenarios that a request may wait for; more belongs into a run. */
-const MAX_INLINE = 2_000_000
+const MAX_INLINE = 50_000_000
 
 const APPROXIMATIONS = [
   'the index price stands for the mark price, and ranges are revalued as if the market followed it',
   'funding that is not settled and fees that makers have not collected are left out',
-  'liquidations do not move prices further: closing costs what the square-root law says of each position alone',
+  'in the first round liquidations move no price: closing costs what the square-root law says of each position alone; the cascade is an upper bound of what follows',
   'an oracle freeze and an outage are carried by the price gap that they end in',
 ]
 
@@ -64,66 +70,116 @@ const at = <T>(path: string, compute: () => T): T => {
   }
 }
 
-export type StressRow = Omit<Answer<'StressResult'>, 'severity' | 'source' | 'title' | 'moves'>
+/** What a stress test computes. Plain data: it may be computed anywhere. */
+export type StressTask = { readonly asked: readonly Asked[]; readonly worst: number; /** Share of a forced trade's impact that stays; null for no cascade. */ readonly persistence: number | null; readonly args: unknown }
 
-/** One scenario over the book, object per account. Worst accounts by what they leave behind. */
-export function runStress(book: RiskBook, accounts: readonly StressAccount[], scenario: StressScenario, worst: number): StressRow {
-  const shock = shockFrom(book.context, scenario)
-  const row = { liquidatableAccounts: 0, liquidatableNotional: 0, badDebt: 0, cover1: 0, cover2: 0 }
-  const losses: { account: string; value: number; gross: number; requirement: number; shortfall: number }[] = []
-  for (const account of accounts) {
-    const { value, gross, cost } = accountUnder(account, shock)
-    const requirement = account.maintenanceMargin * gross
-    const due = gross > 0 && value < requirement
-    if (due) {
-      row.liquidatableAccounts++
-      row.liquidatableNotional += gross
-    }
-    const shortfall = Math.max(0, due ? cost - value : -value)
-    if (shortfall <= 0) continue
-    row.badDebt += shortfall
-    if (shortfall > row.cover1) [row.cover1, row.cover2] = [shortfall, row.cover1]
-    else if (shortfall > row.cover2) row.cover2 = shortfall
-    losses.push({ account: account.id, value, gross, requirement, shortfall })
+type StressOutcome = Answer<'StressCascade'>
+
+/** Accounts that leave something behind, the largest loss first. */
+function worstAccounts(book: AccountBook, scenario: BookScenario, figures: BookFigures, count: number, pushed?: CascadeStress['pushed']): Answer<'StressedAccount'>[] {
+  if (count === 0 || figures.accountsInLoss === 0) return []
+  const { value, gross, requirement, loss } = accountsUnder(book, scenario, pushed)
+  const losers: number[] = []
+  loss.forEach((amount, a) => amount > 0 && losers.push(a))
+  const id = (a: number): string => book.ids[a] as string
+  losers.sort((a, b) => (loss[b] as number) - (loss[a] as number) || (id(a) < id(b) ? -1 : 1))
+  return losers.slice(0, count).map((a) => ({ account: id(a), value: value[a] as number, gross: gross[a] as number, requirement: requirement[a] as number, shortfall: loss[a] as number }))
+}
+
+const figuresOf = ({ liquidatable, liquidatableNotional, liquidatedNotional, shortfall, cover1, cover2 }: BookFigures, fund: number) => {
+  const fundUsed = Math.min(Math.max(0, fund), shortfall)
+  return { liquidatableAccounts: liquidatable, liquidatableNotional, liquidatedNotional, badDebt: shortfall, fundUsed, uncovered: shortfall - fundUsed, cover1, cover2 }
+}
+
+/** Where a cascade has come to rest, or why that is unknown: how far forced trades move a market whose volume nobody measured is no number. */
+function settledOf(book: AccountBook, context: RunContext, scenario: BookScenario, result: CascadeStress, worst: number): { readonly cascade: StressOutcome | null; readonly cascadeUnknown: UnknownAnswer | null } {
+  const symbols = new Map([...context.inputs.markets, ...context.inputs.collaterals].map(({ id, symbol }) => [id, symbol]))
+  const blind = result.taken.filter(({ longs, shorts }, i) => longs + shorts > 0 && book.assets[i]?.impact === null).map(({ asset }) => symbols.get(asset) ?? asset)
+  if (blind.length > 0) return { cascade: null, cascadeUnknown: notMeasured('cascade', `Found liquidations in ${blind.join(', ')} without a measured volume and volatility, needed are both to say how far they move the price; wait for trades, or read the first round alone`) }
+  const pushes = new Map(result.pushed.map((push) => [push.asset, push]))
+  return {
+    cascade: {
+      ...figuresOf(result, context.fundCapacity ?? 0),
+      rounds: result.rounds,
+      settled: result.settled,
+      prices: context.markets.map(({ input }) => {
+        const { down = 0, up = 0 } = pushes.get(input.id) ?? {}
+        const move = scenario.changeOf(input.id)
+        return { name: input.symbol, move, low: move - (1 + move) * down, high: move + (1 + move) * up }
+      }),
+      worstAccounts: worstAccounts(book, scenario, result, worst, result.pushed),
+    },
+    cascadeUnknown: null,
   }
-  row.cover2 += row.cover1
-  losses.sort((a, b) => b.shortfall - a.shortfall || (a.account < b.account ? -1 : 1))
-  const fundUsed = Math.min(Math.max(0, book.context.fundCapacity ?? 0), row.badDebt)
-  return { id: scenario.id, ...row, fundUsed, uncovered: row.badDebt - fundUsed, worstAccounts: losses.slice(0, worst) }
 }
 
 /** Each market's and collateral's change, by symbol. */
-function movesOf(book: RiskBook, scenario: StressScenario): { name: string; value: number }[] {
-  const { changeOf } = shockFrom(book.context, scenario)
-  return [...book.inputs.markets, ...book.inputs.collaterals].map(({ id, symbol }) => ({ name: symbol, value: changeOf(id) }))
-}
+const movesOf = ({ inputs }: RunContext, { changeOf }: BookScenario): { name: string; value: number }[] => [...inputs.markets, ...inputs.collaterals].map(({ id, symbol }) => ({ name: symbol, value: changeOf(id) }))
 
-export const symbolsIn = ({ inputs }: RiskBook): string[] => [...new Set([...inputs.markets, ...inputs.collaterals].map((one) => one.symbol))]
+export const symbolsIn = ({ inputs }: BookFacts): string[] => [...new Set([...inputs.markets, ...inputs.collaterals].map((one) => one.symbol))]
 
-/** Answer out of rows, worst first. */
-export function stressAnswer(book: RiskBook, asked: readonly Asked[], rows: readonly StressRow[], args: unknown): Answer<'StressTest'> {
-  return {
-    provenance: provenance(STRESS, book.block, book.digest, args),
-    accounts: book.stressAccounts().length,
-    openInterest: book.context.openInterest,
-    fund: book.context.fundCapacity,
-    scenarios: rows
-      .map((row, i) => ({ ...row, title: (asked[i] as Asked).scenario.title, source: (asked[i] as Asked).scenario.source, severity: (asked[i] as Asked).severity, moves: movesOf(book, (asked[i] as Asked).scenario) }))
-      .sort((a, b) => b.badDebt - a.badDebt || b.liquidatableNotional - a.liquidatableNotional || (a.id < b.id ? -1 : 1)),
-    approximations: APPROXIMATIONS,
-  }
+/** Every account under every scenario, worst first. `report` hears the share that is done. Throws SampleTooSmallError, and the signal's reason. */
+export async function computeStress(book: DeskBook, engine: Engine, { asked, worst, persistence, args }: StressTask, { signal, report = () => {} }: { readonly signal?: AbortSignal; readonly report?: (share: number) => void } = {}): Promise<Answer<'StressTest'>> {
+  const { context } = book
+  const scenarios = asked.map(({ scenario }) => bookScenarioOf(context, scenario))
+  return engine.withBook(book, async (accounts, pool) => {
+    let told = 0
+    // Nobody knows how many rounds there will be: what the last one settled is done, of the round under way half.
+    const onProgress = ({ scenarios: open, done, of }: StressProgress): void => {
+      told = Math.max(told, (scenarios.length - open * (1 - (persistence === null ? 1 : 0.5) * (of === 0 ? 1 : done / of))) / scenarios.length)
+      report(told)
+    }
+    const options = { onProgress, ...(signal === undefined ? {} : { signal }) }
+    const cascades = persistence === null ? null : await pool.cascade(accounts, scenarios, { persistence, ...options })
+    const plain: readonly BookFigures[] = cascades?.map((one) => one.before) ?? (await pool.stress(accounts, scenarios, options))
+    const rows: Answer<'StressResult'>[] = []
+    for (const [i, { scenario, severity }] of asked.entries()) {
+      // The lists of the worst are made here, and others have questions too.
+      await breath()
+      signal?.throwIfAborted()
+      const [first, moved, cascade] = [plain[i] as BookFigures, scenarios[i] as BookScenario, cascades?.[i]]
+      rows.push({
+        id: scenario.id,
+        title: scenario.title,
+        source: scenario.source,
+        severity,
+        moves: movesOf(context, moved),
+        ...figuresOf(first, context.fundCapacity ?? 0),
+        worstAccounts: worstAccounts(accounts, moved, first, worst),
+        ...(cascade === undefined ? { cascade: null, cascadeUnknown: null } : settledOf(accounts, context, moved, cascade, worst)),
+      })
+    }
+    report(1)
+    const blind = context.markets.filter((facts) => accounts.assets[accounts.indexOf.get(facts.input.id) as number]?.impact === null)
+    return {
+      provenance: provenance(STRESS, book.block, book.digest, args),
+      accounts: book.inputs.accounts.length,
+      openInterest: context.openInterest,
+      fund: context.fundCapacity,
+      scenarios: rows.sort((a, b) => b.badDebt - a.badDebt || b.liquidatableNotional - a.liquidatableNotional || (a.id < b.id ? -1 : 1)),
+      unknown: blind.map(({ input }) => notMeasured(`impact in ${input.symbol}`, `Found no volume or volatility of ${input.symbol} to measure its impact by; closing there is charged the policy's most, ${context.policy.fund.maxImpact * 100} %`)),
+      approximations: APPROXIMATIONS,
+    }
+  })
 }
 
 export const worstOf = (input: StressInput | null | undefined, path = 'input'): number => wholeWithin(`${path}.worst`, input?.worst ?? 5, 0, 50, 'accounts listed per scenario')
 
+/** Checks an input wholly. Throws UserInputError with the path of the field at fault. */
+export const stressTask = (book: BookFacts, input: StressInput | null | undefined, path = 'input'): StressTask => ({
+  asked: scenariosOf(input, symbolsIn(book), path),
+  worst: worstOf(input, path),
+  persistence: input?.cascade === false ? null : within(`${path}.persistence`, input?.persistence ?? 1, 0, 1, '1 lets no price recover between two forced trades'),
+  args: { input },
+})
+
 export async function resolveStress(_: unknown, { input }: QueryStressTestArgs, context: Context): Promise<Maybe<Answer<'StressTest'>>> {
   const book = await context.riskBook()
   if (book === null) return null
-  const asked = scenariosOf(input, symbolsIn(book))
-  const worst = worstOf(input)
-  const accounts = book.stressAccounts()
-  if (accounts.length * asked.length > MAX_INLINE) throw new UserInputError(`input: found ${accounts.length} accounts under ${asked.length} scenarios, allowed are ${MAX_INLINE} in one request; use startRiskRun`, 'input')
-  return stressAnswer(book, asked, asked.map(({ scenario }) => runStress(book, accounts, scenario, worst)), { input })
+  const task = stressTask(book, input)
+  const accounts = book.inputs.accounts.length
+  if (accounts * task.asked.length > MAX_INLINE) throw new UserInputError(`input: found ${accounts} accounts under ${task.asked.length} scenarios, allowed are ${MAX_INLINE} in one request; use startRiskRun`, 'input')
+  return book.ask('stress', task)
 }
 
 export function resolveRegimes(_: unknown, args: QueryStressRegimesArgs): Answer<'StressRegime'>[] {

@@ -24,7 +24,7 @@ type Data = {
 register<Data>({
   parameter: 'collateralRatio',
   model: 'haircut',
-  version: '2',
+  version: '3',
   tightWay: 'down',
   prepare: (context, parameter) => {
     const token = context.collateral(parameter.subject)
@@ -42,7 +42,7 @@ register<Data>({
       horizonHours: collateral.horizonHours,
       heldUsd: toFloat(BigInt(token.totalBalance), token.decimals) * price,
       assumedDailyVolumeUsd: collateral.assumedDailyVolumeUsd,
-      discount: context.ratio('discountRatio', parameter.subject),
+      discount: context.ratio(context.names.collateralDiscount, parameter.subject),
       stressFall: worst.fall,
       stressScenario: worst.scenario,
       stressWeight: collateral.stressWeight,

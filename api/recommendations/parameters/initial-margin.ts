@@ -4,7 +4,7 @@ import { marginBecause, marginConfidence, marginData, marginEvidence, marginOf, 
 register<MarginData>({
   parameter: 'imRatio',
   model: 'dynamic-margin',
-  version: '2',
+  version: '3',
   tightWay: 'up',
   prepare: marginData,
   evaluate: (data, parameter) => {

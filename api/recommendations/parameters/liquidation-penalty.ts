@@ -37,7 +37,7 @@ register<Data>({
         symbol: facts.input.symbol,
         impact: closing.cost,
         method: closing.method,
-        tradingFee: context.ratio('feeRatio', facts.input.id),
+        tradingFee: context.ratio(context.names.tradingFee, facts.input.id),
         notional,
         positions: facts.notionals.length,
         sigmaPerBar: Math.max(found.now, found.longRun),
@@ -47,7 +47,7 @@ register<Data>({
     if (markets.length === 0) throw new SampleTooSmallError({ statistic: 'open positions', found: 0, needed: 1 })
     return {
       markets,
-      maintenanceMargin: context.ratio('mmRatio', parameter.subject),
+      maintenanceMargin: context.ratio(context.names.maintenanceMargin, parameter.subject),
       barSec,
       z,
       latencySec: penalty.latencySec,

@@ -1,12 +1,15 @@
 /** What the models need and only the index's own facts can tell: how long blocks, prices and liquidations take, and how past liquidations stood. */
-import { toFloat } from '../../../core/units.ts'
-import type { Deployment } from '../../../protocols/adapter.ts'
-import type { RunInputs } from '../../recommendations/index.ts'
-import { quantile, surplusAt, type PastLiquidation, type PricePoint } from '../../risk/index.ts'
-import { groupBy, integer } from '../model.ts'
-import type { Db, LiquidationNode } from '../model.ts'
+import { toFloat } from '../../core/units.ts'
+import type { Prisma } from '../../prisma/client.ts'
+import type { Liquidation } from '../../prisma/generated/client.ts'
+import type { Deployment } from '../../protocols/adapter.ts'
+import { protocolByName } from '../../protocols/index.ts'
+import { quantile, surplusAt, type PastLiquidation, type PricePoint } from '../risk/index.ts'
+import { groupBy, type RunInputs, type Timing, type TimingQuantiles } from './inputs.ts'
 
-export type Quantiles = { readonly median: number; readonly p95: number; readonly p99: number; readonly max: number; readonly observations: number }
+type Db = Prisma.TransactionClient
+/** What must be gathered before anything can be timed. */
+export type Measured = Pick<RunInputs, 'protocol' | 'asOfSec' | 'policy' | 'settlement' | 'markets' | 'collaterals' | 'parameters'>
 
 /** Fewest observations for quantiles to be given at all. */
 export const MIN_OBSERVATIONS = 5
@@ -15,25 +18,21 @@ const MAX_LIQUIDATIONS = 500
 const HOUR_SEC = 3_600
 const DAY_SEC = 86_400
 
-export function quantilesOf(values: readonly number[]): Quantiles | null {
+export function quantilesOf(values: readonly number[]): TimingQuantiles | null {
   if (values.length < MIN_OBSERVATIONS) return null
   return { median: quantile(values, 0.5), p95: quantile(values, 0.95), p99: quantile(values, 0.99), max: quantile(values, 1), observations: values.length }
 }
 
-export type Timing = {
-  readonly blockSec: Quantiles | null
-  readonly oracles: readonly { readonly feed: string; readonly gapSec: Quantiles | null; readonly ageSec: Quantiles | null }[]
-  readonly detectionSec: Quantiles | null
-  readonly liquidationSec: Quantiles | null
-  readonly liquidations: number
-  readonly untold: number
-}
+/** Where in the chain a fact of an account stands. */
+const PLACE = { accountId: true, blockNumber: true, logIndex: true, transactionHash: true, timestamp: true } as const
 
 /** A liquidation with the account's state before it; null where the index alone cannot tell that. */
-export type Past = { readonly row: LiquidationNode; readonly past: PastLiquidation | null; readonly whyNot: string | null; /** Chain time of the account's last change before it, s. */ readonly changedSec: number }
+export type Past = { readonly row: Liquidation; readonly past: PastLiquidation | null; readonly whyNot: string | null; /** Chain time of the account's last change before it, s. */ readonly changedSec: number }
 
 export type PastBook = { readonly list: readonly Past[]; /** By market id: index prices by block time, and the oracle's own announcements. */ readonly own: Readonly<Record<string, readonly PricePoint[]>>; readonly second: Readonly<Record<string, readonly PricePoint[]>> }
 
+/** A numeric(78, 0) column as the integer it is. */
+const integer = (value: { toFixed(places: number): string }): bigint => BigInt(value.toFixed(0))
 const float = (value: { toFixed(places: number): string }, decimals = 18): number => toFloat(integer(value), decimals)
 
 /**
@@ -43,33 +42,35 @@ const float = (value: { toFixed(places: number): string }, decimals = 18): numbe
  * its haircut. The liquidated market counts at the price that was used, the others at their index price of that moment; ratios are those of
  * now. Accounts that ever provided liquidity are not told: their fees and ranges are not in these facts.
  */
-export async function pastLiquidations(db: Db, inputs: RunInputs, deployment: Deployment, options: { readonly take: number; readonly marketId?: string | null }): Promise<PastBook> {
+export async function pastLiquidations(db: Db, inputs: Measured, deployment: Deployment, options: { readonly take: number; readonly marketId?: string | null }): Promise<PastBook> {
   const rows = await db.liquidation.findMany({ where: options.marketId == null ? {} : { marketId: options.marketId }, orderBy: [{ blockNumber: 'desc' }, { logIndex: 'desc' }], take: options.take })
   const ids = [...new Set(rows.map((row) => row.accountId))]
   const oldest = rows.at(-1)?.timestamp ?? 0n
   const ofThem = { accountId: { in: ids } }
   const [changes, deposits, funding, seized, debts, all, earned, makers] = [
-    await db.positionChange.findMany({ where: ofThem }),
-    await db.collateralChange.findMany({ where: ofThem }),
-    await db.fundingPayment.findMany({ where: ofThem }),
-    await db.collateralLiquidation.findMany({ where: ofThem }),
-    await db.badDebt.findMany({ where: ofThem }),
-    await db.liquidation.findMany({ where: ofThem }),
-    await db.liquidation.findMany({ where: { liquidator: { in: ids } } }),
+    // What is computed with alone: most of a row's cost is its amounts.
+    await db.positionChange.findMany({ where: ofThem, select: { ...PLACE, marketId: true, sizeDeltaE18: true, notionalDeltaE18: true, feeE18: true } }),
+    await db.collateralChange.findMany({ where: ofThem, select: { ...PLACE, token: true, kind: true, amount: true } }),
+    await db.fundingPayment.findMany({ where: ofThem, select: { ...PLACE, amountE18: true } }),
+    await db.collateralLiquidation.findMany({ where: ofThem, select: { ...PLACE, token: true, repaid: true, amount: true } }),
+    await db.badDebt.findMany({ where: ofThem, select: { ...PLACE, amount: true } }),
+    await db.liquidation.findMany({ where: ofThem, select: { ...PLACE, penaltyE18: true } }),
+    await db.liquidation.findMany({ where: { liquidator: { in: ids } }, select: { ...PLACE, liquidator: true, liquidatorFeeE18: true } }),
     new Set((await db.liquidityChange.findMany({ where: ofThem, distinct: ['accountId'], select: { accountId: true } })).map((row) => row.accountId)),
   ]
   const settlement = deployment.settlementToken.address.toLowerCase()
   const settle = (value: { toFixed(places: number): string }): number => float(value, inputs.settlement.decimals)
   const feedOf = new Map([...inputs.markets, ...inputs.collaterals].flatMap((one) => (one.oracle === null ? [] : [[one.id, one.oracle.feed] as const])))
-  const updates = groupBy(await db.priceUpdate.findMany({ where: { feedId: { in: [...new Set(feedOf.values())] }, freezeReason: 0, timestamp: { gte: oldest - BigInt(DAY_SEC) } }, orderBy: [{ blockNumber: 'asc' }, { logIndex: 'asc' }] }), (row) => row.feedId)
+  const updates = groupBy(await db.priceUpdate.findMany({ where: { feedId: { in: [...new Set(feedOf.values())] }, freezeReason: 0, timestamp: { gte: oldest - BigInt(DAY_SEC) } }, orderBy: [{ blockNumber: 'asc' }, { logIndex: 'asc' }], select: { feedId: true, timestamp: true, priceE18: true } }), (row) => row.feedId)
   const pointsOf = (id: string): PricePoint[] => (updates.get(feedOf.get(id) ?? '') ?? []).flatMap((row) => (integer(row.priceE18) > 0n ? [{ timestampSec: Number(row.timestamp), price: float(row.priceE18) }] : []))
   const prices = new Map([...inputs.markets, ...inputs.collaterals].map((one) => [one.id, pointsOf(one.id)]))
   const priceAt = (id: string, sec: number): number | null => prices.get(id)?.findLast((point) => point.timestampSec <= sec)?.price ?? null
+  const names = protocolByName(inputs.protocol).risk.parameters
   const ratioOf = (name: string, subject: string | null): number | null => {
     const found = inputs.parameters.find((p) => p.name === name && (subject === null || p.subject === subject))
     return found === undefined ? null : toFloat(BigInt(found.current), found.decimals)
   }
-  const mm = ratioOf('mmRatio', null)
+  const mm = ratioOf(names.maintenanceMargin, null)
   const decimalsOf = new Map(inputs.collaterals.map((one) => [one.id, one.decimals]))
 
   type Placed = { readonly blockNumber: bigint; readonly logIndex: number; readonly transactionHash: string }
@@ -80,7 +81,7 @@ export async function pastLiquidations(db: Db, inputs: RunInputs, deployment: De
   const [changesOf, depositsOf, fundingOf, seizedOf, debtsOf, liquidationsOf] = [of(changes), of(deposits), of(funding), of(seized), of(debts), of(all)]
   const earnedBy = groupBy(earned, (row) => row.liquidator)
 
-  const stateBefore = (row: LiquidationNode): Past => {
+  const stateBefore = (row: Liquidation): Past => {
     const untold = (whyNot: string): Past => ({ row, past: null, whyNot, changedSec: 0 })
     if (makers.has(row.accountId)) return untold('the account provided liquidity, whose fees and ranges these facts do not hold')
     if (mm === null) return untold('the maintenance margin ratio is not indexed')
@@ -121,7 +122,7 @@ export async function pastLiquidations(db: Db, inputs: RunInputs, deployment: De
     for (const one of seizedOf(row.accountId).filter(before)) tokens.set(one.token, (tokens.get(one.token) ?? 0) - float(one.amount, decimalsOf.get(one.token) ?? 18))
     for (const [token, held] of tokens) {
       if (Math.abs(held) < 1e-15) continue
-      const [at, ratio] = [priceAt(token, sec), ratioOf('collateralRatio', token)]
+      const [at, ratio] = [priceAt(token, sec), ratioOf(names.collateralRatio, token)]
       if (at === null || ratio === null) return untold('a collateral of the account had no price or ratio')
       value += held * at * ratio
     }
@@ -138,10 +139,10 @@ export async function pastLiquidations(db: Db, inputs: RunInputs, deployment: De
 }
 
 /** What the oracles behind the markets' feeds announced themselves, by market: a second feed beside the protocol's own. */
-async function announcements(db: Db, inputs: RunInputs, since: bigint): Promise<Record<string, PricePoint[]>> {
+async function announcements(db: Db, inputs: Measured, since: bigint): Promise<Record<string, PricePoint[]>> {
   const feeds = new Map((await db.oracleFeed.findMany({ select: { id: true, answerSource: true, decimals: true } })).map((feed) => [feed.id, feed]))
   const sources = [...new Set([...feeds.values()].flatMap((feed) => (feed.answerSource === null ? [] : [feed.answerSource])))]
-  const answers = groupBy(await db.oracleAnswer.findMany({ where: { aggregator: { in: sources }, timestamp: { gte: since - BigInt(DAY_SEC) } }, orderBy: [{ blockNumber: 'asc' }, { logIndex: 'asc' }] }), (row) => row.aggregator)
+  const answers = groupBy(await db.oracleAnswer.findMany({ where: { aggregator: { in: sources }, timestamp: { gte: since - BigInt(DAY_SEC) } }, orderBy: [{ blockNumber: 'asc' }, { logIndex: 'asc' }], select: { aggregator: true, timestamp: true, answer: true } }), (row) => row.aggregator)
   return Object.fromEntries(
     inputs.markets.map((market) => {
       const feed = feeds.get(market.oracle?.feed ?? '')
@@ -165,7 +166,7 @@ export function detectionOf({ past, changedSec }: Past, own: readonly PricePoint
 }
 
 /** All of it over the inputs' window. `db`: one snapshot that stands on the inputs' block. */
-export async function measure(db: Db, inputs: RunInputs, deployment: Deployment): Promise<Timing> {
+export async function measure(db: Db, inputs: Measured, deployment: Deployment): Promise<Timing> {
   const from = BigInt(inputs.asOfSec - inputs.policy.windowSec)
   const blocks = await db.$queryRaw<{ sec: number }[]>`
     WITH "seen" AS (SELECT "blockNumber", max("timestamp") AS "timestamp" FROM "PriceUpdate" WHERE "timestamp" >= ${from} GROUP BY "blockNumber"

@@ -1,0 +1,3 @@
+-- AlterTable
+ALTER TABLE "BreakerChange" ADD COLUMN     "seenBlock" BIGINT,
+ADD COLUMN     "seenTimestamp" BIGINT;

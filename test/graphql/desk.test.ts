@@ -1,0 +1,187 @@
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals'
+import { BLOCK, addressOf, deployment, log, noChain, seed, services } from './support.ts'
+import { seedRisk } from './risk-support.ts'
+import { createContext } from '../../api/graphql/context.ts'
+import { createRiskBooks } from '../../api/graphql/risk/book.ts'
+import { createDesk, forkDesk, type Desk, type Question } from '../../api/graphql/risk/desk.ts'
+import { startServer, type ApiServer } from '../../api/graphql/server.ts'
+import { curie } from '../../protocols/curie/index.ts'
+import { createPrisma } from '../../prisma/client.ts'
+import type { PrismaClient } from '../../prisma/client.ts'
+import { startTestPostgres } from '../support/postgres.ts'
+import type { TestPostgres } from '../support/postgres.ts'
+
+jest.setTimeout(120_000)
+
+let postgres: TestPostgres
+let prisma: PrismaClient
+let rpc: Server
+let env: Record<string, string>
+let here: Desk
+let forked: Desk
+
+/** Every question that a model answers, with what makes it of the seeded book. */
+const QUERIES: Readonly<Record<Question, string>> = {
+  stress: '{ stressTest { provenance { inputsDigest } accounts scenarios { id badDebt liquidatedNotional cover2 worstAccounts { account shortfall } cascade { rounds badDebt prices { name low high } } cascadeUnknown { reason } } unknown { what } } }',
+  ladder: '{ liquidationLadder(market: "vETH") { price market { symbol } rungs { change accounts badDebt } } }',
+  shortfalls: '{ insuranceFund { target { target cover1 cover2 scenario why } } }',
+  volatility: '{ volatility(market: "vETH") { market { symbol } ewma { now } garch { persistence } forecasts { model side valueAtRisk } } }',
+  backtest: '{ backtest(input: { market: "vETH" }) { market { symbol } exceptions coverage { pValue } } }',
+  dynamicMargin: '{ dynamicMargin(market: "vETH") { market { symbol } initial maintenance horizon { name value origin } } }',
+  portfolio: `{ portfolioMargin(input: { account: "${addressOf(1)}" }) { margin gross provenance { inputsDigest } } }`,
+  procyclicality: '{ antiProcyclicality(market: "vETH") { market { symbol } core longRun stressed ways { way margin } swing { peakToTrough } } }',
+}
+
+/** A server over a desk. */
+async function serve(desk: Desk): Promise<{ readonly server: ApiServer; readonly ask: (query: string) => Promise<unknown>; readonly close: () => Promise<void> }> {
+  const shared = services(prisma, noChain, { risk: { books: createRiskBooks({ desk }) } })
+  const server = await startServer({ ...shared, log, host: '127.0.0.1', port: 0 })
+  return {
+    server,
+    ask: async (query) => (await fetch(`${server.url}/graphql`, { method: 'POST', headers: { 'content-type': 'application/json', connection: 'close' }, body: JSON.stringify({ query }) })).json(),
+    close: async () => {
+      await shared.risk.runs.stop()
+      await server.close()
+    },
+  }
+}
+
+beforeAll(async () => {
+  postgres = await startTestPostgres()
+  const url = await postgres.freshDatabase()
+  prisma = createPrisma(url)
+  await seed(prisma)
+  await seedRisk(prisma)
+  // A chain whose every getter says 1: parameters that no event announced.
+  const answer = (call: { id: number }) => ({ jsonrpc: '2.0', id: call.id, result: `0x${'1'.padStart(64, '0')}` })
+  rpc = createServer((request, response) => {
+    let body = ''
+    request.on('data', (part: Buffer) => (body += part.toString())).on('end', () => {
+      const calls = JSON.parse(body) as { id: number } | { id: number }[]
+      response.setHeader('content-type', 'application/json').end(JSON.stringify(Array.isArray(calls) ? calls.map(answer) : answer(calls)))
+    })
+  })
+  await new Promise<void>((resolve) => rpc.listen(0, '127.0.0.1', resolve))
+  env = { DATABASE_URL: url, NETWORK: 'devnet', RPC_URL: `http://127.0.0.1:${(rpc.address() as AddressInfo).port}`, RPC_BATCH: '100' }
+  here = createDesk({ prisma, protocol: curie, deployment, threads: 1, chainReads: async () => 1n })
+  forked = forkDesk({ log, env })
+}, 240_000)
+afterAll(async () => {
+  await Promise.all([here?.close(), forked?.close()])
+  rpc?.close()
+  await prisma?.$disconnect()
+  await postgres?.stop()
+}, 60_000)
+
+describe('the desk', () => {
+  test('second method: in a process of its own it gives the answers of one in this process', async () => {
+    const [a, b] = [await serve(here), await serve(forked)]
+    try {
+      for (const query of Object.values(QUERIES)) {
+        const expected = await a.ask(query)
+        expect(expected).not.toHaveProperty('errors')
+        expect(await b.ask(query)).toEqual(expected)
+      }
+      const replay = '{ replayBreaker(input: { market: "vETH", days: 1, entries: [{ trigger: "staleness", restrict: 0.01 }] }) { observations trips { start peak } provenance { inputsDigest } } }'
+      expect(await a.ask(replay)).toMatchObject({ data: { replayBreaker: { observations: 289 } } })
+      expect(await b.ask(replay)).toEqual(await a.ask(replay))
+      // Faults keep their code and the path of the argument.
+      for (const query of ['{ volatility(market: "vETH", barSec: 301) { sample { bars } } }', '{ portfolioMargin(input: { legs: [{ kind: PERP, asset: "vETH", size: 1 }], grid: "NONE" }) { margin } }']) {
+        const expected = await a.ask(query)
+        expect(expected).toMatchObject({ errors: [{ extensions: { code: 'BAD_USER_INPUT' } }] })
+        expect(await b.ask(query)).toEqual(expected)
+      }
+    } finally {
+      await a.close()
+      await b.close()
+    }
+  })
+
+  test('behavior: resolvers leave every computation to it, and while it computes the server answers everything else', async () => {
+    const asked: Question[] = []
+    let release = (): void => {}
+    const busy = new Promise<void>((resolve) => (release = resolve))
+    let all = (): void => {}
+    const everything = new Promise<void>((resolve) => (all = resolve))
+    const slow: Desk = {
+      ...here,
+      ask: async (hash, kind, task) => {
+        asked.push(kind)
+        if (asked.length === Object.keys(QUERIES).length) all()
+        await busy
+        return here.ask(hash, kind, task)
+      },
+    }
+    const { server, ask, close } = await serve(slow)
+    try {
+      const answers = Promise.all(Object.values(QUERIES).map(ask))
+      await everything
+      expect([...asked].sort()).toEqual(Object.keys(QUERIES).sort())
+      // None of them is answered, all of these are.
+      expect(await (await fetch(`${server.url}/healthz`)).json()).toEqual({ alive: true })
+      expect(await ask('{ markets { symbol } }')).toMatchObject({ data: { markets: [{ symbol: 'vETH' }, {}, {}] } })
+      expect(await ask('{ oracleHealth { feeds { status } } collateralHaircuts { total } }')).not.toHaveProperty('errors')
+      // Once more while it computes: the same question of the same block is not asked again.
+      const again = ask(QUERIES.stress)
+      release()
+      const [first] = await answers
+      expect(await again).toEqual(first)
+      expect(asked).toHaveLength(Object.keys(QUERIES).length)
+      for (const answer of await answers) expect(answer).not.toHaveProperty('errors')
+    } finally {
+      release()
+      await close()
+    }
+  })
+
+  test('behavior: a request goes on with the block that it began with, though the mirror has left it', async () => {
+    const context = createContext(services(prisma, noChain, { risk: { books: createRiskBooks({ desk: forked }) } }))
+    try {
+      const began = await context.indexed()
+      expect(began?.number).toBe(BLOCK.number)
+      // The mirror steps, and account 1 loses all that it had.
+      await prisma.checkpoint.create({ data: { blockNumber: 1_001n, blockHash: `0x${'cd'.repeat(32)}`, blockTimestamp: BLOCK.timestamp + 2n, rowCount: 1 } })
+      const before = await prisma.account.findUniqueOrThrow({ where: { id: addressOf(1) } })
+      await prisma.account.update({ where: { id: addressOf(1) }, data: { settlementBalance: '-1' } })
+      // This desk has never seen the block.
+      const fresh = createDesk({ prisma, protocol: curie, deployment, threads: 1, chainReads: async () => 1n })
+      const own = await createRiskBooks({ desk: fresh }).at(began!, () => context.db())
+      expect(own.block.number).toBe(BLOCK.number)
+      expect(own.inputs.accounts.find((a) => a.id === addressOf(1))?.settlementBalance).toBe(before.settlementBalance.toFixed(0))
+      expect((await own.ask('stress', { asked: [], worst: 0, persistence: null, args: null })).accounts).toBe(own.inputs.accounts.length)
+      await fresh.close()
+      const now = await createRiskBooks({ desk: forked }).latest()
+      expect(now?.block.number).toBe(1_001n)
+      expect(now?.inputs.accounts.find((a) => a.id === addressOf(1))?.settlementBalance).toBe('-1')
+      await prisma.account.update({ where: { id: addressOf(1) }, data: { settlementBalance: before.settlementBalance } })
+      await prisma.checkpoint.delete({ where: { blockNumber: 1_001n } })
+    } finally {
+      await context.close()
+    }
+  })
+
+  test('behavior: a desk that began anew reads the block again and answers', async () => {
+    const other = createDesk({ prisma, protocol: curie, deployment, threads: 1, chainReads: async () => 1n })
+    let desk = here
+    const books = createRiskBooks({ desk: { read: (of) => desk.read(of), ask: (...of) => desk.ask(...of), pack: (hash) => desk.pack(hash), replay: (...of) => desk.replay(...of), observe: () => desk.observe(), recommend: () => desk.recommend(), close: async () => {} } })
+    const book = await books.at({ ...BLOCK }, () => Promise.reject(new Error('no snapshot is needed')))
+    desk = other
+    expect(await book.ask('shortfalls', null)).toEqual(await here.ask(BLOCK.hash, 'shortfalls', null))
+    expect((await book.pack()).byteLength).toBeGreaterThan(1_000)
+    await other.close()
+  })
+
+  test('error: one that cannot start is a reason to try again, and the next question starts another', async () => {
+    const wrong = { ...env, RPC_BATCH: 'many' }
+    const desk = forkDesk({ log, env: wrong })
+    await expect(desk.read({ hash: null, snapshot: null })).rejects.toMatchObject({ code: 'UNAVAILABLE', message: expect.stringContaining('its process ended with code 1') })
+    wrong.RPC_BATCH = '100'
+    expect((await desk.read({ hash: null, snapshot: null }))?.block.hash).toBe(BLOCK.hash)
+    // A book that it never read.
+    await expect(desk.ask('00', 'shortfalls', null)).rejects.toMatchObject({ code: 'UNAVAILABLE', message: expect.stringContaining('no longer has this block') })
+    await desk.close()
+    await expect(desk.read({ hash: null, snapshot: null })).rejects.toMatchObject({ message: expect.stringContaining('it is closed') })
+  })
+})
