@@ -2,7 +2,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { maxUint256, zeroHash } from 'viem'
 import { E18, E6, mulDiv } from '../../core/units.ts'
-import { DEFAULT_POLICY } from '../../api/recommendations/index.ts'
 import type { RunInputs } from '../../api/recommendations/index.ts'
 import { build } from '../../proposals/build.ts'
 import type { Plan } from '../../proposals/build.ts'
@@ -57,9 +56,9 @@ beforeAll(async () => {
   // The mark price takes 30 minutes of the pool's averages.
   await world.mine(2_000, [callOf(maker, deployment.markets[0]!.pool, ABIS.pool, 'increaseObservationCardinalityNext', [400]), world.push(PRICES)])
   // ln(3200)/ln(1.0001) = 80714.
-  expect(await world.mine(60, [provide(maker, 15_000n * E18, 48_000_000n * E18, 76_500, 84_000)])).toEqual([true])
+  const provided = await world.mine(60, [provide(maker, 15_000n * E18, 48_000_000n * E18, 76_500, 84_000)])
   const opened = await world.mine(60, [open(tight, 250_000n), open(near, 200_000n), open(plain, 100_000n), provide(ranged, 0n, 10_000n * E18, 78_000, 79_800), open(ranged, 240_000n)])
-  expect(opened).toEqual([true, true, true, true, true])
+  if ([...provided, ...opened].includes(false)) throw new Error('a position could not be opened')
   await world.mine(1_000, [world.push(PRICES)])
 }, 180_000)
 
@@ -217,13 +216,13 @@ describe('other changes', () => {
     const { impact, result } = await examined([await change('collateralPriceFeed', WETH, BigInt(deployment.markets[2]!.priceFeed))])
     expect(result.results.every((each) => each.success)).toBe(true)
     expect(result).toMatchObject({ success: false, failure: expect.stringMatching(/^After the batch the margins of 3 accounts cannot be read any more, of 0x[0-9a-f]{40} first: getAccountValue reverts$/) })
-    expect(impact!.accounts.unreadable.map((each) => [each.account, each.when, each.reason]).toSorted()).toEqual([tight, near, ranged].toSorted().map((account) => [account, 'after', 'getAccountValue reverts']))
+    expect(new Set(impact!.accounts.unreadable)).toEqual(new Set([tight, near, ranged].map((account) => ({ account, when: 'after', reason: 'getAccountValue reverts' }))))
   }, 60_000)
 
   test('behavior: accounts that are not read stand with the engine, which is said', async () => {
     const { impact } = await examined([await change('collateralRatio', WETH, 450_000n)], { accounts: [tight] })
     expect(impact!.accounts).toMatchObject({ indexed: 5, readFromContracts: 1, cut: true })
-    expect(impact!.newlyLiquidatable.map((each) => [each.account, each.source]).toSorted()).toEqual([[tight, 'CONTRACTS'], [ranged, 'ENGINE']].toSorted())
+    expect(new Map(impact!.newlyLiquidatable.map((each) => [each.account, each.source]))).toEqual(new Map([[tight, 'CONTRACTS'], [ranged, 'ENGINE']]))
   }, 60_000)
 
   test('behavior: a figure of the index that is wrong is listed, and the contracts count', async () => {
@@ -294,13 +293,9 @@ describe('what the contracts then do', () => {
     // The one with a range: its orders can be cancelled by anybody, and then it is due as well.
     const cancelling = await world.mine(2, [callOf(liquidator, HOUSE, ABIS.house, 'cancelAllExcessOrders', [ranged, ETH]), liquidate(ranged)])
     expect(cancelling).toEqual([true, true])
-    for (const account of [tight, near, ranged]) {
+    for (const account of [tight, near]) {
       const named = impact!.newlyLiquidatable.find((each) => each.account === account)?.falls.includes('COLLATERAL') ?? false
-      if (account !== ranged) expect(await world.value<boolean>(VAULT, ABIS.vault, 'isLiquidatable', [account])).toBe(named)
+      expect(await world.value<boolean>(VAULT, ABIS.vault, 'isLiquidatable', [account])).toBe(named)
     }
   }, 60_000)
-})
-
-test('args: the policy names the time that liquidators take', () => {
-  expect(DEFAULT_POLICY.margin.liquidationHorizonSec).toBe(3_600)
 })
