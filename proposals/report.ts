@@ -4,6 +4,9 @@
  * Words, calls and hashes are derived from the intent by the installed package; what the file only claims (simulation,
  * impact, evidence) stands under that name. Every text is escaped: the file may come from anybody. Pure.
  */
+import { z } from 'zod'
+import { grouped } from '../api/recommendations/format.ts'
+import { formatUnits } from '../core/units.ts'
 import { build } from './build.ts'
 import type { Json } from '../api/recommendations/canonical.ts'
 import { protocolByName } from '../protocols/index.ts'
@@ -50,7 +53,7 @@ function sectionsOf(file: ReviewFile, verdict: Verdict | null): readonly Section
     { title: 'Compare with your signing device', blocks: [table(['Hash', 'Derived here'], derived.hashes)] },
     { title: 'Calls', blocks: verdict === null ? [text('Decoded only when it is checked against a trust file.')] : [table(['To', 'Contract', 'Does'], verdict.calls.map((each) => [each.to, each.toName, `${'· '.repeat(each.depth)}${each.does}`]))] },
     { title: 'The way back', blocks: [rollback] },
-    { title: 'Impact, as the file claims', blocks: claim(file.impact) },
+    { title: 'Impact, as the file claims', blocks: impactBlocks(file, target) },
     { title: 'Simulation, as the file claims', blocks: claim(file.simulation) },
     {
       title: 'What it stands on',
@@ -114,6 +117,57 @@ function claim(found: ReviewFile['simulation']): readonly Block[] {
     text(`Computed by whoever made the file, digest ${found.digest}. A check without a chain cannot repeat it.`),
     table(['What', 'Value'], lines.slice(0, CLAIM_LINES_MAX)),
     ...(lines.length > CLAIM_LINES_MAX ? [text(`${lines.length - CLAIM_LINES_MAX} more lines are in the file.`)] : []),
+  ]
+}
+
+const text18 = z.string().regex(/^-?[0-9]{1,90}$/)
+const margin = z.object({ valueE18: text18, requirementE18: text18, marginRatioE6: text18.nullable() })
+/** What of an impact is told in words; the whole of it stands in the file. */
+const impactTold = z.object({
+  accounts: z.object({ indexed: z.number(), readFromContracts: z.number(), cut: z.boolean(), unreadable: z.array(z.unknown()) }),
+  newlyLiquidatable: z.array(z.object({ account: z.string(), source: z.string(), falls: z.array(z.string()), before: margin, after: margin, grossE18: text18, badDebtE18: text18, expectedBadDebtE18: text18.nullable() })),
+  noLongerLiquidatable: z.array(z.string()),
+  totals: z.object({ grossE18: text18, badDebtE18: text18, expectedBadDebtE18: text18.nullable(), fundE18: text18.nullable(), coverE6: text18.nullable(), uncoveredE18: text18.nullable() }),
+  nearMiss: z.array(z.object({ moveE6: text18, without: z.number(), with: z.number(), added: z.array(z.unknown()) })),
+  engine: z.object({ gap: z.string().nullable(), comparedBefore: z.number(), comparedAfter: z.number(), differences: z.array(z.unknown()) }),
+  invariants: z.object({ checked: z.number(), newlyBroken: z.number(), steps: z.array(z.object({ step: z.number(), after: z.string(), broken: z.array(z.object({ text: z.string() })) })) }),
+  fund: z.object({ targetBefore: text18.nullable(), targetAfter: text18.nullable(), gap: z.string().nullable() }),
+  breakers: z.object({ loosening: z.array(z.string()), replays: z.array(z.unknown()) }),
+  notes: z.array(z.string()),
+})
+
+/** The impact in sentences and tables; as plain lines where it has another form. */
+function impactBlocks(file: ReviewFile, target: Target | null): readonly Block[] {
+  const told = file.impact === null ? null : impactTold.safeParse(file.impact.result)
+  if (file.impact === null || told === null || !told.success) return claim(file.impact)
+  const impact = told.data
+  const symbol = target?.deployment.settlementToken.symbol ?? ''
+  const money = (e18: string | null): string => (e18 === null ? 'unknown' : `${grouped(formatUnits(BigInt(e18), 18).replace(/(\.\d{2})\d+$/, '$1'))} ${symbol}`)
+  const share = (e6: string | null): string => (e6 === null ? 'none' : `${grouped(formatUnits(BigInt(e6), 4))} %`)
+  const { totals, accounts, engine, invariants, fund, breakers } = impact
+  const due = impact.newlyLiquidatable
+  return [
+    text(`Computed by whoever made the file, digest ${file.impact.digest}. A check without a chain cannot repeat it.`),
+    text(
+      due.length === 0
+        ? `No account becomes liquidatable, of ${accounts.readFromContracts} read from the contracts (${accounts.indexed} indexed).`
+        : `${due.length === 1 ? 'One account becomes' : `${due.length} accounts become`} liquidatable: ${money(totals.grossE18)} of positions, bad debt ${money(totals.badDebtE18)}, expected ${money(totals.expectedBadDebtE18)}; the insurance fund holds ${money(totals.fundE18)}, which covers ${share(totals.coverE6)} of it (not covered: ${money(totals.uncoveredE18)}).`,
+    ),
+    ...(due.length === 0 ? [] : [table(['Account', 'What falls due', 'Margin before', 'Margin after', 'Requirement after', 'Positions', 'Bad debt', 'By'], due.slice(0, CLAIM_LINES_MAX).map((each) => [each.account, each.falls.join(', '), share(each.before.marginRatioE6), share(each.after.marginRatioE6), money(each.after.requirementE18), money(each.grossE18), money(each.badDebtE18), each.source]))]),
+    ...(impact.noLongerLiquidatable.length === 0 ? [] : [text(`No longer liquidatable: ${impact.noLongerLiquidatable.length} accounts.`)]),
+    text('If prices move before it is executed, so many accounts are due at that price:'),
+    table(['Price', 'Without the change', 'With it', 'Added by it'], impact.nearMiss.map((each) => [`${each.moveE6.startsWith('-') ? '' : '+'}${share(each.moveE6)}`, String(each.without), String(each.with), String(each.added.length)])),
+    list([
+      `Couplings of parameters: ${invariants.checked} checked after every call, ${invariants.newlyBroken} newly broken`,
+      ...invariants.steps.flatMap((step) => step.broken.map((each) => `After ${step.after}: ${each.text}`)),
+      fund.gap === null ? `Insurance fund's target: ${money(fund.targetBefore)} before, ${money(fund.targetAfter)} after` : `Insurance fund's target: ${fund.gap}`,
+      engine.gap === null ? `Contracts and risk engine: ${engine.comparedBefore + engine.comparedAfter} figures compared, ${engine.differences.length} differ` : `Contracts and risk engine: not compared, ${engine.gap}`,
+      ...breakers.loosening.map((each) => `Loosens while a breaker is up: ${each}`),
+      ...(accounts.cut ? ['Not every account was read: those nearest to liquidation were'] : []),
+      ...(accounts.unreadable.length === 0 ? [] : [`${accounts.unreadable.length} accounts could not be read`]),
+      ...impact.notes,
+    ]),
+    ...(breakers.replays.length === 0 ? [] : [text('Replay of the last days under the new breaker:'), table(['What', 'Value'], flatten(breakers.replays as Json, 'replay').slice(0, CLAIM_LINES_MAX))]),
   ]
 }
 

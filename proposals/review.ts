@@ -34,7 +34,8 @@ export const uintJson = z
   .string()
   .max(78)
   .regex(/^(?:0|[1-9][0-9]*)$/, 'is not an unsigned integer in decimal digits')
-  .refine((text) => BigInt(text) <= UINT256_MAX, 'does not fit 256 bits')
+  // Asked of texts of another form, too.
+  .refine((text) => !/^[0-9]{1,78}$/.test(text) || BigInt(text) <= UINT256_MAX, 'does not fit 256 bits')
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'is not a SHA-256 in lower-case hex')
 const name = z.string().regex(/^[A-Za-z][A-Za-z0-9_.-]{0,63}$/, 'is not a name of letters, digits, dot, dash and underscore')
 /** One line that shows as what it is: no control, no invisible and no right-to-left override characters. */
@@ -62,8 +63,11 @@ const jsonObject = json.refine((value) => typeof value === 'object' && value !==
 /** `digest`: SHA-256 of the result's canonical JSON. */
 const digested = z.object({ digest: sha256, result: jsonObject }).strict()
 
-/** What is derived from a plan. `queued`: how a delayed path is executed and cancelled later; null where the Safe acts at once. */
-const batch = z.object({ calls: z.array(call).min(1).max(CHANGES_MAX + 1), safeTx, hashes, queued: jsonObject.nullable() }).strict()
+const calls = z.array(call).max(CHANGES_MAX + 1)
+/** How a delayed path is executed and cancelled later. */
+const queued = z.object({ kind: z.literal('TIMELOCK'), address: addressJson, id: hex(32), calls, predecessor: hex(32), salt: hex(32), delaySec: uintJson, queueUntilSec: uintJson, executeUntilSec: uintJson }).strict()
+/** What is derived from a plan. `queued`: null where the Safe acts at once. */
+const batch = z.object({ calls, safeTx, hashes, queued: queued.nullable() }).strict()
 
 const reviewSchema = z
   .object({
@@ -192,15 +196,18 @@ export function parseReview(text: string): ReviewFile {
     throw new ReviewFormatError(['the file is not JSON'])
   }
   const twice = duplicateKey(text)
-  if (twice !== null) throw new ReviewFormatError([`the key ${twice} stands twice in one object`])
+  if (twice !== null) throw new ReviewFormatError([plain(`the key ${twice} stands twice in one object`)])
   return checked(value)
 }
 
 function checked(value: unknown): ReviewFile {
   const parsed = reviewSchema.safeParse(value)
   if (parsed.success) return parsed.data
-  throw new ReviewFormatError(parsed.error.issues.slice(0, 20).map((issue) => `${issue.path.join('.') || 'the file'} ${issue.message.replace(/^[A-Z]/, (letter) => letter.toLowerCase())}`))
+  throw new ReviewFormatError(parsed.error.issues.slice(0, 20).map((issue) => plain(`${issue.path.join('.') || 'the file'} ${issue.message.replace(/^[A-Z]/, (letter) => letter.toLowerCase())}`)))
 }
+
+/** Text that may hold a piece of somebody's file, safe for a terminal: no control, invisible or right-to-left character, and no end. */
+export const plain = (text: string): string => (text.length > 2_000 ? `${text.slice(0, 2_000)}…` : text).replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}]/gu, '\uFFFD')
 
 function isJson(value: unknown, depth: number): boolean {
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return true

@@ -226,7 +226,7 @@ export function firstTrust(protocol: Protocol, deployment: Deployment, facts: St
   say(2, 'version: 1', "of the policy's form")
   say(2, `network: ${deployment.network}`, 'the same as above')
   say(2, 'validity: { default: 3 d, max: 7 d }', 'how long a proposal may stay executable')
-  say(2, 'evidenceMaxAge: 3 d', 'how old the block may be that its values and evidence stand on')
+  say(2, 'evidenceMaxAge: 6 h', 'how old evidence may be when a proposal is drafted')
   say(2, 'parameters:', 'a parameter that is not here may not be changed')
   for (const spec of protocol.catalog.specs) {
     if (spec.setter === null || spec.irreversible) continue

@@ -22,7 +22,7 @@ import { GUARD_ADDRESS } from './guard.ts'
 import { delayOf, safeDeadlineSec } from './paths.ts'
 import { checkPolicy } from './policy.ts'
 import type { PolicyRule } from './policy.ts'
-import { batchJson, parseReview, planJson, reviewDigest } from './review.ts'
+import { batchJson, parseReview, plain, planJson, reviewDigest } from './review.ts'
 import type { ReviewBatch, ReviewFile } from './review.ts'
 import { rollbackOf } from './rollback.ts'
 import { lower, safeTxToJson } from './safe.ts'
@@ -190,7 +190,8 @@ type Report = {
 function newReport(): Report {
   const findings: Finding[] = []
   return {
-    found: (rule, text) => {
+    found: (rule, said) => {
+      const text = plain(said)
       if (!findings.some((each) => each.rule === rule && each.text === text)) findings.push({ rule, text, action: RULES[rule] })
     },
     findings, unchecked: [], notes: [], sources: [], changes: [], path: null, built: null, calls: [], file: null, signatures: [],
@@ -269,12 +270,13 @@ async function examine(text: string, trust: Trust, options: VerifyOptions, repor
     // The deadline counts from the block, and not from a later time than now: the block's time is the file's own claim.
     validUntilSec: plan.validUntilSec > 2n ** 52n ? 2n ** 52n : plan.validUntilSec,
     draftedSec: seconds(clockSec !== null && clockSec < draftedSec ? clockSec : draftedSec),
-    evidenceSec: seconds(draftedSec),
+    // The file has digests of the evidence alone; drafting holds its age.
+    evidenceSec: null,
   })
   for (const each of outside) {
     if (each.severity === 'BLOCK') report.found(each.rule, each.text)
     // How long ago a parameter was changed is in no getter; what RPCs were asked for and left open is a fault.
-    else if (each.rule === 'policy-delay' || statement === null) report.unchecked.push(each.text)
+    else if (each.rule === 'policy-delay' || statement === null) report.unchecked.push(plain(each.text))
     else report.found(each.rule, each.text)
   }
   if (policy.network !== trust.network) report.found('network', `the policy is for network ${policy.network}, the trust file for ${trust.network}`)
@@ -496,7 +498,7 @@ function describe(target: Target, deed: Deed): DecodedCall {
 function compareRollback(file: ReviewFile, plan: Plan, target: Target, trust: Trust, report: Report): void {
   const derived = rollbackOf(target, plan)
   if (derived.plan === null) {
-    report.notes.push(derived.reason)
+    report.notes.push(plain(derived.reason))
     if (file.rollback !== null) report.found('rollback', `the file has a way back, but ${derived.reason}`)
     return
   }
@@ -528,8 +530,7 @@ const simulationClaim = z
 /** A simulation cannot be repeated without a chain; what it says must at least be of this proposal, and good. */
 function compareClaims(file: ReviewFile, plan: Plan, built: Built, report: Report): void {
   if (file.evidence.length > 0) report.unchecked.push(`The ${file.evidence.length === 1 ? 'evidence' : `${file.evidence.length} pieces of evidence`} of the recommendation: the file has digests alone.`)
-  if (file.impact === null) report.unchecked.push('The impact on accounts: the file has none.')
-  else report.unchecked.push('The impact on accounts: the file says what its maker computed.')
+  compareImpact(file, report)
   if (file.simulation === null) {
     report.unchecked.push('What the batch does when executed: the file has no simulation.')
     return
@@ -551,6 +552,30 @@ function compareClaims(file: ReviewFile, plan: Plan, built: Built, report: Repor
     if (seen === undefined) report.found('simulation', `it says nothing of ${change.parameter} of ${change.subjectLabel}`)
     else if (seen.before !== from || seen.after !== to || seen.expected !== to) report.found('simulation', `it saw ${change.parameter} of ${change.subjectLabel} go from ${short(seen.before)} to ${short(seen.after)}, the intent says from ${from} to ${to}`)
   }
+}
+
+const impactClaim = z
+  .object({
+    block: z.string(),
+    blockHash: z.string(),
+    newlyLiquidatable: z.array(z.unknown()),
+    invariants: z.object({ newlyBroken: z.number().int().min(0) }).passthrough(),
+    breakers: z.object({ loosening: z.array(z.string()) }).passthrough(),
+  })
+  .passthrough()
+
+/** The impact is worked out beside the simulation, at the same block; what it says is a claim, and worth reading. */
+function compareImpact(file: ReviewFile, report: Report): void {
+  if (file.impact === null) return void report.unchecked.push('The impact on accounts: the file has none.')
+  const claim = impactClaim.safeParse(file.impact.result)
+  if (!claim.success) return report.found('impact', `the impact lacks ${claim.error.issues[0]!.path.join('.')}`)
+  const { block, blockHash, newlyLiquidatable, invariants, breakers } = claim.data
+  const simulated = file.simulation?.result as { readonly block?: unknown; readonly blockHash?: unknown } | undefined
+  if (simulated === undefined) report.found('impact', 'the file has an impact and no simulation that it stands on')
+  else if (simulated.block !== block || simulated.blockHash !== blockHash) report.found('impact', `it is of block ${short(block)} (${short(blockHash)}), the simulation is of another`)
+  if (invariants.newlyBroken > 0) report.found('impact', `it says that ${invariants.newlyBroken} couplings of parameters break on the way`)
+  report.notes.push(`The file claims that ${newlyLiquidatable.length === 0 ? 'no account becomes' : newlyLiquidatable.length === 1 ? 'one account becomes' : `${newlyLiquidatable.length} accounts become`} liquidatable by this change; nobody has repeated that here.`)
+  if (breakers.loosening.length > 0) report.notes.push(plain(`The file claims that this loosens while a breaker is up: ${breakers.loosening.join(', ')}.`))
 }
 
 /** Half of the order of secp256k1: of a signature's two forms, wallets make the one with `s` up to it. */

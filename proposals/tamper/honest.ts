@@ -5,6 +5,7 @@ import type { Deployment, Governance, Hex, ParameterRef, Protocol } from '../../
 import { build } from '../build.ts'
 import type { Built, Plan } from '../build.ts'
 import { keyOf, labelOf } from '../draft.ts'
+import type { Impact } from '../impact.ts'
 import type { Change, Target } from '../draft.ts'
 import { checkPolicy } from '../policy.ts'
 import type { DaoPolicy } from '../policy.ts'
@@ -89,6 +90,7 @@ export async function drawHonest(world: World, policy: DaoPolicy, seed: number):
   const back = rollbackOf(target, plan)
   const signatures: OwnerSignature[] = []
   for (const key of world.signers.slice(0, draw.below(world.signers.length + 1))) signatures.push(await sign(world, built, key, draw.chance(25)))
+  const simulation = draw.chance(80) ? simulationOf(plan, built, back.plan === null ? null : back, head) : null
   const file = reviewOf({
     protocol: protocol.name,
     network: deployment.network,
@@ -101,8 +103,8 @@ export async function drawHonest(world: World, policy: DaoPolicy, seed: number):
     rollback: back.plan === null ? null : back,
     block: { number: head.number, hash: head.hash, timestamp: head.timestampSec },
     evidence: Array.from({ length: draw.below(3) }, (_, i) => ({ recommendation: `${plan.changes[0].parameter}-${i}`, digest: keccak256(toHex(`evidence ${seed} ${i}`)).slice(2) })),
-    simulation: draw.chance(80) ? simulationOf(plan, built, back.plan === null ? null : back, head) : null,
-    impact: null,
+    simulation,
+    impact: simulation !== null && draw.chance(70) ? impactOf(plan, head, draw) : null,
     signatures,
   })
   return { world, file, plan, built }
@@ -179,4 +181,28 @@ export function simulationOf(plan: Plan, built: Built, back: { plan: Plan; built
     warnings: [],
   })
   return { ...result(plan, built), version: 2, block: head.number.toString(), blockHash: head.hash, timestampSec: head.timestampSec.toString(), rollback: back === null ? null : result(back.plan, back.built) }
+}
+
+/** What an impact says of changes that nobody suffers much from. */
+function impactOf(plan: Plan, head: Head, draw: Draw): Impact {
+  const margin = (valueE18: bigint) => ({ valueE18: valueE18.toString(), requirementE18: (10n ** 20n).toString(), collateralRequirementE18: '0', debtE18: '0', marginRatioE6: '62000' })
+  const account = (i: number): Impact['newlyLiquidatable'][number] => ({
+    account: `0x${keccak256(toHex(`due ${i}`)).slice(2, 42)}`, source: 'CONTRACTS', falls: ['POSITIONS'], afterCancelling: false, before: margin(101n * 10n ** 18n), after: margin(99n * 10n ** 18n), grossE18: (16n * 10n ** 20n).toString(), positions: [], badDebtE18: '0', expectedBadDebtE18: null,
+  })
+  return {
+    version: 1,
+    block: head.number.toString(),
+    blockHash: head.hash,
+    timestampSec: head.timestampSec.toString(),
+    accounts: { indexed: 50, readFromContracts: 50, cut: false, unreadable: [] },
+    newlyLiquidatable: Array.from({ length: draw.below(3) }, (_, i) => account(i)),
+    noLongerLiquidatable: [],
+    totals: { grossE18: '0', badDebtE18: '0', expectedBadDebtE18: null, fundE18: (10n ** 22n).toString(), coverE6: null, uncoveredE18: '0' },
+    nearMiss: ['-50000', '50000'].map((moveE6) => ({ moveE6, without: 1, with: 2, added: [] })),
+    engine: { gap: null, comparedBefore: 50, comparedAfter: 50, differences: [] },
+    invariants: { checked: 4, steps: plan.changes.map((change, i) => ({ step: i + 1, after: change.parameter, broken: [], unknown: [] })), newlyBroken: 0 },
+    fund: { targetBefore: null, targetAfter: null, bindingAfter: null, capacityE18: null, gap: 'no volatility yet' },
+    breakers: { levels: [], loosening: [], replays: [] },
+    notes: [],
+  }
 }

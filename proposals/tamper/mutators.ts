@@ -90,6 +90,7 @@ function rebuild(honest: Honest, file: Draft): Draft | null {
     file.batch = batchJson(built)
     file.rollback = back.plan === null ? null : ({ intent: planJson(back.plan) as NonNullable<Draft['rollback']>['intent'], batch: batchJson(back.built) })
     if (file.simulation !== null) file.simulation.result = JSON.parse(JSON.stringify(simulationOf(plan, built, back.plan === null ? null : back, { ...headAt(said, BigInt(file.block.number)), hash: file.block.hash, timestampSec: BigInt(file.block.timestampSec) }))) as never
+    if (file.impact !== null) Object.assign(file.impact.result as object, { block: file.block.number, blockHash: file.block.hash })
     return repairDigests(file)
   } catch {
     return null
@@ -718,6 +719,31 @@ const besideMutators: readonly Mutator[] = [
     },
   },
   {
+    name: 'what the impact says',
+    make: ({ honest }) => {
+      if (honest.file.impact === null) return []
+      const spoil = (change: (result: Record<string, unknown>, file: Draft) => void, rule: RuleId = 'impact', need: Need = 'TRUST'): Mutant => {
+        const file = copy(honest.file)
+        change(file.impact!.result as unknown as Record<string, unknown>, file)
+        return mutant(repairDigests(file), [rule], need)
+      }
+      const unrepaired = copy(honest.file)
+      unrepaired.impact!.digest = keccak256(toHex('another')).slice(2)
+      unrepaired.digest = reviewDigest(unrepaired)
+      return [
+        mutant(unrepaired, ['claim-digest']),
+        spoil((each) => void (each['block'] = '1')),
+        spoil((each) => void (each['blockHash'] = OUTSIDER)),
+        spoil((each) => void (each['invariants'] = { newlyBroken: 2 })),
+        spoil((each) => void delete each['newlyLiquidatable']),
+        spoil((_, file) => void (file.simulation = null)),
+        spoil((each) => void (each['newlyLiquidatable'] = [{}, {}, {}, {}, {}]), 'expected-digest', 'EXPECTATION'),
+        spoil((each) => void (each['nearMiss'] = []), 'expected-digest', 'EXPECTATION'),
+        spoil((_, file) => void (file.impact = null), 'expected-digest', 'EXPECTATION'),
+      ]
+    },
+  },
+  {
     name: 'evidence and digests',
     make: ({ honest }) => {
       const added = copy(honest.file)
@@ -786,6 +812,9 @@ function ruleOf(path: Path): readonly [Mutant['rules'], Need] | null {
       if (second === 'digest') return [['claim-digest'], 'TRUST']
       // What the intent says as well is compared with it; the rest is the word of whoever simulated.
       return [['simulation', 'expected-digest'], third === 'success' ? 'TRUST' : 'EXPECTATION']
+    case 'impact':
+      if (second === 'digest') return [['claim-digest'], 'TRUST']
+      return [['impact', 'expected-digest'], 'EXPECTATION']
     case 'digest':
       return [['file-digest'], 'TRUST']
     case 'signatures':
@@ -818,9 +847,9 @@ const fileMutators: readonly Mutator[] = [
         const file = copy(honest.file)
         setAt(file, path, another(value, draw))
         const [rules, need] = held
-        const claimed = path[0] === 'digest' || (path[0] === 'simulation' && path[1] === 'digest')
+        const claimed = path[0] === 'digest' || ((path[0] === 'simulation' || path[0] === 'impact') && path[1] === 'digest')
         if (!claimed) repairDigests(file)
-        else if (path[0] === 'simulation') file.digest = reviewDigest(file)
+        else if (path[0] !== 'digest') file.digest = reviewDigest(file)
         return [mutant(file, rules, need)]
       }),
   },
@@ -848,9 +877,11 @@ const fileMutators: readonly Mutator[] = [
         `\uFEFF${text}`,
         `/* */${text}`,
         `[${text}]`,
-        text.replace('"version": 1', '"version": 2'),
-        text.replace('"version": 1', '"version": "1"'),
+        text.replace('\n  "version": 1', '\n  "version": 2'),
+        text.replace('\n  "version": 1', '\n  "version": "1"'),
         key('"approved": true', '"batch": {'),
+        key('"\\u001b[2J\\nREADY\\n": true', '"batch": {'),
+        key('"\\u202eYDAER": true', '"intent": {'),
         key('"operation": 0', '"safeTx": {'),
         key('"__proto__": {"ready": true}', '"intent": {'),
         key('"to": "0x0000000000000000000000000000000000000000"', '"safeTx": {'),
