@@ -5,7 +5,7 @@
 import { existsSync, fstatSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { decodeFunctionResult, encodeFunctionData, type Hex } from 'viem'
+import { decodeFunctionResult, encodeFunctionData, type Hex, numberToHex } from 'viem'
 import { BadInputError, BulwarkError, UnavailableError } from '../core/errors.ts'
 import { createLogger } from '../core/log.ts'
 import { type Anvil, freePort, startAnvil } from './anvil.ts'
@@ -117,12 +117,27 @@ function chooseHistory(options: Options, plan: Plan, live: LiveLog): { key: stri
   return { key, cached }
 }
 
+/**
+ * Throws UnavailableError where a block lacks a transaction that was sent for it: on a machine that is short of time, anvil now
+ * and then leaves some out and says nothing. What was recorded then never replays to the same head.
+ */
+async function assertWhole(rpc: RpcClient, { blocks }: History): Promise<void> {
+  for (let from = 0; from < blocks.length; from += 200) {
+    const part = blocks.slice(from, from + 200)
+    const taken = await rpc.batch(part.map((_, i) => ['eth_getBlockTransactionCountByNumber', [numberToHex(from + i + 1)]]))
+    const short = part.findIndex((block, i) => Number(taken[i]) !== block.transactions.length)
+    if (short === -1) continue
+    throw new UnavailableError({ part: 'devnet', found: `anvil took ${Number(taken[short])} of ${part[short]!.transactions.length} transactions into block ${from + short + 1} of the new history`, action: 'start again, while the machine has less to do' })
+  }
+}
+
 async function bringUp(anvil: Anvil, options: Options, plan: Plan, own: OwnArtifacts, live: LiveLog, { key, cached }: ReturnType<typeof chooseHistory>): Promise<{ historyHead: Head; head: Head }> {
   const { rpc } = anvil
   let historyHead: Head
   if (cached === undefined) {
     log.info({ days: options.history.days, seed: options.history.seed }, 'generating the history, once')
     const history = await generateHistory({ rpc, plan, own, signer: new Signer() }, options.history, (done, total) => emit({ event: 'progress', step: 'generate', done, total }))
+    await assertWhole(rpc, history)
     saveHistory(options.cacheDir, key, history)
     historyHead = history.head
   } else {
