@@ -35,7 +35,7 @@ export type TamperResult = {
   readonly seconds: number
 }
 
-type Signer = { readonly world: World; readonly trust: Trust; readonly machineSec: bigint }
+type Signer = { readonly world: World; readonly trust: Trust; readonly trustText: string; readonly machineSec: bigint }
 
 /** Two signers, as the recorded chain makes them: behind the Safe itself, and behind a timelock. */
 function signersOf(protocol: Protocol): readonly [Signer, Signer] {
@@ -48,7 +48,7 @@ function signersOf(protocol: Protocol): readonly [Signer, Signer] {
     const text = firstTrust(protocol, world.target.deployment, world.said, { sources: ['recorded'], machineSec: said.at.timestampSec })
     // What no steward should propose in a batch: the corpus has to see that it is refused.
     const strict = text.replace(/^ {4}(?:surplusBeneficiary|vaultPaused|insuranceFundPaused):.*\n(?: {6}.*\n)*/gm, '')
-    return { world, trust: parseTrust(strict), machineSec: said.at.timestampSec + 5n }
+    return { world, trust: parseTrust(strict), trustText: strict, machineSec: said.at.timestampSec + 5n }
   }
   return [signer({ kind: 'SAFE' }), signer(TIMELOCK)]
 }
@@ -204,5 +204,39 @@ async function situationsOf([safe, timelock]: readonly [Signer, Signer], draw: (
   await check('the clock of the machine is far ahead', 'rpc-stale', 0, (said) => ({ ...said, at: { ...said.at, timestampSec: said.at.timestampSec - 2n * 3_600n } }), 'same')
   await check('the timelock is shorter', 'timelock', 2, (said) => ({ ...said, timelock: { minDelaySec: 60n, safeMay: true } }), 'same')
   await check('the Safe may not schedule any more', 'timelock', 2, (said) => ({ ...said, timelock: { minDelaySec: 86_400n, safeMay: false } }), 'same')
+  const strictly = async (name: string, expected: RuleId, index: number, edit: (trust: string) => string, witnesses: number): Promise<void> => {
+    number++
+    const signer = index % 3 === 2 ? timelock : safe
+    const honest = await draw(index)
+    const trust = parseTrust(edit(signer.trustText))
+    const verdict = await verifyReview(serializeReview(honest.file), trust, { witnesses: ['one', 'another'].slice(0, witnesses).map((each) => worldWitness(signer.world, each)), machineSec: signer.machineSec })
+    const found = [...new Set(verdict.findings.map((each) => each.rule))]
+    for (const rule of found) byRule[rule] = (byRule[rule] ?? 0) + 1
+    if (verdict.ready || !found.includes(expected)) missed.push({ name, expected, found })
+  }
+  await strictly('the package knows another vault', 'package', 0, (text) => text.replace(/ {2}vault: "0x[0-9a-f]{40}"/, `  vault: "${evil}"`), 2)
+  await strictly('the signer wants two RPCs', 'single-source', 0, (text) => text.replace('agreeingRpcs: 0', 'agreeingRpcs: 2'), 1)
+  await strictly('the signer wants a chain', 'chain-unchecked', 0, (text) => text.replace('agreeingRpcs: 0', 'agreeingRpcs: 1'), 0)
+  const rising = await firstWith(draw, (honest) => honest.plan.changes.findIndex((change) => change.to > change.from && safe.world.target.catalog.find(change.parameter).unit.kind === 'RATIO'))
+  const raised = rising.honest.plan.changes[rising.change]!
+  await strictly('a coupling that the signer holds to breaks', 'policy-invariant', rising.index, (text) => text.replace('  invariants: ', `  invariants:\n    - { name: no more than now, sum: { ${raised.parameter}: 1 }, atMost: raw ${raised.from} } `), 2)
+  const tied = safe.world.target.catalog.specs.find((spec) => spec.scope === raised.scope && rising.honest.plan.changes.every((change) => change.parameter !== spec.name))!
+  await strictly('what the signer ties together is changed alone', 'policy-together', rising.index, (text) => text.replace('  invariants: ', `  together: [[${raised.parameter}, ${tied.name}]]\n  invariants: `), 2)
+  // An answer of no form at all must not pass for one.
+  number++
+  const nonsense = { name: 'one', head: () => Promise.resolve(safe.world.said.at), state: () => Promise.resolve(null as unknown as Said) }
+  const verdict = await verifyReview(serializeReview((await draw(0)).file), safe.trust, { witnesses: [nonsense], machineSec: safe.machineSec })
+  for (const { rule } of verdict.findings) byRule[rule] = (byRule[rule] ?? 0) + 1
+  if (verdict.ready || !verdict.findings.some((each) => each.rule === 'unforeseen')) missed.push({ name: 'an RPC answers nonsense', expected: 'unforeseen', found: verdict.findings.map((each) => each.rule) })
   return { number, caught: number - missed.length, missed }
+}
+
+/** The first honest proposal with a change that `find` accepts. */
+async function firstWith(draw: (index: number) => Promise<Honest>, find: (honest: Honest) => number): Promise<{ honest: Honest; index: number; change: number }> {
+  for (let index = 0; index < 300; index++) {
+    const honest = await draw(index)
+    const change = find(honest)
+    if (change >= 0) return { honest, index, change }
+  }
+  throw new InvariantError('Found no honest proposal of the kind that is looked for, in 300 that were drawn')
 }
