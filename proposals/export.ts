@@ -1,6 +1,8 @@
 /** A proposal as the batch file of Safe's Transaction Builder, so that signers can load it without this console. Pure. */
 import { keccak256, toHex } from 'viem'
 import type { Hex } from '../protocols/adapter.ts'
+import { TamperedError } from './errors.ts'
+import { decodeMultiSend } from './safe.ts'
 import type { ProposalRecord } from './store.ts'
 
 export type BatchFile = {
@@ -14,6 +16,9 @@ export type BatchFile = {
 
 /** The file holds no nonce, operation or gas: the app that loads it chooses them, so compare safeTxHash before signing. */
 export function batchFile(proposal: ProposalRecord): BatchFile {
+  // What the Safe itself calls: where a timelock stands between, the changes are inside one of these.
+  const calls = decodeMultiSend(proposal.safeTx.data)
+  if (calls === null) throw new TamperedError({ what: 'Safe transaction field data', found: `${proposal.safeTx.data.slice(0, 10)}… that is no batch`, expected: 'multiSend(bytes) of plain calls' })
   const file = {
     version: '1.0' as const,
     chainId: String(proposal.chainId),
@@ -23,7 +28,7 @@ export function batchFile(proposal: ProposalRecord): BatchFile {
       description: `${proposal.changes.map((change) => `${change.parameter} of ${change.subjectLabel}: ${change.from} → ${change.to}`).join('; ')}. Nonce ${proposal.nonce}, safeTxHash ${proposal.safeTxHash}`,
       createdFromSafeAddress: proposal.safe,
     },
-    transactions: proposal.calls.map((call) => ({ to: call.to, value: call.value.toString(), data: call.data })),
+    transactions: calls.map((call) => ({ to: call.to, value: call.value.toString(), data: call.data })),
   }
   return { ...file, meta: { ...file.meta, checksum: batchChecksum(file) } }
 }
