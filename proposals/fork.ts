@@ -23,6 +23,7 @@ export type Fork = {
 }
 
 const START_TIMEOUT_MS = 20_000
+const READ_TIMEOUT_MS = 60_000
 /** Calls in one request to the fork. */
 const BATCH = 250
 /** Above anvil's own limit for calls of a getter over many markets. */
@@ -79,7 +80,9 @@ async function readMany(url: string, calls: readonly Call[]): Promise<readonly (
   for (let from = 0; from < calls.length; from += BATCH) {
     const part = calls.slice(from, from + BATCH)
     const body = JSON.stringify(part.map((call, id) => ({ jsonrpc: '2.0', id, method: 'eth_call', params: [{ to: call.to, data: call.data, gas: CALL_GAS }, 'latest'] })))
-    const response = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body })
+    const response = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body, signal: AbortSignal.timeout(READ_TIMEOUT_MS) }).catch((error: unknown) => {
+      throw new UnavailableError({ part: 'fork', found: `no answer to ${part.length} calls (${error instanceof Error ? error.name : 'unknown reason'})`, action: 'check that the chain answers at that block, and simulate again' })
+    })
     const found = (await response.json()) as readonly { readonly id: number; readonly result?: Hex; readonly error?: { readonly code: number; readonly message: string } }[]
     const byId = new Map(found.map((each) => [each.id, each]))
     for (const [id, call] of part.entries()) {

@@ -32,8 +32,8 @@ const RATIO_ONE = 1_000_000n
 const DAY_SEC = 86_400
 /** Index price moves before execution, 1e6 = 100 %. */
 export const MOVES_E6 = [-50_000n, -30_000n, -10_000n, 10_000n, 30_000n, 50_000n] as const
-/** Accounts whose margins are read from the contracts; of more, those nearest to liquidation. */
-const READ_MAX = 1_000
+/** Accounts whose margins are read from the contracts, at about 50 ms each; of more, those nearest to liquidation. */
+const READ_MAX = 250
 const REPLAY_DAYS = 7
 
 // ─── Results ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -398,6 +398,7 @@ export function impactOf({ target, protocol, plan, inputs, seen, cut }: ImpactOf
     breakers: { levels: inputs.breakers, loosening: looseningOf(changes, inputs.breakers), replays: replaysOf(changes, inputs.history) },
     notes: [
       'margins before and after are read at the same chain time: nothing but the change lies between them',
+      ...(seen.timestampSec > inputs.block.timestamp + 1n ? [`margins are those of the first second in which what is queued may be executed, ${seen.timestampSec - inputs.block.timestamp} s after the block, at the prices of the block`] : []),
       'a price move takes every index price, and the price that positions are valued at, by the same share; ranges keep what they hold, and funding stands still',
       `expected bad debt: all of an account's exposures fall together, normally distributed, over ${context.policy.margin.assumedLiquidationSec} s`,
       'the risk engine’s own breakers are set by its policy and not by parameters: what changes is the market’s price band and tick cap, which are replayed',
@@ -482,7 +483,7 @@ const replaysOf = (changes: readonly Change[], history: ImpactInputs['history'])
 
 // ─── Everything at once ────────────────────────────────────────────────────────────────────────────────────────────
 
-export type Examined = { readonly block: IndexedBlock; readonly simulation: SimulationResult; /** null where the batch fails: it then changes nothing. */ readonly impact: Impact | null }
+export type Examined = { readonly block: IndexedBlock; readonly simulation: SimulationResult; /** null where the batch does not go through: it then changes nothing. */ readonly impact: Impact | null }
 
 export type ExamineOptions = { readonly prisma: PrismaClient; readonly target: Target; readonly rpcUrl: string; readonly stateDir: string; readonly log?: Logger; readonly policy?: Policy; /** Accounts read from the contracts at most. */ readonly readMax?: number }
 

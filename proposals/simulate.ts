@@ -162,7 +162,7 @@ export async function simulate(target: Target, plan: Plan, built: Built, options
     return { result: { version: 2, block: pinned.number.toString(), blockHash: pinned.hash, timestampSec: pinned.timestamp.toString(), ...batch, success: failure === null, failure, rollback }, seen }
   } catch (error) {
     // A block at the edge may be forgotten while the fork still asks for its state.
-    if (error instanceof BaseError) await assertStateKept(target, upstream, pinned.number)
+    if (error instanceof BaseError || error instanceof UnavailableError) await assertStateKept(target, upstream, pinned.number)
     if (error instanceof BaseError) throw new UnavailableError({ part: 'fork', found: error.shortMessage, action: 'check that the chain answers at that block, and simulate again' })
     throw error
   } finally {

@@ -7,8 +7,8 @@ import { build } from '../../proposals/build.ts'
 import type { Plan } from '../../proposals/build.ts'
 import type { Change } from '../../proposals/draft.ts'
 import { labelOf } from '../../proposals/draft.ts'
-import { expectedBadDebt, impactOf } from '../../proposals/impact.ts'
-import type { Impact, ImpactInputs } from '../../proposals/impact.ts'
+import { examine, expectedBadDebt, impactOf } from '../../proposals/impact.ts'
+import type { ExamineOptions, Impact, ImpactInputs } from '../../proposals/impact.ts'
 import { rollbackOf } from '../../proposals/rollback.ts'
 import { simulate } from '../../proposals/simulate.ts'
 import type { SimulationResult } from '../../proposals/simulate.ts'
@@ -17,7 +17,12 @@ import { curie } from '../../protocols/curie/index.ts'
 import { catalog } from '../../protocols/curie/parameters.ts'
 import { ABIS, callOf, DEPLOYER, deployment, person, SAFE, World, type Call } from '../protocols/world.ts'
 import { book } from '../recommendations/book.ts'
+import { INITIAL_BREAKER_STATE } from '../../api/risk/index.ts'
 import { freePort } from '../../devnet/anvil.ts'
+import { createPrisma } from '../../prisma/client.ts'
+import type { PrismaClient } from '../../prisma/client.ts'
+import { startTestPostgres } from '../support/postgres.ts'
+import type { TestPostgres } from '../support/postgres.ts'
 
 const { clearingHouse: HOUSE, vault: VAULT, accountBalance: ACCOUNTS, collateralManager: COLLATERALS } = deployment.contracts
 const ETH = deployment.markets[0]!.baseToken
@@ -266,6 +271,90 @@ describe('other changes', () => {
     expect(result.failure).toBe('collateralRatio of WETH was 840000 when drafted and is 850000 at the simulated block')
     expect(result.results).toMatchObject([{ what: 'the precondition', success: false, error: expect.stringContaining('collateralRatio of WETH is 850000, expected 840000') }])
     expect(impact).toBeNull()
+  }, 60_000)
+})
+
+/** The world's rows in a mirror of its own. The position changes and prices are those of the chain's own facts. */
+async function mirrored(prisma: PrismaClient): Promise<void> {
+  const head = await world.rpc<{ number: Hex; hash: Hex; timestamp: Hex }>('eth_getBlockByNumber', ['latest', false])
+  const [number, timestamp] = [BigInt(head.number), BigInt(head.timestamp)]
+  const at = { updatedAtBlock: number, updatedAtTimestamp: timestamp }
+  const since = { createdAtBlock: 1n, createdAtTimestamp: 1n }
+  const states = await world.states(traders)
+  await prisma.checkpoint.create({ data: { blockNumber: number, blockHash: head.hash, blockTimestamp: timestamp, rowCount: 0 } })
+  await prisma.protocol.create({ data: { id: ROOT, name: 'curie', settlementToken: USDC, settlementTokenDecimals: 6, marketCount: 3, accountCount: 5, openPositionCount: 0, liquidationCount: 0, ...at } })
+  const feeds = [...deployment.markets.map((market) => market.chainlinkFeed), deployment.collaterals[0]!.priceFeed]
+  await prisma.oracleFeed.createMany({ data: feeds.map((id, i) => ({ id, dispatcher: id, priceE18: `${Math.round((PRICES[i] ?? 3_200) * 10)}00000000000000000`, priceTimestamp: timestamp, freezeReason: 0, fallback: false, updateCount: 1, ...at })) })
+  for (const [i, market] of deployment.markets.entries()) {
+    await prisma.market.create({ data: { id: market.baseToken, protocolId: ROOT, symbol: market.symbol, pool: market.pool, poolFeeE6: 3_000, state: 'OPEN', feedId: feeds[i]!, openInterestLongE18: 0, openInterestShortE18: 0, volumeE18: 0, liquidatedNotionalE18: 0, liquidationCount: 0, feesE18: 0, ...since, ...at } })
+  }
+  await prisma.collateralAsset.create({ data: { id: WETH, protocolId: ROOT, symbol: 'WETH', decimals: 18, priceFeed: feeds[3]!, feedId: feeds[3]!, totalBalance: 0, ...at } })
+  for (const account of states.accounts) {
+    const positions = states.positions.filter((each) => each.accountId === account.id && (each.rawSizeE18 !== 0n || each.openNotionalE18 !== 0n))
+    const ranges = states.ranges.filter((each) => each.accountId === account.id)
+    await prisma.account.create({ data: { id: account.id, protocolId: ROOT, owedRealizedPnlE18: account.owedRealizedPnlE18.toString(), settlementBalance: account.settlementBalance.toString(), openPositionCount: positions.length, openRangeCount: ranges.length, liquidationCount: 0, badDebtE18: 0, ...since, ...at } })
+    const of = { accountId: account.id }
+    await prisma.position.createMany({ data: positions.map((each) => ({ id: `${account.id}${each.marketId}`, ...of, marketId: each.marketId, sizeE18: each.rawSizeE18.toString(), rawSizeE18: each.rawSizeE18.toString(), openRangeCount: 0, openNotionalE18: each.openNotionalE18.toString(), realizedPnlE18: 0, fundingPaidE18: 0, ...since, ...at })) })
+    await prisma.liquidityRange.createMany({ data: ranges.map((each, i) => ({ id: `${account.id}:${i}`, ...of, marketId: each.marketId, lowerTick: each.lowerTick, upperTick: each.upperTick, liquidity: each.liquidity.toString(), baseDebtE18: each.baseDebtE18.toString(), quoteDebtE18: each.quoteDebtE18.toString(), feesCollectedE18: 0, ...since, ...at })) })
+    await prisma.collateralBalance.createMany({ data: states.balances.filter((each) => each.accountId === account.id && each.amount !== 0n).map((each) => ({ id: `${account.id}${each.assetId}`, ...of, assetId: each.assetId, amount: each.amount.toString(), ...at })) })
+  }
+  await prisma.parameter.createMany({ data: states.parameters.map((each) => ({ id: `${each.name}:${each.subject}`, protocolId: ROOT, name: each.name, scope: catalog.find(each.name).scope, subject: each.subject, contract: ROOT, value: each.value.toString(), source: 'CALL' as const, changeCount: 0, ...at })) })
+  await prisma.replayRow.createMany({ data: [...world.store.rows.values()].map((row) => ({ id: `${row.kind}:${row.key}`, kind: row.kind, value: row.value as object })) })
+  await prisma.replayStatus.create({ data: { id: 1, version: curie.reducer.version, blockNumber: number } })
+  await prisma.breakerBoard.create({ data: { blockNumber: number, blockHash: head.hash, blockTimestamp: timestamp, board: { protocol: INITIAL_BREAKER_STATE, markets: { [ETH]: { ...INITIAL_BREAKER_STATE, level: 'WATCH' } } } as object, observation: {} } })
+  // Two trades of an hour ago: from 3,200 to 3,240 and on to 3,300, against an index of 3,200.
+  const log = (i: number) => ({ blockNumber: number - 5n + BigInt(i), timestamp: timestamp - 3_600n + BigInt(i), transactionHash: `0x${String(i).repeat(64)}`, logIndex: 0 })
+  await prisma.priceUpdate.create({ data: { id: '0x01', feedId: feeds[0]!, priceE18: (3_200n * E18).toString(), priceTimestamp: timestamp - 3_700n, freezeReason: 0, ...log(0) } })
+  const root = (price: number): string => (BigInt(Math.floor(Math.sqrt(price) * 2 ** 48)) << 48n).toString()
+  await prisma.positionChange.createMany({ data: [3_200, 3_240, 3_300].map((price, i) => ({ id: `0x0${i}`, accountId: plain, marketId: ETH, sizeDeltaE18: E18.toString(), notionalDeltaE18: (-3_200n * E18).toString(), feeE18: '1', sizeAfterE18: (BigInt(i + 1) * E18).toString(), openNotionalAfterE18: 0, realizedPnlE18: 0, sqrtPriceAfterX96: root(price), ...log(i + 1) })) })
+}
+
+describe('from the mirror', () => {
+  let postgres: TestPostgres
+  let prisma: PrismaClient
+  beforeAll(async () => {
+    postgres = await startTestPostgres()
+    prisma = createPrisma(await postgres.freshDatabase())
+    await mirrored(prisma)
+  }, 120_000)
+  afterAll(async () => {
+    await prisma?.$disconnect()
+    await postgres?.stop()
+  })
+  const plan = async (changes: readonly Change[]): Promise<Plan> => {
+    const head = await world.rpc<{ timestamp: Hex }>('eth_getBlockByNumber', ['latest', false])
+    return { changes: changes as Plan['changes'], validUntilSec: BigInt(head.timestamp) + 3_600n, nonce: 3n }
+  }
+  const options = (more: Partial<ExamineOptions> = {}): ExamineOptions => ({ prisma, target, rpcUrl: world.anvil.url, stateDir: '/tmp/bulwark-impact-test', ...more })
+
+  test('behavior: simulation and impact of one indexed block, with the same figures by contracts and by index', async () => {
+    const { block, simulation, impact } = await examine(await plan([await change('collateralRatio', WETH, 450_000n)]), options())
+    expect(simulation).toMatchObject({ success: true, block: block.number.toString(), rollback: { success: true } })
+    expect(impact).toMatchObject({ block: block.number.toString(), engine: { gap: null, comparedBefore: 5, comparedAfter: 5, differences: [] }, accounts: { indexed: 5, readFromContracts: 5 } })
+    expect(impact!.newlyLiquidatable.map((each) => each.account).toSorted()).toEqual([tight, ranged].toSorted())
+    // Nothing is known of volatilities without a history of prices: unknown, and not nothing.
+    expect(impact!.totals.expectedBadDebtE18).toBeNull()
+    expect(impact!.breakers.levels).toEqual([{ subject: 'protocol', label: 'protocol', level: 'NORMAL' }, { subject: ETH, label: 'vETH', level: 'WATCH' }])
+  }, 60_000)
+
+  test('behavior: of more accounts than are read, those nearest to liquidation are read, and all are counted', async () => {
+    const { impact } = await examine(await plan([await change('collateralRatio', WETH, 450_000n)]), options({ readMax: 2 }))
+    expect(impact!.accounts).toMatchObject({ indexed: 5, readFromContracts: 2, cut: true })
+    expect(new Set(impact!.newlyLiquidatable.map((each) => `${each.account} ${each.source}`))).toEqual(new Set([`${tight} CONTRACTS`, `${ranged} CONTRACTS`]))
+    expect(impact!.engine).toMatchObject({ comparedAfter: 2, differences: [] })
+  }, 60_000)
+
+  test('behavior: a narrower band is replayed over the indexed trades', async () => {
+    const { impact } = await examine(await plan([await change('marketMaxPriceSpreadRatio', ETH, 20_000n)]), options())
+    // 3,300 is 3.1 % off 3,200; 3,240 is 1.25 %. The first of the three only tells where the price stood.
+    expect(impact!.breakers.replays).toMatchObject([{ parameter: 'marketMaxPriceSpreadRatio', market: 'vETH', trades: 3, unknown: 1, before: { trades: 0 }, after: { trades: 1, ofThemReducing: 0, notionalE18: (3_200n * E18).toString() }, trips: { tripsBefore: 0, tripsAfter: 1 } }])
+  }, 60_000)
+
+  test('error: a mirror that has not replayed its facts is said, and the contracts are read all the same', async () => {
+    await prisma.replayStatus.update({ where: { id: 1 }, data: { blockNumber: 1n } })
+    const { impact } = await examine(await plan([await change('collateralRatio', WETH, 450_000n)]), options())
+    expect(impact!.engine).toMatchObject({ comparedBefore: 0, comparedAfter: 0, gap: expect.stringMatching(/^the mirror has replayed the facts up to block 1 /) })
+    expect(impact!.newlyLiquidatable.map((each) => each.account).toSorted()).toEqual([tight, ranged].toSorted())
   }, 60_000)
 })
 
