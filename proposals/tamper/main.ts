@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util'
 import { protocolByName } from '../../protocols/index.ts'
 import { tamper } from './run.ts'
 
-const { values } = parseArgs({ options: { json: { type: 'boolean' }, bases: { type: 'string', default: '8' }, honest: { type: 'string', default: '200' }, seed: { type: 'string', default: '1' } } })
+const { values } = parseArgs({ options: { json: { type: 'boolean' }, bases: { type: 'string', default: '7' }, honest: { type: 'string', default: '200' }, seed: { type: 'string', default: '1' } } })
 const result = await tamper({ bases: Number(values.bases), honest: Number(values.honest), seed: Number(values.seed), protocol: protocolByName('curie') })
 const { mutants, caught, byRule, missed, byNeed, honest, situations, seconds } = result
 if (values.json === true) process.stdout.write(`${JSON.stringify(result)}\n`)

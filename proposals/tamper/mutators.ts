@@ -273,9 +273,9 @@ const intentMutators: readonly Mutator[] = [
         ...until(drafted + 365n * DAY, ['policy-validity']),
         ...until(2n ** 256n - 1n, ['policy-validity']),
         ...until(drafted + delay, ['deadline']),
-        ...until(drafted + delay + 1n, ['deadline'], 'CHAIN'),
+        ...(drafted + 1n < honest.world.said.at.timestampSec ? until(drafted + delay + 1n, ['deadline'], 'CHAIN') : []),
         ...until(BigInt(honest.file.intent.validUntilSec) + 1n, ['expected-hash'], 'EXPECTATION'),
-      ].filter((_, i) => i !== 4 || drafted + delay + 1n < honest.world.said.at.timestampSec + delay)
+      ]
     },
   },
   {
@@ -647,7 +647,7 @@ const besideMutators: readonly Mutator[] = [
         spoil((_, file) => void (file.rollback = null)),
         spoil((back) => void (draw.pick(back.intent.changes).to = '7')),
         spoil((back) => void (draw.pick(back.intent.changes).from = '7')),
-        spoil((back) => void back.intent.changes.pop()),
+        ...(honest.file.rollback.intent.changes.length < 2 ? [] : [spoil((back) => void back.intent.changes.pop())]),
         spoil((back, file) => void (back.intent.nonce = file.intent.nonce)),
         spoil((back) => void (back.intent.validUntilSec = '1')),
         spoil((back) => void (back.batch.safeTx.gasPrice = '1')),
