@@ -15,7 +15,7 @@ describe('attack corpus', () => {
   }, 300_000)
 
   test('behavior: every mutant is caught under the rule that was named for it beforehand', () => {
-    expect(result.missed.map(({ text: _, ...each }) => each)).toEqual([])
+    expect(result.missed.map((each) => ({ ...each, text: '' }))).toEqual([])
     expect(result.caught).toBe(result.mutants)
     expect(result.mutants).toBeGreaterThan(1_000)
   })
