@@ -22,7 +22,7 @@ import type { Plan } from './build.ts'
 import { build } from './build.ts'
 import { keyOf, labelOf } from './draft.ts'
 import type { Change, Target } from './draft.ts'
-import { replayTrades, TRADE_BREAKERS, type MarketEvent, type Trade, type TradeBreaker, type TradeReplay } from './replay.ts'
+import { replayTrades, type MarketEvent, type Trade, type TradeReplay } from './replay.ts'
 import { rollbackOf } from './rollback.ts'
 import { simulate } from './simulate.ts'
 import type { Seen, SimulationResult } from './simulate.ts'
@@ -131,7 +131,7 @@ export type ImpactInputs = {
   /** For volatilities and the fund's target. */
   readonly run: RunInputs
   readonly breakers: Impact['breakers']['levels']
-  readonly history: readonly { readonly parameter: TradeBreaker; readonly market: Address; readonly fromSec: number; readonly toSec: number; readonly trades: readonly Trade[]; readonly events: readonly MarketEvent[] }[]
+  readonly history: readonly { readonly parameter: string; readonly market: Address; readonly fromSec: number; readonly toSec: number; readonly trades: readonly Trade[]; readonly events: readonly MarketEvent[] }[]
 }
 
 type Tx = Prisma.TransactionClient
@@ -147,8 +147,8 @@ export async function readImpactInputs(tx: Tx, block: IndexedBlock, options: { r
   const breakers = kept === undefined ? [] : [{ subject: 'protocol', label: 'protocol', level: kept.protocol.level }, ...Object.entries(kept.markets).map(([id, state]) => ({ subject: id, label: markets.get(id) ?? id, level: state.level }))]
   const history = []
   for (const change of changes) {
-    const parameter = TRADE_BREAKERS.find((name) => name === change.parameter)
-    if (parameter !== undefined) history.push({ parameter, market: change.subject, ...(await tradesOf(tx, change.subject, block)) })
+    const breaker = protocol.onChain?.tradeBreakers.find((each) => each.parameter === change.parameter)
+    if (breaker !== undefined) history.push({ parameter: breaker.parameter, market: change.subject, ...(await tradesOf(tx, change.subject, block)) })
   }
   return { block, margin, run, breakers, history }
 }
@@ -395,7 +395,7 @@ export function impactOf({ target, protocol, plan, inputs, seen, cut }: ImpactOf
     engine: { gap, comparedBefore: compareBefore.compared, comparedAfter: compareAfter.compared, differences: [...compareBefore.differences, ...compareAfter.differences] },
     invariants: invariantsOf(target, onChain, changes, margin),
     fund: fundOf(context, inputs.run, changes, fundE18),
-    breakers: { levels: inputs.breakers, loosening: looseningOf(changes, inputs.breakers), replays: replaysOf(changes, inputs.history) },
+    breakers: { levels: inputs.breakers, loosening: looseningOf(changes, inputs.breakers), replays: replaysOf(onChain, changes, inputs.history) },
     notes: [
       'margins before and after are read at the same chain time: nothing but the change lies between them',
       ...(seen.timestampSec > inputs.block.timestamp + 1n ? [`margins are those of the first second in which what is queued may be executed, ${seen.timestampSec - inputs.block.timestamp} s after the block, at the prices of the block`] : []),
@@ -475,10 +475,11 @@ function looseningOf(changes: readonly Change[], levels: Impact['breakers']['lev
   })
 }
 
-const replaysOf = (changes: readonly Change[], history: ImpactInputs['history']): readonly TradeReplay[] =>
+const replaysOf = (onChain: OnChain, changes: readonly Change[], history: ImpactInputs['history']): readonly TradeReplay[] =>
   history.flatMap(({ parameter, market, ...rest }) => {
     const change = changes.find((each) => each.parameter === parameter && each.subject === market)
-    return change === undefined ? [] : [replayTrades({ parameter, market: change.subjectLabel, from: change.from, to: change.to, ...rest })]
+    const breaker = onChain.tradeBreakers.find((each) => each.parameter === parameter)
+    return change === undefined || breaker === undefined ? [] : [replayTrades(breaker, { market: change.subjectLabel, from: change.from, to: change.to, ...rest })]
   })
 
 // ─── Everything at once ────────────────────────────────────────────────────────────────────────────────────────────

@@ -100,6 +100,7 @@ export type OnChain = {
    */
   moved(standing: Standing, moveE6: bigint): Standing
   readonly invariants: readonly Invariant[]
+  readonly tradeBreakers: readonly TradeBreaker[]
   /** Parameters whose change may change a margin, and whether margins worked out from the index follow it. */
   readonly marginParameters: Readonly<Record<string, 'FOLLOWED' | 'NOT_FOLLOWED'>>
 }
@@ -112,6 +113,20 @@ export type Invariant = {
   readonly parameters: readonly string[]
   /** null: a value that it takes is unknown. `text` says the numbers. */
   check(valueOf: (parameter: string) => bigint | null): { readonly holds: boolean; readonly text: string } | null
+}
+
+/** A swap as the index has it. `indexE18`: the index price that stood then; null where none is known. */
+export type Swap = { readonly timestampSec: number; readonly sqrtBeforeX96: bigint | null; readonly sqrtAfterX96: bigint; readonly indexE18: bigint | null }
+
+/** A parameter of a market that stops trades by itself. */
+export type TradeBreaker = {
+  readonly parameter: string
+  /** Which of a market's swaps, in the order of the chain, a value refuses; null where a price is unknown. */
+  refused(swaps: readonly Swap[], value: bigint): readonly (boolean | null)[]
+  /** How far a swap ends, 1 at the limit; null where a price is unknown. Left out where the limit has no such distance. */
+  distance?(swap: Swap, value: bigint): number | null
+  /** What the answer leaves out. */
+  readonly note: string
 }
 
 export const isUnreadable = (standing: Standing | Unreadable): standing is Unreadable => 'reason' in standing

@@ -7,6 +7,7 @@ import { abs, max, mulDiv } from '../../core/units.ts'
 import type { Address, Call, Deployment, Health, Hex } from '../adapter.ts'
 import type { Backing, IndexedFacts, OnChain, ReadMany, Standing, StandingPosition, Unreadable } from '../onchain.ts'
 import { accountBalanceAbi, clearingHouseAbi, collateralManagerAbi, clearingHouseConfigAbi, insuranceFundAbi, vaultAbi, baseTokenAbi } from './abi.ts'
+import { tradeBreakers } from './breakers.ts'
 import { invariants } from './invariants.ts'
 import { formatSettlement, parseSettlement } from './margin.ts'
 import { views } from './storage.ts'
@@ -177,6 +178,7 @@ export const onChain: OnChain = {
   standingOf,
   moved,
   invariants,
+  tradeBreakers,
   marginParameters: {
     imRatio: 'FOLLOWED',
     mmRatio: 'FOLLOWED',

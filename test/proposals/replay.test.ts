@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { bandRefuses, replayTrades } from '../../proposals/replay.ts'
+import { replayTrades } from '../../proposals/replay.ts'
+import { tradeBreakers } from '../../protocols/curie/breakers.ts'
 import type { Trade } from '../../proposals/replay.ts'
 import { sqrtRatioAtTickX96 } from '../../protocols/curie/uniswap-v3.ts'
 
@@ -8,8 +9,9 @@ const E18 = 10n ** 18n
 /** √price · 2^96 of a price in hundredths. */
 const root = (price: number): bigint => BigInt(Math.floor(Math.sqrt(price) * 2 ** 48)) << 48n
 const trade = (timestampSec: number, before: number, after: number, more: Partial<Trade> = {}): Trade => ({ timestampSec, block: timestampSec, account: '0xa1', sqrtBeforeX96: root(before), sqrtAfterX96: root(after), indexE18: 100n * E18, notionalE18: 1_000n * E18, reduces: false, ...more })
-const replay = (parameter: 'marketMaxPriceSpreadRatio' | 'maxTickCrossedWithinBlock', from: bigint, to: bigint, trades: readonly Trade[]) =>
-  replayTrades({ parameter, market: 'vETH', from, to, trades, events: [], fromSec: 0, toSec: 100_000 })
+const breakerOf = (parameter: string) => tradeBreakers.find((each) => each.parameter === parameter)!
+const replay = (parameter: string, from: bigint, to: bigint, trades: readonly Trade[]) => replayTrades(breakerOf(parameter), { market: 'vETH', from, to, trades, events: [], fromSec: 0, toSec: 100_000 })
+const bandRefuses = (one: Trade, band: bigint) => breakerOf('marketMaxPriceSpreadRatio').refused([one], band)[0]
 
 describe('the price band', () => {
   test('behavior: a trade may end within the band, or no further out than it began', () => {
