@@ -54,13 +54,6 @@ export type Queued = {
 /** SAFE where the deployment says nothing. */
 export const governanceOf = (deployment: Deployment): Governance => deployment.governance ?? { kind: 'SAFE' }
 
-/** Who makes the calls to the protocol: the timelock, or the Safe itself. */
-export function callerOf(deployment: Deployment): Address | null {
-  const governance = governanceOf(deployment)
-  const caller = governance.kind === 'SAFE' ? deployment.safe?.address : governance.address
-  return caller === undefined ? null : lower(caller)
-}
-
 /** Seconds between the Safe's transaction and the first block that can make the changes. */
 export const delayOf = (deployment: Deployment): bigint => {
   const governance = governanceOf(deployment)

@@ -3,12 +3,12 @@ import fc from 'fast-check'
 import { decodeFunctionData, maxUint256 } from 'viem'
 import type { Hex } from 'viem'
 import { catalog } from '../../protocols/curie/parameters.ts'
-import type { Call, Deployment } from '../../protocols/adapter.ts'
+import type { Call, Deployment, Governance } from '../../protocols/adapter.ts'
 import { build, cancellation, crossCheck, readRecordedSafe } from '../../proposals/build.ts'
 import type { Built, Plan, Signable } from '../../proposals/build.ts'
 import type { Change } from '../../proposals/draft.ts'
 import { GUARD_ADDRESS, guardCall, guardRefusal } from '../../proposals/guard.ts'
-import { callerOf, executeQueuedCall, mayExecute, queuedStatus, readQueued, readQueuedEvents, readRecordedGovernance, safeDeadlineSec, TIMELOCK_ABI } from '../../proposals/paths.ts'
+import { executeQueuedCall, governanceOf, mayExecute, queuedStatus, readQueued, readQueuedEvents, readRecordedGovernance, safeDeadlineSec, TIMELOCK_ABI } from '../../proposals/paths.ts'
 import type { Queued } from '../../proposals/paths.ts'
 import { decodeMultiSend, encodeExecution, lower, SAFE_ABI } from '../../proposals/safe.ts'
 import { joinSignatures, signWithKey } from '../../proposals/sign.ts'
@@ -34,7 +34,7 @@ beforeEach(async () => {
 })
 
 const target = () => ({ catalog, deployment })
-const timelock = () => callerOf(deployment)!
+const timelock = () => (governanceOf(deployment) as Extract<Governance, { kind: 'TIMELOCK' }>).address
 const now = async () => (await chain.client.getBlock()).timestamp
 const read = (parameter: string, subject: Hex) => readParameter(target(), chain.client, { parameter, subject })
 
