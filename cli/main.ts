@@ -13,6 +13,7 @@ const COMMANDS: Readonly<Record<string, { readonly about: string; readonly run: 
   'deploy-guard': { about: 'put the precondition contract of proposals onto a network', run: async (args) => (await import('./guard.ts')).deployGuard(args) },
   trust: { about: 'trust init: write a first trust file for a signer to check', run: async (args) => (await import('./review.ts')).trust(args) },
   verify: { about: 'check a proposal.json as a signer: answers READY or what is wrong', run: async (args) => (await import('./review.ts')).verify(args) },
+  proposal: { about: 'draft, simulate, sign, execute, follow: npm run bulwark -- proposal help', run: async (args) => (await import('./proposals/index.ts')).proposal(args, processIo(), () => built(() => Promise.resolve())) },
   reset: { about: 'empty the state folder', run: async (args) => (await import('./reset.ts')).reset(args) },
   ...Object.fromEntries(ANALYSIS.map((command) => [command.name, { about: command.about, run: (args: readonly string[]) => runCommand(command, args, processIo()) }])),
 }

@@ -15,7 +15,8 @@ import { protocolByName } from '../protocols/index.ts'
 
 const VERIFY_USAGE = 'npm run bulwark -- verify proposal.json --trust trust.yaml [--rpc-url URL …] [--offline] [--expect desired.yaml] [--digest SHA256] [--hash 0x…] [--confirm NAME …] [--json]'
 
-const CHECK_OPTIONS = {
+/** What `verify`, and whatever verifies before it acts, is asked by. */
+export const CHECK_OPTIONS = {
   trust: { type: 'string' },
   'rpc-url': { type: 'string', multiple: true },
   offline: { type: 'boolean' },
@@ -41,9 +42,10 @@ export async function verify(args: readonly string[]): Promise<void> {
   process.exitCode = verdict.ready ? 0 : 1
 }
 
-type CheckValues = { readonly [K in keyof typeof CHECK_OPTIONS]?: string | boolean | readonly string[] | undefined }
+export type CheckValues = { readonly [K in keyof typeof CHECK_OPTIONS]?: string | boolean | readonly string[] | undefined }
 
-async function verdictOn(text: string, trust: Trust, values: CheckValues): Promise<Verdict> {
+/** What `verify` would answer. */
+export async function verdictOn(text: string, trust: Trust, values: CheckValues): Promise<Verdict> {
   const { target } = trustedTarget(trust)
   const urls = values.offline === true ? [] : [...new Set([...((values['rpc-url'] as readonly string[] | undefined) ?? []), ...trust.rpcUrls])]
   if (values.offline === true && values['rpc-url'] !== undefined) throw new BadInputError('Found --offline and --rpc-url, allowed is one of them; leave one out')
@@ -115,7 +117,7 @@ function parsed<T extends NonNullable<Parameters<typeof parseArgs>[0]>['options'
   }
 }
 
-async function textOf(path: string, what: string): Promise<string> {
+export async function textOf(path: string, what: string): Promise<string> {
   try {
     return await readFile(path, 'utf8')
   } catch {
@@ -123,7 +125,7 @@ async function textOf(path: string, what: string): Promise<string> {
   }
 }
 
-function checkedUrl(url: string): string {
+export function checkedUrl(url: string): string {
   const protocol = URL.canParse(url) ? new URL(url).protocol : null
   // The value is never in the sentence: it may hold a key.
   if (protocol !== 'http:' && protocol !== 'https:') throw new BadInputError('Found an --rpc-url of another form, allowed is one that begins with http:// or https://; correct it')

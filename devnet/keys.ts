@@ -41,6 +41,9 @@ export function devnetAccounts(role: Role, chainId: number): readonly DevnetAcco
   return ROLES[role].map(account)
 }
 
+/** Whether an address is one of the test mnemonic's, whose keys everybody has. */
+export const isPublicAccount = (address: string): boolean => Array.from({ length: ACCOUNT_COUNT }, (_, i) => account(i).address.toLowerCase()).includes(address.toLowerCase())
+
 const accounts = new Map<number, DevnetAccount>()
 let branch: HDKey | undefined
 

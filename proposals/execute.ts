@@ -5,17 +5,42 @@ import { UnavailableError } from '../core/errors.ts'
 import type { Hex } from '../protocols/adapter.ts'
 import { cancellation as cancellationOf, readRecordedSafe, rejection, safeOf, verify } from './build.ts'
 import type { Signable } from './build.ts'
+import { labelOf } from './draft.ts'
 import type { Target } from './draft.ts'
 import { ExecutionFailedError, StaleProposalError, TamperedError, WrongStateError } from './errors.ts'
 import { executeQueuedCall, mayExecute, readQueued, safeDeadlineSec } from './paths.ts'
-import { EXECUTION_FAILURE_TOPIC, EXECUTION_SUCCESS_TOPIC, encodeExecution, hashesOf, lower } from './safe.ts'
+import { EXECUTION_FAILURE_TOPIC, EXECUTION_SUCCESS_TOPIC, encodeExecution, hashesOf, lower, safeTxFromJson } from './safe.ts'
 import { joinSignatures } from './sign.ts'
 import { readParameter, revertReason } from './simulate.ts'
-import type { ProposalRecord } from './store.ts'
+import type { ReviewFile } from './review.ts'
+import type { ProposalState } from './state.ts'
+import type { Cancellation, ProposalRecord } from './store.ts'
 
 const RECEIPT_TIMEOUT_MS = 120_000
 
 export type Execution = { readonly txHash: Hex; readonly block: bigint; readonly timestamp: bigint; readonly gasUsed: bigint }
+
+/** What executing needs of a proposal: a row of the database has it, and so has a file. */
+export type Executable = Pick<ProposalRecord, 'id' | 'state' | 'chainId' | 'safe' | 'nonce' | 'changes' | 'validUntil' | 'calls' | 'safeTx' | 'hashes' | 'signatures' | 'cancellation'>
+
+/** A file as something to execute. `state` says what is to be done with it: nobody but its reader keeps its state. */
+export function executableOf({ deployment }: Target, file: ReviewFile, state: ProposalState, cancellation: Cancellation | null = null): Executable {
+  const changes = file.intent.changes.map((each) => ({ ...each, subjectLabel: labelOf(deployment, each.scope, each.subject), from: BigInt(each.from), to: BigInt(each.to) }))
+  return {
+    id: `${file.intent.nonce}-${file.batch.hashes.safeTxHash.slice(2, 10)}`,
+    state,
+    chainId: file.chainId,
+    safe: file.safe,
+    nonce: Number(file.intent.nonce),
+    changes: changes as unknown as Executable['changes'],
+    validUntil: BigInt(file.intent.validUntilSec),
+    calls: file.batch.calls.map((call) => ({ ...call, value: BigInt(call.value) })),
+    safeTx: safeTxFromJson(file.batch.safeTx),
+    hashes: file.batch.hashes,
+    signatures: file.signatures,
+    cancellation,
+  }
+}
 
 /** What a Safe's log says of one of its transactions. */
 export type ExecutionLog = { readonly kind: 'SUCCESS' | 'FAILURE'; readonly safeTxHash: Hex; readonly txHash: Hex; readonly block: bigint }
@@ -36,7 +61,7 @@ export function executionLogs(safe: string, logs: readonly RawLog[]): readonly E
  * not passed by chain time, every parameter on chain still at `from`, and a dry run of the very call.
  * Throws WrongStateError, TamperedError, SafeMismatchError, StaleProposalError, ExecutionFailedError, UnavailableError.
  */
-export async function execute(target: Target, client: PublicClient, rpcUrl: string, proposal: ProposalRecord, executor: Account): Promise<Execution> {
+export async function execute(target: Target, client: PublicClient, rpcUrl: string, proposal: Executable, executor: Account): Promise<Execution> {
   const { deployment } = target
   if (proposal.state !== 'READY') throw new WrongStateError({ id: proposal.id, found: proposal.state, allowed: ['READY'], action: 'execute' })
   const built = verify(target, proposal)
@@ -45,7 +70,7 @@ export async function execute(target: Target, client: PublicClient, rpcUrl: stri
 }
 
 /** Executes the Safe's transaction that rejects a proposal, or takes it out of the timelock. Throws as `execute` does. */
-export async function executeCancellation(target: Target, client: PublicClient, rpcUrl: string, proposal: ProposalRecord, executor: Account): Promise<Execution> {
+export async function executeCancellation(target: Target, client: PublicClient, rpcUrl: string, proposal: Executable, executor: Account): Promise<Execution> {
   const { cancellation } = proposal
   if (proposal.state !== 'CANCELLING' || cancellation === null) throw new WrongStateError({ id: proposal.id, found: proposal.state, allowed: ['CANCELLING'], action: 'execute its cancellation' })
   assertCancellation(target, proposal)
@@ -53,7 +78,7 @@ export async function executeCancellation(target: Target, client: PublicClient, 
 }
 
 /** Derives a proposal's cancellation again and compares every byte of it. Throws TamperedError. */
-export function assertCancellation(target: Target, proposal: ProposalRecord): void {
+export function assertCancellation(target: Target, proposal: Executable): void {
   const { cancellation } = proposal
   if (cancellation === null) return
   const { queued } = verify(target, proposal)
@@ -64,7 +89,7 @@ export function assertCancellation(target: Target, proposal: ProposalRecord): vo
 }
 
 /** Executes what a timelock holds, once its delay is over, by whoever may. Throws as `execute` does. */
-export async function executeQueued(target: Target, client: PublicClient, rpcUrl: string, proposal: ProposalRecord, executor: Account): Promise<Execution> {
+export async function executeQueued(target: Target, client: PublicClient, rpcUrl: string, proposal: Executable, executor: Account): Promise<Execution> {
   const { queued } = verify(target, proposal)
   if (proposal.state !== 'QUEUED' || queued === null) throw new WrongStateError({ id: proposal.id, found: proposal.state, allowed: ['QUEUED'], action: 'execute in the timelock' })
   const status = await readQueued(client, queued)
@@ -79,7 +104,7 @@ export async function executeQueued(target: Target, client: PublicClient, rpcUrl
 }
 
 /** Throws StaleProposalError where the deadline has passed by chain time, or a parameter on chain is not at `from` any more. */
-async function assertCurrent(target: Target, client: PublicClient, proposal: ProposalRecord, untilSec: bigint): Promise<void> {
+async function assertCurrent(target: Target, client: PublicClient, proposal: Executable, untilSec: bigint): Promise<void> {
   const head = await client.getBlock()
   if (head.timestamp > untilSec) throw new StaleProposalError(`Found chain time ${head.timestamp}, the proposal is valid until ${untilSec}; draft it again`, { id: proposal.id, chainTime: head.timestamp })
   for (const change of proposal.changes) {
@@ -88,7 +113,7 @@ async function assertCurrent(target: Target, client: PublicClient, proposal: Pro
   }
 }
 
-async function sendSafeTx(target: Target, client: PublicClient, rpcUrl: string, proposal: ProposalRecord, signed: Signable & { readonly signatures: ProposalRecord['signatures'] }, executor: Account): Promise<Execution> {
+async function sendSafeTx(target: Target, client: PublicClient, rpcUrl: string, proposal: Executable, signed: Signable & { readonly signatures: Executable['signatures'] }, executor: Account): Promise<Execution> {
   const { deployment } = target
   const safe = safeOf(deployment)
   const { id } = proposal

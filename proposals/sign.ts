@@ -1,6 +1,8 @@
 /** Owners' signatures of a Safe transaction: made, checked, put in the order that the Safe wants. Pure: no network. */
+import { z } from 'zod'
 import { concatHex, hashMessage, isHex, numberToHex, recoverAddress, size, slice } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
+import { BadInputError } from '../core/errors.ts'
 import type { Address, Hex } from '../protocols/adapter.ts'
 import { SignatureRefusedError } from './errors.ts'
 import { SAFE_TX_TYPES, lower } from './safe.ts'
@@ -66,3 +68,41 @@ export function joinSignatures(signatures: readonly OwnerSignature[], threshold:
 
 /** Stands for the sender's own consent: padded owner ‖ 32 zero bytes ‖ 01. */
 export const preValidatedSignature = (owner: Address): Hex => concatHex([numberToHex(BigInt(owner), { size: 32 }), numberToHex(0n, { size: 32 }), '0x01'])
+
+const SIGNATURE_BYTES_MAX = 10_000
+const hexOf = (bytes: number) => z.string().regex(new RegExp(`^0x[0-9a-fA-F]{${bytes * 2}}$`), `is not ${bytes} bytes of hex`).transform((text) => text.toLowerCase() as Hex)
+
+/** One signature as a file that a person can send: what it signs, by whom. */
+const signatureSchema = z
+  .object({
+    format: z.literal('bulwark-signature'),
+    version: z.literal(1),
+    /** CHANGE: of the proposal's own transaction. CANCELLATION: of the one that keeps it from happening. */
+    kind: z.enum(['CHANGE', 'CANCELLATION']),
+    chainId: z.number().int().min(1).max(Number.MAX_SAFE_INTEGER),
+    safe: hexOf(20),
+    /** Of the Safe, for people: `safeTxHash` holds it. */
+    nonce: z.string().regex(/^(?:0|[1-9][0-9]{0,77})$/, 'is not an unsigned integer in decimal digits'),
+    safeTxHash: hexOf(32),
+    signer: hexOf(20),
+    signature: hexOf(65),
+  })
+  .strict()
+
+export type SignatureFile = z.infer<typeof signatureSchema>
+
+export const serializeSignature = (file: SignatureFile): string => `${JSON.stringify(signatureSchema.parse(file), null, 2)}\n`
+
+/** A signature file's text. Whether it is the signer's own is `checkSignature`'s to say. Throws BadInputError. */
+export function parseSignature(text: string): SignatureFile {
+  let value: unknown
+  try {
+    value = text.length > SIGNATURE_BYTES_MAX ? null : JSON.parse(text)
+  } catch {
+    value = null
+  }
+  const parsed = signatureSchema.safeParse(value)
+  if (parsed.success) return parsed.data
+  const faults = parsed.error.issues.slice(0, 5).map((issue) => `${issue.path.join('.') || 'the file'} ${issue.message.replace(/^[A-Z]/, (letter) => letter.toLowerCase())}`)
+  throw new BadInputError(`Found a signature file in which ${faults.join('; ')}; allowed is a file as "bulwark proposal sign" writes it, get it again from its signer`, { faults })
+}

@@ -45,16 +45,22 @@ export type Command = {
   readonly run: (given: Given, ask: Ask, io: Io) => Promise<void>
 }
 
+/** What a command line is read and explained by. */
+export type Described = Omit<Command, 'run'>
+
+export const URL_FLAG: Flag = { type: 'string', value: 'URL', about: 'the API (default: what npm start serves here)' }
+export const HELP_FLAG: Flag = { type: 'boolean', about: 'this text' }
 const COMMON: Flags = {
-  url: { type: 'string', value: 'URL', about: 'the API (default: what npm start serves here)' },
+  url: URL_FLAG,
   json: { type: 'boolean', about: "the API's answer as JSON, and nothing else on stdout" },
-  help: { type: 'boolean', about: 'this text' },
+  help: HELP_FLAG,
 }
+const EXITS = '0, 1 where the API is out of reach or what was asked failed, 2 where the command line is wrong, 130 after Ctrl-C'
 
 const spelled = ([name, { value }]: readonly [string, Flag]): string => `--${name}${value === undefined ? '' : ` ${value}`}`
 
-export function helpOf({ name, about, operands, flags, examples }: Command): string {
-  const all = Object.entries({ ...flags, ...COMMON })
+export function helpOf({ name, about, operands, flags, examples }: Described, common: Flags = COMMON, exits: string = EXITS): string {
+  const all = Object.entries({ ...flags, ...common })
   const width = Math.max(...all.map((flag) => spelled(flag).length))
   return `${about[0]!.toUpperCase()}${about.slice(1)}.
 
@@ -64,13 +70,13 @@ ${all.map((flag) => `  ${spelled(flag).padEnd(width)}  ${flag[1].about}${flag[1]
 
 ${examples.map((example) => `  npm run bulwark -- ${name}${example === '' ? '' : ` ${example}`}`).join('\n')}
 
-Exit code: 0, 1 where the API is out of reach or what was asked failed, 2 where the command line is wrong, 130 after Ctrl-C.
+Exit code: ${exits}.
 `
 }
 
-/** Runs a command of analysis. Throws BadInputError for what the command line or the API refuses. */
-export async function runCommand(command: Command, args: readonly string[], io: Io): Promise<void> {
-  const flags: Flags = { ...command.flags, ...COMMON }
+/** A command line, read; null where `--help` asks for the text. Throws BadInputError. */
+export function givenOf(command: Described, args: readonly string[], common: Flags = COMMON): Given | null {
+  const flags: Flags = { ...command.flags, ...common }
   let parsed: { values: Record<string, unknown>; positionals: string[] }
   try {
     parsed = parseArgs({ args: [...args], allowPositionals: command.operands !== undefined, options: Object.fromEntries(Object.entries(flags).map(([name, { type, multiple }]) => [name, { type, ...(multiple === true ? { multiple } : {}) }])) })
@@ -78,13 +84,19 @@ export async function runCommand(command: Command, args: readonly string[], io: 
     throw new BadInputError(`Found ${lowerFirst((error as Error).message.split('. ')[0]!)}, allowed are ${Object.entries(flags).map(spelled).join(', ')}; see npm run bulwark -- ${command.name} --help`)
   }
   const { values, positionals } = parsed
-  if (values['help'] === true) return io.out(helpOf(command))
-  const given: Given = {
+  if (values['help'] === true) return null
+  return {
     text: (name) => values[name] as string | undefined,
     texts: (name) => (values[name] as string[] | undefined) ?? [],
     on: (name) => values[name] === true,
     rest: positionals,
   }
+}
+
+/** Runs a command of analysis. Throws BadInputError for what the command line or the API refuses. */
+export async function runCommand(command: Command, args: readonly string[], io: Io): Promise<void> {
+  const given = givenOf(command, args)
+  if (given === null) return io.out(helpOf(command))
   await command.run(given, asker(apiUrl(given.text('url')), command, io.signal), io)
 }
 
