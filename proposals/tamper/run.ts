@@ -142,12 +142,16 @@ export async function tamper({ bases, honest: honestCount, seed, protocol }: Tam
 
 /** A mutant that reads as the honest proposal is none. */
 function isSame(mutant: Mutant, canonical: string): boolean {
+  // Most mutants are written in the canonical form, in which the same proposal is the same bytes.
+  if (mutant.text.startsWith(CANONICAL_START)) return mutant.text === canonical
   try {
     return serializeReview(parseReview(mutant.text)) === canonical
   } catch {
     return false
   }
 }
+
+const CANONICAL_START = '{\n  "batch": {\n'
 
 /** Honest files on a chain that is not as it was, or told by an RPC that lies. */
 async function situationsOf([safe, timelock]: readonly [Signer, Signer], draw: (index: number) => Promise<Honest>, byRule: Record<string, number>): Promise<TamperResult['situations']> {
