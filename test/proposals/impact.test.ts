@@ -1,6 +1,10 @@
 /** Real positions on the deployed bytecode, and what a change of parameters does to them. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { maxUint256, zeroHash } from 'viem'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { encodeDeployData, maxUint256, parseAbi, zeroAddress, zeroHash } from 'viem'
+import type { Abi } from 'viem'
 import { E18, E6, mulDiv } from '../../core/units.ts'
 import type { RunInputs } from '../../api/recommendations/index.ts'
 import { build } from '../../proposals/build.ts'
@@ -45,6 +49,7 @@ const liquidator = person(76)
 const traders = [maker, tight, near, plain, ranged]
 
 let world: World
+const stateDir = mkdtempSync(join(tmpdir(), 'bulwark-impact-'))
 
 const open = (from: Address, quote: bigint): Call => callOf(from, HOUSE, ABIS.house, 'openPosition', [{ baseToken: ETH, isBaseToQuote: false, isExactInput: true, amount: quote * E18, oppositeAmountBound: 0n, deadline: maxUint256, sqrtPriceLimitX96: 0n, referralCode: zeroHash }])
 const provide = (from: Address, base: bigint, quote: bigint, lowerTick: number, upperTick: number): Call =>
@@ -67,7 +72,10 @@ beforeAll(async () => {
   await world.mine(1_000, [world.push(PRICES)])
 }, 180_000)
 
-afterAll(async () => await world?.stop(), 30_000)
+afterAll(async () => {
+  await world?.stop()
+  rmSync(stateDir, { recursive: true, force: true })
+}, 30_000)
 
 const change = async (parameter: string, subject: Address, to: bigint): Promise<Change> => {
   const spec = catalog.find(parameter)
@@ -81,7 +89,7 @@ async function examined(changes: readonly Change[], options: { accounts?: readon
   const block = { number: BigInt(head.number), hash: head.hash, timestamp: BigInt(head.timestamp) }
   const plan: Plan = { changes: changes as Plan['changes'], validUntilSec: block.timestamp + 3_600n, nonce: 3n }
   const back = rollbackOf(target, plan)
-  const { result, seen } = await simulate(target, plan, build(target, plan), { rpcUrl: world.anvil.url, stateDir: '/tmp/bulwark-impact-test', block, rollback: back.plan === null ? null : back, accounts: options.accounts ?? traders })
+  const { result, seen } = await simulate(target, plan, build(target, plan), { rpcUrl: world.anvil.url, stateDir, block, rollback: back.plan === null ? null : back, accounts: options.accounts ?? traders })
   const inputs: ImpactInputs = {
     block,
     margin: { states: await world.states(traders), rows: [...world.store.rows.values()], gap: null },
@@ -234,7 +242,7 @@ describe('other changes', () => {
     const head = await world.rpc<{ number: Hex; hash: Hex; timestamp: Hex }>('eth_getBlockByNumber', ['latest', false])
     const block = { number: BigInt(head.number), hash: head.hash, timestamp: BigInt(head.timestamp) }
     const plan: Plan = { changes: [await change('collateralRatio', WETH, 450_000n)], validUntilSec: block.timestamp + 3_600n, nonce: 3n }
-    const { seen } = await simulate(target, plan, build(target, plan), { rpcUrl: world.anvil.url, stateDir: '/tmp/bulwark-impact-test', block, accounts: traders })
+    const { seen } = await simulate(target, plan, build(target, plan), { rpcUrl: world.anvil.url, stateDir, block, accounts: traders })
     const states = await world.states(traders)
     const accounts = states.accounts.map((each) => (each.id === tight ? { ...each, settlementBalance: each.settlementBalance + 1_000_000n * E6 } : each))
     const impact = impactOf({ target, protocol: curie, plan, inputs: { block, margin: { states: { ...states, accounts }, rows: [...world.store.rows.values()], gap: null }, run: book(), breakers: [], history: [] }, seen: seen!, cut: false })
@@ -325,7 +333,7 @@ describe('from the mirror', () => {
     const head = await world.rpc<{ timestamp: Hex }>('eth_getBlockByNumber', ['latest', false])
     return { changes: changes as Plan['changes'], validUntilSec: BigInt(head.timestamp) + 3_600n, nonce: 3n }
   }
-  const options = (more: Partial<ExamineOptions> = {}): ExamineOptions => ({ prisma, target, rpcUrl: world.anvil.url, stateDir: '/tmp/bulwark-impact-test', ...more })
+  const options = (more: Partial<ExamineOptions> = {}): ExamineOptions => ({ prisma, target, rpcUrl: world.anvil.url, stateDir, ...more })
 
   test('behavior: simulation and impact of one indexed block, with the same figures by contracts and by index', async () => {
     const { block, simulation, impact } = await examine(await plan([await change('collateralRatio', WETH, 450_000n)]), options())
@@ -386,5 +394,31 @@ describe('what the contracts then do', () => {
       const named = impact!.newlyLiquidatable.find((each) => each.account === account)?.falls.includes('COLLATERAL') ?? false
       expect(await world.value<boolean>(VAULT, ABIS.vault, 'isLiquidatable', [account])).toBe(named)
     }
+  }, 60_000)
+})
+
+describe('through a timelock', () => {
+  test('behavior: margins are those of the first second in which it may be executed, by contracts and by index alike', async () => {
+    const artifact = JSON.parse(readFileSync(new URL('../../node_modules/openzeppelin-contracts-v5/build/contracts/TimelockController.json', import.meta.url), 'utf8')) as { abi: Abi; bytecode: Hex }
+    const data = encodeDeployData({ abi: artifact.abi, bytecode: artifact.bytecode, args: [86_400n, [SAFE], [zeroAddress], zeroAddress] })
+    const hash = await world.rpc<Hex>('eth_sendTransaction', [{ from: maker, data, gas: '0x1000000', gasPrice: '0x0' }])
+    await world.mine(2, [])
+    const { contractAddress: timelock } = await world.rpc<{ contractAddress: Address }>('eth_getTransactionReceipt', [hash])
+    const owned = parseAbi(['function setOwner(address newOwner)', 'function updateOwner()'])
+    await world.fund([timelock])
+    expect(await world.mine(2, [callOf(SAFE, COLLATERALS, owned, 'setOwner', [timelock])])).toEqual([true])
+    expect(await world.mine(2, [callOf(timelock, COLLATERALS, owned, 'updateOwner', [])])).toEqual([true])
+
+    const behind = { ...target, deployment: { ...deployment, governance: { kind: 'TIMELOCK' as const, address: timelock, minDelaySec: 86_400 } } }
+    const head = await world.rpc<{ number: Hex; hash: Hex; timestamp: Hex }>('eth_getBlockByNumber', ['latest', false])
+    const block = { number: BigInt(head.number), hash: head.hash, timestamp: BigInt(head.timestamp) }
+    const plan: Plan = { changes: [await change('collateralRatio', WETH, 200_000n)], validUntilSec: block.timestamp + 3n * 86_400n, nonce: 3n }
+    const { result, seen } = await simulate(behind, plan, build(behind, plan), { rpcUrl: world.anvil.url, stateDir, block, accounts: traders })
+    expect(result.failure).toBeNull()
+    expect(seen!.timestampSec).toBe(block.timestamp + 1n + 86_400n)
+    const impact = impactOf({ target: behind, protocol: curie, plan, inputs: { block, margin: { states: await world.states(traders), rows: [...world.store.rows.values()], gap: null }, run: book(), breakers: [], history: [] }, seen: seen!, cut: false })
+    expect(impact.engine).toEqual({ gap: null, comparedBefore: 5, comparedAfter: 5, differences: [] })
+    expect(impact.newlyLiquidatable.find((each) => each.account === near)?.falls).toEqual(['POSITIONS', 'COLLATERAL'])
+    expect(impact.notes).toContain('margins are those of the first second in which what is queued may be executed, 86401 s after the block, at the prices of the block')
   }, 60_000)
 })
