@@ -6,6 +6,7 @@ import { privateKeyToAccount } from 'viem/accounts'
 import { BadInputError, UnavailableError } from '../core/errors.ts'
 import { endpointOf } from '../core/endpoint.ts'
 import { DEPLOYMENT_PROXY, GUARD_ADDRESS, assertGuard, guardDeployment } from '../proposals/guard.ts'
+import { receiptOf } from '../proposals/receipt.ts'
 import { loadEnvFile } from './options.ts'
 
 /** Where the key of a paying account may stand; never on the command line, where others can read it. */
@@ -51,7 +52,8 @@ export async function placeGuard(rpcUrl: string, key: Hex | null): Promise<Guard
     if (key === null) return { address: GUARD_ADDRESS, state: 'TO_SEND', transaction, txHash: null }
     const wallet = createWalletClient({ account: privateKeyToAccount(key), transport })
     const txHash = await wallet.sendTransaction({ chain: null, to: call.to, data: call.data })
-    const receipt = await client.waitForTransactionReceipt({ hash: txHash, pollingInterval: 250 })
+    const receipt = await receiptOf(client, txHash, { timeoutMs: 120_000, everyMs: 250 })
+    if (receipt === null) throw new UnavailableError({ part: 'chain', found: `transaction ${txHash} is not mined after 120 s`, action: 'do not send it again: look whether it is there later' })
     if (receipt.status !== 'success') throw new UnavailableError({ part: 'chain', found: `transaction ${txHash} reverted`, action: 'look at it on the chain, and try again with more gas' })
     await assertGuard(client, `with chain id ${chainId}`)
     return { address: GUARD_ADDRESS, state: 'SENT', transaction, txHash }

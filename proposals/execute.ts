@@ -1,5 +1,5 @@
 /** A signed Safe transaction sent by anybody, after everything that can be checked has been checked again. */
-import { BaseError, HttpRequestError, WaitForTransactionReceiptTimeoutError, createWalletClient, http } from 'viem'
+import { BaseError, HttpRequestError, createWalletClient, http } from 'viem'
 import type { Account, PublicClient, TransactionReceipt } from 'viem'
 import { UnavailableError } from '../core/errors.ts'
 import type { Hex } from '../protocols/adapter.ts'
@@ -9,6 +9,7 @@ import { labelOf } from './draft.ts'
 import type { Target } from './draft.ts'
 import { ExecutionFailedError, StaleProposalError, TamperedError, WrongStateError } from './errors.ts'
 import { executeQueuedCall, mayExecute, readQueued, safeDeadlineSec } from './paths.ts'
+import { receiptOf } from './receipt.ts'
 import { EXECUTION_FAILURE_TOPIC, EXECUTION_SUCCESS_TOPIC, encodeExecution, hashesOf, lower, safeTxFromJson } from './safe.ts'
 import { joinSignatures } from './sign.ts'
 import { readParameter, revertReason } from './simulate.ts'
@@ -135,10 +136,8 @@ async function sendSafeTx(target: Target, client: PublicClient, rpcUrl: string, 
 }
 
 async function mined(client: PublicClient, id: string, hash: Hex): Promise<TransactionReceipt> {
-  const receipt = await client.waitForTransactionReceipt({ hash, timeout: RECEIPT_TIMEOUT_MS, pollingInterval: 250 }).catch((error: unknown) => {
-    if (!(error instanceof WaitForTransactionReceiptTimeoutError)) throw error
-    throw new ExecutionFailedError({ id, reason: `transaction ${hash} is not mined after ${RECEIPT_TIMEOUT_MS / 1000} s`, action: 'do not send it again: tracking finds it once it is mined' })
-  })
+  const receipt = await receiptOf(client, hash, { timeoutMs: RECEIPT_TIMEOUT_MS, everyMs: 250 })
+  if (receipt === null) throw new ExecutionFailedError({ id, reason: `transaction ${hash} is not mined after ${RECEIPT_TIMEOUT_MS / 1000} s`, action: 'do not send it again: tracking finds it once it is mined' })
   if (receipt.status !== 'success') throw new ExecutionFailedError({ id, reason: `transaction ${receipt.transactionHash} reverted in block ${receipt.blockNumber}`, action: 'simulate it again to see which call fails' })
   return receipt
 }

@@ -17,6 +17,7 @@ import type { Fork, ForkClient } from './fork.ts'
 import { guardRefusal, GUARD_ADDRESS } from './guard.ts'
 import { EXECUTION_SUCCESS_TOPIC, encodeExecution, lower } from './safe.ts'
 import { executeQueuedCall, readRecordedGovernance } from './paths.ts'
+import { receiptOf } from './receipt.ts'
 import { preValidatedSignature } from './sign.ts'
 import { decodeEvent, decodeSlot, keysOf, knownContracts, locate, othersOf, slotsOf } from './slots.ts'
 import type { EventSeen, PrestateDiff, SlotChange } from './slots.ts'
@@ -88,6 +89,7 @@ export type SimulateOptions = {
 const THRESHOLD_SLOT = numberToHex(4n, { size: 32 })
 const NONCE_SLOT = numberToHex(5n, { size: 32 })
 const GAS = 20_000_000n
+const RECEIPT_TIMEOUT_MS = 60_000
 const REVERT_ABI = parseAbi(['error Error(string)', 'error Panic(uint256)'])
 
 /** The raw value of a parameter by the protocol's own getter, at the head or at a block of the chain. */
@@ -279,7 +281,8 @@ class Run {
     await client.setNextBlockTimestamp({ timestamp: stage.timestampSec })
     this.#timestampSec = stage.timestampSec
     const hash = (await client.request({ method: 'eth_sendTransaction', params: [{ from: stage.from, to: stage.to, data: stage.data, gas: numberToHex(GAS) }] } as never)) as Hex
-    const receipt = await client.waitForTransactionReceipt({ hash, pollingInterval: 20 })
+    const receipt = await receiptOf(client, hash, { timeoutMs: RECEIPT_TIMEOUT_MS, everyMs: 20 })
+    if (receipt === null) throw new UnavailableError({ part: 'fork', found: `transaction ${hash} is not mined after ${RECEIPT_TIMEOUT_MS / 1000} s`, action: 'simulate again' })
     const trace = async (options: unknown): Promise<unknown> => await client.request({ method: 'debug_traceTransaction', params: [hash, options] } as never)
     const frame = (await trace({ tracer: 'callTracer' })) as Frame
     const diff = (await trace({ tracer: 'prestateTracer', tracerConfig: { diffMode: true } })) as PrestateDiff

@@ -19,6 +19,7 @@ import type { RpcClient } from '../../devnet/rpc.ts'
 import type { Deployment } from '../../protocols/adapter.ts'
 import { catalog } from '../../protocols/curie/parameters.ts'
 import type { PrismaClient } from '../../prisma/client.ts'
+import { receiptOf } from '../../proposals/receipt.ts'
 import { TIMELOCK_ABI } from '../../proposals/paths.ts'
 import { SAFE_ABI, lower } from '../../proposals/safe.ts'
 
@@ -72,6 +73,13 @@ function freePort(): Promise<number> {
   })
 }
 
+/** Throws where a transaction is not mined within a minute. */
+export async function minedReceipt(client: PublicClient, hash: Hex): Promise<TransactionReceipt> {
+  const receipt = await receiptOf(client, hash, { timeoutMs: 60_000, everyMs: 10 })
+  if (receipt === null) throw new Error(`Found transaction ${hash} not mined after 60 s`)
+  return receipt
+}
+
 export const owners = devnetAccounts('safeOwner', DEVNET_CHAIN_ID)
 export const executor = privateKeyToAccount(devnetAccounts('spare', DEVNET_CHAIN_ID)[0]!.privateKey)
 
@@ -114,7 +122,7 @@ export async function handToTimelock(chain: TestChain, minDelaySec: number, anyo
   const artifact = load('openzeppelin-contracts-v5/build/contracts/TimelockController.json')
   const send = async (transaction: { to?: Hex; data: Hex; from?: Hex }): Promise<TransactionReceipt> => {
     const hash = await rpc.call('eth_sendTransaction', [{ from: executor.address, gas: '0x1000000', gasPrice: '0x0', ...transaction }])
-    const receipt = await client.waitForTransactionReceipt({ hash: hash as Hex, pollingInterval: 10 })
+    const receipt = await minedReceipt(client, hash as Hex)
     if (receipt.status !== 'success') throw new Error(`a transaction of the handover reverted: ${hash as string}`)
     return receipt
   }

@@ -18,7 +18,7 @@ import { catalog } from '../../protocols/curie/parameters.ts'
 import { startTestPostgres } from '../support/postgres.ts'
 import type { TestPostgres } from '../support/postgres.ts'
 import { startServiceDouble } from './service-double.ts'
-import { executor, mirrorChain, owners, startTestChain } from './chain.ts'
+import { executor, minedReceipt, mirrorChain, owners, startTestChain } from './chain.ts'
 import type { TestChain } from './chain.ts'
 
 // Each test takes about a second on an idle machine; two busy cores take longer.
@@ -55,7 +55,7 @@ const market = () => chain.deployment.markets[0]!
 const band = (toE6: bigint, symbol = market().symbol) => ({ parameter: 'marketMaxPriceSpreadRatio', subject: symbol, to: toE6 })
 const onChain = (parameter: string, subject = market().baseToken) => readParameter({ catalog, deployment: chain.deployment }, chain.client, { parameter, subject })
 /** Sent by somebody outside of here, and mined. */
-const sent = async (to: Hex, data: Hex) => chain.client.waitForTransactionReceipt({ hash: (await chain.rpc.call('eth_sendTransaction', [{ from: executor.address, to, data, gas: '0x100000', gasPrice: '0x0' }])) as Hex, pollingInterval: 50 })
+const sent = async (to: Hex, data: Hex) => minedReceipt(chain.client, (await chain.rpc.call('eth_sendTransaction', [{ from: executor.address, to, data, gas: '0x100000', gasPrice: '0x0' }])) as Hex)
 const states = (proposal: ProposalRecord) => proposal.events.map((event) => event.toState)
 
 async function signBy(proposal: ProposalRecord, ...indices: number[]): Promise<ProposalRecord> {

@@ -12,7 +12,7 @@ import { compilePrecondition } from '../../proposals/contracts/compile.ts'
 import { encodeExecution, hashesOf, lower, SAFE_ABI, singleTxOf } from '../../proposals/safe.ts'
 import { joinSignatures, signWithKey } from '../../proposals/sign.ts'
 import { readParameter } from '../../proposals/simulate.ts'
-import { executor, owners, startTestChain } from './chain.ts'
+import { executor, minedReceipt, owners, startTestChain } from './chain.ts'
 import type { TestChain } from './chain.ts'
 
 jest.setTimeout(60_000)
@@ -188,7 +188,7 @@ describe('a signed batch, through the real Safe', () => {
   }
   async function send(data: Hex): Promise<'success' | 'reverted'> {
     const hash = await chain.rpc.call('eth_sendTransaction', [{ from: executor.address, to: chain.deployment.safe!.address, data, gas: '0x200000', gasPrice: '0x0' }])
-    return (await chain.client.waitForTransactionReceipt({ hash: hash as Hex, pollingInterval: 10 })).status
+    return (await minedReceipt(chain.client, hash as Hex)).status
   }
   /** Somebody else changes the value: impersonating the owner is that somebody. */
   async function meddle(to: bigint): Promise<void> {

@@ -201,6 +201,13 @@ describe('other changes', () => {
     expect(debts[0]!.debt).toBeGreaterThan(threshold + E6)
     const { impact } = await examined([await change('debtThreshold', ROOT, threshold)])
     expect(impact!.newlyLiquidatable.map((each) => ({ account: each.account, falls: each.falls }))).toEqual([{ account: debts[0]!.account, falls: ['COLLATERAL'] }])
+    // What may be taken does not hang on the threshold: the contract answers the same before it.
+    const [repaid, amount] = await world.value<readonly [bigint, bigint]>(VAULT, ABIS.vault, 'getMaxRepaidSettlementAndLiquidatableCollateral', [debts[0]!.account, WETH])
+    const [taken] = impact!.newlyLiquidatable[0]!.collateral!
+    expect(taken).toMatchObject({ token: WETH, label: 'WETH' })
+    // A second of funding lies between the two.
+    expect(Math.abs(Number(BigInt(taken!.repaid) - repaid)) / Number(repaid)).toBeLessThan(1e-4)
+    expect(Math.abs(Number(BigInt(taken!.amount) - amount)) / Number(amount)).toBeLessThan(1e-4)
     expect(impact!.engine.differences).toEqual([])
   }, 60_000)
 
@@ -236,6 +243,7 @@ describe('other changes', () => {
     const { impact } = await examined([await change('collateralRatio', WETH, 450_000n)], { accounts: [tight] })
     expect(impact!.accounts).toMatchObject({ indexed: 5, readFromContracts: 1, cut: true })
     expect(new Map(impact!.newlyLiquidatable.map((each) => [each.account, each.source]))).toEqual(new Map([[tight, 'CONTRACTS'], [ranged, 'ENGINE']]))
+    expect(new Map(impact!.newlyLiquidatable.map((each) => [each.account, each.collateral?.length ?? null]))).toEqual(new Map([[tight, 1], [ranged, null]]))
   }, 60_000)
 
   test('behavior: a figure of the index that is wrong is listed, and the contracts count', async () => {

@@ -13,7 +13,7 @@ import type { Queued } from '../../proposals/paths.ts'
 import { decodeMultiSend, encodeExecution, lower, SAFE_ABI } from '../../proposals/safe.ts'
 import { joinSignatures, signWithKey } from '../../proposals/sign.ts'
 import { readParameter } from '../../proposals/simulate.ts'
-import { executor, handToTimelock, owners, startTestChain } from './chain.ts'
+import { executor, handToTimelock, minedReceipt, owners, startTestChain } from './chain.ts'
 import type { TestChain } from './chain.ts'
 
 jest.setTimeout(60_000)
@@ -53,7 +53,7 @@ async function plan(validForSec = BigInt(DELAY) + 3600n): Promise<Plan> {
 
 async function send(call: Pick<Call, 'to' | 'data'>): Promise<{ status: 'success' | 'reverted'; hash: Hex; block: bigint }> {
   const hash = (await chain.rpc.call('eth_sendTransaction', [{ from: executor.address, to: call.to, data: call.data, gas: '0x400000', gasPrice: '0x0' }])) as Hex
-  const receipt = await chain.client.waitForTransactionReceipt({ hash, pollingInterval: 10 })
+  const receipt = await minedReceipt(chain.client, hash)
   return { status: receipt.status, hash, block: receipt.blockNumber }
 }
 async function executeBySafe({ safeTx }: Signable) {
