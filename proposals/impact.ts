@@ -54,6 +54,8 @@ export type AccountImpact = {
   /** Σ |size · price|. */
   readonly grossE18: string
   readonly positions: readonly { readonly market: Address; readonly label: string; readonly sizeE18: string; readonly valueE18: string; /** null: the contract reverts, or it was not asked. */ readonly liquidatableE18: string | null }[]
+  /** What one liquidation of each collateral takes (its decimals) and repays (settlement decimals); null where the contracts were not asked. */
+  readonly collateral: readonly { readonly token: Address; readonly label: string; readonly amount: string; readonly repaid: string }[] | null
   /** What it would owe if it were closed now at the price that positions are valued at, the penalty paid. */
   readonly badDebtE18: string
   /** The same on average over the time that liquidators take; null where a volatility is unknown. */
@@ -358,6 +360,7 @@ export function impactOf({ target, protocol, plan, inputs, seen, cut }: ImpactOf
         after: marginJson(now),
         grossE18: now.grossE18.toString(),
         positions: now.positions.map((each) => ({ market: each.market, label: symbols.get(each.market) ?? each.market, sizeE18: each.sizeE18.toString(), valueE18: each.valueE18.toString(), liquidatableE18: each.liquidatableE18?.toString() ?? null })),
+        collateral: now.seizable?.map((each) => ({ token: each.token, label: labelOf(deployment, 'COLLATERAL', each.token), amount: each.amount.toString(), repaid: each.repaid.toString() })) ?? null,
         badDebtE18: badDebt(now).toString(),
         expectedBadDebtE18: deviation === null ? null : fromQuote(expectedBadDebt(equity, deviation)).toString(),
       },

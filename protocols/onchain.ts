@@ -52,7 +52,12 @@ export type Standing = {
   readonly liquidatable: boolean
   readonly collateralLiquidatable: boolean
   readonly positions: readonly StandingPosition[]
+  /** What one liquidation of each collateral may take now, by the contracts; empty where none may, null where they were not asked. */
+  readonly seizable: readonly Seizable[] | null
 }
+
+/** `repaid` in settlement decimals, what a liquidator pays; `amount` in the collateral's, what it gets. */
+export type Seizable = { readonly token: Address; readonly repaid: bigint; readonly amount: bigint }
 
 export type StandingPosition = {
   readonly market: Address

@@ -187,7 +187,7 @@ export function simulationOf(plan: Plan, built: Built, back: { plan: Plan; built
 function impactOf(plan: Plan, head: Head, draw: Draw): Impact {
   const margin = (valueE18: bigint) => ({ valueE18: valueE18.toString(), requirementE18: (10n ** 20n).toString(), collateralRequirementE18: '0', debtE18: '0', marginRatioE6: '62000' })
   const account = (i: number): Impact['newlyLiquidatable'][number] => ({
-    account: `0x${keccak256(toHex(`due ${i}`)).slice(2, 42)}`, source: 'CONTRACTS', falls: ['POSITIONS'], afterCancelling: false, before: margin(101n * 10n ** 18n), after: margin(99n * 10n ** 18n), grossE18: (16n * 10n ** 20n).toString(), positions: [], badDebtE18: '0', expectedBadDebtE18: null,
+    account: `0x${keccak256(toHex(`due ${i}`)).slice(2, 42)}`, source: 'CONTRACTS', falls: ['POSITIONS'], afterCancelling: false, before: margin(101n * 10n ** 18n), after: margin(99n * 10n ** 18n), grossE18: (16n * 10n ** 20n).toString(), positions: [], collateral: [], badDebtE18: '0', expectedBadDebtE18: null,
   })
   return {
     version: 1,

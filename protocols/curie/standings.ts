@@ -5,7 +5,7 @@
 import { decodeFunctionResult, encodeFunctionData, parseAbi, type Abi } from 'viem'
 import { abs, max, mulDiv } from '../../core/units.ts'
 import type { Address, Call, Deployment, Health, Hex } from '../adapter.ts'
-import type { Backing, IndexedFacts, OnChain, ReadMany, Standing, StandingPosition, Unreadable } from '../onchain.ts'
+import type { Backing, IndexedFacts, OnChain, ReadMany, Seizable, Standing, StandingPosition, Unreadable } from '../onchain.ts'
 import { accountBalanceAbi, clearingHouseAbi, collateralManagerAbi, clearingHouseConfigAbi, insuranceFundAbi, vaultAbi, baseTokenAbi } from './abi.ts'
 import { tradeBreakers } from './breakers.ts'
 import { invariants } from './invariants.ts'
@@ -80,6 +80,13 @@ async function standings(deployment: Deployment, accounts: readonly Address[], r
     const open = isOpen.get(market) ?? false
     positionsOf.set(account, [...(positionsOf.get(account) ?? []), { market, sizeE18, valueE18, open, liquidatableE18: open ? liquidatableE18 : 0n }])
   })
+  const owing = answered.flatMap(({ account, found }) => (found.isLiquidatable === true ? ((found.getCollateralTokens ?? []) as readonly string[]).map((token) => ({ account, token: lower(token) })) : []))
+  const thirds = await ask(read, owing.map(({ account, token }) => ({ to: contracts.vault, abi: vaultAbi, name: 'getMaxRepaidSettlementAndLiquidatableCollateral', args: [account, token] })))
+  const seizableOf = new Map<Address, Seizable[]>()
+  owing.forEach(({ account, token }, i) => {
+    const [repaid, amount] = (thirds[i] ?? [0n, 0n]) as readonly [bigint, bigint]
+    if (amount !== 0n) seizableOf.set(account, [...(seizableOf.get(account) ?? []), { token, repaid, amount }])
+  })
   const ratios = { debtRatioE6: BigInt((debtRatio as number | null) ?? 0), penaltyE6: BigInt((penalty as number | null) ?? 0) }
   return answered.map(({ account, found }): Standing | Unreadable => {
     const refused = FIRST.find((name) => found[name] === null)
@@ -106,6 +113,7 @@ async function standings(deployment: Deployment, accounts: readonly Address[], r
       liquidatable: belowMaintenance && !hasRanges && positions.some(mayBeTaken),
       collateralLiquidatable: found.isLiquidatable as boolean,
       positions,
+      seizable: seizableOf.get(account) ?? [],
     }
   })
 }
@@ -142,6 +150,7 @@ function standingOf(health: Health, deployment: Deployment, facts: IndexedFacts)
     liquidatable: health.liquidatable,
     collateralLiquidatable: health.collateralLiquidatable,
     positions: health.positions.flatMap((each) => (each.totalSizeE18 === 0n ? [] : [{ market: lower(each.market), sizeE18: each.totalSizeE18, valueE18: each.positionValueE18, open: facts.isOpen(lower(each.market)), liquidatableE18: each.liquidatableSizeE18 }])),
+    seizable: null,
   }
 }
 
@@ -167,6 +176,7 @@ function moved(standing: Standing, moveE6: bigint): Standing {
     liquidatable: belowMaintenance && !standing.hasRanges && standing.positions.some(mayBeTaken),
     collateralLiquidatable: standing.holdsCollateral && (valueE18 < collateralRequirementE18 || debtE18 > mulDiv(collateralValueE18, standing.debtRatioE6, RATIO_ONE) || debtE18 > standing.debtLimitE18),
     positions: standing.positions.map((each) => ({ ...each, valueE18: each.valueE18 + by(each.valueE18), liquidatableE18: null })),
+    seizable: null,
   }
 }
 
