@@ -10,6 +10,7 @@ import { createProposals, loadPolicy, safeTxFromJson, signWithKey, verify } from
 import { catalog } from '../protocols/curie/parameters.ts'
 import type { Address, Hex } from '../protocols/adapter.ts'
 import { queryApi } from './graphql.ts'
+import { signIn } from './signIn.ts'
 import { parseRunOptions, PROJECT } from './options.ts'
 import { createProgress } from './progress.ts'
 import { emptyState } from './lock.ts'
@@ -120,7 +121,8 @@ export async function demo(args: readonly string[]): Promise<void> {
 async function steward(stack: Stack, progress: (step: string, detail: string) => void, startedAt: number): Promise<DemoResult> {
   const { apiUrl, deployment } = stack
   const head = stack.head?.number ?? 0
-  const ask = <T>(query: string, variables: Record<string, unknown> = {}): Promise<T> => queryApi<T>(apiUrl, query, variables)
+  const ask = <T>(query: string, variables: Record<string, unknown> = {}, token?: string): Promise<T> => queryApi<T>(apiUrl, query, variables, undefined, token)
+  const policy = await loadPolicy({ catalog, deployment }, null)
 
   // Recommendations of an earlier block would compare with parameters that have changed since.
   const isCurrent = (recommendation: Recommendation): boolean => Number(recommendation.block.number) >= head
@@ -135,16 +137,20 @@ async function steward(stack: Stack, progress: (step: string, detail: string) =>
   progress('steward', `${chosen.title} of ${chosen.subjectLabel}: ${chosen.currentDisplay} → ${chosen.recommendedDisplay} (urgency ${chosen.urgency})`)
   progress('steward', chosen.reason)
 
+  const account = devnetAccounts('spare', deployment.chainId).find((each) => policy.stewards.some((steward) => steward.toLowerCase() === each.address.toLowerCase()))
+  if (account === undefined) throw new BulwarkError('Found no steward of the policy among the accounts of the devnet, needed is one whose key is known; name one in policies/devnet.yaml', { code: 'DEMO_STUCK' })
+  const stewardship = await signIn(apiUrl, privateKeyToAccount(account.privateKey))
+  progress('steward', `${account.address} signed in`)
   const { draftProposal } = await ask<{ draftProposal: ProposalView }>(`mutation ($input: DraftProposalInput!) { draftProposal(input: $input) { ${PROPOSAL_FIELDS} } }`, {
     input: { title: `${chosen.title} of ${chosen.subjectLabel} to ${chosen.recommendedDisplay}`, recommendationIds: [chosen.id] },
-  })
+  }, stewardship)
   const { id } = draftProposal
   // What the change starts from is the proposal's own reading, not the recommendation's.
   const before = draftProposal.changes[0]!.fromRaw
   progress('steward', `drafted ${id}, safeTxHash ${draftProposal.safeTxHash}`)
-  const { simulateProposal } = await ask<{ simulateProposal: ProposalView }>(`mutation ($id: ID!) { simulateProposal(id: $id) { ${PROPOSAL_FIELDS} } }`, { id })
+  const { simulateProposal } = await ask<{ simulateProposal: ProposalView }>(`mutation ($id: ID!) { simulateProposal(id: $id) { ${PROPOSAL_FIELDS} } }`, { id }, stewardship)
   progress('steward', `simulated: ${simulateProposal.simulation?.success === true ? `succeeds with ${simulateProposal.simulation.gasUsed} gas` : `fails, ${simulateProposal.simulation?.failure}`}`)
-  const { requestSignatures } = await ask<{ requestSignatures: ProposalView }>(`mutation ($id: ID!) { requestSignatures(id: $id) { ${PROPOSAL_FIELDS} } }`, { id })
+  const { requestSignatures } = await ask<{ requestSignatures: ProposalView }>(`mutation ($id: ID!) { requestSignatures(id: $id) { ${PROPOSAL_FIELDS} } }`, { id }, stewardship)
 
   // Each signer derives the bytes again from the intent and signs only what comes out equal.
   const safeTx = safeTxFromJson(requestSignatures.safeTx)
@@ -161,14 +167,15 @@ async function steward(stack: Stack, progress: (step: string, detail: string) =>
   })
   for (const owner of devnetAccounts('safeOwner', deployment.chainId).slice(0, 2)) {
     const { signer, signature } = await signWithKey(owner.privateKey, domain, safeTx)
-    await ask('mutation ($id: ID!, $signer: Address!, $signature: Hex!) { addSignature(id: $id, signer: $signer, signature: $signature) { state } }', { id, signer, signature })
+    const ownership = await signIn(apiUrl, privateKeyToAccount(owner.privateKey))
+    await ask('mutation ($id: ID!, $signer: Address!, $signature: Hex!) { addSignature(id: $id, signer: $signer, signature: $signature) { state } }', { id, signer, signature }, ownership)
     progress('signer', `${signer} verified and signed`)
   }
 
   const prisma = createPrisma(stack.databaseUrl)
   try {
     const executor = devnetAccounts('spare', deployment.chainId)[0]!
-    const proposals = createProposals({ prisma, catalog, deployment, policy: await loadPolicy({ catalog, deployment }, null), rpcUrl: stack.rpcUrl, stateDir: stack.stateDir, log: createLogger('demo', 'warn') })
+    const proposals = createProposals({ prisma, catalog, deployment, policy, rpcUrl: stack.rpcUrl, stateDir: stack.stateDir, log: createLogger('demo', 'warn') })
     await proposals.execute(id, privateKeyToAccount(executor.privateKey))
   } finally {
     await prisma.$disconnect()

@@ -14,11 +14,11 @@ export class InterruptedError extends BulwarkError {
 type Body<T> = { data?: T | null; errors?: { message: string; path?: (string | number)[]; extensions?: { code?: string; facts?: ErrorFacts } }[] }
 
 /** Throws UnavailableError where the API does not answer, InterruptedError once the signal is aborted. */
-async function post<T>(apiUrl: string, query: string, variables: Readonly<Record<string, unknown>>, signal: AbortSignal | undefined): Promise<Body<T>> {
+async function post<T>(apiUrl: string, query: string, variables: Readonly<Record<string, unknown>>, signal: AbortSignal | undefined, token?: string): Promise<Body<T>> {
   try {
     const response = await fetch(`${apiUrl}/graphql`, {
       method: 'POST',
-      headers: { 'content-type': 'application/json', accept: 'application/json' },
+      headers: { 'content-type': 'application/json', accept: 'application/json', ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) },
       body: JSON.stringify({ query, variables }),
       ...(signal === undefined ? {} : { signal }),
     })
@@ -32,9 +32,9 @@ async function post<T>(apiUrl: string, query: string, variables: Readonly<Record
 const errorOf = (first: NonNullable<Body<unknown>['errors']>[number]): ApiError => new ApiError(first.message, { code: first.extensions?.code ?? 'API', facts: first.extensions?.facts ?? {} })
 const neither = (): ApiError => new ApiError('The API answered with neither data nor an error; its log says more', { code: 'API' })
 
-/** Asks our API. Throws ApiError with the API's sentence, UnavailableError where it does not answer. */
-export async function queryApi<T>(apiUrl: string, query: string, variables: Readonly<Record<string, unknown>> = {}, signal?: AbortSignal): Promise<T> {
-  const { data, errors } = await post<T>(apiUrl, query, variables, signal)
+/** Asks our API, as whom a session's token is of. Throws ApiError with the API's sentence, UnavailableError where it does not answer. */
+export async function queryApi<T>(apiUrl: string, query: string, variables: Readonly<Record<string, unknown>> = {}, signal?: AbortSignal, token?: string): Promise<T> {
+  const { data, errors } = await post<T>(apiUrl, query, variables, signal, token)
   if (errors?.[0] !== undefined) throw errorOf(errors[0])
   if (data === null || data === undefined) throw neither()
   return data

@@ -41,6 +41,14 @@ export const CONFIG_SCHEMA = {
     .transform((text) => text.split(',').map((name) => name.trim()).filter((name) => name !== ''))
     .refine((names) => names.every((name) => /^[a-z0-9.-]+$/i.test(name)), { message: 'has a name with other characters, allowed are host names with commas between them' })
     .describe('host names that the API is reached by, beside localhost and IP addresses'),
+  API_PROXIES: wholeNumber(0, 9).default('0').describe('reverse proxies in front of the API, whose X-Forwarded-For and X-Forwarded-Proto count'),
+  CORS_ORIGINS: z
+    .string()
+    .default('')
+    .transform((text) => text.split(',').map((one) => one.trim()).filter((one) => one !== ''))
+    .refine((all) => all.every((one) => URL.canParse(one) && ['http:', 'https:'].includes(new URL(one).protocol) && new URL(one).origin === one.toLowerCase().replace(/\/$/, '')), { message: 'has another form, allowed are origins such as https://risk.example, with commas between them' })
+    .describe('pages elsewhere that may ask the API, by their origin'),
+  SESSION_SECRET: z.string().min(32, 'is too short, allowed are 32 characters or more').nullable().default(null).describe('what sessions are signed with, the same for every API of one database'),
   WEBHOOK_URLS: z
     .string()
     .default('')

@@ -13,11 +13,12 @@ import { Prisma } from '../prisma/client.ts'
 import type { PrismaClient } from '../prisma/client.ts'
 import type { Logger } from '../core/log.ts'
 import { BadInputError, UnavailableError } from '../core/errors.ts'
-import type { Address, Deployment, Hex, ParameterCatalog } from '../protocols/adapter.ts'
+import type { Address, Deployment, Hex, ParameterCatalog, ParameterRef } from '../protocols/adapter.ts'
 import { aftermathJson, readAftermath } from './aftermath.ts'
 import { build, cancellation, crossCheck, readRecordedSafe, readSafe, rejection, safeOf, verify } from './build.ts'
 import type { Plan } from './build.ts'
-import { assertCount, changeToJson, checkedTitle, draftChanges, keyOf, refsOf } from './draft.ts'
+import { intentsOf, parseDesired } from './desired.ts'
+import { assertCount, changeToJson, checkedTitle, confirmationOf, draftChanges, keyOf, labelOf, refsOf, resolveSubject } from './draft.ts'
 import type { Change, Intent, Target } from './draft.ts'
 import { BlockedError, DraftRefusedError, StaleProposalError, WrongStateError } from './errors.ts'
 import { assertCancellation, execute, executeCancellation, executeQueued } from './execute.ts'
@@ -26,6 +27,7 @@ import { batchFile } from './export.ts'
 import type { BatchFile } from './export.ts'
 import { assertUnblocked, guardrails } from './guardrails.ts'
 import type { Finding } from './guardrails.ts'
+import { parseBatch } from './import.ts'
 import { nextNonce, nonceNote } from './nonce.ts'
 import type { Waiting } from './nonce.ts'
 import { delayOf, governanceOf } from './paths.ts'
@@ -71,11 +73,13 @@ export type { Built, Plan } from './build.ts'
 const VALID_FOR_SEC = { min: 60, max: 90 * 86_400 }
 
 export type DraftInput = {
-  /** One line of 1 to 200 characters. */
-  readonly title: string
-  /** Recommendations whose values are proposed; with `changes` at most 50. */
+  /** One line of 1 to 200 characters; the desired state's own where left out. */
+  readonly title?: string | null
+  /** Recommendations whose values are proposed; with `changes` and what differs from `desired` at most 50. */
   readonly recommendationIds?: readonly string[]
   readonly changes?: readonly Intent[]
+  /** A file of desired values, YAML or JSON: what stands already is no change. */
+  readonly desired?: string | null
   /** Chain time that signers have, s. The policy's default where left out. */
   readonly validForSec?: number | null
   /** Who drafts: a steward's address, or `cli`. */
@@ -83,6 +87,12 @@ export type DraftInput = {
   /** The playbook that the changes come from: a tick cap of 0 belongs into one. */
   readonly playbook?: string | null
 }
+
+/** A batch file of Transaction Builder as text; title and confirmations are the caller's. */
+export type ImportInput = Pick<DraftInput, 'validForSec' | 'by'> & { readonly file: string; /** The file's own name where left out. */ readonly title?: string | null; /** What is typed to confirm changes that cannot be undone: `marketStatus of vETH`. */ readonly confirm?: readonly string[] }
+
+/** What drafting would say. `changes` is empty where something is wrong with the wishes themselves: then the findings have rule `draft`. */
+export type DraftCheck = { readonly changes: readonly Change[]; readonly findings: readonly Finding[] }
 
 export type ProposalsOptions = {
   readonly prisma: PrismaClient
@@ -100,6 +110,10 @@ export type ProposalsOptions = {
 
 export type Proposals = {
   draft(input: DraftInput): Promise<ProposalRecord>
+  /** Everything that drafting would find, and nothing is written. */
+  check(input: DraftInput): Promise<DraftCheck>
+  /** Drafts what a batch file of Transaction Builder does, call by call. */
+  importBatch(input: ImportInput): Promise<ProposalRecord>
   /** Tries the batch out at the indexed block. A failing batch stays (or goes back to) DRAFT with the reason, or is STALE where signatures were asked for. */
   simulate(id: string): Promise<ProposalRecord>
   requestSignatures(id: string): Promise<ProposalRecord>
@@ -200,37 +214,82 @@ export function createProposals({ prisma, catalog, deployment, rpcUrl, policy, s
     )
   }
 
-  async function draft(input: DraftInput): Promise<ProposalRecord> {
-    const safe = safeOf(deployment)
-    const title = checkedTitle(input.title)
-    const validForSec = input.validForSec ?? policy.validity.defaultSec
+  /** What a draft asks for, before the chain is looked at. Throws BadInputError. */
+  async function wishOf(input: DraftInput) {
+    const desired = input.desired == null ? null : parseDesired(target, input.desired)
+    const title = checkedTitle(input.title ?? desired?.title ?? '')
+    const validForSec = input.validForSec ?? desired?.validForSec ?? policy.validity.defaultSec
     if (!Number.isInteger(validForSec) || validForSec < VALID_FOR_SEC.min || validForSec > VALID_FOR_SEC.max) {
       throw new BadInputError(`Found validForSec ${validForSec}, allowed are whole seconds from ${VALID_FOR_SEC.min} to ${VALID_FOR_SEC.max}; choose how long signers need`)
     }
     if (BigInt(validForSec) <= delayOf(deployment)) throw new BadInputError(`Found validForSec ${validForSec}, the timelock alone takes ${delayOf(deployment)} s; choose a longer time`)
-    assertCount((input.recommendationIds?.length ?? 0) + (input.changes?.length ?? 0))
+    const asked = (input.recommendationIds?.length ?? 0) + (input.changes?.length ?? 0)
+    // How many of the desired values differ is known once they are read.
+    if (desired === null || asked > 0) assertCount(asked)
     const { intents: fromModels, evidence } = await recommended(input.recommendationIds ?? [])
-    const intents = [...fromModels, ...(input.changes ?? [])]
-    const refs = refsOf(target, intents)
+    const named = [...fromModels, ...(input.changes ?? [])]
+    const refs = [...(named.length === 0 ? [] : refsOf(target, named)), ...(desired?.values ?? [])]
+    return { title, validForSec, evidence, named, desired, refs, playbook: input.playbook ?? null }
+  }
+
+  /** A wish against the present: exact changes, and what policy and lint say of them. Throws DraftRefusedError. */
+  async function weigh(tx: Prisma.TransactionClient, wish: Awaited<ReturnType<typeof wishOf>>) {
+    const { evidence, playbook, refs, desired } = wish
+    const block = await readIndexed(tx)
+    const asked = [...refs, ...refs.flatMap((ref) => catalog.boundedBy(deployment, ref))]
+    const values = await readCurrent(target, client, asked, await readValues(tx, asked), block)
+    const current = (ref: ParameterRef): bigint | null => values.get(keyOf({ parameter: ref.name, subject: ref.subject })) ?? null
+    const differing = desired === null ? [] : intentsOf(desired, current)
+    if (desired !== null && wish.named.length + differing.length === 0) throw new DraftRefusedError(['Found every desired value in force already, allowed is a draft of one change or more; there is nothing to propose'])
+    const changes = draftChanges(target, [...wish.named, ...differing], current)
+    const holding = await find(tx, { chainId: deployment.chainId, safe: lower(safeOf(deployment).address), state: { in: [...OPEN_STATES, 'CANCELLING', 'QUEUED'] } })
+    const open = holding.filter((each) => each.state !== 'CANCELLING')
+    const faults = changes.flatMap((change) => {
+      const other = open.find((each) => each.changes.some((theirs) => keyOf(theirs) === keyOf(change)))
+      return other === undefined ? [] : [`Found ${change.parameter} of ${change.subjectLabel} in open proposal ${other.id} already, allowed is one open change per parameter; execute or cancel that one first`]
+    })
+    if (faults.length > 0) throw new DraftRefusedError(faults)
+    const validUntil = block.timestamp + BigInt(wish.validForSec)
+    const findings = await findingsOf(tx, block, { changes, validUntil, draftedSec: Number(block.timestamp), evidence, playbook, id: null, simulation: null }, values, open)
+    return { block, changes, holding, validUntil, findings }
+  }
+
+  async function check(input: DraftInput): Promise<DraftCheck> {
+    try {
+      const wish = await wishOf(input)
+      const elsewhere = await queuedElsewhere((await readRecordedSafe(client, deployment)).nonce)
+      const { changes, findings } = await prisma.$transaction((tx) => weigh(tx, wish), { timeout: 60_000, maxWait: 30_000 })
+      return { changes, findings: [...findings, ...elsewhere.findings] }
+    } catch (error) {
+      if (!(error instanceof BadInputError)) throw error
+      const faults = error instanceof DraftRefusedError ? (error.facts['faults'] as readonly string[]) : [error.message]
+      return { changes: [], findings: faults.map((text) => ({ rule: 'draft', severity: 'BLOCK', parameter: null, subject: null, text })) }
+    }
+  }
+
+  async function importBatch({ file, title, confirm = [], ...rest }: ImportInput): Promise<ProposalRecord> {
+    const batch = parseBatch(target, file)
+    const confirmed = new Set(confirm)
+    const changes = batch.intents.map((intent): Intent => {
+      const spec = catalog.find(intent.parameter)
+      const name = confirmationOf({ parameter: spec.name, subjectLabel: labelOf(deployment, spec.scope, resolveSubject(target, spec, intent.subject)) })
+      return { ...intent, confirm: confirmed.has(name) ? name : null }
+    })
+    return draft({ ...rest, title: title ?? (batch.title === '' ? 'Imported batch' : batch.title), changes })
+  }
+
+  async function draft(input: DraftInput): Promise<ProposalRecord> {
+    const safe = safeOf(deployment)
+    const wish = await wishOf(input)
+    const { title, evidence } = wish
     const onChain = await readRecordedSafe(client, deployment)
     const elsewhere = await queuedElsewhere(onChain.nonce)
     const record = await prisma.$transaction(
       async (tx) => {
         // One draft at a time per Safe: two would take the same nonce.
         await tx.$queryRaw`SELECT 1 FROM (SELECT pg_advisory_xact_lock(hashtextextended(${`proposals:${deployment.chainId}:${lower(safe.address)}`}, 0))) AS locked`
-        const block = await readIndexed(tx)
-        const asked = [...refs, ...refs.flatMap((ref) => catalog.boundedBy(deployment, ref))]
-        const values = await readCurrent(target, client, asked, await readValues(tx, asked), block)
-        const changes = draftChanges(target, intents, (ref) => values.get(keyOf({ parameter: ref.name, subject: ref.subject })) ?? null)
-        const holding = await find(tx, { chainId: deployment.chainId, safe: lower(safe.address), state: { in: [...OPEN_STATES, 'CANCELLING', 'QUEUED'] } })
-        const open = holding.filter((each) => each.state !== 'CANCELLING')
-        const faults = changes.flatMap((change) => {
-          const other = open.find((each) => each.changes.some((theirs) => keyOf(theirs) === keyOf(change)))
-          return other === undefined ? [] : [`Found ${change.parameter} of ${change.subjectLabel} in open proposal ${other.id} already, allowed is one open change per parameter; execute or cancel that one first`]
-        })
-        if (faults.length > 0) throw new DraftRefusedError(faults)
-        const validUntil = block.timestamp + BigInt(validForSec)
-        const findings = [...(await findingsOf(tx, block, { changes, validUntil, draftedSec: Number(block.timestamp), evidence, playbook: input.playbook ?? null, id: null, simulation: null }, values, open)), ...elsewhere.findings]
+        const { block, changes, holding, validUntil, findings: found } = await weigh(tx, wish)
+        const findings = [...found, ...elsewhere.findings]
         assertUnblocked(findings)
 
         const own = new Set(holding.map((each) => each.safeTxHash))
@@ -462,6 +521,8 @@ export function createProposals({ prisma, catalog, deployment, rpcUrl, policy, s
 
   return {
     draft: asking(draft),
+    check: asking(check),
+    importBatch: asking(importBatch),
     simulate: asking(simulateProposal),
     requestSignatures: asking(requestSignatures),
     addSignature: asking(addSignature),

@@ -10,6 +10,7 @@ export type Role = 'STEWARD' | 'OWNER'
 /** Roles of which one is enough; ANYONE needs no sign-in. A mutation that is not here is refused to all. */
 export const PERMISSIONS = {
   draftProposal: ['STEWARD'],
+  importBatch: ['STEWARD'],
   simulateProposal: ['STEWARD', 'OWNER'],
   requestSignatures: ['STEWARD'],
   addSignature: ['OWNER'],

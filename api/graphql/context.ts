@@ -6,7 +6,12 @@ import type { Deployment, Protocol } from '../../protocols/adapter.ts'
 import type { AccountBook, Health, MarginService } from './margins.ts'
 import { groupBy } from './model.ts'
 import type { AccountNode, CollateralAssetNode, ContractNode, Db, GovernanceEventNode, MarketNode } from './model.ts'
-import type { Proposals } from '../../proposals/index.ts'
+import type { DaoPolicy, Proposals } from '../../proposals/index.ts'
+import type { Role, RoleBook } from '../auth/roles.ts'
+import type { Sessions } from '../auth/session.ts'
+import { NOBODY } from './caller.ts'
+import type { Caller } from './caller.ts'
+import type { Rates } from './rates.ts'
 import type { RiskBook } from './risk/book.ts'
 import type { Risk } from './risk/index.ts'
 import type { StatusService } from './status.ts'
@@ -22,9 +27,20 @@ export type Services = {
   readonly proposals: Proposals
   readonly status: StatusService
   readonly risk: Risk
+  /** Who is who, and what the DAO lets them do. */
+  readonly auth: { readonly sessions: Sessions; readonly roles: RoleBook; readonly policy: DaoPolicy }
 }
 
+/** What is known of one request. `rates`: null where nobody counts. */
+export type Asking = { readonly caller: () => Promise<Caller>; readonly rates: Rates | null }
+const BY_NOBODY: Asking = { caller: async () => NOBODY, rates: null }
+
 export type Context = Services & {
+  readonly rates: Rates | null
+  /** Who asks; looked up once, when it is first needed. */
+  caller(): Promise<Caller>
+  /** What they may do now: none for somebody who has not signed in. */
+  roles(): Promise<readonly Role[]>
   /** The database as it stood when this request first asked: all its figures are of one block. */
   db(): Promise<Db>
   close(): Promise<void>
@@ -58,7 +74,7 @@ type ParameterRow = Row<'parameter'>
 /** How long a request may hold its snapshot, ms. */
 const SNAPSHOT_TIMEOUT_MS = 20_000
 
-export function createContext(services: Services): Context {
+export function createContext(services: Services, asking: Asking = BY_NOBODY): Context {
   const { prisma } = services
   const snapshot = openSnapshot(prisma)
   const db = snapshot.db
@@ -83,9 +99,16 @@ export function createContext(services: Services): Context {
     const block = await indexed()
     return block && (await services.risk.books.at(block, db))
   })
+  const caller = once(asking.caller)
   const balancesOf = grouped((tx, ids) => tx.collateralBalance.findMany({ where: { accountId: { in: ids }, amount: { not: 0 } }, orderBy: { id: 'asc' } }))
   return {
     ...services,
+    rates: asking.rates,
+    caller,
+    roles: once(async () => {
+      const { viewer } = await caller()
+      return viewer === null ? [] : await services.auth.roles.rolesOf(viewer.address)
+    }),
     db,
     close: snapshot.close,
     indexed,

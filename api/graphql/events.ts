@@ -16,6 +16,8 @@ export type Happened = {
   readonly recommendations: string
   /** Id of a long run whose row has changed. */
   readonly run: string
+  /** Id of a proposal to which something has happened. */
+  readonly proposal: string
 }
 export type Topic = keyof Happened
 
@@ -38,6 +40,8 @@ export type Events = {
 export const MAX_WAITING = 1_000
 /** Rows read at once. */
 const BATCH = 500
+/** Events of proposals that are read again at every look: one may have been numbered before another, and written after it. */
+const LATE = 100n
 /** Blocks remembered, to name the one that a reorganisation left standing. */
 const REMEMBERED = 1_024
 
@@ -55,6 +59,8 @@ export function createEvents({ prisma, log }: { readonly prisma: PrismaClient; r
   let since: (Told & { readonly head: IndexedBlock | null }) | null = null
   /** Blocks that were told of, oldest first. */
   let seen: IndexedBlock[] = []
+  /** Events of proposals that were told of, by id; null before the first look. */
+  let proposals: ReadonlySet<bigint> | null = null
 
   const publish = (topic: Topic, event: unknown): void => listeners.get(topic)?.forEach((one) => one.give(event))
 
@@ -67,7 +73,17 @@ export function createEvents({ prisma, log }: { readonly prisma: PrismaClient; r
     return seen.findLast((block) => kept.has(block.hash)) ?? null
   }
 
+  const lookAtProposals = async (): Promise<void> => {
+    const newest = proposals === null ? await prisma.proposalEvent.findFirst({ orderBy: { id: 'desc' }, select: { id: true } }) : null
+    const from = (proposals === null ? (newest?.id ?? 0n) : [...proposals].reduce((a, b) => (a > b ? a : b), 0n)) - LATE
+    const rows = await prisma.proposalEvent.findMany({ where: { id: { gt: from } }, orderBy: { id: 'asc' }, select: { id: true, proposalId: true } })
+    const told = proposals
+    proposals = new Set(rows.map((row) => row.id))
+    if (told !== null) for (const id of new Set(rows.filter((row) => !told.has(row.id)).map((row) => row.proposalId))) publish('proposal', id)
+  }
+
   const lookOnce = async (): Promise<void> => {
+    await lookAtProposals()
     const row = await prisma.checkpoint.findFirst({ orderBy: { blockNumber: 'desc' } })
     const head = row && { number: row.blockNumber, hash: row.blockHash, timestamp: row.blockTimestamp }
     const breaker = await prisma.breakerChange.findFirst({ orderBy: { sequence: 'desc' }, select: { sequence: true } })

@@ -1,5 +1,6 @@
 /**
- * The API as a process of its own. Environment: DATABASE_URL, GRAPH_NODE_URL, GRAPH_NODE_API_KEY, RPC_URL, RPC_BATCH, NETWORK, API_HOST, API_PORT, API_NAMES, STATE_DIR, WEBHOOK_URLS, WEBHOOK_SECRET.
+ * The API as a process of its own. Environment: DATABASE_URL, GRAPH_NODE_URL, GRAPH_NODE_API_KEY, RPC_URL, RPC_BATCH, NETWORK, API_HOST, API_PORT, API_NAMES, STATE_DIR, WEBHOOK_URLS, WEBHOOK_SECRET,
+ * POLICY_FILE, SAFE_SERVICE_URL, SAFE_SERVICE_KEY, SESSION_SECRET, CORS_ORIGINS, API_PROXIES.
  * Standard output carries JSON lines for whoever started it: {"event":"ready","url"} once it listens,
  * {"event":"recommendations","run"} per run. SIGTERM, SIGINT and a closed stdin pipe end it cleanly.
  */
@@ -8,9 +9,12 @@ import { loadConfig } from '../../core/config.ts'
 import { BadInputError, BulwarkError } from '../../core/errors.ts'
 import { createLogger } from '../../core/log.ts'
 import { createPrisma } from '../../prisma/client.ts'
+import { readSafe } from '../../proposals/build.ts'
 import { createProposals, createTransactionService, loadPolicy } from '../../proposals/index.ts'
 import { curie } from '../../protocols/curie/index.ts'
 import { STEP_CHANNEL, latestCheckpoint, mirrorStatus } from '../mirror/read.ts'
+import { createRoleBook } from '../auth/roles.ts'
+import { createSessions } from '../auth/session.ts'
 import { DEFAULT_POLICY, simulationTask } from '../recommendations/index.ts'
 import { createChain } from './chain.ts'
 import { createEvents } from './events.ts'
@@ -39,7 +43,7 @@ const TRACK_IDLE_MS = 15_000
 const LOOK_EVERY_MS = 10_000
 
 async function main(): Promise<void> {
-  const config = loadConfig(['DATABASE_URL', 'GRAPH_NODE_URL', 'GRAPH_NODE_API_KEY', 'RPC_URL', 'RPC_BATCH', 'NETWORK', 'API_HOST', 'API_PORT', 'API_NAMES', 'STATE_DIR', 'WEBHOOK_URLS', 'WEBHOOK_SECRET', 'POLICY_FILE', 'SAFE_SERVICE_URL', 'SAFE_SERVICE_KEY'])
+  const config = loadConfig(['DATABASE_URL', 'GRAPH_NODE_URL', 'GRAPH_NODE_API_KEY', 'RPC_URL', 'RPC_BATCH', 'NETWORK', 'API_HOST', 'API_PORT', 'API_NAMES', 'STATE_DIR', 'WEBHOOK_URLS', 'WEBHOOK_SECRET', 'POLICY_FILE', 'SAFE_SERVICE_URL', 'SAFE_SERVICE_KEY', 'SESSION_SECRET', 'CORS_ORIGINS', 'API_PROXIES'])
   const log = createLogger('api')
   const emit = (event: Readonly<Record<string, unknown>>): boolean => process.stdout.write(`${JSON.stringify(event)}\n`)
   const protocol = curie
@@ -52,6 +56,11 @@ async function main(): Promise<void> {
   const policy = await loadPolicy({ catalog: protocol.catalog, deployment }, config.POLICY_FILE)
   const service = deployment.safe === null || config.SAFE_SERVICE_URL === null ? null : createTransactionService({ url: config.SAFE_SERVICE_URL, apiKey: config.SAFE_SERVICE_KEY, chainId: deployment.chainId, safe: deployment.safe.address })
   const proposals = createProposals({ prisma, catalog: protocol.catalog, deployment, rpcUrl: config.RPC_URL, policy, service, stateDir: config.STATE_DIR, log: createLogger('proposals') })
+  const auth = {
+    policy,
+    sessions: createSessions({ prisma, chainId: deployment.chainId, client: chain.client, secret: config.SESSION_SECRET }),
+    roles: createRoleBook({ stewards: policy.stewards, owners: async () => (deployment.safe === null ? [] : (await readSafe(chain.client, deployment)).owners) }),
+  }
   const events = createEvents({ prisma, log })
   const desk = forkDesk({ log: createLogger('risk'), env: { DATABASE_URL: config.DATABASE_URL, NETWORK: config.NETWORK, RPC_URL: config.RPC_URL, RPC_BATCH: String(config.RPC_BATCH) } })
   const runs = createRuns({ prisma, log: createLogger('runs'), changed: (id) => events.publish('run', id) })
@@ -128,7 +137,7 @@ async function main(): Promise<void> {
   const jobs = [recommend, track, breakers, ...(alerting ? [alerts] : [])]
   const status = createStatus({ prisma, chain, deployment, margins, jobs })
   const metrics = createMetrics(status)
-  const server = await startServer({ prisma, protocol, deployment, margins, proposals, status, risk, metrics, log, host: config.API_HOST, port: config.API_PORT, names: config.API_NAMES })
+  const server = await startServer({ prisma, protocol, deployment, margins, proposals, status, risk, auth, metrics, log, host: config.API_HOST, port: config.API_PORT, names: config.API_NAMES, origins: config.CORS_ORIGINS, proxies: config.API_PROXIES })
 
   const heard = (): void => {
     void events.look()

@@ -1,20 +1,21 @@
 /** Resolvers translate and call; what they know of the protocol stands in the catalog and in the margin book. */
 import { BadInputError } from '../../core/errors.ts'
 import { formatUnits, toFloat } from '../../core/units.ts'
-import type { Address, Hex } from '../../protocols/adapter.ts'
+import type { Address } from '../../protocols/adapter.ts'
 import { priceOfSqrtX96 } from '../../protocols/curie/uniswap-v3.ts'
 import { labelOf } from '../../proposals/draft.ts'
-import type { ChangeJson, SimulationResult } from '../../proposals/index.ts'
 import { byUrgency, modelEntryOf } from '../recommendations/index.ts'
 import { transactionKey } from './context.ts'
 import type { Context } from './context.ts'
 import { displayUnit, displayValue, specOf } from './display.ts'
-import type { Direction, Adjustment, DraftProposalInput, Evidence, Resolvers } from './generated/resolvers.ts'
+import type { Direction, Adjustment, Evidence, MutationResolvers, Resolvers } from './generated/resolvers.ts'
+import { guarded } from './guarded.ts'
 import { address, findMarket, marketId, subject } from './lookup.ts'
 import { PROPOSAL_PARTS, accounts, facts, openPositions, proposals, stats } from './lists.ts'
 import { e18, fundCapacityE18, integer } from './model.ts'
-import type { AmountNode, CollateralAssetNode, ContractNode, MarketNode, ParameterNode, ProposalNode } from './model.ts'
+import type { AmountNode, CollateralAssetNode, ContractNode, MarketNode, ParameterNode } from './model.ts'
 import { checkFirst, page } from './paging.ts'
+import { proposalFields, proposalMutations, proposalQueries } from './proposals.ts'
 import { breakerFields, resetOf } from './risk/breakers.ts'
 import { riskQueries } from './risk/index.ts'
 import { marginParts } from './risk/liquidations.ts'
@@ -56,22 +57,6 @@ const intervalOf = ({ interval }: { readonly interval: string }): 'HOUR' | 'DAY'
 
 /** Of its bucket, not annualised: sqrt(sum of squared returns). */
 const volatility = ({ squaredReturnE18 }: { readonly squaredReturnE18: { toFixed(places: number): string } }): number => Math.sqrt(toFloat(integer(squaredReturnE18), 18))
-
-/** A proposal as it stands now: mutations answer what they wrote, not what the request's snapshot saw. */
-const proposalNow = (context: Context, id: string): Promise<ProposalNode> => context.prisma.proposal.findUniqueOrThrow({ where: { id }, include: PROPOSAL_PARTS })
-
-/** One Safe transaction holds every change of a proposal, and each change is a call of it. */
-const MAX_CHANGES = 50
-const MAX_TITLE = 200
-
-/** Throws BadInputError where the title is not one line of 1 to 200 characters, or where too much is asked for at once. */
-function checkDraft({ title, changes, recommendationIds }: DraftProposalInput): void {
-  const { length } = title.trim()
-  if (length < 1 || length > MAX_TITLE) throw new BadInputError(`Found a title of ${length} characters, allowed are 1 to ${MAX_TITLE}; say in a few words what the proposal does`, { length, max: MAX_TITLE })
-  if (/[\p{Cc}\u2028\u2029]/u.test(title.trim())) throw new BadInputError('Found a line break or a control character in the title, allowed is one line; put it into one')
-  const count = (changes ?? []).length + (recommendationIds ?? []).length
-  if (count > MAX_CHANGES) throw new BadInputError(`Found ${count} changes and recommendations in one draft, allowed are ${MAX_CHANGES} together; draft several proposals`, { count, max: MAX_CHANGES })
-}
 
 export const resolvers: Resolvers<Context> = {
   ...scalars,
@@ -126,27 +111,19 @@ export const resolvers: Resolvers<Context> = {
         return { parameter: name, title, scope, model, reason }
       }),
     ...riskQueries,
+    ...proposalQueries,
     riskRun: (_, { id }, { prisma }) => runById(prisma, id),
     riskRuns: runsList,
     proposals: (_, args, context) => page(proposals(context, { chainId: context.deployment.chainId, ...(args.state == null ? {} : { state: args.state }) }), args),
     proposal: async (_, { id }, context) => (await context.db()).proposal.findUnique({ where: { id }, include: PROPOSAL_PARTS }),
   },
 
-  Mutation: {
-    draftProposal: async (_, { input }, context) => {
-      checkDraft(input)
-      const changes = (input.changes ?? []).map((change) => ({ parameter: change.parameter, subject: change.subject ?? null, to: change.toRaw }))
-      const { id } = await context.proposals.draft({ title: input.title, recommendationIds: [...new Set(input.recommendationIds ?? [])], changes, validForSec: input.validForSec ?? null })
-      return proposalNow(context, id)
-    },
-    simulateProposal: async (_, { id }, context) => proposalNow(context, (await context.proposals.simulate(id)).id),
-    requestSignatures: async (_, { id }, context) => proposalNow(context, (await context.proposals.requestSignatures(id)).id),
-    addSignature: async (_, { id, signer, signature }, context) => proposalNow(context, (await context.proposals.addSignature(id, signer as Address, signature as Hex)).id),
+  Mutation: guarded({
+    ...proposalMutations,
     startRiskRun: startRun,
     cancelRiskRun: (_, { id }, { risk }) => risk.runs.cancel(id),
     resetBreaker: resetOf,
-    cancelProposal: async (_, { id }, context) => proposalNow(context, (await context.proposals.cancel(id)).id),
-  },
+  } satisfies MutationResolvers<Context>),
 
   Subscription: subscriptions,
 
@@ -409,27 +386,7 @@ export const resolvers: Resolvers<Context> = {
     block: ({ run }) => ({ number: run.blockNumber, hash: run.blockHash, timestamp: run.blockTimestamp }),
   },
 
-  Proposal: {
-    changes: (row, _, { protocol, deployment }) =>
-      (row.changes as unknown as ChangeJson[]).map((change) => {
-        const spec = specOf(protocol.catalog, change.parameter, change.scope)
-        const [from, to] = [BigInt(change.from), BigInt(change.to)]
-        return { ...change, title: spec.title, fromRaw: from, toRaw: to, fromDisplay: displayValue(spec, from, change.subject, deployment), toDisplay: displayValue(spec, to, change.subject, deployment) }
-      }),
-    calls: (row) => (row.calls as unknown as { to: string; value: string; data: string }[]).map((call) => ({ ...call, value: BigInt(call.value) })),
-    draftedAt: (row) => ({ number: row.draftedAtBlock, hash: row.draftedAtBlockHash, timestamp: row.draftedAtTimestamp }),
-    simulation: (row) => {
-      const simulation = row.simulation as unknown as SimulationResult | null
-      return simulation && {
-        block: BigInt(simulation.block),
-        success: simulation.success,
-        gasUsed: simulation.gasUsed == null ? null : BigInt(simulation.gasUsed),
-        failure: simulation.failure,
-        parameters: simulation.parameters.map(({ name, subject: of, before, after }) => ({ name, subject: of, beforeRaw: BigInt(before), afterRaw: BigInt(after) })),
-      }
-    },
-    events: (row) => row.events.map((event) => ({ at: event.at.toISOString(), fromState: event.fromState, toState: event.toState, note: event.note })),
-  },
+  Proposal: proposalFields,
 }
 
 const priceOrNull = (priceE18: bigint | null | undefined): AmountNode | null => (priceE18 == null ? null : e18(priceE18))

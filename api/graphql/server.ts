@@ -10,9 +10,11 @@ import { expressMiddleware } from '@as-integrations/express5'
 import express from 'express'
 import type { NextFunction, Request, Response } from 'express'
 import type { GraphQLSchema } from 'graphql'
+import helmet from 'helmet'
 import { BadInputError } from '../../core/errors.ts'
 import type { BulwarkError } from '../../core/errors.ts'
 import type { Logger } from '../../core/log.ts'
+import { callerOf } from './caller.ts'
 import { createContext } from './context.ts'
 import type { Context, Services } from './context.ts'
 import { errorFormatter } from './errors.ts'
@@ -20,8 +22,13 @@ import { LIMITS, limitRules, limitsPlugin } from './limits.ts'
 import type { Limits } from './limits.ts'
 import { createMetrics } from './metrics.ts'
 import type { Metrics } from './metrics.ts'
+import { createRates, RATES } from './rates.ts'
+import type { RateOptions } from './rates.ts'
+import { createReach } from './reach.ts'
+import type { Reach } from './reach.ts'
 import { createReadiness } from './ready.ts'
 import { resolvers } from './resolvers.ts'
+import { signInRoutes } from './signIn.ts'
 import { serveSubscriptions } from './subscriptions.ts'
 
 export type ServerOptions = Services & {
@@ -31,6 +38,11 @@ export type ServerOptions = Services & {
   readonly port: number
   /** Names that requests may come for, beside `host`, localhost and addresses. */
   readonly names?: readonly string[]
+  /** Pages elsewhere that may ask, by their origin; none where left out. */
+  readonly origins?: readonly string[]
+  /** Proxies in front of this server, whose X-Forwarded-For and X-Forwarded-Proto count; none where left out. */
+  readonly proxies?: number
+  readonly rates?: RateOptions
   readonly limits?: Limits
   /** Made here where left out. */
   readonly metrics?: Metrics
@@ -44,21 +56,30 @@ const schemaFile = new URL('../../schema.graphql', import.meta.url)
 const builtPages = fileURLToPath(new URL('../../console/dist', import.meta.url))
 
 /** Nothing but what this server itself gives may load, and no other page may frame it. */
-const CONTENT_SECURITY_POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+const headers = helmet({
+  contentSecurityPolicy: {
+    useDefaults: false,
+    directives: { defaultSrc: ["'none'"], scriptSrc: ["'self'"], styleSrc: ["'self'"], imgSrc: ["'self'"], connectSrc: ["'self'"], baseUri: ["'none'"], formAction: ["'none'"], frameAncestors: ["'none'"] },
+  },
+  frameguard: { action: 'deny' },
+  referrerPolicy: { policy: 'no-referrer' },
+})
 
 /** Listens once the returned promise is there. Throws BadInputError where the port is taken. */
 export async function startServer(options: ServerOptions): Promise<ApiServer> {
-  const { log, host, port, names = [], limits = LIMITS, pagesDir = builtPages, metrics = createMetrics(options.status) } = options
+  const { log, host, port, names = [], origins = [], proxies = 0, limits = LIMITS, pagesDir = builtPages, metrics = createMetrics(options.status) } = options
   const readiness = createReadiness(options.prisma)
   const app = express()
   const http = createServer(app)
   let schema: GraphQLSchema | undefined
-  const served = allowedHosts(new Set([host, 'localhost', ...names].map((name) => name.toLowerCase())))
+  const reach = createReach({ host, names, origins })
+  const rates = createRates(options.rates ?? RATES, (error) => answer(error.code, error.message))
   const apollo = new ApolloServer<Context>({
     typeDefs: readFileSync(schemaFile, 'utf8'),
     resolvers,
     validationRules: limitRules(limits),
     allowBatchedHttpRequests: false,
+    csrfPrevention: true,
     introspection: true,
     includeStacktraceInErrorResponses: false,
     stopOnTerminationSignals: false,
@@ -77,10 +98,8 @@ export async function startServer(options: ServerOptions): Promise<ApiServer> {
   await apollo.start()
 
   app.disable('x-powered-by')
-  app.use((_request, response, next) => {
-    response.set({ 'Content-Security-Policy': CONTENT_SECURITY_POLICY, 'X-Content-Type-Options': 'nosniff', 'Referrer-Policy': 'no-referrer' })
-    next()
-  })
+  app.set('trust proxy', proxies)
+  app.use(headers)
   // Before the check of names: whoever watches this server knows it by a name of their own network, and nothing here is secret or changes anything.
   app.get('/healthz', (_request, response) => void response.json({ alive: true }))
   app.get('/readyz', async (_request, response) => {
@@ -88,13 +107,14 @@ export async function startServer(options: ServerOptions): Promise<ApiServer> {
     response.status(reason === null ? 200 : 503).json(reason === null ? { ready: true } : { ready: false, reason })
   })
   app.get('/metrics', async (_request, response) => void response.set('Content-Type', metrics.contentType).send(await metrics.text()))
-  app.use(refuseForeignHosts(served))
+  app.use(refuseForeignHosts(reach), openTo(reach))
+  app.use('/auth', rates.auth, signInRoutes(options, reach, log, answer))
   // A browser that opens the address gets the query page; a GET with a query is GraphQL's own.
   app.get('/graphql', (request, response, next) => {
     if (request.query['query'] === undefined && request.accepts(['json', 'html']) === 'html') sendPage(`${pagesDir}/sandbox.html`, response)
     else next()
   })
-  app.use('/graphql', express.json({ limit: '256kb' }), expressMiddleware(apollo, { context: async () => createContext(options) }))
+  app.use('/graphql', rates.requests, express.json({ limit: '256kb' }), expressMiddleware(apollo, { context: async ({ req }) => createContext(options, { caller: () => callerOf(req, options.auth.sessions, reach), rates }) }))
   app.get('/', (_request, response) => sendPage(`${pagesDir}/index.html`, response))
   app.use('/assets', express.static(`${pagesDir}/assets`, { immutable: true, maxAge: '1y', fallthrough: true }))
   app.use((request, response) => {
@@ -116,13 +136,14 @@ export async function startServer(options: ServerOptions): Promise<ApiServer> {
   })
   const bound = (http.address() as AddressInfo).port
   const name = host.includes(':') ? `[${host}]` : host === '0.0.0.0' ? '127.0.0.1' : host
-  const subscribed = serveSubscriptions({ http, schema: schema as unknown as GraphQLSchema, services: options, limits, log, allowed: served.serves })
+  const subscribed = serveSubscriptions({ http, schema: schema as unknown as GraphQLSchema, services: options, limits, log, reach })
   return {
     url: `http://${name}:${bound}`,
     port: bound,
     close: async () => {
       await subscribed.close()
       await apollo.stop()
+      rates.close()
     },
   }
 }
@@ -140,26 +161,29 @@ function sendPage(path: string, response: Response): void {
 }
 
 /**
- * Until there is sign-in, whoever reaches the port may draft proposals. A browser on this machine reaches it for any web
- * page whose name is made to resolve to 127.0.0.1, so only names of ours, and plain addresses, are served.
+ * A browser on this machine reaches this server for any web page whose name is made to resolve to 127.0.0.1, so only names of ours,
+ * and plain addresses, are served.
  */
-function refuseForeignHosts({ serves, names }: Allowed) {
+function refuseForeignHosts(reach: Reach) {
   return (request: Request, response: Response, next: NextFunction): void => {
     const { host } = request.headers
-    if (serves(host)) next()
-    else response.status(403).json(answer('FORBIDDEN_HOST', `Found a request for host "${(host ?? '').replace(/:\d+$/, '').slice(0, 100)}", allowed are ${[...names].join(', ')} and IP addresses; open one of these, or add the name to API_NAMES`))
+    if (reach.serves(host)) next()
+    else response.status(403).json(answer('FORBIDDEN_HOST', `Found a request for host "${(host ?? '').replace(/:\d+$/, '').slice(0, 100)}", allowed are ${[...reach.names].join(', ')} and IP addresses; open one of these, or add the name to API_NAMES`))
   }
 }
 
-type Allowed = { readonly names: ReadonlySet<string>; readonly serves: (host: string | undefined) => boolean }
-
-const allowedHosts = (names: ReadonlySet<string>): Allowed => ({
-  names,
-  serves: (host) => {
-    const name = (host ?? '').replace(/:\d+$/, '').toLowerCase()
-    return names.has(name) || /^\d{1,3}(\.\d{1,3}){3}$/.test(name) || /^\[[0-9a-f:.]+\]$/.test(name)
-  },
-})
+/** Pages of other origins may read and, with a token, write, where CORS_ORIGINS names them; their cookies count nowhere. */
+function openTo(reach: Reach) {
+  return (request: Request, response: Response, next: NextFunction): void => {
+    const { origin } = request.headers
+    const opened = reach.opened(origin)
+    response.vary('Origin')
+    if (opened) response.set('Access-Control-Allow-Origin', origin)
+    if (request.method !== 'OPTIONS') next()
+    else if (opened) response.set({ 'Access-Control-Allow-Methods': 'GET, POST', 'Access-Control-Allow-Headers': 'authorization, content-type, apollo-require-preflight', 'Access-Control-Max-Age': '600' }).status(204).end()
+    else response.status(403).json(answer('FORBIDDEN_ORIGIN', `Found a question of Origin ${(origin ?? 'none').slice(0, 100)} whether it may ask, allowed are this server's own page and the origins of CORS_ORIGINS; add it there if it is yours`))
+  }
+}
 
 function listenError(error: NodeJS.ErrnoException, host: string, port: number): BulwarkError {
   if (error.code === 'EADDRINUSE') return new BadInputError(`Found port ${port} of ${host} taken, allowed is a free one; stop what listens there or set API_PORT`, { port })

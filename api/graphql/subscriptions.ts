@@ -1,12 +1,14 @@
 /** Subscriptions over WebSocket (graphql-transport-ws), on the server's own port and under its limits. */
-import type { Server } from 'node:http'
+import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { GraphQLError, parse, subscribe, validate, type ExecutionArgs, type ExecutionResult, type GraphQLFormattedError, type GraphQLSchema } from 'graphql'
+import { GraphQLError, Kind, OperationTypeNode, parse, subscribe, validate, type ExecutionArgs, type ExecutionResult, type GraphQLFormattedError, type GraphQLSchema } from 'graphql'
 import { useServer } from 'graphql-ws/use/ws'
 import { WebSocketServer } from 'ws'
 import type { Logger } from '../../core/log.ts'
 import type { BreakerChange } from '../../prisma/generated/client.ts'
 import { byUrgency } from '../recommendations/index.ts'
+import { NOBODY, callerOf } from './caller.ts'
+import type { Caller } from './caller.ts'
 import { createContext } from './context.ts'
 import type { Context, Services } from './context.ts'
 import { errorFormatter } from './errors.ts'
@@ -14,7 +16,9 @@ import type { Happened, Told, Topic } from './events.ts'
 import type { SubscriptionResolvers } from './generated/resolvers.ts'
 import { checkOperation, validationRules } from './limits.ts'
 import type { Limits } from './limits.ts'
+import { PROPOSAL_PARTS } from './lists.ts'
 import { marketId } from './lookup.ts'
+import type { Reach } from './reach.ts'
 import { UserInputError, type Answer } from './risk/answer.ts'
 import { changeAnswer } from './risk/breakers.ts'
 import { runById } from './risk/runs.ts'
@@ -89,11 +93,12 @@ const as = <Name extends string, Out>(name: Name, context: Context, source: Asyn
 type Renewed = { renew(): void }
 
 /** A context that stands anew at each event: its fields read the block that is served when it comes. */
-function renewing(services: Services): Context & Renewed {
-  let current = createContext(services)
+function renewing(services: Services, caller: Caller): Context & Renewed {
+  const asking = { caller: async () => caller, rates: null }
+  let current = createContext(services, asking)
   const renew = (): void => {
     void current.close()
-    current = createContext(services)
+    current = createContext(services, asking)
   }
   return new Proxy({} as Context & Renewed, { get: (_, name) => (name === 'renew' ? renew : Reflect.get(current, name)) })
 }
@@ -141,6 +146,12 @@ export const subscriptions: SubscriptionResolvers<Context> = {
       return as('liquidated', context, each(context, 'liquidation', (row) => (id === null || row.marketId === id ? row : null), since === null ? null : before))
     },
   },
+  proposalChanged: {
+    subscribe: (_, { id }, context) => {
+      const choose = (changed: string) => (id == null || id === changed ? context.prisma.proposal.findUnique({ where: { id: changed }, include: PROPOSAL_PARTS }) : null)
+      return as('proposalChanged', context, each(context, 'proposal', choose))
+    },
+  },
   reorganised: { subscribe: (_, __, context) => as('reorganised', context, each(context, 'reorganisation', (one) => one)) },
   riskRun: { subscribe: (_, { id }, context) => as('riskRun', context, progressOf(context, id)) },
   blockIndexed: { subscribe: (_, __, context) => as('blockIndexed', context, each(context, 'block', (block) => block)) },
@@ -163,18 +174,32 @@ async function subscribeSafely(args: ExecutionArgs): Promise<ExecutionResult | A
 
 export type SubscriptionServer = { close(): Promise<void> }
 
-/** `allowed`: whether a request's Host may be served, as for queries. A page of another origin is refused: a browser sends its cookies and no CORS check. */
-export function serveSubscriptions({ http, schema, services, limits, log, allowed }: { readonly http: Server; readonly schema: GraphQLSchema; readonly services: Services; readonly limits: Limits; readonly log: Logger; readonly allowed: (host: string | undefined) => boolean }): SubscriptionServer {
+/**
+ * Connections only read, signed in or not: a token (`connectionParams: { token }`) or a cookie of the page says who reads, and a token that
+ * does not count ends the connection. A page of another origin is refused unless CORS_ORIGINS names it: a browser asks no leave for these.
+ */
+export function serveSubscriptions({ http, schema, services, limits, log, reach }: { readonly http: Server; readonly schema: GraphQLSchema; readonly services: Services; readonly limits: Limits; readonly log: Logger; readonly reach: Reach }): SubscriptionServer {
   const wss = new WebSocketServer({ noServer: true, maxPayload: MAX_MESSAGE })
   const format = errorFormatter(log)
   const visible = (errors: readonly GraphQLError[]): GraphQLFormattedError[] => errors.map((error) => format(error.toJSON(), error))
   const open = new WeakMap<object, number>()
-  const cleanup = useServer<Record<string, unknown>, { socket: object }>(
+  const callers = new WeakMap<object, Caller>()
+  const cleanup = useServer<Record<string, unknown>, { socket: object; request: IncomingMessage }>(
     {
       schema,
       subscribe: subscribeSafely as never,
       // A connection that says nothing is closed.
       connectionInitWaitTimeout: 3_000,
+      onConnect: async ({ extra, connectionParams }) => {
+        const token = connectionParams?.['token']
+        const { cookie, origin, host } = extra.request.headers
+        const shown = typeof token === 'string' ? { headers: { authorization: `Bearer ${token}` } } : token === undefined ? { headers: { cookie, origin, host } } : null
+        const caller = shown === null ? null : await callerOf(shown, services.auth.sessions, reach)
+        // graphql-ws closes with 4403.
+        if (caller === null || (caller.refusal !== null && typeof token === 'string')) return false
+        callers.set(extra.socket, caller)
+        return true
+      },
       onSubscribe: ({ extra }, _id, { query, operationName, variables }) => {
         const held = open.get(extra.socket) ?? 0
         if (held >= MAX_SUBSCRIPTIONS) return [new GraphQLError(`Found ${held} subscriptions on this connection, allowed are ${MAX_SUBSCRIPTIONS}; end some`, { extensions: { code: 'TOO_MANY_SUBSCRIPTIONS' } })]
@@ -184,6 +209,9 @@ export function serveSubscriptions({ http, schema, services, limits, log, allowe
         } catch (error) {
           return [error as GraphQLError]
         }
+        if (document.definitions.some((one) => one.kind === Kind.OPERATION_DEFINITION && one.operation === OperationTypeNode.MUTATION)) {
+          return [new GraphQLError('Found a mutation over WebSocket, allowed are subscriptions and queries; send it as POST /graphql', { extensions: { code: 'BAD_INPUT' } })]
+        }
         const faults = validate(schema, document, validationRules(limits))
         if (faults.length > 0) return [...faults]
         try {
@@ -192,7 +220,7 @@ export function serveSubscriptions({ http, schema, services, limits, log, allowe
           return [error as GraphQLError]
         }
         open.set(extra.socket, held + 1)
-        return { schema, document, operationName: operationName ?? null, variableValues: variables ?? null, contextValue: renewing(services) }
+        return { schema, document, operationName: operationName ?? null, variableValues: variables ?? null, contextValue: renewing(services, callers.get(extra.socket) ?? NOBODY) }
       },
       onNext: (_ctx, _id, _payload, args, result) => {
         void (args.contextValue as unknown as Context | undefined)?.close()
@@ -208,7 +236,7 @@ export function serveSubscriptions({ http, schema, services, limits, log, allowe
     const path = (request.url ?? '').split('?')[0]
     const { host, origin } = request.headers
     if (path !== '/graphql') return refuse('404 Not Found')
-    if (!allowed(host) || (origin !== undefined && (!URL.canParse(origin) || new URL(origin).host !== host))) return refuse('403 Forbidden')
+    if (!reach.serves(host) || (origin !== undefined && !reach.own(origin, host) && !reach.opened(origin))) return refuse('403 Forbidden')
     wss.handleUpgrade(request as never, socket, head, (ws) => wss.emit('connection', ws, request))
   }
   http.on('upgrade', upgrade as never)

@@ -9,6 +9,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { Logger } from '../../core/log.ts'
 import { maskUrls } from '../../core/log.ts'
 import type { PrismaClient } from '../../prisma/client.ts'
+import type { CancellationJson } from '../../proposals/store.ts'
 import { changeAnswer } from './risk/breakers.ts'
 
 export type WebhookOptions = {
@@ -61,7 +62,7 @@ export function createWebhooks({ prisma, log, urls, secret, urgency = URGENT, no
     const changes = await prisma.breakerChange.findMany({ where: { blockTimestamp: { gte: (head?.blockTimestamp ?? 0n) - RECENT_SEC } }, orderBy: { sequence: 'desc' }, take: 100 })
     const run = await prisma.recommendationRun.findFirst({ orderBy: [{ blockNumber: 'desc' }, { id: 'desc' }], omit: { inputs: true } })
     const urgent = run === null ? [] : await prisma.recommendation.findMany({ where: { runId: run.id, urgency: { gte: urgency }, direction: { not: 'HOLD' } }, omit: { inputs: true } })
-    const proposals = await prisma.proposal.findMany({ where: { state: 'AWAITING_SIGNATURES' }, include: { signatures: { select: { signer: true } } } })
+    const proposals = await prisma.proposal.findMany({ where: { state: { in: ['AWAITING_SIGNATURES', 'CANCELLING'] } }, include: { signatures: { select: { kind: true, signer: true } } } })
     return [
       ...changes.map((row): Event => ({ kind: 'BREAKER_CHANGE', key: `breaker:${row.id}:${row.blockHash}`, data: changeAnswer(row) })),
       // Told again only when it asks for another value: every run finds the same one urgent.
@@ -70,7 +71,16 @@ export function createWebhooks({ prisma, log, urls, secret, urgency = URGENT, no
         key: `recommendation:${row.parameter}:${row.subject}:${row.current.toFixed(0)}:${row.recommended.toFixed(0)}`,
         data: { id: row.id, parameter: row.parameter, scope: row.scope, subject: row.subject, subjectLabel: row.subjectLabel, current: row.current.toFixed(0), recommended: row.recommended.toFixed(0), direction: row.direction, urgency: row.urgency, confidence: row.confidence, reason: row.reason, settable: row.settable, block: run?.blockNumber },
       })),
-      ...proposals.map((row): Event => ({ kind: 'PROPOSAL_AWAITS_SIGNATURE', key: `proposal:${row.id}`, data: { id: row.id, title: row.title, safe: row.safe, nonce: row.nonce, safeTxHash: row.safeTxHash, threshold: row.threshold, signers: row.signatures.map((s) => s.signer), validUntil: row.validUntil } })),
+      ...proposals.map((row): Event => {
+        // What waits then is the transaction that keeps it from happening.
+        const cancellation = row.state === 'CANCELLING' ? (row.cancellation as unknown as CancellationJson | null) : null
+        const of = cancellation === null ? 'CHANGE' : 'CANCELLATION'
+        return {
+          kind: 'PROPOSAL_AWAITS_SIGNATURE',
+          key: `proposal:${row.id}${cancellation === null ? '' : `:${cancellation.hashes.safeTxHash}`}`,
+          data: { id: row.id, title: row.title, of, safe: row.safe, nonce: cancellation === null ? row.nonce : Number(cancellation.safeTx.nonce), safeTxHash: cancellation?.hashes.safeTxHash ?? row.safeTxHash, threshold: row.threshold, signers: row.signatures.filter((one) => one.kind === of).map((one) => one.signer), validUntil: row.validUntil },
+        }
+      }),
     ]
   }
 

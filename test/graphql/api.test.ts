@@ -9,6 +9,7 @@ import type { PrismaClient } from '../../prisma/client.ts'
 import { WrongStateError } from '../../proposals/errors.ts'
 import { startTestPostgres } from '../support/postgres.ts'
 import type { TestPostgres } from '../support/postgres.ts'
+import { bearer, steward } from '../support/signIn.ts'
 
 type Answer = { data?: any; errors?: { message: string; path?: unknown; extensions: { code: string; facts?: Record<string, unknown>; logId?: string; stacktrace?: unknown } }[] } // oxlint-disable-line typescript/no-explicit-any
 
@@ -19,8 +20,8 @@ let prisma: PrismaClient
 let server: ApiServer
 const open: ApiServer[] = []
 
-const ask = async (query: string, variables: Record<string, unknown> = {}, url = server.url): Promise<Answer & { status: number; text: string }> => {
-  const response = await fetch(`${url}/graphql`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ query, variables }) })
+const ask = async (query: string, variables: Record<string, unknown> = {}, url = server.url, session: Record<string, string> = {}): Promise<Answer & { status: number; text: string }> => {
+  const response = await fetch(`${url}/graphql`, { method: 'POST', headers: { 'content-type': 'application/json', ...session }, body: JSON.stringify({ query, variables }) })
   const text = await response.text()
   return { ...(JSON.parse(text) as Answer), status: response.status, text }
 }
@@ -141,30 +142,6 @@ describe('input that no column holds', () => {
   })
 })
 
-describe('limits of a draft', () => {
-  const draft = async (input: Record<string, unknown>) => {
-    const api = await start({ ...services(prisma, noChain, { proposals: { draft: async () => ({ id: 'p2' }) as never } }), ...base })
-    const answer = await ask('mutation($input: DraftProposalInput!) { draftProposal(input: $input) { id } }', { input }, api.url)
-    return answer.errors?.[0] ?? answer.data.draftProposal
-  }
-  const changes = (count: number) => Array.from({ length: count }, () => ({ parameter: 'feeRatio', subject: 'vETH', toRaw: '1' }))
-  const ids = (count: number) => Array.from({ length: count }, (_, index) => `r${index}`)
-
-  test.each([
-    [{ title: 'x', changes: changes(26), recommendationIds: ids(25) }, 'Found 51 changes and recommendations in one draft, allowed are 50 together; draft several proposals'],
-    [{ title: ' ' }, 'Found a title of 0 characters, allowed are 1 to 200; say in a few words what the proposal does'],
-    [{ title: 'x'.repeat(201) }, 'Found a title of 201 characters, allowed are 1 to 200; say in a few words what the proposal does'],
-    [{ title: 'a\nb' }, 'Found a line break or a control character in the title, allowed is one line; put it into one'],
-    [{ title: 'a\u2028b' }, 'Found a line break or a control character in the title, allowed is one line; put it into one'],
-  ])('error: case %# is refused in one sentence', async (input, message) => {
-    expect(await draft(input)).toMatchObject({ message, extensions: { code: 'BAD_INPUT' } })
-  })
-
-  test('behavior: 50 together and 200 characters are taken', async () => {
-    expect(await draft({ title: 'x'.repeat(200), changes: changes(25), recommendationIds: ids(25) })).toEqual({ id: 'p2' })
-  })
-})
-
 describe('amounts', () => {
   test('behavior: raw integers and their decimal text are exact beyond what a float holds', async () => {
     const { data } = await ask(`{ markets { symbol openInterestLong { raw decimals value } marketPrice { value } indexPrice { value } } account(id: "${addressOf(7)}") { settlementBalance { raw value } badDebt { value } } insuranceFund { capacity { raw value } wallet { value } vault { value } inflow { raw } } collaterals { symbol totalBalance { value } } }`)
@@ -218,17 +195,17 @@ describe('recommendations and proposals', () => {
   test('behavior: a draft hands the whole intent on and answers what was stored', async () => {
     const drafted: unknown[] = []
     const api = await start({ ...services(prisma, noChain, { proposals: { draft: async (input) => { drafted.push(input); return { id: 'p2' } as never } } }), ...base })
-    const { data, errors } = await ask('mutation($input: DraftProposalInput!) { draftProposal(input: $input) { id state } }', { input: { title: 'Narrow the band', recommendationIds: ['a', 'a'], changes: [{ parameter: 'marketMaxPriceSpreadRatio', subject: 'vETH', toRaw: '62500' }] } }, api.url)
+    const { data, errors } = await ask('mutation($input: DraftProposalInput!) { draftProposal(input: $input) { id state } }', { input: { title: 'Narrow the band', recommendationIds: ['a', 'a'], changes: [{ parameter: 'marketMaxPriceSpreadRatio', subject: 'vETH', toRaw: '62500' }] } }, api.url, await bearer(api.url, steward))
     expect(errors).toBeUndefined()
     expect(data.draftProposal).toEqual({ id: 'p2', state: 'AWAITING_SIGNATURES' })
-    expect(drafted).toEqual([{ title: 'Narrow the band', recommendationIds: ['a'], changes: [{ parameter: 'marketMaxPriceSpreadRatio', subject: 'vETH', to: 62_500n }], validForSec: null }])
+    expect(drafted).toEqual([{ title: 'Narrow the band', recommendationIds: ['a'], changes: [{ parameter: 'marketMaxPriceSpreadRatio', subject: 'vETH', to: 62_500n, confirm: null }], desired: null, validForSec: null, playbook: null, by: steward.address.toLowerCase() }])
   })
 })
 
 describe('errors', () => {
   test('error: ours arrive with their sentence, code and facts', async () => {
     const api = await start({ ...services(prisma, noChain, { proposals: { cancel: async () => { throw new WrongStateError({ id: 'p0', found: 'APPLIED', allowed: [], action: 'cancel' }) } } }), ...base })
-    const { errors } = await ask('mutation { cancelProposal(id: "p0") { id } }', {}, api.url)
+    const { errors } = await ask('mutation { cancelProposal(id: "p0") { id } }', {}, api.url, await bearer(api.url, steward))
     expect(errors?.[0]).toMatchObject({ message: 'Found proposal p0 in state APPLIED, to cancel no state allows it; look at its history, or draft a new one', extensions: { code: 'WRONG_STATE', facts: { found: 'APPLIED' } } })
     expect(Object.keys(errors![0]!.extensions).toSorted()).toEqual(['code', 'facts'])
   })
@@ -236,7 +213,7 @@ describe('errors', () => {
   test('error: anything unknown is masked, with the log id alone', async () => {
     const secret = 'postgresql://user:hunter2@db'
     const api = await start({ ...services(prisma, noChain, { proposals: { cancel: async () => { throw new TypeError(`cannot read ${secret}`) } } }), ...base })
-    const { errors, text } = await ask('mutation { cancelProposal(id: "p0") { id } }', {}, api.url)
+    const { errors, text } = await ask('mutation { cancelProposal(id: "p0") { id } }', {}, api.url, await bearer(api.url, steward))
     expect(errors?.[0]?.message).toBe(`Internal error; the server's log has it under ${errors?.[0]?.extensions.logId}`)
     expect(errors?.[0]?.extensions.code).toBe('INTERNAL')
     expect(text).not.toMatch(/hunter2|TypeError|stack| at /)

@@ -13,6 +13,7 @@ import { createPrisma } from '../../prisma/client.ts'
 import type { PrismaClient } from '../../prisma/client.ts'
 import { startTestPostgres } from '../support/postgres.ts'
 import type { TestPostgres } from '../support/postgres.ts'
+import { bearer, steward } from '../support/signIn.ts'
 
 jest.setTimeout(30_000)
 
@@ -22,7 +23,7 @@ let server: ApiServer
 let shared: Services
 const eth = deployment.markets[0]!.baseToken.toLowerCase()
 
-const ask = async (query: string, variables: object = {}): Promise<any> => (await fetch(`${server.url}/graphql`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ query, variables }) })).json() // oxlint-disable-line typescript/no-explicit-any
+const ask = async (query: string, variables: object = {}, session: Record<string, string> = {}): Promise<any> => (await fetch(`${server.url}/graphql`, { method: 'POST', headers: { 'content-type': 'application/json', ...session }, body: JSON.stringify({ query, variables }) })).json() // oxlint-disable-line typescript/no-explicit-any
 const client = () => createClient({ url: `${server.url.replace('http', 'ws')}/graphql`, webSocketImpl: WebSocket, lazy: false, retryAttempts: 0, onNonLazyError: () => {} })
 /** The next event; ended by whoever takes it. */
 const next = async (events: AsyncIterator<any>): Promise<any> => (await events.next()).value // oxlint-disable-line typescript/no-explicit-any
@@ -80,15 +81,17 @@ describe('breakers over the mirror', () => {
     expect((await next(blocks)).data.blockIndexed).toEqual({ number: '1002' })
     expect((await market('vETH')).asks.map((one: { action: string }) => one.action)).toContain('stop-trading')
 
-    const reset = 'mutation { resetBreaker(subject: "vETH", who: "Ada", why: "the feed is back") { level latched } }'
-    expect((await ask(reset)).errors[0].extensions).toMatchObject({ code: 'BAD_USER_INPUT', facts: { field: 'subject' } })
+    const reset = 'mutation { resetBreaker(subject: "vETH", why: "the feed is back") { level latched } }'
+    expect((await ask(reset)).errors[0].extensions).toMatchObject({ code: 'UNAUTHENTICATED' })
+    const session = await bearer(server.url, steward)
+    expect((await ask(reset, {}, session)).errors[0].extensions).toMatchObject({ code: 'BAD_USER_INPUT', facts: { field: 'subject' } })
     await prisma.priceUpdate.create({ data: { id: '0xfresh', feedId: deployment.markets[0]!.chainlinkFeed.toLowerCase(), priceE18: '1800000000000000000000', priceTimestamp: BLOCK.timestamp + 6_003n, freezeReason: 0, ageSec: '1', blockNumber: 1003n, timestamp: BLOCK.timestamp + 6_004n, transactionHash: '0x01', logIndex: 0 } })
     await step(1003n, 6_004)
     await shared.risk.breakers.observe()
     // Calm, and latched all the same.
     expect(await market('vETH')).toMatchObject({ level: 'HALT', latched: true })
-    expect((await ask(reset)).data.resetBreaker).toEqual({ level: 'RESTRICT', latched: false })
-    expect((await market('vETH')).history).toMatchObject({ totalCount: 2, nodes: [{ from: 'HALT', to: 'RESTRICT', resetBy: 'Ada' }, { from: 'NORMAL', to: 'HALT', resetBy: null }] })
+    expect((await ask(reset, {}, session)).data.resetBreaker).toEqual({ level: 'RESTRICT', latched: false })
+    expect((await market('vETH')).history).toMatchObject({ totalCount: 2, nodes: [{ from: 'HALT', to: 'RESTRICT', resetBy: steward.address.toLowerCase() }, { from: 'NORMAL', to: 'HALT', resetBy: null }] })
     await changes.return?.()
     await blocks.return?.()
     await ws.dispose()

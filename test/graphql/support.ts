@@ -1,4 +1,5 @@
 /** A small book of rows: three markets, seven accounts, flows and changes, with amounts that a float cannot hold. */
+import { createPublicClient, http } from 'viem'
 import type { Chain } from '../../api/graphql/chain.ts'
 import { createMargins } from '../../api/graphql/margins.ts'
 import type { Services } from '../../api/graphql/context.ts'
@@ -10,9 +11,12 @@ import type { Risk } from '../../api/graphql/risk/index.ts'
 import { createRuns } from '../../api/graphql/risk/runs.ts'
 import { createStatus } from '../../api/graphql/status.ts'
 import type { Job } from '../../api/graphql/status.ts'
+import { createRoleBook } from '../../api/auth/roles.ts'
+import { createSessions } from '../../api/auth/session.ts'
 import { UnavailableError } from '../../core/errors.ts'
 import { createLogger } from '../../core/log.ts'
 import type { PrismaClient } from '../../prisma/client.ts'
+import { loadPolicy } from '../../proposals/index.ts'
 import type { Proposals } from '../../proposals/index.ts'
 import type { Address, Deployment, Hex } from '../../protocols/adapter.ts'
 import { curie } from '../../protocols/curie/index.ts'
@@ -42,12 +46,22 @@ export const chainAt = (number: bigint, timestamp: bigint, answers: (to: string,
   callAll: async (calls) => calls.map(({ to, data }) => answers(to, data)),
 })
 
+/** The devnet's policy: who its stewards are. */
+export const policy = await loadPolicy({ catalog: curie.catalog, deployment }, null)
+
+/** Sessions that need no chain, and the owners that the deployment records. */
+const authOf = (prisma: PrismaClient): Services['auth'] => ({
+  policy,
+  sessions: createSessions({ prisma, chainId: deployment.chainId, client: createPublicClient({ transport: http('http://127.0.0.1:9', { retryCount: 0 }) }), secret: null }),
+  roles: createRoleBook({ stewards: policy.stewards, owners: async () => deployment.safe!.owners }),
+})
+
 export function services(prisma: PrismaClient, chain: Chain, options: { jobs?: readonly Job[]; proposals?: Partial<Proposals>; now?: () => number; marginsPrisma?: PrismaClient; risk?: Partial<Risk> } = {}): Services {
   const margins = createMargins({ prisma: options.marginsPrisma ?? prisma, protocol: curie, deployment, log })
   const status = createStatus({ prisma, chain, deployment, margins, jobs: options.jobs ?? [], ...(options.now ? { now: options.now } : {}) })
   const events = createEvents({ prisma, log })
   const risk: Risk = { events, books: createRiskBooks({ desk: createDesk({ prisma: options.marginsPrisma ?? prisma, protocol: curie, deployment, threads: 1 }) }), runs: createRuns({ prisma, log, changed: (id) => events.publish('run', id) }), breakers: createBreakers({ prisma, deployment }), compare: null, ...options.risk }
-  return { prisma, protocol: curie, deployment, margins, status, risk, proposals: (options.proposals ?? {}) as Proposals }
+  return { prisma, protocol: curie, deployment, margins, status, risk, auth: authOf(prisma), proposals: (options.proposals ?? {}) as Proposals }
 }
 
 /**
