@@ -776,6 +776,8 @@ function setAt(value: unknown, path: Path, to: unknown): void {
 function ruleOf(path: Path): readonly [Mutant['rules'], Need] | null {
   const [first, second, third] = path
   const field = path.at(-1)
+  // Of a path there are few kinds, and another word is none of them.
+  if (field === 'kind' && first !== 'simulation' && first !== 'impact') return [['format'], 'TRUST']
   const batch = (key: unknown): Mutant['rules'] => {
     if (key === 'calls') return field === 'to' ? ['call-target'] : field === 'value' ? ['call-value'] : ['call-data']
     if (key === 'queued') return ['queued']
@@ -794,7 +796,7 @@ function ruleOf(path: Path): readonly [Mutant['rules'], Need] | null {
     case 'safe':
       return [['safe-address'], 'TRUST']
     case 'governance':
-      return [field === 'kind' ? ['format'] : ['governance'], 'TRUST']
+      return [['governance'], 'TRUST']
     case 'intent':
       if (second === 'title') return [['expected-digest'], 'EXPECTATION']
       if (second === 'nonce') return [['safe-tx-nonce'], 'TRUST']
@@ -829,7 +831,7 @@ function another(value: string | number | boolean, draw: Draw): unknown {
   if (typeof value === 'number') return value === 0 ? 1 : value === 1 ? 0 : value + 1
   if (typeof value === 'boolean') return !value
   if (/^0x[0-9a-f]+$/.test(value)) return flip(value as Hex, 2 + draw.below(value.length - 2))
-  if (/^[0-9]+$/.test(value)) return (BigInt(value) + 1n).toString()
+  if (/^[0-9]+$/.test(value)) return (BigInt(value) === 2n ** 256n - 1n ? BigInt(value) - 1n : BigInt(value) + 1n).toString()
   if (/^[0-9a-f]{64}$/.test(value)) return flip(`0x${value}`, 2 + draw.below(64)).slice(2)
   return value === '0x' ? '0x00' : `${value}x`
 }

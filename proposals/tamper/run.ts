@@ -65,6 +65,13 @@ function look(signer: Signer, honest: Honest, text: string, need: Need): Promise
   })
 }
 
+/** One honest proposal and the check of a signer who has a trust file and no network. */
+export async function honestFile({ seed, protocol }: Pick<TamperOptions, 'seed' | 'protocol'>): Promise<{ readonly honest: Honest; readonly text: string; readonly check: (text: string) => Promise<Verdict> }> {
+  const [signer] = signersOf(protocol)
+  const honest = await drawHonest(signer.world, trustedTarget(signer.trust).policy, seed)
+  return { honest, text: serializeReview(honest.file), check: (text) => look(signer, honest, text, 'TRUST') }
+}
+
 const reversed = (value: unknown): unknown =>
   Array.isArray(value) ? value.map(reversed) : typeof value === 'object' && value !== null ? Object.fromEntries(Object.entries(value).toReversed().map(([key, each]) => [key, reversed(each)])) : value
 

@@ -1,5 +1,7 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
-import { tamper } from '../../proposals/tamper/run.ts'
+import fc from 'fast-check'
+import { parseReview, serializeReview } from '../../proposals/review.ts'
+import { honestFile, tamper } from '../../proposals/tamper/run.ts'
 import type { TamperResult } from '../../proposals/tamper/run.ts'
 import { RULES } from '../../proposals/verify.ts'
 import { curie } from '../../protocols/curie/index.ts'
@@ -32,6 +34,21 @@ describe('attack corpus', () => {
   test('behavior: every rule catches something', () => {
     expect(Object.keys(RULES).filter((rule) => !NEVER.includes(rule) && result.byRule[rule] === undefined)).toEqual([])
   })
+
+  test('error: no random edit of a file is READY, unless it is the same proposal still', async () => {
+    const { honest, text, check } = await honestFile({ seed: 77, protocol: curie })
+    expect((await check(text)).ready).toBe(true)
+    await fc.assert(
+      fc.asyncProperty(fc.nat(text.length - 1), fc.nat(3), fc.string({ maxLength: 2, unit: fc.constantFrom('0', '1', '9', 'a', 'f', '"', '{', '}', '[', ']', ',', ':', 'x', ' ', '\\', '-') }), async (at, cut, put) => {
+        const edited = text.slice(0, at) + put + text.slice(at + cut)
+        const verdict = await check(edited)
+        // Signatures are not part of the digest: an edit of one is caught by itself, and one that is taken out leaves an honest file.
+        const same = verdict.ready && serializeReview({ ...parseReview(edited), signatures: [] }) === serializeReview({ ...honest.file, signatures: [] })
+        expect(verdict.ready).toBe(same)
+      }),
+      { numRuns: 400 },
+    )
+  }, 240_000)
 
   test('behavior: most attacks need nothing but the trust file', () => {
     expect(result.byNeed.TRUST / result.mutants).toBeGreaterThan(0.7)
