@@ -68,6 +68,7 @@ const config: CodegenConfig = {
     },
     'console/generated/page.ts': { documents: 'console/*.graphql', ...operations },
     'cli/generated/analysis.ts': { documents: 'cli/analysis/*.graphql', ...operations },
+    'cli/generated/proposals.ts': { documents: 'cli/proposals/*.graphql', ...operations },
   },
 }
 

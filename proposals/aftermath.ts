@@ -34,7 +34,9 @@ const NAMED = 50
 export async function readAftermath(db: Db, proposal: ProposalRecord, block: IndexedBlock, predicted: readonly Address[] | null): Promise<Aftermath> {
   const start = proposal.executedAtBlock ?? block.number
   const first = await db.parameterChange.findFirst({ where: { transactionHash: (proposal.executionTxHash as Hex).toLowerCase() }, select: { timestamp: true } })
-  const startSec = first?.timestamp ?? block.timestamp
+  // A value that no event announces was seen with the execution all the same.
+  const seen = proposal.events.find((event) => event.toState === 'EXECUTED')
+  const startSec = first?.timestamp ?? (seen === undefined ? block.timestamp : BigInt(Math.floor(seen.at.getTime() / 1000)))
   const untilSec = block.timestamp < startSec + AFTERMATH_SEC ? block.timestamp : startSec + AFTERMATH_SEC
   const window = { blockNumber: { gte: start }, timestamp: { lte: untilSec } }
   const [values, positions, collateral, badDebt] = await Promise.all([

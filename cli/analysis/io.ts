@@ -148,6 +148,9 @@ export function operationIn(document: string, operation: string): string {
 
 const REFUSALS = new Set(['BAD_USER_INPUT', 'BAD_INPUT', 'GRAPHQL_VALIDATION_FAILED'])
 
+/** What the API refuses because of what it was given is the command line's own fault; any other error comes back as it is. */
+export const asRefusal = (error: unknown): unknown => (error instanceof ApiError && REFUSALS.has(error.code) ? new BadInputError(error.message, error.facts) : error)
+
 /** Paths of the API's arguments, as they are called on the command line. */
 const FLAG_OF: readonly (readonly [RegExp, string])[] = [
   [/^input\.(?:stress\.)?regimes\.\d+/, '--regime'],

@@ -9,11 +9,11 @@ import { parseBatch } from '../../proposals/import.ts'
 import { parseReview, serializeReview } from '../../proposals/review.ts'
 import { PROPOSAL_STATES } from '../../proposals/state.ts'
 import { parseDuration, parseValue } from '../../proposals/values.ts'
-import { givenOf, HELP_FLAG, helpOf, printJson, URL_FLAG } from '../analysis/io.ts'
+import { apiUrl, givenOf, HELP_FLAG, helpOf, printJson, URL_FLAG } from '../analysis/io.ts'
 import type { Described, Flags, Given, Io } from '../analysis/io.ts'
 import { report, textOf } from '../review.ts'
 import type { Desk, Wish } from './desk.ts'
-import { KEY_FLAGS } from './keys.ts'
+import { KEY_FLAGS, neededKey } from './keys.ts'
 import { EXECUTE_FLAGS, EXECUTE_QUEUED_FLAGS, isFile, joined, send, sendQueued, signatureFiles, targetFor } from './send.ts'
 import { CANCEL_SIGN_FLAGS, cancelSign, CHECK_FLAGS, oneOf, sign, SIGN_FLAGS } from './sign.ts'
 import { listText, proposalText, stepText } from './view.ts'
@@ -157,14 +157,18 @@ export async function proposal(args: readonly string[], io: Io, prepare: () => P
   if (given === null) return io.out(helpOf(described, common, EXITS))
   let open: Promise<Desk> | null = null
   try {
-    await command.run(given, () => (open ??= deskOf(given, prepare)), io)
+    await command.run(given, () => (open ??= deskOf(given, io, prepare)), io)
   } finally {
     await (open as Promise<Desk> | null)?.then((desk) => desk.close()).catch(() => {})
   }
 }
 
-async function deskOf(given: Given, prepare: () => Promise<void>): Promise<Desk> {
-  if (!given.on('direct')) throw new BadInputError('Found no --direct, needed is it for now')
+async function deskOf(given: Given, io: Io, prepare: () => Promise<void>): Promise<Desk> {
+  if (!given.on('direct')) {
+    const { apiDesk } = await import('./api.ts')
+    return apiDesk(apiUrl(given.text('url')), (chainId) => neededKey(given, chainId, 'to sign in with'), io.signal)
+  }
+  if (given.text('url') !== undefined) throw new BadInputError('Found --url and --direct, allowed is one of them; leave one out')
   await prepare()
   const { directDesk } = await import('./direct.ts')
   return directDesk()

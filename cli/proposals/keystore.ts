@@ -1,19 +1,25 @@
 /** Keystore files as geth and ethers write them (Web3 Secret Storage, version 3), read by node:crypto alone. */
 import { createDecipheriv, pbkdf2, scrypt } from 'node:crypto'
 import { promisify } from 'node:util'
-import { concatHex, keccak256, toHex } from 'viem'
+import { concatHex, keccak256, pad, toHex } from 'viem'
 import { privateKeyToAddress } from 'viem/accounts'
 import type { Hex } from 'viem'
 import { z } from 'zod'
 import { BadInputError } from '../../core/errors.ts'
 
 const hex = (bytes: number) => z.string().regex(new RegExp(`^(?:0x)?[0-9a-fA-F]{${bytes * 2}}$`), `is not ${bytes} bytes of hex`).transform((text) => Buffer.from(text.replace(/^0x/, ''), 'hex'))
-const salt = z.string().regex(/^(?:0x)?(?:[0-9a-fA-F]{2}){1,64}$/, 'is not 1 to 64 bytes of hex').transform((text) => Buffer.from(text.replace(/^0x/, ''), 'hex'))
+const hexUpTo = (bytes: number) => z.string().regex(new RegExp(`^(?:0x)?(?:[0-9a-fA-F]{2}){1,${bytes}}$`), `is not 1 to ${bytes} bytes of hex`).transform((text) => Buffer.from(text.replace(/^0x/, ''), 'hex'))
+const salt = hexUpTo(64)
 const powerOfTwo = z.number().int().min(2).max(2 ** 22).refine((n) => (n & (n - 1)) === 0, 'is not a power of 2')
 
-const cipher = { cipher: z.literal('aes-128-ctr'), cipherparams: z.object({ iv: hex(16) }), ciphertext: hex(32), mac: hex(32) }
+const cipher = { cipher: z.literal('aes-128-ctr'), cipherparams: z.object({ iv: hex(16) }), ciphertext: hexUpTo(32), mac: hex(32) }
 const crypto = z.discriminatedUnion('kdf', [
-  z.object({ kdf: z.literal('scrypt'), kdfparams: z.object({ n: powerOfTwo, r: z.number().int().min(1).max(32), p: z.number().int().min(1).max(32), dklen: z.literal(32), salt }), ...cipher }),
+  z.object({
+    kdf: z.literal('scrypt'),
+    // RFC 7914, section 2: N is less than 2^(128 · r / 8). OpenSSL holds to it.
+    kdfparams: z.object({ n: powerOfTwo, r: z.number().int().min(1).max(32), p: z.number().int().min(1).max(32), dklen: z.literal(32), salt }).refine(({ n, r }) => r >= 2 || n < 2 ** 16, 'has too large an n for its r'),
+    ...cipher,
+  }),
   z.object({ kdf: z.literal('pbkdf2'), kdfparams: z.object({ c: z.number().int().min(1).max(10_000_000), prf: z.literal('hmac-sha256'), dklen: z.literal(32), salt }), ...cipher }),
 ])
 const keystore = z.object({ version: z.literal(3), address: z.string().optional(), crypto })
@@ -32,7 +38,8 @@ export async function openKeystore(text: string, password: string): Promise<Hex>
   const mac = keccak256(concatHex([toHex(derived.subarray(16, 32)), toHex(sealed.ciphertext)]))
   if (mac !== toHex(sealed.mac)) throw new BadInputError('Found another password than the keystore was made with; type it again')
   const decipher = createDecipheriv('aes-128-ctr', derived.subarray(0, 16), sealed.cipherparams.iv)
-  const key = toHex(Buffer.concat([decipher.update(sealed.ciphertext), decipher.final()]))
+  // Some old tools left out leading zeros of the key.
+  const key = pad(toHex(Buffer.concat([decipher.update(sealed.ciphertext), decipher.final()])), { size: 32 })
   const owner = privateKeyToAddress(key).slice(2).toLowerCase()
   if (address !== undefined && address.replace(/^0x/, '').toLowerCase() !== owner) throw new BadInputError(`Found the key of 0x${owner} in a keystore that names another account; take the file of the account that is meant`)
   return key
