@@ -278,11 +278,13 @@ function RecommendationCard({ one }: { one: Recommendation }) {
 const evidenceValue = (value: string): string => (/^-?\d+\.\d{5,}$/.test(value) ? Number(Number(value).toPrecision(6)).toString().replace('-', '−') : value)
 
 const PATH = ['DRAFT', 'SIMULATED', 'AWAITING_SIGNATURES', 'READY', 'EXECUTED', 'APPLIED'] as const
+/** How far along the path a state is: one in the timelock is between ready and executed; one that left the path is nowhere on it. */
+const reached = (state: Proposal['state']): number => (PATH as readonly string[]).indexOf(state === 'QUEUED' ? 'READY' : state)
 
 function Proposals({ proposals, total }: { proposals: readonly Proposal[]; total: number }) {
   return (
     <Panel id="proposals" title="Proposals" note={total ? `${whole(total)}` : undefined}>
-      {proposals.length === 0 && <p className="empty">No proposal yet. Draft one from a recommendation with the mutation <code>draftProposal</code>, or run <code>npm run demo</code> to see one go all the way.</p>}
+      {proposals.length === 0 && <p className="empty">No proposal yet. Draft one from a recommendation with <code>npm run bulwark -- proposal draft</code>, or run <code>npm run demo</code> to see one go all the way.</p>}
       <ul className="cards">
         {proposals.map((one) => (
           <li key={one.id}>
@@ -290,8 +292,8 @@ function Proposals({ proposals, total }: { proposals: readonly Proposal[]; total
               <summary>
                 <span className={`state ${one.state.toLowerCase()}`}>{words(one.state)}</span>
                 <span className="what"><b>{one.title}</b></span>
-                <span className="signed">{one.signatures.length} of {one.threshold} signed</span>
-                <span className="path" aria-hidden="true">{PATH.map((state) => <i key={state} className={PATH.indexOf(state) <= PATH.indexOf(one.state as (typeof PATH)[number]) ? 'done' : ''} title={words(state)} />)}</span>
+                <span className="signed">{one.cancellation && one.state === 'CANCELLING' ? `cancellation: ${one.cancellation.signatures.length} of ${one.threshold} signed` : `${one.signatures.length} of ${one.threshold} signed`}</span>
+                <span className="path" aria-hidden="true">{PATH.map((state) => <i key={state} className={PATH.indexOf(state) <= reached(one.state) ? 'done' : ''} title={words(state)} />)}</span>
                 <span className="why">
                   {one.changes.map((change) => <span key={`${change.parameter}${change.subject}`}>{change.subjectLabel} {change.title}: {change.fromDisplay} → <b>{change.toDisplay}</b></span>)}
                   {one.stateReason && <span>{one.stateReason}</span>}
@@ -308,6 +310,8 @@ function Proposals({ proposals, total }: { proposals: readonly Proposal[]; total
                 <Plain name="Valid until">{time(one.validUntil)}</Plain>
                 <Plain name="Simulation">{one.simulation === null ? 'not simulated yet' : one.simulation.success ? `succeeded at block ${whole(one.simulation.block)}${one.simulation.gasUsed ? `, ${whole(one.simulation.gasUsed)} gas` : ''}` : `failed: ${one.simulation.failure ?? 'no reason given'}`}</Plain>
                 <Plain name="Signed by">{one.signatures.length ? one.signatures.map((signature) => <Copyable key={signature.signer} text={signature.signer} label="Signer">{short(signature.signer)}</Copyable>) : 'nobody yet'}</Plain>
+                {one.queue && <Plain name="Timelock">{words(one.queue.status)}{one.queue.readyAt && `, can be executed from ${time(one.queue.readyAt)}`}</Plain>}
+                {one.cancellation && <Fact name="Cancelled by" value={one.cancellation.safeTxHash} />}
                 {one.executedAtBlock && <Plain name="Executed">block {whole(one.executedAtBlock)}</Plain>}
                 {one.appliedAtBlock && <Plain name="Applied">block {whole(one.appliedAtBlock)}: the index has seen the change</Plain>}
               </dl>

@@ -132,6 +132,7 @@ function changeAnswer({ protocol, deployment }: Context, change: ChangeJson) {
 const callsAnswer = (calls: readonly { readonly to: string; readonly value: string | bigint; readonly data: string }[]) => calls.map((call) => ({ ...call, value: BigInt(call.value) }))
 
 async function queueAnswer(row: ProposalNode, context: Context) {
+  if (governanceOf(context.deployment).kind === 'SAFE') return null
   const { queued } = build(targetOf(context), planOf(row))
   if (queued === null) return null
   const nowSec = (await context.indexed())?.timestamp ?? 0n
