@@ -69,7 +69,7 @@ export function proposalText(one: ProposalView, { width, bold }: Pick<Io, 'width
     ['Message hash', one.messageHash],
     ['safeTxHash', one.safeTxHash],
     ['Simulation', one.simulation === null ? 'not yet' : one.simulation.success ? `all calls succeed, ${one.simulation.gasUsed ?? 'unknown'} gas` : `fails: ${one.simulation.failure ?? 'unknown'}`],
-    ['Signatures', `${one.signatures.length} of ${one.threshold}${one.signatures.length === 0 ? '' : `: ${one.signatures.map(({ signer }) => signer).join(', ')}`}`],
+    ['Signatures', `${one.signatures.length} of ${one.threshold} known here${one.signatures.length === 0 ? '' : `: ${one.signatures.map(({ signer }) => signer).join(', ')}`}`],
     ...(one.cancellation === null ? [] : ([['Cancellation', `${one.cancellation.kind.toLowerCase()} ${one.cancellation.safeTxHash} at nonce ${one.cancellation.safeTx.nonce}: ${one.cancellation.signatures.length} of ${one.threshold} signatures`]] as const)),
     ...(one.scheduled === null ? [] : ([['Queued', `by ${short(one.scheduled.txHash)}; can be executed from ${time(one.scheduled.readyAtSec)}`]] as const)),
     ...(one.executionTxHash === null ? [] : ([['Executed', `${one.executionTxHash}${one.executedAtBlock === null ? '' : `, block ${one.executedAtBlock}`}`]] as const)),
@@ -85,7 +85,7 @@ function aftermathText(aftermath: ProposalView['aftermath'], width: number | nul
   if (aftermath === null) return ''
   const { parameters, liquidations, complete, untilSec } = aftermath
   const kept = parameters.filter((each) => each.kept).length
-  const foretold = liquidations.predicted === null ? 'nothing was predicted' : `${liquidations.predicted.liquidated} of the ${plural(liquidations.predicted.accounts, 'account')} that were predicted`
+  const foretold = liquidations.predicted === null ? 'nothing was predicted' : liquidations.predicted.accounts === 0 ? 'none was predicted' : `${liquidations.predicted.liquidated} of the ${plural(liquidations.predicted.accounts, 'account')} that were predicted`
   return paragraph(`Afterwards, ${complete ? 'over the whole day' : `until ${time(untilSec)}`}: ${kept} of ${plural(parameters.length, 'value')} as set; ${plural(liquidations.accounts, 'account')} liquidated in ${plural(liquidations.count, 'liquidation')} (${foretold}).`, width)
 }
 
