@@ -33,13 +33,13 @@ const TITLE_MAX = 200
 /** More than a person can check before signing is not one decision. */
 const CHANGES_MAX = 50
 
-/** The title without space around it. Throws BadInputError unless it is one line of 1 to 200 characters. */
+/** The title without space around it, as a proposal's file takes it. Throws BadInputError unless it is one line of 1 to 200 characters that all show. */
 export function checkedTitle(title: string): string {
   const trimmed = title.trim()
   if (trimmed === '' || trimmed.length > TITLE_MAX) throw new BadInputError(`Found a title of ${trimmed.length} characters, allowed are 1 to ${TITLE_MAX}; say in a few words what the proposal does`)
-  const control = /[\p{Cc}\p{Zl}\p{Zp}]/u.exec(trimmed)?.[0]
-  if (control !== undefined) {
-    throw new BadInputError(`Found character U+${control.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')} in the title, allowed is a single line without control characters; write it in one line`)
+  const hidden = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}]/u.exec(trimmed)?.[0]
+  if (hidden !== undefined) {
+    throw new BadInputError(`Found character U+${hidden.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')} in the title, allowed is a single line without control and invisible characters; write it in one line`)
   }
   return trimmed
 }

@@ -20,7 +20,7 @@ import type { Plan } from './build.ts'
 import { intentsOf, parseDesired } from './desired.ts'
 import { assertCount, changeToJson, checkedTitle, confirmationOf, draftChanges, keyOf, labelOf, refsOf, resolveSubject } from './draft.ts'
 import type { Change, Intent, Target } from './draft.ts'
-import { BlockedError, DraftRefusedError, StaleProposalError, WrongStateError } from './errors.ts'
+import { BlockedError, DraftRefusedError, SignatureRefusedError, StaleProposalError, WrongStateError } from './errors.ts'
 import { assertCancellation, execute, executeCancellation, executeQueued } from './execute.ts'
 import type { Execution } from './execute.ts'
 import { batchFile } from './export.ts'
@@ -461,6 +461,8 @@ export function createProposals({ prisma, catalog, deployment, rpcUrl, policy, s
 
   async function publish(id: string): Promise<ProposalRecord> {
     const proposal = await load(prisma, id)
+    // What is to be cancelled, or can only revert, is not held out to others.
+    if (proposal.state !== 'AWAITING_SIGNATURES' && proposal.state !== 'READY') throw new WrongStateError({ id, found: proposal.state, allowed: ['AWAITING_SIGNATURES', 'READY'], action: 'publish it' })
     const there = withService()
     const built = verify(target, proposal)
     if (proposal.signatures.length === 0) throw new WrongStateError({ id, found: `${proposal.state} without signatures`, allowed: ['one signature of an owner or more'], action: 'publish it' })
@@ -475,8 +477,14 @@ export function createProposals({ prisma, catalog, deployment, rpcUrl, policy, s
     let added = 0
     for (const { signer, signature } of found) {
       if (!owners.includes(signer) || proposal.signatures.some((each) => each.signer === signer)) continue
-      proposal = await addSignature(id, signer, signature)
-      added++
+      try {
+        proposal = await addSignature(id, signer, signature)
+        added++
+      } catch (error) {
+        // One that the service made up must not keep the others away.
+        if (!(error instanceof SignatureRefusedError)) throw error
+        log.warn({ proposal: id, signer, reason: error.message }, 'the Transaction Service holds a signature that does not count')
+      }
     }
     return { proposal, added }
   }
@@ -540,7 +548,11 @@ export function createProposals({ prisma, catalog, deployment, rpcUrl, policy, s
     pull: asking(pull),
     get: (id) => load(prisma, id),
     list: (filter) => find(prisma, { chainId: deployment.chainId, ...(filter?.state === undefined ? {} : { state: filter.state }) }),
-    exportBatch: async (id) => batchFile(await load(prisma, id)),
+    exportBatch: async (id) => {
+      const proposal = await load(prisma, id)
+      verify(target, proposal)
+      return batchFile(proposal)
+    },
     exportReview,
   }
 }

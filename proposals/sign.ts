@@ -21,10 +21,14 @@ export async function signWithKey(privateKey: Hex, domain: { chainId: number; sa
   return { signer: lower(account.address), signature: await account.signTypedData(typedDataOf(domain, tx)) }
 }
 
+/** Half of the order of secp256k1: of a signature's two forms, wallets make the one with `s` up to it. */
+const HALF_ORDER = 0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0n
+
 /**
  * The signature as the Safe takes it, once it is proved to be the owner's own over exactly `safeTxHash`.
  * Typed-data signatures have v 27 or 28 (0 or 1 from some hardware wallets); `eth_sign` ones 31 or 32.
- * Throws SignatureRefusedError: not 65 bytes, not an owner, signed before, or other bytes than these.
+ * Throws SignatureRefusedError: not 65 bytes, not an owner, signed before, other bytes than these, or the second form that anybody can
+ * make of an owner's signature.
  */
 export async function checkSignature(facts: {
   safeTxHash: Hex
@@ -57,6 +61,7 @@ export async function checkSignature(facts: {
       safeTxHash: facts.safeTxHash,
     })
   }
+  if (BigInt(slice(facts.signature, 32, 64)) > HALF_ORDER) throw new SignatureRefusedError(`Found the second form of a signature by ${signer}, allowed is the one that wallets make; ask its signer for it`, { signer })
   return { signer, signature: prefixed ? facts.signature : ecdsa }
 }
 

@@ -6,7 +6,7 @@
  * an error of any kind is NOT READY. Without witnesses nothing here needs a network.
  */
 import { calculateSafeTransactionHash, encodeMultiSendData } from '@safe-global/protocol-kit'
-import { decodeFunctionData, getAddress, isAddress, parseAbi, slice } from 'viem'
+import { decodeFunctionData, getAddress, isAddress, parseAbi } from 'viem'
 import { z } from 'zod'
 import { canonicalJson, digestOf } from '../api/recommendations/canonical.ts'
 import { BulwarkError } from '../core/errors.ts'
@@ -256,8 +256,9 @@ async function examine(text: string, trust: Trust, options: VerifyOptions, repor
   await compareSignatures(file, built, trust, report)
   const statement = await hearWitnesses(file, plan, built, trust, target, options, report)
   compareExpectations(plan, built, target, options.expected ?? {}, statement?.values ?? null, report)
-  const clockSec = statement?.at.timestampSec ?? (trust.readiness.clock === 'machine' ? options.machineSec : null)
-  compareTime(file, plan, target, clockSec, trust, options, report)
+  const machineSec = trust.readiness.clock === 'machine' ? options.machineSec : null
+  const clockSec = statement?.at.timestampSec ?? machineSec
+  compareTime(file, plan, target, clockSec !== null && machineSec !== null && machineSec > clockSec ? machineSec : clockSec, trust, options, report)
   const values = statement?.values ?? {}
   const valueOf = (parameter: string, subject: Address): bigint | null => values[keyOf({ parameter, subject })] ?? null
   const seconds = (sec: bigint): number => Number(sec > 2n ** 52n ? 2n ** 52n : sec)
@@ -578,9 +579,6 @@ function compareImpact(file: ReviewFile, report: Report): void {
   if (breakers.loosening.length > 0) report.notes.push(plain(`The file claims that this loosens while a breaker is up: ${breakers.loosening.join(', ')}.`))
 }
 
-/** Half of the order of secp256k1: of a signature's two forms, wallets make the one with `s` up to it. */
-const HALF_ORDER = 0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0n
-
 async function compareSignatures(file: ReviewFile, built: Built, trust: Trust, report: Report): Promise<void> {
   const signed: Address[] = []
   for (const { signer, signature } of file.signatures) {
@@ -588,7 +586,7 @@ async function compareSignatures(file: ReviewFile, built: Built, trust: Trust, r
     if (!trust.safe.owners.includes(signer)) report.found('signature-owner', `${signer} signed, the owners are ${trust.safe.owners.join(', ')}`)
     if (twice) report.found('signature-twice', `${signer} signed twice`)
     const fault = await checkSignature({ safeTxHash: built.hashes.safeTxHash, owners: [...trust.safe.owners, signer], signed: [], signer, signature }).then(
-      () => (BigInt(slice(signature, 32, 64)) > HALF_ORDER ? `the signature by ${signer} is the second form of another` : null),
+      () => null,
       (error: unknown) => (error instanceof BulwarkError ? error.message.split(', allowed')[0]! : `the signature by ${signer} cannot be read`),
     )
     if (fault !== null) report.found('signature-bytes', fault)
@@ -667,6 +665,8 @@ async function hearWitnesses(file: ReviewFile, plan: Plan, built: Built, trust: 
     const parts = differencesOf(first, other)
     if (parts.length > 0) report.found('rpc-disagree', `${names[0]} and ${names[i + 1]} answer otherwise for ${parts.join(', ')} at block ${at}`)
   }
+  // A head says a time beside a number: where the block of that number is older, all would be asked about a past of the chain.
+  if (newest - first.at.timestampSec > HEADS_APART_SEC) report.found('rpc-stale', `they were asked at block ${at}, which is ${durationWords(newest - first.at.timestampSec)} older than the newest block that one of them names, allowed are ${durationWords(HEADS_APART_SEC)}`)
   report.sources = [...new Set(names)]
   if (report.sources.length < needed) report.found('single-source', `${report.sources.length === 1 ? `${report.sources[0]} alone was` : `${report.sources.length} RPCs were`} asked, your trust file wants ${needed}`)
   else if (report.sources.length === 1) report.notes.push(`single-source: everything below about the chain is the word of ${report.sources[0]} alone.`)
@@ -735,7 +735,7 @@ function compareChain(file: ReviewFile, plan: Plan, built: Built, trust: Trust, 
   }
 }
 
-/** `nowSec`: the chain's time, this machine's where the trust file allows it, null where neither is known. */
+/** `nowSec`: the chain's time, or this machine's where that is later and the trust file counts it; null where neither is known. */
 function compareTime(file: ReviewFile, plan: Plan, target: Target, nowSec: bigint | null, trust: Trust, options: VerifyOptions, report: Report): void {
   const lastSec = safeDeadlineSec(target.deployment, plan.validUntilSec)
   const drafted = BigInt(file.block.timestampSec)

@@ -12,6 +12,7 @@ import { verdictText, verifyReview } from '../verify.ts'
 import type { RuleId, Verdict } from '../verify.ts'
 import { drawHonest, generator, statementFromJson, TIMELOCK, worldOf, worldWitness } from './honest.ts'
 import type { Honest, World } from './honest.ts'
+import type { Witness } from '../witness.ts'
 import { MUTATORS } from './mutators.ts'
 import type { Mutant, Need } from './mutators.ts'
 
@@ -233,6 +234,12 @@ async function situationsOf([safe, timelock]: readonly [Signer, Signer], draw: (
   await strictly('a coupling that the signer holds to breaks', 'policy-invariant', rising.index, (text) => text.replace('  invariants: ', `  invariants:\n    - { name: no more than now, sum: { ${raised.parameter}: 1 }, atMost: raw ${raised.from} } `), 2)
   const tied = safe.world.target.catalog.specs.find((spec) => spec.scope === raised.scope && rising.honest.plan.changes.every((change) => change.parameter !== spec.name))!
   await strictly('what the signer ties together is changed alone', 'policy-together', rising.index, (text) => text.replace('  invariants: ', `  together: [[${raised.parameter}, ${tied.name}]]\n  invariants: `), 2)
+  // A new head beside a small number: everything would be asked of a block at which an old value still held.
+  number++
+  const past = (name: string): Witness => ({ ...worldWitness(safe.world, name, (said) => ({ ...said, at: { ...said.at, timestampSec: said.at.timestampSec - 7_200n } })), head: () => Promise.resolve(safe.world.said.at) })
+  const old = await verifyReview(serializeReview((await draw(0)).file), safe.trust, { witnesses: [past('one'), past('another')], machineSec: safe.machineSec })
+  for (const { rule } of old.findings) byRule[rule] = (byRule[rule] ?? 0) + 1
+  if (old.ready || !old.findings.some((each) => each.rule === 'rpc-stale')) missed.push({ name: 'an RPC names a new head and an old block', expected: 'rpc-stale', found: old.findings.map((each) => each.rule) })
   // An answer of no form at all must not pass for one.
   number++
   const nonsense = { name: 'one', head: () => Promise.resolve(safe.world.said.at), state: () => Promise.resolve(null as unknown as Said) }

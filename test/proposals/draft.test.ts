@@ -73,8 +73,8 @@ describe('draft', () => {
     expect(() => checkedTitle('x'.repeat(201))).toThrow('Found a title of 201 characters, allowed are 1 to 200; ')
   })
 
-  test.each([['0000', 0x0], ['0009', 0x9], ['000A', 0xa], ['000D', 0xd], ['001B', 0x1b], ['0085', 0x85], ['2028', 0x2028]])('error: refuses a title with character U+%s', (name, code) => {
-    expect(() => checkedTitle(`Tighten${String.fromCharCode(code)}the band`)).toThrow(`Found character U+${name} in the title, allowed is a single line without control characters; write it in one line`)
+  test.each([['0000', 0x0], ['0009', 0x9], ['000A', 0xa], ['000D', 0xd], ['001B', 0x1b], ['0085', 0x85], ['2028', 0x2028], ['200B', 0x200b], ['202E', 0x202e]])('error: refuses a title with character U+%s', (name, code) => {
+    expect(() => checkedTitle(`Tighten${String.fromCharCode(code)}the band`)).toThrow(`Found character U+${name} in the title, allowed is a single line without control and invisible characters; write it in one line`)
   })
 
   test('error: names every fault at once', () => {

@@ -285,7 +285,8 @@ describe('the Transaction Service', () => {
       // The second owner signs with another tool, which knows the service alone; a stranger and damaged bytes are there too.
       const stored = double.stored.get(proposal.safeTxHash)!
       const second = await signWithKey(owners[1]!.privateKey, { chainId: 31337, safe: safe.address }, proposal.safeTx)
-      stored.confirmations.push({ owner: second.signer, signature: second.signature, submissionDate: '' }, { owner: executor.address, signature: second.signature, submissionDate: '' })
+      const doubled = (owner: Hex) => ({ owner, signature: second.signature, submissionDate: '' })
+      stored.confirmations.push(doubled(safe.owners[2]!), doubled(second.signer), doubled(executor.address))
       expect(await here.pull(id)).toMatchObject({ added: 1, proposal: { state: 'READY' } })
       expect(await here.pull(id)).toMatchObject({ added: 0 })
 

@@ -38,6 +38,14 @@ describe('signatures', () => {
     )
   })
 
+  test('error: the second form of a signature, which anybody can make of the first, is refused', async () => {
+    const { signer, signature } = await signWithKey(keys[0]!, domain, tx)
+    // n − s with the other v recovers to the same key. n: SEC 2, section 2.4.1.
+    const n = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n
+    const second = concatHex([slice(signature, 0, 32), numberToHex(n - BigInt(slice(signature, 32, 64)), { size: 32 }), numberToHex(55 - Number(slice(signature, 64)), { size: 1 })])
+    await expect(check(signer, second)).rejects.toThrow('second form')
+  })
+
   test('behavior: they are joined by ascending signer like protocol-kit does, no more than the threshold', async () => {
     const all = await Promise.all(keys.map((key) => signWithKey(key, domain, tx)))
     const kit = buildSignatureBytes(all.map(({ signer, signature }) => new EthSafeSignature(signer, signature)))
