@@ -126,7 +126,7 @@ export type Proposals = {
   /** The Safe's transaction that rejects it or takes it out of the timelock, once enough owners have signed that. */
   executeCancellation(id: string, executor: Account): Promise<ProposalRecord>
   track(): Promise<readonly Tracked[]>
-  /** WITHDRAWN where nobody was asked to sign yet; otherwise CANCELLING, with a transaction for the owners to sign, and CANCELLED once the chain has it. */
+  /** WITHDRAWN where nobody was asked to sign yet; otherwise CANCELLING, with a transaction for the owners to sign, and CANCELLED once the chain has it. Once more, where that transaction's nonce was taken. */
   cancel(id: string, by?: string | null): Promise<ProposalRecord>
   /** Puts what is signed into the Safe Transaction Service. */
   publish(id: string): Promise<ProposalRecord>
@@ -439,7 +439,9 @@ export function createProposals({ prisma, catalog, deployment, rpcUrl, policy, s
         const note = `Withdrawn${name}: nobody was asked to sign it`
         return { to: 'WITHDRAWN', note, data: { stateReason: note } }
       }
-      if (!canGo(now.state, 'CANCELLING') || now.state === 'CANCELLING' || now.state === 'CANCELLED') throw new WrongStateError({ id, found: now.state, allowed: ['DRAFT', 'SIMULATED', 'AWAITING_SIGNATURES', 'READY', 'QUEUED', 'STALE', 'EXPIRED'], action: 'cancel' })
+      // Another transaction took its nonce, or a reorganisation took a rejection that was not ours: there is nothing left to sign.
+      const anew = now.state === 'CANCELLING' && (now.cancellation === null || (now.scheduled !== null && onChain.nonce > now.cancellation.safeTx.nonce))
+      if (!anew && (!canGo(now.state, 'CANCELLING') || now.state === 'CANCELLING' || now.state === 'CANCELLED')) throw new WrongStateError({ id, found: now.state, allowed: ['DRAFT', 'SIMULATED', 'AWAITING_SIGNATURES', 'READY', 'QUEUED', 'STALE', 'EXPIRED'], action: 'cancel' })
       if (now.scheduled === null && onChain.nonce > BigInt(now.nonce)) throw new StaleProposalError(`Found the Safe at nonce ${onChain.nonce}, this proposal has ${now.nonce}, which is used: nobody can execute it any more; nothing is to be done`, { id, nonce: onChain.nonce })
       const { queued } = verify(target, now)
       const holding = await find(tx, { chainId: deployment.chainId, safe: now.safe, state: { in: [...OPEN_STATES, 'CANCELLING'] } })
@@ -450,6 +452,8 @@ export function createProposals({ prisma, catalog, deployment, rpcUrl, policy, s
         kind === 'REJECTION'
           ? `Cancelling${name}: it is cancelled once the empty transaction ${signable.hashes.safeTxHash} is executed at nonce ${now.nonce}; until then the ${now.signatures.length} signatures given stay valid`
           : `Cancelling${name}: it is cancelled once transaction ${signable.hashes.safeTxHash} takes it out of the timelock; until then it can be executed there`
+      // Those of an earlier one are over other bytes.
+      await tx.proposalSignature.deleteMany({ where: { proposalId: id, kind: 'CANCELLATION' } })
       return { to: 'CANCELLING', note, data: { stateReason: note, cancellation: { kind, safeTx: safeTxToJson(signable.safeTx), hashes: signable.hashes } } }
     })
   }

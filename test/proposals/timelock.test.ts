@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals'
+import { numberToHex } from 'viem'
 import { createLogger } from '../../core/log.ts'
 import { createPrisma } from '../../prisma/client.ts'
 import type { PrismaClient } from '../../prisma/client.ts'
@@ -115,6 +116,21 @@ describe('a proposal through a timelock', () => {
     await pass(DELAY)
     await expect(proposals.executeQueued(id, executor)).rejects.toMatchObject({ code: 'WRONG_STATE' })
     expect(await band()).toBe(100_000n)
+  })
+
+  test('behavior: where another transaction takes the nonce of what takes it out, it is cancelled once more, and signed anew', async () => {
+    const { id } = await queued()
+    await mirrorChain(prisma, chain)
+    const first = await proposals.cancel(id)
+    await expect(proposals.cancel(id)).rejects.toMatchObject({ code: 'WRONG_STATE' })
+    await sign(first, 'CANCELLATION')
+    const nonce = first.cancellation!.safeTx.nonce
+    await chain.rpc.call('anvil_setStorageAt', [deployment.safe!.address, numberToHex(5n, { size: 32 }), numberToHex(nonce + 1n, { size: 32 })])
+    await expect(proposals.executeCancellation(id, executor)).rejects.toMatchObject({ code: 'STALE_PROPOSAL' })
+    const second = await proposals.cancel(id)
+    expect(second).toMatchObject({ state: 'CANCELLING', cancellation: { kind: 'TIMELOCK', safeTx: { nonce: nonce + 1n }, signatures: [] } })
+    await sign(second, 'CANCELLATION')
+    expect((await proposals.executeCancellation(id, executor)).state).toBe('CANCELLED')
   })
 
   test('error: a time for signers that is shorter than the delay is refused when it is drafted', async () => {
