@@ -204,7 +204,7 @@ function impactAnswer(stored: unknown) {
     unreadable: accounts.unreadable,
     newlyLiquidatable: impact.newlyLiquidatable.map((one) => ({
       account: one.account, source: one.source, falls: [...one.falls], afterCancelling: one.afterCancelling, before: standing(one.before), after: standing(one.after),
-      gross: amount(one.grossE18), badDebt: amount(one.badDebtE18), expectedBadDebt: amountOrNull(one.expectedBadDebtE18), positions: one.positions,
+      gross: amount(one.grossE18), badDebt: amount(one.badDebtE18), expectedBadDebt: amountOrNull(one.expectedBadDebtE18), positions: one.positions, collateral: one.collateral ?? null,
     })),
     noLongerLiquidatable: [...impact.noLongerLiquidatable],
     gross: amount(totals.grossE18),

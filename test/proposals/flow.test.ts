@@ -136,6 +136,31 @@ describe('the way forward, on the real protocol and Safe', () => {
     expect(file.meta.description).toContain(drafted.safeTxHash)
   })
 
+  test('behavior: of a file of desired values only what differs is drafted, by its own title; a check finds the same and writes nothing', async () => {
+    const [present, penalty] = [await onChain('marketMaxPriceSpreadRatio'), await onChain('liquidationPenaltyRatio', lower(chain.deployment.contracts.clearingHouse))]
+    const desired = (band: bigint) => `title: What we want\nvalidFor: 2 d\nprotocol: { liquidationPenaltyRatio: raw ${penalty} }\nmarkets: { ${market().symbol}: { marketMaxPriceSpreadRatio: raw ${band} } }\n`
+    const checked = await proposals.check({ desired: desired(70_000n) })
+    expect(checked).toMatchObject({ changes: [{ parameter: 'marketMaxPriceSpreadRatio', from: present, to: 70_000n }] })
+    expect(await proposals.check({ desired: desired(present) })).toEqual({ changes: [], findings: [{ rule: 'draft', severity: 'BLOCK', parameter: null, subject: null, text: expect.stringContaining('Found every desired value in force already') }] })
+    // The policy ends at 20 %.
+    expect((await proposals.check({ desired: desired(700_000n) })).findings).toContainEqual(expect.objectContaining({ rule: 'policy-bounds', severity: 'BLOCK' }))
+    expect(await proposals.list()).toEqual([])
+    const drafted = await proposals.draft({ desired: desired(70_000n), by: '0xsteward' })
+    expect(drafted).toMatchObject({ title: 'What we want', changes: checked.changes, findings: checked.findings, draftedBy: '0xsteward', validUntil: drafted.draftedAt.timestamp + 172_800n })
+    expect((await proposals.check({ title: 'Again', changes: [band(71_000n)] })).findings).toEqual([expect.objectContaining({ rule: 'draft', text: expect.stringContaining(`in open proposal ${drafted.id} already`) })])
+  })
+
+  test('behavior: a batch file that was exported is drafted again as the same changes, at the present values; what cannot be undone wants its name', async () => {
+    const drafted = await proposals.draft({ title: 'There and back', changes: [band(70_000n), { parameter: 'liquidationPenaltyRatio', to: 31_000n }] })
+    const file = JSON.stringify(await proposals.exportBatch(drafted.id))
+    await proposals.cancel(drafted.id)
+    const again = await proposals.importBatch({ file, by: null })
+    expect(again).toMatchObject({ title: 'There and back', changes: drafted.changes, nonce: drafted.nonce })
+    const { to, data } = catalog.encodeChange(chain.deployment, { name: 'marketStatus', subject: market().baseToken }, 1n)
+    const pause = JSON.stringify({ version: '1.0', chainId: '31337', meta: {}, transactions: [{ to, value: '0', data }] })
+    await expect(proposals.importBatch({ file: pause })).rejects.toThrow(`type "marketStatus of ${market().symbol}" to confirm it`)
+  })
+
   test("behavior: an account's threshold that no event has announced is drafted from the contract's own answer", async () => {
     const subject = lower(owners[0]!.address)
     expect(await prisma.parameter.count({ where: { name: 'whitelistedDebtThreshold' } })).toBe(0)
