@@ -1,5 +1,6 @@
 /** The `bulwark` command. */
 import { BadInputError, BulwarkError } from '../core/errors.ts'
+import { visible } from './analysis/format.ts'
 import { ANALYSIS } from './analysis/index.ts'
 import { processIo, runCommand } from './analysis/io.ts'
 import { build } from './build.ts'
@@ -45,8 +46,8 @@ async function main(): Promise<void> {
 main().then(
   () => process.exit(process.exitCode ?? 0),
   (error: unknown) => {
-    if (error instanceof BulwarkError) process.stderr.write(`${error.message}\n`)
-    else process.stderr.write(`Found an error that nobody foresaw: ${String(error)}\n${process.env['BULWARK_LOG_LEVEL'] === 'debug' && error instanceof Error ? `${error.stack ?? ''}\n` : 'Run again with BULWARK_LOG_LEVEL=debug for where it arose.\n'}`)
+    if (error instanceof BulwarkError) process.stderr.write(`${visible(error.message)}\n`)
+    else process.stderr.write(`Found an error that nobody foresaw: ${visible(String(error))}\n${process.env['BULWARK_LOG_LEVEL'] === 'debug' && error instanceof Error ? `${error.stack ?? ''}\n` : 'Run again with BULWARK_LOG_LEVEL=debug for where it arose.\n'}`)
     process.exit(error instanceof BadInputError ? 2 : error instanceof BulwarkError && error.code === 'INTERRUPTED' ? 130 : 1)
   },
 )

@@ -1,7 +1,7 @@
 /** Storage slots and events of a trace by their names: the protocol's own, the Safe's, a timelock's; what has none is named as undecoded. */
 import type { Abi } from 'viem'
 import { decodeEventLog, encodeAbiParameters, keccak256, numberToHex, parseAbi } from 'viem'
-import type { Address, Deployment, Hex, ParameterRef } from '../protocols/adapter.ts'
+import type { Address, Deployment, Hex } from '../protocols/adapter.ts'
 import type { ContractView, StorageEntry, StorageKey, StorageVariable } from '../protocols/onchain.ts'
 import { lower } from './safe.ts'
 
@@ -214,6 +214,3 @@ export function othersOf({ pre, post }: PrestateDiff, except: readonly Address[]
     return [...balance, ...code]
   })
 }
-
-/** The parameters that a slot's variables belong to. */
-export const parametersIn = (slot: SlotChange): readonly ParameterRef[] => slot.variables.flatMap((each) => (each.parameter === null ? [] : [each.parameter]))

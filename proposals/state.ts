@@ -13,8 +13,6 @@ export type ProposalState = (typeof PROPOSAL_STATES)[number]
 
 /** States that still hold their Safe nonce for their own transaction. */
 export const OPEN_STATES = ['DRAFT', 'SIMULATED', 'AWAITING_SIGNATURES', 'READY'] as const satisfies readonly ProposalState[]
-/** States whose signatures, if any were given, can still be executed by others until the nonce is used. */
-export const ABANDONED_STATES = ['STALE', 'EXPIRED', 'WITHDRAWN', 'CANCELLING'] as const satisfies readonly ProposalState[]
 
 /** The chain may do these to whatever has not been executed. */
 const BY_CHAIN = ['QUEUED', 'EXECUTED', 'REPLACED', 'CANCELLED'] as const satisfies readonly ProposalState[]

@@ -1,6 +1,9 @@
 /** Figures for people. A null is "unknown" wherever the API says that it is; a reader never sees a 0 for it. */
 export const UNKNOWN = 'unknown'
 
+/** A text that others wrote, safe for a terminal: but for line feeds, nothing that moves a cursor, hides or turns text around. */
+export const visible = (text: string): string => text.replace(/(?!\n)[\p{C}\p{Zl}\p{Zp}]/gu, '\uFFFD')
+
 const grouped = (digits: string): string => digits.replace(/\B(?=(\d{3})+(?!\d))/g, ',')
 
 /** `-1234.5` with 2 places is `−1,234.50`. */

@@ -1,5 +1,5 @@
 /** A proposal as both ways to it give it, and as people read it. */
-import { plural, sentence, short, time } from '../analysis/format.ts'
+import { plural, sentence, short, time, visible } from '../analysis/format.ts'
 import type { Io } from '../analysis/io.ts'
 import { paragraph, renderFacts, renderTable } from '../analysis/table.ts'
 import type { Address, Hex } from '../../protocols/adapter.ts'
@@ -38,9 +38,13 @@ export type ProposalView = {
   readonly events: readonly { readonly at: string; readonly toState: string; readonly note: string }[]
 }
 
+/** A server's own words are not to be trusted with a terminal. */
+const shown = <T>(view: T): T => JSON.parse(JSON.stringify(view), (_, each: unknown) => (typeof each === 'string' ? visible(each).replaceAll('\n', ' ') : each)) as T
+
 const changeText = (each: ProposalView['changes'][number]): string => `${each.title} of ${each.subjectLabel}: ${each.fromDisplay} → ${each.toDisplay}`
 
-export function listText(proposals: readonly ProposalView[], { width, bold }: Pick<Io, 'width' | 'bold'>): string {
+export function listText(told: readonly ProposalView[], { width, bold }: Pick<Io, 'width' | 'bold'>): string {
+  const proposals = shown(told)
   if (proposals.length === 0) return 'There are no proposals.\n'
   return renderTable<ProposalView>(
     [
@@ -56,7 +60,8 @@ export function listText(proposals: readonly ProposalView[], { width, bold }: Pi
   )
 }
 
-export function proposalText(one: ProposalView, { width, bold }: Pick<Io, 'width' | 'bold'>): string {
+export function proposalText(told: ProposalView, { width, bold }: Pick<Io, 'width' | 'bold'>): string {
+  const one = shown(told)
   const facts: (readonly [string, string])[] = [
     ['Proposal', one.id],
     ['Title', one.title],
@@ -90,7 +95,8 @@ function aftermathText(aftermath: ProposalView['aftermath'], width: number | nul
 }
 
 /** One line after an action, and what may come next. */
-export function stepText(one: ProposalView): string {
+export function stepText(told: ProposalView): string {
+  const one = shown(told)
   const next: Readonly<Record<string, string>> = {
     DRAFT: one.stateReason ?? `simulate it: npm run bulwark -- proposal simulate ${one.id}`,
     SIMULATED: `ask for signatures: npm run bulwark -- proposal request ${one.id}`,

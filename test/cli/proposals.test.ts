@@ -9,6 +9,8 @@ import type { Given } from '../../cli/analysis/io.ts'
 import { keyOf } from '../../cli/proposals/keys.ts'
 import { openKeystore } from '../../cli/proposals/keystore.ts'
 import { PROPOSAL_COMMANDS, proposal } from '../../cli/proposals/index.ts'
+import { listText, proposalText, stepText } from '../../cli/proposals/view.ts'
+import type { ProposalView } from '../../cli/proposals/view.ts'
 import { devnetAccounts } from '../../devnet/keys.ts'
 import { batchChecksum } from '../../proposals/export.ts'
 import { parseBatch } from '../../proposals/import.ts'
@@ -36,6 +38,19 @@ const SCRYPT = {
   },
   id: 'fecfc4ce-e956-48fd-953b-30f8b52ed66c', version: 3,
 }
+
+describe('what a server says', () => {
+  const view: ProposalView = {
+    id: '3-ab', title: 'Fine\u001b[2J\u202e\u0007', state: 'DRAFT', stateReason: 'a\nb', safe: '0x00', threshold: 2, nonce: 3, changes: [], safeTxHash: '0x01', domainHash: '0x02', messageHash: '0x03', draftedAt: { number: '1', timestamp: '1' }, draftedBy: null, validUntil: '2',
+    simulation: null, findings: [], signatures: [], cancellation: null, scheduled: null, executionTxHash: null, executedAtBlock: null, appliedAtBlock: null, aftermath: null, events: [{ at: '2026-01-01T00:00:00.000Z', toState: 'DRAFT', note: 'x\u009b1A' }],
+  }
+
+  test('error: a title or note with escape characters moves no cursor and turns no text around', () => {
+    const io = { width: null, bold: (text: string) => text }
+    for (const text of [listText([view], io), proposalText(view, io), stepText(view)]) expect(text).not.toMatch(/(?!\n)\p{C}/u)
+    expect(listText([view], io)).toContain('Fine\uFFFD[2J\uFFFD\uFFFD')
+  })
+})
 
 describe('keys', () => {
   test.each([['pbkdf2', PBKDF2, 'testpassword', SECRET], ['scrypt', SCRYPT, 'foo', '0x00fa7b3db73dc7dfdf8c5fbdb796d741e4488628c41fc4febd9160a866ba0f35']])('behavior: opens the published keystore with %s', async (_, file, password, key) => {
