@@ -30,7 +30,8 @@ const batchSchema = z.object({
 export type ImportedBatch = { readonly title: string; readonly intents: readonly Intent[]; /** What a reader should know of the file. */ readonly notes: readonly string[] }
 
 /**
- * Wishes out of a batch file. Its precondition, if it has one, is left out: drafting makes its own for the values of now.
+ * Wishes out of a batch file, also of what it schedules at the deployment's own timelock. Its precondition, if it has one, is left out:
+ * drafting makes its own for the values of now. A checksum that fits says that the file is whole, and nothing of who made it.
  * Throws DraftRefusedError with every fault: another chain or Safe, a wrong checksum, ether, a call that cannot be read.
  */
 export function parseBatch(target: Target, text: string): ImportedBatch {
