@@ -102,8 +102,9 @@ function signatureOf({ owner, signature }: Confirmation): OwnerSignature[] {
 /** null where a field is missing, or the hash is not the fields' own. */
 function queuedOf(each: Pending, { chainId, safe }: { readonly chainId: number; readonly safe: Address }): Queued | null {
   try {
-    const integer = (key: string): bigint => BigInt(String(each[key] ?? 0))
-    const address = (key: string): Address => lower(String(each[key] ?? `0x${'0'.repeat(40)}`) as Address)
+    // Anything else than a text or a number is none of the service's forms, and fails below.
+    const integer = (key: string): bigint => BigInt((each[key] as string | number | null | undefined) ?? 0)
+    const address = (key: string): Address => lower((each[key] as Address | null | undefined) ?? `0x${'0'.repeat(40)}`)
     const operation = Number(each['operation'])
     if (operation !== 0 && operation !== 1) return null
     const safeTx: SafeTx = { to: address('to'), value: integer('value'), data: ((each['data'] as Hex | null) ?? '0x').toLowerCase() as Hex, operation, safeTxGas: integer('safeTxGas'), baseGas: integer('baseGas'), gasPrice: integer('gasPrice'), gasToken: address('gasToken'), refundReceiver: address('refundReceiver'), nonce: integer('nonce') }
