@@ -42,7 +42,7 @@ import { checkSignature } from './sign.ts'
 import { examine } from './impact.ts'
 import type { Impact } from './impact.ts'
 import { readCurrent } from './simulate.ts'
-import { OPEN_STATES, canGo } from './state.ts'
+import { OPEN_STATES, canGo, isOpen } from './state.ts'
 import type { ProposalState } from './state.ts'
 import { appendEvent, find, load, move, readIndexed, readValues, toDate } from './store.ts'
 import type { Evidence, ProposalRecord, SignatureKind } from './store.ts'
@@ -332,10 +332,15 @@ export function createProposals({ prisma, catalog, deployment, rpcUrl, policy, s
 
   async function simulateProposal(id: string): Promise<ProposalRecord> {
     const proposal = await load(prisma, id)
-    if (!canGo(proposal.state, 'STALE')) throw new WrongStateError({ id, found: proposal.state, allowed: OPEN_STATES, action: 'simulate' })
+    // What is executed or queued already would fail on the fork, and be called stale for that.
+    const assertOpen = (state: ProposalState): void => {
+      if (!isOpen(state)) throw new WrongStateError({ id, found: state, allowed: OPEN_STATES, action: 'simulate' })
+    }
+    assertOpen(proposal.state)
     verify(target, proposal)
     const { block, simulation: result, impact: found } = await examine(planOf(proposal), { prisma, target, rpcUrl, stateDir, log })
     const record = await move(prisma, id, block.timestamp, (now) => {
+      assertOpen(now.state)
       const simulation = result as unknown as Prisma.InputJsonValue
       const impact = found === null ? Prisma.DbNull : (found as unknown as Prisma.InputJsonValue)
       const early = now.state === 'DRAFT' || now.state === 'SIMULATED'

@@ -75,7 +75,7 @@ export function parsePolicy(target: Target, yaml: string): DaoPolicy {
   try {
     data = parse(yaml, { maxAliasCount: 0, uniqueKeys: true })
   } catch (error) {
-    throw new BadInputError(`Found a policy that is no YAML (${(error as Error).message.split('\n')[0]}), allowed is the form that the README shows; correct it`)
+    throw new BadInputError(`Found a policy that is no YAML (${(error as Error).message.split('\n')[0]}), allowed is the form of policies/devnet.yaml; correct it`)
   }
   return policyOf(target, data)
 }

@@ -80,6 +80,9 @@ async function pass(seconds: number): Promise<void> {
 describe('a proposal through a timelock', () => {
   test('behavior: from draft to APPLIED: queued by the Safe, executed by anybody after the delay, seen by the index', async () => {
     const { id } = await queued()
+    // On a fork it would fail, since the timelock has it already.
+    await expect(proposals.simulate(id)).rejects.toMatchObject({ code: 'WRONG_STATE' })
+    expect((await proposals.get(id)).state).toBe('QUEUED')
     await expect(proposals.executeQueued(id, executor)).rejects.toThrow(/^Found the operation WAITING in the timelock, for \d+ s more, allowed is READY; wait$/)
     await mirrorChain(prisma, chain)
     expect(await proposals.track()).toEqual([])
