@@ -28,4 +28,13 @@ describe('loadConfig', () => {
     const { message, facts } = caught as ConfigError
     expect(JSON.stringify({ message, facts })).not.toContain('hunter2')
   })
+
+  test('behavior: who may ask and how sessions are signed: closed and of their own by default', () => {
+    expect(loadConfig(['SESSION_SECRET', 'CORS_ORIGINS', 'API_PROXIES'], {})).toEqual({ SESSION_SECRET: null, CORS_ORIGINS: [], API_PROXIES: 0 })
+    expect(loadConfig(['SESSION_SECRET', 'CORS_ORIGINS', 'API_PROXIES'], { SESSION_SECRET: 'x'.repeat(32), CORS_ORIGINS: 'https://risk.example, http://localhost:5173', API_PROXIES: '1' })).toEqual({ SESSION_SECRET: 'x'.repeat(32), CORS_ORIGINS: ['https://risk.example', 'http://localhost:5173'], API_PROXIES: 1 })
+  })
+
+  test.each([['SESSION_SECRET', 'x'.repeat(31), 'is too short'], ['CORS_ORIGINS', '*', 'has another form'], ['CORS_ORIGINS', 'https://risk.example/path', 'has another form'], ['CORS_ORIGINS', 'null', 'has another form'], ['API_PROXIES', 'true', 'is not a whole number']] as const)('error: %s takes no %s', (key, value, sentence) => {
+    expect(() => loadConfig([key], { [key]: value })).toThrow(sentence)
+  })
 })

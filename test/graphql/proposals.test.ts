@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals
 import { hashTypedData } from 'viem'
 import { startServer } from '../../api/graphql/server.ts'
 import type { ApiServer } from '../../api/graphql/server.ts'
+import { createWebhooks } from '../../api/graphql/webhooks.ts'
 import { createPrisma, type PrismaClient, type Prisma } from '../../prisma/client.ts'
 import { build } from '../../proposals/build.ts'
 import { changeToJson } from '../../proposals/draft.ts'
@@ -147,6 +148,23 @@ describe('a proposal', () => {
   test('behavior: afterwards, what was predicted stands beside what came', async () => {
     const { proposal } = await ask('{ proposal(id: "done") { aftermath { untilSec complete parameters { predicted actual kept } liquidations { predicted { accounts liquidated } accounts count notionalE18 others badDebt } } } }')
     expect(proposal.aftermath).toEqual({ untilSec: '1700086400', complete: true, parameters: [{ predicted: '62500', actual: null, kept: false }], liquidations: { predicted: { accounts: 2, liquidated: 1 }, accounts: 1, count: 3, notionalE18: '5', others: [], badDebt: '0' } })
+  })
+})
+
+describe('alerts', () => {
+  test('behavior: a proposal that is being cancelled waits for signatures of that, and says what was given of which', async () => {
+    const told: { key: string; data: { id: string; of: string; nonce: number; safeTxHash: string; signers: string[] } }[] = []
+    const send = (async (_url: string, { body }: { body: string }) => {
+      told.push(JSON.parse(body))
+      return new Response(null, { status: 204 })
+    }) as unknown as typeof fetch
+    await createWebhooks({ prisma, log, urls: ['http://127.0.0.1:9/hook'], secret: 'a secret of tests', send }).run()
+    const of = (id: string) => told.filter((one) => one.data.id === id)
+    const { cancellation } = (await ask('{ proposal(id: "ending") { cancellation { safeTxHash } } }')).proposal
+    expect(of('ending')).toMatchObject([{ key: `proposal:ending:${cancellation.safeTxHash}`, data: { of: 'CANCELLATION', nonce: 20, safeTxHash: cancellation.safeTxHash, signers: [addressOf(51)] } }])
+    expect(of('p1')).toMatchObject([{ key: 'proposal:p1', data: { of: 'CHANGE', signers: [addressOf(50)] } }])
+    // In the timelock, or applied: nothing to sign.
+    expect([...of('queued'), ...of('done')]).toEqual([])
   })
 })
 
