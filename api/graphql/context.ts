@@ -56,7 +56,7 @@ type RangeRow = Row<'liquidityRange'>
 type ParameterRow = Row<'parameter'>
 
 /** How long a request may hold its snapshot, ms. */
-const SNAPSHOT_TIMEOUT_MS = 20_000
+const SNAPSHOT_TIMEOUT_MS = 60_000
 
 export function createContext(services: Services): Context {
   const { prisma } = services
