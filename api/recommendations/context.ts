@@ -4,16 +4,18 @@ import { toE18, toFloat } from '../../core/units.ts'
 import type { RiskRules } from '../../protocols/adapter.ts'
 import { protocolByName } from '../../protocols/index.ts'
 import {
-  breakerLevel, dailyVolatility, moreSevere, poolImpact, priceBand, quantile, SampleTooSmallError, scaleVolatility, scenarioShortfall, shockOf, squareRootImpact, stressScenarios,
-  type BreakerLevel, type ForecastBasis, type LiquidationRules, type Range, type ScenarioShortfall, type Shock, type StressAccount, type StressAsset, type StressScenario,
+  betaTo, breakerLevel, dailyVolatility, jointReturns, moreSevere, poolImpact, priceBand, quantile, SampleTooSmallError, scaleVolatility, scenarioShortfall, shockOf, squareRootImpact, stressBeta, stressScenarios,
+  type Beta, type BreakerLevel, type Returns, type ForecastBasis, type LiquidationRules, type Range, type ScenarioShortfall, type Shock, type StressAccount, type StressAsset, type StressScenario,
 } from '../risk/index.ts'
 import { count, percent } from './format.ts'
 import { groupBy, type AccountInput, type CollateralInput, type MarketInput, type OracleInput, type ParameterInput, type RunInputs } from './inputs.ts'
 import type { Policy } from './policy.ts'
-import { feedStatistics, known, type FeedStatistics, type Known, type VolatilityStatistics } from './statistics.ts'
+import { barsOf, commonBars, feedStatistics, known, maxSpanOf, type FeedStatistics, type Known, type VolatilityStatistics } from './statistics.ts'
 
 const FIVE_MINUTES_SEC = 300
 const DAY_SEC = 86_400
+/** Bars that betas are measured on: on shorter ones a feed that shows a move later than the other looks independent of it. */
+const BETA_BAR_SEC = 3_600
 
 /** How far a result is to be trusted, 0 to 1, and why. */
 export type Confidence = { readonly value: number; readonly because: string }
@@ -75,7 +77,11 @@ export type RunContext = {
   /** From the sample's size, the backtest and the feed's alarms. */
   confidence(feed: string | null, alarm: Alarm): Confidence
   band(market: string): BandData
-  beta(market: MarketFacts): number
+  /**
+   * What a regime of history is multiplied with for a price outside BTC and ETH: the larger of its betas to the markets of these two, on hourly
+   * returns, at least 1; 1 for all others. Where too few returns are shared: σ over that of ETH, which is beta at a correlation of 1, or 1 without either.
+   */
+  beta(feed: string | null, asset: StressAsset): number
   /** Cost of closing a notional in a market, the cheaper way: at once against the pool's ranges, or over a day by the square-root law; null where neither is known. */
   closingCost(market: MarketFacts, notional: number): { cost: number; method: string } | null
   alarmOf(scope: ParameterInput['scope'], subject: string): Alarm
@@ -218,9 +224,24 @@ export function createContext(inputs: RunInputs, statistics: ReadonlyMap<string,
   }
 
   const ethVolatility = markets.find((m) => m.asset === 'ETH')?.statistics?.volatility.value?.longRun ?? null
-  const beta = (facts: MarketFacts): number => {
-    const own = facts.statistics?.volatility.value?.longRun
-    return own === undefined || ethVolatility === null || ethVolatility === 0 ? 1 : Math.max(1, own / ethVolatility)
+  const betaBetween = (feed: string, reference: StressAsset): Beta | null => {
+    const other = markets.find((m) => m.asset === reference && m.input.oracle !== null)?.input.oracle?.feed
+    const pair = [feed, other].flatMap((one) => inputs.series.filter((series) => series.feed === one))
+    if (pair.length !== 2) return null
+    const [own, theirs] = jointReturns(commonBars(pair.map((series) => barsOf(series, policy, BETA_BAR_SEC))), { maxSpan: maxSpanOf(policy, BETA_BAR_SEC) }) as [Returns, Returns]
+    return theirs.values.every((r) => r === 0) ? null : known(() => betaTo(own, theirs)).value
+  }
+  const betas = new Map<string, number>()
+  const beta = (feed: string | null, asset: StressAsset): number => {
+    if (feed === null || asset !== 'OTHER') return 1
+    const measured = betas.get(feed)
+    if (measured !== undefined) return measured
+    const [toBtc, toEth] = [betaBetween(feed, 'BTC'), betaBetween(feed, 'ETH')]
+    const own = statisticsOf(feed)?.volatility.value?.longRun
+    const atMost = own === undefined || ethVolatility === null || ethVolatility === 0 ? 1 : Math.max(1, own / ethVolatility)
+    const result = toBtc === null && toEth === null ? atMost : stressBeta(toBtc, toEth)
+    betas.set(feed, result)
+    return result
   }
 
   const closingCost = (facts: MarketFacts, notional: number): { cost: number; method: string } | null => {
@@ -332,7 +353,7 @@ export function shockFrom(context: RunContext, scenario: StressScenario): Shock 
   const costs = new Map<string, (notional: number) => number>()
   for (const facts of context.markets) {
     // A market that is paused or closed stands at its price whatever the oracle says.
-    changes.set(facts.input.id, facts.input.heldPriceE18 === null ? shockOf(scenario, facts.asset, context.beta(facts), facts.input.symbol) : 0)
+    changes.set(facts.input.id, facts.input.heldPriceE18 === null ? shockOf(scenario, facts.asset, context.beta(facts.input.oracle?.feed ?? null, facts.asset), facts.input.symbol) : 0)
     const sigma = facts.statistics?.volatility.value
     costs.set(facts.input.id, (notional) =>
       sigma === null || sigma === undefined || facts.dailyVolume <= 0
@@ -340,6 +361,9 @@ export function shockFrom(context: RunContext, scenario: StressScenario): Shock 
         : Math.min(policy.fund.maxImpact, squareRootImpact({ dailyVolatility: dailyVolatility(Math.max(sigma.now, sigma.longRun), policy.barSec), quantity: notional, dailyVolume: facts.dailyVolume * scenario.volumeFactor })),
     )
   }
-  for (const token of context.inputs.collaterals) changes.set(token.id, shockOf(scenario, stressAssetOf(token.symbol), 1, token.symbol))
+  for (const token of context.inputs.collaterals) {
+    const asset = stressAssetOf(token.symbol)
+    changes.set(token.id, shockOf(scenario, asset, context.beta(token.oracle?.feed ?? null, asset), token.symbol))
+  }
   return { id: scenario.id, changeOf: (asset) => changes.get(asset) ?? 0, impactOf: (asset, notional) => costs.get(asset)?.(notional) ?? 0 }
 }

@@ -5,7 +5,7 @@ import {
 } from '../risk/index.ts'
 import { shockFrom, stressAccounts, type RunContext } from './context.ts'
 import { capacityPerHour } from './horizon.ts'
-import { barsOf, maxSpanOf } from './statistics.ts'
+import { barsOf, commonBars, maxSpanOf } from './statistics.ts'
 
 /** What is simulated; the policy's own for recommendations. Level and confidence in (0, 1). */
 export type FundTask = { readonly paths: number; readonly hours: number; readonly seed: number; readonly level: number; readonly confidence: number }
@@ -37,14 +37,9 @@ function residualsOf({ inputs }: RunContext, feeds: readonly string[]): { joint:
       if (found === undefined) throw new SampleTooSmallError({ statistic: `prices of ${feed}`, found: 0, needed: 500 })
       return barsOf(found, policy, barSec)
     })
-    const start = Math.max(...series.map((one) => one.startSec))
-    const common = series.map((one): BarSeries => {
-      const shift = (start - one.startSec) / barSec
-      return { startSec: start, barSec, barCount: Math.max(0, one.barCount - shift), bars: one.bars.flatMap((bar) => (bar.index >= shift ? [{ index: bar.index - shift, close: bar.close }] : [])) }
-    })
     const lambda = decayOf(policy.halfLifeSec, barSec)
     try {
-      return { joint: jointResiduals(jointReturns(common, { maxSpan: maxSpanOf(policy, barSec) }), lambda), barSec, lambda }
+      return { joint: jointResiduals(jointReturns(commonBars(series), { maxSpan: maxSpanOf(policy, barSec) }), lambda), barSec, lambda }
     } catch (error) {
       if (!(error instanceof SampleTooSmallError)) throw error
       shortage = error

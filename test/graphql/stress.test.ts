@@ -81,7 +81,7 @@ async function expectEqual(of: DeskBook, engine = shared): Promise<void> {
     const found = scenarios.find((one) => one.id === asked.scenario.id && one.title === asked.scenario.title)!
     const { worstAccounts, liquidatableAccounts, ...amounts } = expected
     expect(found.liquidatableAccounts).toBe(liquidatableAccounts)
-    for (const [name, value] of Object.entries(amounts)) expect(Math.abs(found[name as keyof typeof amounts] - value) / size).toBeLessThan(1e-9)
+    for (const [name, value] of Object.entries(amounts)) expect(Math.abs(found[name as keyof typeof amounts]! - value) / size).toBeLessThan(1e-9)
     expect(found.worstAccounts.map((one) => one.account)).toEqual(worstAccounts.map((one) => one.account))
     worstAccounts.forEach((one, i) => {
       const { account: _, ...figures } = one
@@ -146,7 +146,7 @@ describe('cascades', () => {
     expect(cascade!.badDebt).toBeGreaterThan(first.badDebt)
     expect(cascade!.liquidatedNotional).toBeGreaterThanOrEqual(first.liquidatedNotional)
     expect(cascade!.liquidatableAccounts).toBeGreaterThanOrEqual(first.liquidatableAccounts)
-    expect(cascade!.fundUsed + cascade!.uncovered).toBeCloseTo(cascade!.badDebt, 6)
+    expect(cascade!.fundUsed! + cascade!.uncovered!).toBeCloseTo(cascade!.badDebt, 6)
     const [eth, op] = cascade!.prices
     expect(eth).toMatchObject({ name: 'vETH', move: -0.25 })
     expect(op).toMatchObject({ name: 'vOP', move: -0.3 })

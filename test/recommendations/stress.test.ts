@@ -1,11 +1,11 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { accountUnder } from '../../api/risk/index.ts'
-import { createContext, stressAccounts } from '../../api/recommendations/context.ts'
+import { accountUnder, stressScenario } from '../../api/risk/index.ts'
+import { createContext, shockFrom, stressAccounts } from '../../api/recommendations/context.ts'
 import type { RunInputs } from '../../api/recommendations/inputs.ts'
 import type { Address } from '../../protocols/adapter.ts'
 import { accountHealth } from '../../protocols/curie/margin.ts'
-import { book, ETH, OP, sqrtX96, WETH } from './book.ts'
+import { book, ETH, FEEDS, normals, OP, sqrtX96, WETH } from './book.ts'
 
 const whole = (x: number): bigint => BigInt(Math.round(x * 1e9)) * 10n ** 9n
 
@@ -55,5 +55,34 @@ describe('stress accounts against the protocol’s own arithmetic', () => {
         },
       ),
     )
+  })
+})
+
+describe('the shock of a market outside BTC and ETH', () => {
+  /** A price every 5 minutes for 30 days, from log returns. */
+  const series = (feed: string, last: number, returns: readonly number[]): RunInputs['series'][number] => {
+    const { asOfSec } = book()
+    const logs: number[] = []
+    for (const r of returns) logs.push((logs.at(-1) ?? 0) + r)
+    return { feed, startSec: asOfSec - returns.length * 300, endSec: asOfSec, bars: logs.map((log, i) => [i, whole(last * Math.exp(log)).toString()] as const) }
+  }
+  const n = 30 * 288
+  const eth = normals(n, 13).map((z) => 0.002 * z)
+  const noise = normals(n, 19).map((z) => 0.004 * z)
+  const context = (op: readonly number[]) => createContext({ ...book(), series: [series(FEEDS.OP, 2, op), series(FEEDS.ETH, 3_000, eth)] })
+
+  test('behavior: it is the worse of the two times its beta to ETH, not times the ratio of their volatilities', () => {
+    const own = context(eth.map((r, i) => 1.5 * r + (noise[i] as number)))
+    // √(1.5² + 2²) = 2.5 is the ratio of volatilities; the slope's error over 720 hours is 2/√720.
+    const beta = own.beta(FEEDS.OP, 'OTHER')
+    expect(Math.abs(beta - 1.5)).toBeLessThan(3 * (2 / Math.sqrt(720)))
+    const scenario = stressScenario('terra-2022-05-12', 'severe')
+    expect(shockFrom(own, scenario).changeOf(OP)).toBeCloseTo(-0.124 * beta, 12)
+    expect(shockFrom(own, scenario).changeOf(ETH)).toBe(-0.124)
+  })
+
+  test('behavior: a price that moves less, or against them, falls as much as the worse of them', () => {
+    expect(context(eth.map((r) => 0.5 * r)).beta(FEEDS.OP, 'OTHER')).toBe(1)
+    expect(context(eth.map((r) => -2 * r)).beta(FEEDS.OP, 'OTHER')).toBe(1)
   })
 })

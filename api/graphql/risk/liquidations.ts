@@ -141,7 +141,7 @@ export function computeLadder(book: DeskBook, args: QueryLiquidationLadderArgs):
   changes.forEach((change, i) => within(`changes.${i}`, change, -0.99, 10, '-0.1 means 10 % down'))
   const price = facts.indexPrice
   if (price === null) throw new SampleTooSmallError({ statistic: `prices of ${facts.input.symbol}`, found: 0, needed: 1 })
-  const fund = Math.max(0, book.context.fundCapacity ?? 0)
+  const fund = book.context.fundCapacity === null ? null : Math.max(0, book.context.fundCapacity)
   const isMarket = new Set(book.context.markets.map((m) => m.input.id))
   const coins = new Map(book.inputs.collaterals.map((c) => [c.id, /BTC/i.test(c.symbol) ? 'BTC' : /ETH/i.test(c.symbol) ? 'ETH' : 'OTHER']))
   const rungs = atField('changes', () =>
@@ -149,13 +149,13 @@ export function computeLadder(book: DeskBook, args: QueryLiquidationLadderArgs):
       asset: facts.input.id,
       price,
       changes,
-      fund,
+      fund: fund ?? 0,
       // A collateral that is the market's own coin moves with it; other markets only where asked for.
       moveOf: (asset, change) => (isMarket.has(asset) ? (args.joint ? change : 0) : coins.get(asset) === facts.asset && facts.asset !== 'OTHER' ? change : 0),
       impactOf: shockFrom(book.context, CALM).impactOf,
     }),
   )
-  return { provenance: provenance(LADDER, book.block, book.digest, { ...args, changes }), price, fund, rungs: rungs.map(({ notionalInAsset, ...rung }) => ({ ...rung, notionalInMarket: notionalInAsset })) }
+  return { provenance: provenance(LADDER, book.block, book.digest, { ...args, changes }), price, fund, rungs: rungs.map(({ notionalInAsset, fundUsed, uncovered, ...rung }) => ({ ...rung, fundUsed: fund === null ? null : fundUsed, uncovered: fund === null ? null : uncovered, notionalInMarket: notionalInAsset })) }
 }
 
 const ADL = { model: 'adl', version: '1', source: 'api/risk/adl.ts; BitMEX and Binance auto-deleveraging; Chitra, arXiv:2512.01112 and 2602.15182; risk models §9' } as const

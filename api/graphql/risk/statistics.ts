@@ -305,10 +305,7 @@ export function computePortfolio(book: DeskBook, { input, own }: { readonly inpu
   }
   const volatilities = { ...measured, ...uniqueNumbers(input.volatilities, 'input.volatilities') }
   const severity = severityOf(input.severity ?? 'SEVERE')
-  const histories = named.map((asset) => {
-    const market = book.context.markets.find((m) => m.input.symbol === asset)
-    return { asset, standsFor: stressAssetOf(asset), beta: market === undefined ? 1 : book.context.beta(market) }
-  })
+  const histories = named.map((asset) => ({ asset, standsFor: stressAssetOf(asset), beta: book.context.beta(feedOf.get(asset) ?? null, stressAssetOf(asset)) }))
   const grid = atField('input', () =>
     gridNamed(input.grid ?? 'SPAN-16', { priceScanRange: input.priceScanRange ?? protocolRatio(book, 'imRatio'), volatilityScanRange: input.volatilityScanRange ?? 0.25, assets: histories, severity }),
   )

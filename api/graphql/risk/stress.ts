@@ -86,9 +86,9 @@ function worstAccounts(book: AccountBook, scenario: BookScenario, figures: BookF
   return losers.slice(0, count).map((a) => ({ account: id(a), value: value[a] as number, gross: gross[a] as number, requirement: requirement[a] as number, shortfall: loss[a] as number }))
 }
 
-const figuresOf = ({ liquidatable, liquidatableNotional, liquidatedNotional, shortfall, cover1, cover2 }: BookFigures, fund: number) => {
-  const fundUsed = Math.min(Math.max(0, fund), shortfall)
-  return { liquidatableAccounts: liquidatable, liquidatableNotional, liquidatedNotional, badDebt: shortfall, fundUsed, uncovered: shortfall - fundUsed, cover1, cover2 }
+const figuresOf = ({ liquidatable, liquidatableNotional, liquidatedNotional, shortfall, cover1, cover2 }: BookFigures, fund: number | null) => {
+  const fundUsed = fund === null ? null : Math.min(Math.max(0, fund), shortfall)
+  return { liquidatableAccounts: liquidatable, liquidatableNotional, liquidatedNotional, badDebt: shortfall, fundUsed, uncovered: fundUsed === null ? null : shortfall - fundUsed, cover1, cover2 }
 }
 
 /** Where a cascade has come to rest, or why that is unknown: how far forced trades move a market whose volume nobody measured is no number. */
@@ -99,7 +99,7 @@ function settledOf(book: AccountBook, context: RunContext, scenario: BookScenari
   const pushes = new Map(result.pushed.map((push) => [push.asset, push]))
   return {
     cascade: {
-      ...figuresOf(result, context.fundCapacity ?? 0),
+      ...figuresOf(result, context.fundCapacity),
       rounds: result.rounds,
       settled: result.settled,
       prices: context.markets.map(({ input }) => {
@@ -144,7 +144,7 @@ export async function computeStress(book: DeskBook, engine: Engine, { asked, wor
         source: scenario.source,
         severity,
         moves: movesOf(context, moved),
-        ...figuresOf(first, context.fundCapacity ?? 0),
+        ...figuresOf(first, context.fundCapacity),
         worstAccounts: worstAccounts(accounts, moved, first, worst),
         ...(cascade === undefined ? { cascade: null, cascadeUnknown: null } : settledOf(accounts, context, moved, cascade, worst)),
       })
