@@ -78,7 +78,7 @@ export type RunContext = {
   confidence(feed: string | null, alarm: Alarm): Confidence
   band(market: string): BandData
   /**
-   * What a regime of history is multiplied with for a price outside BTC and ETH: the larger of its betas to the markets of these two, on hourly
+   * What a scenario is multiplied with for a price outside BTC and ETH: the larger of its betas to the markets of these two, on hourly
    * returns, at least 1; 1 for all others. Where too few returns are shared: σ over that of ETH, which is beta at a correlation of 1, or 1 without either.
    */
   beta(feed: string | null, asset: StressAsset): number
