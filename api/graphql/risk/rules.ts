@@ -231,7 +231,8 @@ export function computeProcyclicality(book: DeskBook, task: { readonly market: s
   const shortfall = (sigmaPerBar: number): number => Math.max(...(['down', 'up'] as const).map((side) => forecastRisk(basis, { shape: 'filtered', level, horizonBars: horizonSec / policy.barSec, side, sigmaPerBar }).expectedShortfall))
   const core = Math.max(0, shortfall(basis.path.current))
   const longRun = Math.max(0, shortfall(basis.path.longRun))
-  const stressed = worstFall(stressScenarios('severe'), facts.asset, book.context.beta(facts.input.oracle?.feed ?? null, facts.asset))
+  // Falls of an hour for margins of up to an hour, those of a day beyond.
+  const stressed = worstFall(stressScenarios(horizonSec > 3_600 ? 'day' : 'severe'), facts.asset, book.context.beta(facts.input.oracle?.feed ?? null, facts.asset))
   const ways = [
     // What was used up comes back by a twentieth of the core margin a step.
     antiProcyclical(core, { way: 'buffer', buffer, previous, restore: 0.05 }),
