@@ -5,7 +5,7 @@ import type { MarketFacts } from '../../recommendations/context.ts'
 import { carriedSize, horizonParts } from '../../recommendations/horizon.ts'
 import { stressAssetOf } from '../../recommendations/context.ts'
 import {
-  backtest, bookMargin, correlationBand, correlationMatrices, dailyVolatility, decayOf, fitGarch, forecastBasis, forecastRisk, gridNamed, historicalRisk, jointReturns, requireBook,
+  backtest, bookMargin, correlationBand, correlationMatrices, decayOf, fitGarch, forecastBasis, forecastRisk, gridNamed, historicalRisk, jointReturns, requireBook,
   SampleTooSmallError, scaleVolatility, volatilityMargin, ewmaVolatility, type BacktestModel, type BarSeries, type Book, type Leg, type Returns, type RiskForecast, type Side as ModelSide,
 } from '../../risk/index.ts'
 import type { Context } from '../context.ts'
