@@ -22,6 +22,7 @@ const MAX_INLINE = 50_000_000
 
 const APPROXIMATIONS = [
   'the index price stands for the mark price, and ranges are revalued as if the market followed it',
+  'collateral other than the settlement token counts for what a liquidation recovers of it, its price less the discount, also where the protocol counts less, its collateral ratio: accounts that hold it fall due earlier on chain than here',
   'funding that is not settled and fees that makers have not collected are left out',
   'in the first round liquidations move no price: closing costs what the square-root law says of each position alone; the cascade is an upper bound of what follows',
   'an oracle freeze and an outage are carried by the price gap that they end in',
