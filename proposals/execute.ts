@@ -1,11 +1,12 @@
 /** A signed Safe transaction sent by anybody, after everything that can be checked has been checked again. */
-import { BaseError, HttpRequestError, WaitForTransactionReceiptTimeoutError, createWalletClient, http } from 'viem'
+import { BaseError, HttpRequestError, createWalletClient, http } from 'viem'
 import type { Account, PublicClient } from 'viem'
 import { UnavailableError } from '../core/errors.ts'
 import type { Hex } from '../protocols/adapter.ts'
 import { readRecordedSafe, safeOf, verify } from './build.ts'
 import type { Target } from './draft.ts'
 import { ExecutionFailedError, StaleProposalError, WrongStateError } from './errors.ts'
+import { receiptOf } from './receipt.ts'
 import { EXECUTION_FAILURE_TOPIC, EXECUTION_SUCCESS_TOPIC, encodeExecution, lower } from './safe.ts'
 import { joinSignatures } from './sign.ts'
 import { readParameter, revertReason } from './simulate.ts'
@@ -60,10 +61,8 @@ export async function execute(target: Target, client: PublicClient, rpcUrl: stri
 
   const data = encodeExecution(built.safeTx, joinSignatures(valid, onChain.threshold))
   const hash = await send(client, rpcUrl, proposal.id, safe.address, data, executor)
-  const receipt = await client.waitForTransactionReceipt({ hash, timeout: RECEIPT_TIMEOUT_MS, pollingInterval: 250 }).catch((error: unknown) => {
-    if (!(error instanceof WaitForTransactionReceiptTimeoutError)) throw error
-    throw new ExecutionFailedError({ id: proposal.id, reason: `transaction ${hash} is not mined after ${RECEIPT_TIMEOUT_MS / 1000} s`, action: 'do not send it again: tracking finds it once it is mined' })
-  })
+  const receipt = await receiptOf(client, hash, { timeoutMs: RECEIPT_TIMEOUT_MS, everyMs: 250 })
+  if (receipt === null) throw new ExecutionFailedError({ id: proposal.id, reason: `transaction ${hash} is not mined after ${RECEIPT_TIMEOUT_MS / 1000} s`, action: 'do not send it again: tracking finds it once it is mined' })
   if (receipt.status !== 'success') throw new ExecutionFailedError({ id: proposal.id, reason: `transaction ${receipt.transactionHash} reverted in block ${receipt.blockNumber}`, action: 'simulate it again to see which call fails' })
   const log = executionLogs(safe.address, receipt.logs).find((each) => each.safeTxHash === proposal.safeTxHash)
   if (log?.kind !== 'SUCCESS') throw new ExecutionFailedError({ id: proposal.id, reason: `transaction ${receipt.transactionHash} went through without ExecutionSuccess of ${proposal.safeTxHash} at ${lower(safe.address)}`, action: 'look at its logs before anything else' })

@@ -8,6 +8,7 @@ import type { Built } from './build.ts'
 import { keyOf } from './draft.ts'
 import type { Change, Target } from './draft.ts'
 import { openFork } from './fork.ts'
+import { receiptOf } from './receipt.ts'
 import type { ForkClient } from './fork.ts'
 import { EXECUTION_SUCCESS_TOPIC, encodeExecution } from './safe.ts'
 import { preValidatedSignature } from './sign.ts'
@@ -33,6 +34,7 @@ export type SimulationResult = {
 /** Storage slot of the threshold in every Safe since 1.0. */
 const THRESHOLD_SLOT = numberToHex(4n, { size: 32 })
 const GAS = 20_000_000n
+const RECEIPT_TIMEOUT_MS = 60_000
 const REVERT_ABI = parseAbi(['error Error(string)', 'error Panic(uint256)'])
 
 /** The raw value of a parameter by the protocol's own getter, at the head or at a block of the chain. */
@@ -105,7 +107,9 @@ export async function simulate(target: Target, changes: readonly Change[], built
     const send = async (call: { from: Address; to: Address; data: Hex; value: bigint }) => {
       await client.setNextBlockTimestamp({ timestamp: (time += 1n) })
       const hash = await client.request({ method: 'eth_sendTransaction', params: [{ from: call.from, to: call.to, data: call.data, value: numberToHex(call.value), gas: numberToHex(GAS) }] } as never)
-      return client.waitForTransactionReceipt({ hash: hash as Hex, pollingInterval: 20 })
+      const receipt = await receiptOf(client, hash as Hex, { timeoutMs: RECEIPT_TIMEOUT_MS, everyMs: 20 })
+      if (receipt === null) throw new UnavailableError({ part: 'fork', found: `transaction ${hash as Hex} is not mined after ${RECEIPT_TIMEOUT_MS / 1000} s`, action: 'simulate again' })
+      return receipt
     }
 
     const untouched = await client.snapshot()
