@@ -249,6 +249,12 @@ describe('long runs', () => {
     const { data } = await ask('{ insuranceFund { target { target binding simulation { paths seed quantile block { number } } simulationUnknown { reason } why } } }')
     expect(data.insuranceFund.target).toMatchObject({ simulation: { paths: 10_000, seed: 7, quantile: last.fund.quantile, block: { number: '1006' } }, simulationUnknown: null })
     expect(data.insuranceFund.target.target).toBeGreaterThanOrEqual(last.fund.quantile)
+
+    // Somebody's question of a milder level is theirs: what the fund should hold does not follow it.
+    const milder = await ask(`mutation { startRiskRun(input: { fund: { paths: 10000, hours: 24, seed: 8, level: 0.5 } }) { id } }`)
+    for await (const event of ws.iterate({ query: `subscription($id: ID!) { riskRun(id: $id) { ${RUN} } }`, variables: { id: milder.data.startRiskRun.id } }) as AsyncIterable<any>) last = event.data.riskRun // oxlint-disable-line typescript/no-explicit-any
+    expect(last).toMatchObject({ state: 'DONE' })
+    expect((await ask('{ insuranceFund { target { simulation { seed level } } } }')).data.insuranceFund.target.simulation).toEqual({ seed: 7, level: 0.999 })
     await ws.dispose()
   })
 

@@ -5,7 +5,7 @@ import { BadInputError } from '../../../core/errors.ts'
 import type { Logger } from '../../../core/log.ts'
 import type { Prisma, PrismaClient } from '../../../prisma/client.ts'
 import type { RiskRun } from '../../../prisma/generated/client.ts'
-import { canonicalJson, CODE_VERSION, digestOf } from '../../recommendations/index.ts'
+import { canonicalJson, CODE_VERSION, DEFAULT_POLICY, digestOf } from '../../recommendations/index.ts'
 import type { SimulatedShortfall } from '../../risk/index.ts'
 import type { Context, IndexedBlock } from '../context.ts'
 import type { Maybe, MutationStartRiskRunArgs, QueryRiskRunsArgs, RiskRunInput, RunKind, RunState } from '../generated/resolvers.ts'
@@ -25,7 +25,7 @@ export type RiskRuns = {
   /** Gives back a run of the same task over the same inputs that is under way or done; else starts one. */
   start(book: RiskBook, task: RunTask): Promise<RiskRun>
   cancel(id: string): Promise<RiskRun>
-  /** The newest finished simulation at or before a block; null before the first. */
+  /** The newest finished simulation at the policy's level at or before a block; null before the first. */
   lastSimulation(context: Context, block: IndexedBlock): Promise<StoredSimulation | null>
   /** Ends what is under way; resolves when its rows say so. */
   stop(): Promise<void>
@@ -136,7 +136,7 @@ export function createRuns({ prisma, log, changed = () => {} }: { readonly prism
       return row
     },
     lastSimulation: async (context, block) => {
-      const row = await (await context.db()).riskRun.findFirst({ where: { kind: 'FUND', state: 'DONE', blockNumber: { lte: block.number } }, orderBy: [{ blockNumber: 'desc' }, { startedAt: 'desc' }] })
+      const row = await (await context.db()).riskRun.findFirst({ where: { kind: 'FUND', state: 'DONE', blockNumber: { lte: block.number }, arguments: { path: ['task', 'level'], equals: DEFAULT_POLICY.fund.simulation.level } }, orderBy: [{ blockNumber: 'desc' }, { startedAt: 'desc' }] })
       return row && { block: blockOf(row), result: row.result as unknown as SimulatedShortfall }
     },
     stop: async () => {
