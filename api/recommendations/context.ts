@@ -5,7 +5,7 @@ import type { RiskRules } from '../../protocols/adapter.ts'
 import { protocolByName } from '../../protocols/index.ts'
 import {
   betaTo, breakerLevel, dailyVolatility, jointReturns, moreSevere, poolImpact, priceBand, quantile, SampleTooSmallError, scaleVolatility, scenarioShortfall, shockOf, squareRootImpact, stressBeta, stressScenarios,
-  type Beta, type BreakerLevel, type Returns, type ForecastBasis, type LiquidationRules, type Range, type ScenarioShortfall, type Shock, type StressAccount, type StressAsset, type StressScenario,
+  type BarSeries, type Beta, type BreakerLevel, type Returns, type ForecastBasis, type LiquidationRules, type Range, type ScenarioShortfall, type Shock, type StressAccount, type StressAsset, type StressScenario,
 } from '../risk/index.ts'
 import { count, percent } from './format.ts'
 import { groupBy, type AccountInput, type CollateralInput, type MarketInput, type OracleInput, type ParameterInput, type RunInputs } from './inputs.ts'
@@ -111,8 +111,8 @@ export function leastConfident(all: readonly Confidence[], factor = 1, note?: st
 
 const e18 = (text: string): number => toFloat(BigInt(text), 18)
 
-/** `statistics` by feed, where they are known already: then the series are not looked at. */
-export function createContext(inputs: RunInputs, statistics: ReadonlyMap<string, FeedStatistics> = new Map(inputs.series.map((series) => [series.feed, feedStatistics(series, inputs.policy)]))): RunContext {
+/** `statistics` and `betas` by feed, where they are known already: then the series are not looked at. */
+export function createContext(inputs: RunInputs, statistics: ReadonlyMap<string, FeedStatistics> = new Map(inputs.series.map((series) => [series.feed, feedStatistics(series, inputs.policy)])), betas: ReadonlyMap<string, number> = new Map()): RunContext {
   const { policy } = inputs
   const rules = protocolByName(inputs.protocol).risk
   const statisticsOf = (feed: string | null): FeedStatistics | null => (feed === null ? null : (statistics.get(feed) ?? null))
@@ -224,23 +224,30 @@ export function createContext(inputs: RunInputs, statistics: ReadonlyMap<string,
   }
 
   const ethVolatility = markets.find((m) => m.asset === 'ETH')?.statistics?.volatility.value?.longRun ?? null
+  const hourly = new Map<string, BarSeries | null>()
+  const hourlyOf = (feed: string): BarSeries | null => {
+    const series = inputs.series.find((one) => one.feed === feed)
+    const bars = hourly.get(feed) ?? (series === undefined ? null : barsOf(series, policy, BETA_BAR_SEC))
+    hourly.set(feed, bars)
+    return bars
+  }
   const betaBetween = (feed: string, reference: StressAsset): Beta | null => {
     const other = markets.find((m) => m.asset === reference && m.input.oracle !== null)?.input.oracle?.feed
-    const pair = [feed, other].flatMap((one) => inputs.series.filter((series) => series.feed === one))
+    const pair = other === undefined ? [] : [feed, other].flatMap((one) => hourlyOf(one) ?? [])
     if (pair.length !== 2) return null
-    const [own, theirs] = jointReturns(commonBars(pair.map((series) => barsOf(series, policy, BETA_BAR_SEC))), { maxSpan: maxSpanOf(policy, BETA_BAR_SEC) }) as [Returns, Returns]
+    const [own, theirs] = jointReturns(commonBars(pair), { maxSpan: maxSpanOf(policy, BETA_BAR_SEC) }) as [Returns, Returns]
     return theirs.values.every((r) => r === 0) ? null : known(() => betaTo(own, theirs)).value
   }
-  const betas = new Map<string, number>()
+  const measured = new Map(betas)
   const beta = (feed: string | null, asset: StressAsset): number => {
     if (feed === null || asset !== 'OTHER') return 1
-    const measured = betas.get(feed)
-    if (measured !== undefined) return measured
+    const found = measured.get(feed)
+    if (found !== undefined) return found
     const [toBtc, toEth] = [betaBetween(feed, 'BTC'), betaBetween(feed, 'ETH')]
     const own = statisticsOf(feed)?.volatility.value?.longRun
     const atMost = own === undefined || ethVolatility === null || ethVolatility === 0 ? 1 : Math.max(1, own / ethVolatility)
     const result = toBtc === null && toEth === null ? atMost : stressBeta(toBtc, toEth)
-    betas.set(feed, result)
+    measured.set(feed, result)
     return result
   }
 

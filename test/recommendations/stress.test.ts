@@ -81,6 +81,12 @@ describe('the shock of a market outside BTC and ETH', () => {
     expect(shockFrom(own, scenario).changeOf(ETH)).toBe(-0.124)
   })
 
+  test('behavior: a context without the series has the betas that it was given', () => {
+    const own = context(eth.map((r, i) => 1.5 * r + (noise[i] as number)))
+    const head = createContext({ ...own.inputs, series: [] }, new Map(), new Map([[FEEDS.OP, own.beta(FEEDS.OP, 'OTHER')]]))
+    expect(head.beta(FEEDS.OP, 'OTHER')).toBe(own.beta(FEEDS.OP, 'OTHER'))
+  })
+
   test('behavior: a price that moves less, or against them, falls as much as the worse of them', () => {
     expect(context(eth.map((r) => 0.5 * r)).beta(FEEDS.OP, 'OTHER')).toBe(1)
     expect(context(eth.map((r) => -2 * r)).beta(FEEDS.OP, 'OTHER')).toBe(1)

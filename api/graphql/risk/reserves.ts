@@ -56,7 +56,8 @@ export async function resolveHaircuts(_: unknown, __: unknown, context: Context)
     const told = tell(`haircut of ${token.symbol}`, () => {
       const sigma = book.context.volatility(token.oracle?.feed ?? null, token.symbol)
       const daily = dailyVolatility(Math.max(sigma.now, sigma.longRun), barSec)
-      const { fall } = worstFall(scenarios, stressAssetOf(token.symbol))
+      const standsFor = stressAssetOf(token.symbol)
+      const { fall } = worstFall(scenarios, standsFor, book.context.beta(token.oracle?.feed ?? null, standsFor))
       const ageSec = Math.max(0, Number(book.block.timestamp) - (token.oracle?.priceTimestampSec ?? 0))
       const value = held * (price ?? 0)
       const result = collateralHaircut({
