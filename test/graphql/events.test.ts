@@ -9,6 +9,8 @@ import type { Services } from '../../api/graphql/context.ts'
 import { startServer } from '../../api/graphql/server.ts'
 import type { ApiServer } from '../../api/graphql/server.ts'
 import { createWebhooks, signatureOf, verifySignature } from '../../api/graphql/webhooks.ts'
+import { pruneRuns, simulationTask } from '../../api/recommendations/gather.ts'
+import { DEFAULT_POLICY } from '../../api/recommendations/index.ts'
 import { createPrisma } from '../../prisma/client.ts'
 import type { PrismaClient } from '../../prisma/client.ts'
 import { startTestPostgres } from '../support/postgres.ts'
@@ -239,23 +241,54 @@ describe('long runs', () => {
     await ws.dispose()
   })
 
-  test('behavior: a simulated shortfall has its interval, and the fund’s target stands on it from then on', async () => {
+  test('behavior: a simulated shortfall has its interval, and the fund’s target stands on the policy’s own or on the one that is named', async () => {
     const ws = client()
-    const { data: { startRiskRun: started } } = await ask(`mutation { startRiskRun(input: { fund: { paths: 10000, hours: 24, seed: 7 } }) { id } }`)
-    let last: any // oxlint-disable-line typescript/no-explicit-any
-    for await (const event of ws.iterate({ query: `subscription($id: ID!) { riskRun(id: $id) { ${RUN} } }`, variables: { id: started.id } }) as AsyncIterable<any>) last = event.data.riskRun // oxlint-disable-line typescript/no-explicit-any
-    expect(last).toMatchObject({ state: 'DONE', error: null, fund: { paths: 10_000 } })
-    expect(last.fund.lower).toBeLessThanOrEqual(last.fund.quantile)
-    const { data } = await ask('{ insuranceFund { target { target binding simulation { paths seed quantile block { number } } simulationUnknown { reason } why } } }')
-    expect(data.insuranceFund.target).toMatchObject({ simulation: { paths: 10_000, seed: 7, quantile: last.fund.quantile, block: { number: '1006' } }, simulationUnknown: null })
-    expect(data.insuranceFund.target.target).toBeGreaterThanOrEqual(last.fund.quantile)
+    type Simulated = { id: string; fund: { quantile: number; lower: number } }
+    const simulated = async (fund: string): Promise<Simulated> => {
+      const { data: { startRiskRun: started } } = await ask(`mutation { startRiskRun(input: { fund: ${fund} }) { id } }`)
+      let last: any // oxlint-disable-line typescript/no-explicit-any
+      for await (const event of ws.iterate({ query: `subscription($id: ID!) { riskRun(id: $id) { ${RUN} } }`, variables: { id: started.id } }) as AsyncIterable<any>) last = event.data.riskRun // oxlint-disable-line typescript/no-explicit-any
+      expect(last).toMatchObject({ state: 'DONE', error: null, fund: { paths: 10_000 } })
+      return last as Simulated
+    }
+    const targetOf = async (args = ''): Promise<any> => (await ask(`{ insuranceFund { target${args} { target gap simulation { run paths seed level quantile horizonSec block { number } } simulationUnknown { reason } feeShare feeUnknown { what } runwayDays } } }`)).data.insuranceFund.target // oxlint-disable-line typescript/no-explicit-any
 
-    // Somebody's question of a milder level is theirs: what the fund should hold does not follow it.
-    const milder = await ask(`mutation { startRiskRun(input: { fund: { paths: 10000, hours: 24, seed: 8, level: 0.5 } }) { id } }`)
-    for await (const event of ws.iterate({ query: `subscription($id: ID!) { riskRun(id: $id) { ${RUN} } }`, variables: { id: milder.data.startRiskRun.id } }) as AsyncIterable<any>) last = event.data.riskRun // oxlint-disable-line typescript/no-explicit-any
-    expect(last).toMatchObject({ state: 'DONE' })
-    expect((await ask('{ insuranceFund { target { simulation { seed level } } } }')).data.insuranceFund.target.simulation).toEqual({ seed: 7, level: 0.999 })
+    // Anybody's run is theirs: other hours, another seed or a milder level do not move what the fund should hold.
+    const theirs = await simulated('{ hours: 1, seed: 7 }')
+    expect(await targetOf()).toMatchObject({ simulation: null, simulationUnknown: { reason: 'NOT_MEASURED' }, feeShare: null, feeUnknown: { what: 'simulated shortfall' }, runwayDays: null })
+    expect(await targetOf(`(simulation: "${theirs.id}")`)).toMatchObject({ simulation: { run: theirs.id, seed: 7, horizonSec: 3600, quantile: theirs.fund.quantile }, simulationUnknown: null, feeUnknown: null })
+
+    const own = await simulated('{}')
+    const head = await prisma.checkpoint.findFirstOrThrow({ orderBy: { blockNumber: 'desc' } })
+    expect(own.fund.lower).toBeLessThanOrEqual(own.fund.quantile)
+    const target = await targetOf()
+    expect(target).toMatchObject({ simulation: { run: own.id, paths: 10_000, seed: 1, level: 0.999, horizonSec: 86_400, quantile: own.fund.quantile, block: { number: String(head.blockNumber) } }, simulationUnknown: null, feeUnknown: null })
+    expect(target.target).toBeGreaterThanOrEqual(own.fund.quantile)
+    expect(target.feeShare).toBeGreaterThanOrEqual(0)
+    await simulated('{ seed: 8, level: 0.5 }')
+    expect(await targetOf()).toEqual(target)
+
+    const wrong = async (id: string) => (await ask(`{ insuranceFund { target(simulation: "${id}") { target } } }`)).errors[0].extensions
+    expect(await wrong('moon')).toMatchObject({ code: 'BAD_USER_INPUT', facts: { field: 'simulation' } })
+    // A reorganisation took its block back: nobody's target stands on it any more, whether named or not.
+    await prisma.riskRun.updateMany({ where: { kind: 'FUND' }, data: { blockHash: `0x${'dead'.repeat(16)}` } })
+    expect((await targetOf()).simulation).toBeNull()
+    expect(await wrong(theirs.id)).toMatchObject({ code: 'BAD_USER_INPUT', facts: { field: 'simulation' } })
     await ws.dispose()
+  })
+
+  test('behavior: two hundred later runs do not delete the simulation that recommendations stand on', async () => {
+    const own = await prisma.riskRun.findFirstOrThrow({ where: { kind: 'FUND', state: 'DONE', arguments: { equals: simulationTask(DEFAULT_POLICY) } } })
+    const theirs = await prisma.riskRun.findFirstOrThrow({ where: { kind: 'FUND', state: 'DONE', NOT: { arguments: { equals: simulationTask(DEFAULT_POLICY) } } } })
+    const { result: _result, arguments: _arguments, ...row } = theirs
+    const startedAt = new Date(Date.now() + 60_000)
+    await prisma.riskRun.createMany({ data: Array.from({ length: 200 }, (_, i) => ({ ...row, id: `later-${i}`, key: `later-${i}`, kind: 'STRESS', arguments: {}, startedAt })) })
+    await prisma.riskRun.createMany({ data: [{ ...row, id: 'own-older', key: 'own-older', blockNumber: 1n, arguments: own.arguments ?? {}, startedAt: new Date(0) }, { ...row, id: 'own-oldest', key: 'own-oldest', blockNumber: 0n, arguments: own.arguments ?? {}, startedAt: new Date(0) }] })
+    await pruneRuns(prisma, 200, DEFAULT_POLICY)
+    const left = (await prisma.riskRun.findMany({ select: { id: true } })).map(({ id }) => id).filter((id) => !id.startsWith('later-'))
+    // Below the oldest checkpoint nothing is taken back: of those the newest is enough.
+    expect(left.toSorted()).toEqual([own.id, 'own-older'].toSorted())
+    await prisma.riskRun.deleteMany()
   })
 
   test('behavior: a run that is cancelled ends, and stays cancelled', async () => {
