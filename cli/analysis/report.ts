@@ -344,6 +344,7 @@ function unknownsOf({ base, stress, markets }: ReportAnswers): string[] {
     ...(insuranceFund?.target?.simulation === null ? [`the fund's simulated shortfall and its runway: ${quantileText(insuranceFund.target).replace('unknown: ', '')}`] : []),
     ...stress.unknown.map(({ message }) => `stress: ${message}`),
     ...grouped(stress.scenarios.flatMap((one) => (one.cascadeUnknown === null ? [] : [[one.cascadeUnknown.message, one.id] as const]))).map(([message, ids]) => `cascade of ${ids.join(', ')}: ${message}`),
+    ...(liquidationQueue?.unknown ?? []).map(({ message }) => `tiers and deficits: ${message}`),
     ...(liquidationQueue?.velocity === null ? ['how fast accounts are being liquidated: there is no open interest'] : []),
     ...lacking.map(([names, labels]) => `breaker of ${labels.join(', ')}: ${names} ${names.includes(',') ? 'have' : 'has'} no value, so there is no alarm from there and no proof of calm`),
     ...(oracleHealth?.feeds ?? []).filter(({ deviation }) => deviation === null).map(({ symbols }) => `deviation of the feed of ${symbols.join(', ')}: there is nothing to compare it with`),

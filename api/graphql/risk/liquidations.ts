@@ -7,7 +7,7 @@ import { CALM } from '../../recommendations/simulation.ts'
 import { curieLiquidationRules } from '../../recommendations/index.ts'
 import {
   adlAllocate, adlQueue, dailyVolatility, deleverage, keeperEconomics, LIQUIDATION_TIERS, liquidationLadder, liquidationQueue, liquidationTiers, reviewLiquidations, SampleTooSmallError, scaleVolatility,
-  summariseReview, takeableOf, type AdlMethod, type AdlPosition, type LiquidationAccount, type LiquidationRules,
+  summariseReview, takeableOf, type AdlMethod, type AdlPosition, type LiquidationAccount, type LiquidationRules, type TieredAccount,
 } from '../../risk/index.ts'
 import type { Context } from '../context.ts'
 import type { Maybe, QueryAdlQueueArgs, QueryDeleveragingArgs, QueryKeeperEconomicsArgs, QueryLiquidationLadderArgs, QueryLiquidationQueueArgs, QueryLiquidationReviewArgs } from '../generated/resolvers.ts'
@@ -15,7 +15,7 @@ import { marketId } from '../lookup.ts'
 import { e18 } from '../model.ts'
 import type { MarketNode } from '../model.ts'
 import { checkFirst } from '../paging.ts'
-import { atField, finite, notMeasured, numbers, provenance, UserInputError, wholeWithin, within, type Answer } from './answer.ts'
+import { atField, finite, notMeasured, numbers, provenance, UserInputError, wholeWithin, within, type Answer, type UnknownAnswer } from './answer.ts'
 import type { BookFacts, DeskBook, RiskBook } from './book.ts'
 import { MIN_OBSERVATIONS, pastLiquidations } from '../../recommendations/timing.ts'
 
@@ -49,9 +49,10 @@ export function capacityOf(book: BookFacts, facts: readonly MarketFacts[]): numb
 }
 
 /** Every account with positions as its protocol's own arithmetic values it; those whose margin is unknown are left out and counted. */
-export async function liquidationAccounts(context: Context, book: RiskBook): Promise<{ accounts: readonly LiquidationAccount[]; healths: ReadonlyMap<string, Health>; unknown: number }> {
+export async function liquidationAccounts(context: Context, book: RiskBook): Promise<{ accounts: readonly LiquidationAccount[]; healths: ReadonlyMap<string, Health>; unmeasured: ReadonlyMap<string, readonly string[]>; unknown: number }> {
   const margins = await context.book()
   const healths = new Map<string, Health>()
+  const unmeasured = new Map<string, string[]>()
   const accounts: LiquidationAccount[] = []
   let unknown = 0
   for (const { id } of margins?.ranked ?? []) {
@@ -62,34 +63,87 @@ export async function liquidationAccounts(context: Context, book: RiskBook): Pro
     }
     healths.set(id, health)
     const positions = health.positions.map((p) => ({ market: p.market.toLowerCase(), notional: toE18Float(p.positionValueE18) }))
+    let closingCost = 0
+    for (const { market, notional } of positions) {
+      if (notional === 0) continue
+      const facts = book.context.market(market)
+      const closing = book.context.closingCost(facts, Math.abs(notional))
+      if (closing === null) unmeasured.set(id, [...(unmeasured.get(id) ?? []), facts.input.symbol])
+      else closingCost += Math.abs(notional) * closing.cost
+    }
     accounts.push({
       id,
       value: toE18Float(health.accountValueE18),
       requirement: toE18Float(health.marginRequirementE18),
       positions,
-      closingCost: positions.reduce((sum, p) => sum + Math.abs(p.notional) * (book.context.closingCost(book.context.market(p.market), Math.abs(p.notional))?.cost ?? 0), 0),
+      closingCost,
       hindered: health.belowMaintenance && !health.liquidatable ? 'it has liquidity in an open market, which has to be cancelled first, or no position in an open one' : null,
     })
   }
-  return { accounts, healths, unknown }
+  return { accounts, healths, unmeasured, unknown }
 }
 
-const QUEUE = { model: 'liquidation-queue', version: '1', source: 'api/risk/liquidation.ts; risk models §8; AccountBalance.getLiquidatablePositionSize of Curie v2' } as const
+/** An account's tier; null is what the fund or closing costs that nobody measured leave unknown, and `unknown` says why. */
+export type AccountTier = Pick<TieredAccount, 'id' | 'tier' | 'why'> & { readonly [figure in 'closingCost' | 'deficit' | 'fromFund' | 'fromWinners' | 'socialised']: number | null } & { readonly unknown: UnknownAnswer | null }
+
+type Tiered = Awaited<ReturnType<typeof liquidationAccounts>> & { readonly tiers: ReadonlyMap<string, AccountTier> }
+
+/** One walk over the book a request, whoever asks. */
+const walks = new WeakMap<RiskBook, Promise<Tiered>>()
+
+/** Every account with its tier: where something is unknown, the least severe one that it can be. */
+export async function tiersOf(context: Context, book: RiskBook): Promise<Tiered> {
+  const known = walks.get(book)
+  if (known !== undefined) return known
+  const made = (async () => {
+    const found = await liquidationAccounts(context, book)
+    const { accounts, healths, unmeasured } = found
+    const winnersProfit = [...healths.values()].reduce((sum, h) => sum + h.positions.reduce((inner, p) => inner + Math.max(0, toE18Float(p.unrealizedPnlE18)), 0), 0)
+    const fund = book.context.fundCapacity
+    // A fund that nobody knows may pay everything, and a cost that nobody measured may be nothing: no tier comes out worse than it is.
+    const all = liquidationTiers(accounts, { rules: rulesOf(book), fund: fund === null ? Infinity : Math.max(0, fund), winnersProfit })
+    // Who pays one deficit depends on all the others.
+    const blind = accounts.filter(({ id, value }) => value < 0 && unmeasured.has(id))
+    const openFund = fund === null ? FUND_UNKNOWN : null
+    const pockets = openFund ?? (blind.length === 0 ? null : costUnknown(blind.flatMap(({ id }) => unmeasured.get(id) ?? [])))
+    const tiers = all.map((tier, i): AccountTier => {
+      const { id, value, closingCost } = accounts[i] as LiquidationAccount
+      const missing = unmeasured.get(id)
+      const cost = missing === undefined ? null : costUnknown(missing)
+      if (value >= 0) return { ...tier, closingCost: cost === null ? closingCost : null, why: cost !== null && (tier.tier === 'PARTIAL' || tier.tier === 'FULL') ? `${tier.why}; whether closing uses up what is left is unknown` : tier.why, unknown: cost }
+      if (cost === null && pockets === null) return { ...tier, closingCost, unknown: null }
+      return { id, tier: tier.tier, closingCost: cost === null ? closingCost : null, deficit: cost === null ? tier.deficit : null, fromFund: null, fromWinners: null, socialised: null, why: `lacks ${cost === null ? tier.deficit.toFixed(2) : `at least ${(-value).toFixed(2)}`}: who pays is unknown`, unknown: cost ?? pockets }
+    })
+    return { ...found, tiers: new Map(tiers.map((one) => [one.id, one])) }
+  })()
+  walks.set(book, made)
+  made.catch(() => walks.delete(book))
+  return made
+}
+
+const FUND_UNKNOWN = notMeasured('insurance fund', 'Found no balance of the insurance fund in the index, needed is one to tell who pays a deficit; wait until it is indexed')
+const costUnknown = (symbols: readonly string[]): UnknownAnswer => {
+  const names = [...new Set(symbols)].toSorted().join(', ')
+  return notMeasured(`closing cost in ${names}`, `Found neither ranges nor traded volume of ${names} to measure a closing cost by, needed is one of them; wait for trades or makers`)
+}
+
+/** Tiers whose accounts leave a deficit. */
+const PAID: ReadonlySet<string> = new Set(['FUND', 'ADL', 'SOCIALISED'])
+
+const QUEUE = { model: 'liquidation-queue', version: '2', source: 'api/risk/liquidation.ts; risk models §8; AccountBalance.getLiquidatablePositionSize of Curie v2' } as const
 
 export async function resolveQueue(_: unknown, args: QueryLiquidationQueueArgs, context: Context): Promise<Maybe<Answer<'LiquidationQueue'>>> {
   const book = await context.riskBook()
   if (book === null) return null
   const first = checkFirst(args.first)
   const rules = rulesOf(book)
-  const { accounts, healths } = await liquidationAccounts(context, book)
+  const { accounts, tiers: tierOf } = await tiersOf(context, book)
+  const tiers = [...tierOf.values()]
   const capacityPerHour = args.capacityPerHour == null ? capacityOf(book, book.context.markets) : within('capacityPerHour', args.capacityPerHour, 0, 1e15, 'quote notional that can be taken in an hour')
   const recent = await (await context.db()).liquidation.findMany({ where: { timestamp: { gt: book.block.timestamp - BigInt(QUARTER_SEC) } }, select: { notionalE18: true } })
   const liquidated15Min = recent.reduce((sum, row) => sum + Number(row.notionalE18.toFixed(0)) / 1e18, 0)
   const options = { rules, capacityPerHour, liquidated15Min, openInterest: book.context.openInterest }
   const queue = liquidationQueue(accounts, options)
-  const winnersProfit = [...healths.values()].reduce((sum, h) => sum + h.positions.reduce((inner, p) => inner + Math.max(0, toE18Float(p.unrealizedPnlE18)), 0), 0)
-  const tiers = liquidationTiers(accounts, { rules, fund: Math.max(0, book.context.fundCapacity ?? 0), winnersProfit })
-  const tierOf = new Map(tiers.map((t) => [t.id, t]))
   const nodes = await context.markets()
   return {
     provenance: provenance(QUEUE, book.block, { accounts, book: book.digest }, options),
@@ -113,9 +167,12 @@ export async function resolveQueue(_: unknown, args: QueryLiquidationQueueArgs, 
       ...(args.capacityPerHour == null ? [`a pool is as deep again ${book.inputs.policy.margin.refillSec} s after it was traded through: arbitrage is not in the index's facts`, 'liquidators take what costs them at most their share of the penalty'] : ['what can be taken in an hour is as given']),
       'closing costs are the cheaper of the pool’s ranges at once and the square-root law over a day',
     ],
+    unknown: [...new Map(tiers.flatMap(({ unknown }) => (unknown === null ? [] : [[unknown.what, unknown]]))).values()],
     tiers: LIQUIDATION_TIERS.map((tier) => {
       const own = tiers.filter((t) => t.tier === tier)
-      const sum = (key: 'deficit' | 'fromFund' | 'fromWinners' | 'socialised'): number => own.reduce((total, t) => total + t[key], 0)
+      // An account of unknown deficit may belong to any of the last tiers.
+      const open = PAID.has(tier) && tiers.some((t) => t.fromFund === null)
+      const sum = (key: 'deficit' | 'fromFund' | 'fromWinners' | 'socialised'): number | null => (open ? null : own.reduce((total, t) => total + (t[key] ?? 0), 0))
       return { tier, accounts: own.length, deficit: sum('deficit'), fromFund: sum('fromFund'), fromWinners: sum('fromWinners'), socialised: sum('socialised') }
     }),
   }
