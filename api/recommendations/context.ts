@@ -4,8 +4,8 @@ import { toE18, toFloat } from '../../core/units.ts'
 import type { RiskRules } from '../../protocols/adapter.ts'
 import { protocolByName } from '../../protocols/index.ts'
 import {
-  betaTo, breakerLevel, dailyVolatility, jointReturns, moreSevere, poolImpact, priceBand, quantile, SampleTooSmallError, scaleVolatility, scenarioShortfall, shockOf, squareRootImpact, stressBeta, stressScenarios,
-  type BarSeries, type Beta, type BreakerLevel, type Returns, type ForecastBasis, type LiquidationRules, type Range, type ScenarioShortfall, type Shock, type StressAccount, type StressAsset, type StressScenario,
+  betaTo, breakerLevel, costOfClosing, dailyVolatility, jointReturns, moreSevere, poolImpact, priceBand, quantile, SampleTooSmallError, scaleVolatility, scenarioShortfall, shockOf, squareRootImpact, stressBeta, stressScenarios,
+  type BarSeries, type Beta, type BreakerLevel, type CollateralExposure, type Returns, type ForecastBasis, type LiquidationRules, type Range, type ScenarioShortfall, type Shock, type StressAccount, type StressAsset, type StressScenario,
 } from '../risk/index.ts'
 import { count, percent } from './format.ts'
 import { groupBy, type AccountInput, type CollateralInput, type MarketInput, type OracleInput, type ParameterInput, type RunInputs } from './inputs.ts'
@@ -321,7 +321,19 @@ export const fundCapacityE18 = (fund: NonNullable<RunInputs['fund']>, settlement
 /** A shortage that was kept, named for one subject. */
 const shortageOf = ({ shortage }: SampleTooSmallError, what: string): SampleTooSmallError => new SampleTooSmallError({ ...shortage, statistic: `${shortage.statistic} of ${what}` })
 
-/** The accounts, all where left out, as scenarios see them: index prices, other collateral less the liquidation discount, fees and funding not yet settled left out. */
+/**
+ * Collateral other than the settlement token, at index prices: counted at the protocol's collateral ratio, recovered at 1 − its liquidation discount.
+ * Throws SampleTooSmallError where a price or a ratio is unknown.
+ */
+export const collateralOf = (context: RunContext, account: AccountInput): readonly CollateralExposure[] =>
+  account.collaterals.map(({ asset, amount }) => {
+    const token = context.collateral(asset)
+    if (token.oracle === null) throw new SampleTooSmallError({ statistic: `prices of ${token.symbol}`, found: 0, needed: 1 })
+    const value = toFloat(BigInt(amount), token.decimals) * e18(token.oracle.priceE18)
+    return { asset, counted: value * context.ratio(context.names.collateralRatio, asset), recovered: value * (1 - context.ratio(context.names.collateralDiscount, asset)) }
+  })
+
+/** The accounts, all where left out, as scenarios see them: index prices, other collateral by `collateralOf`, fees and funding not yet settled left out. */
 export function stressAccounts(context: RunContext, accounts: readonly AccountInput[] = context.inputs.accounts): readonly StressAccount[] {
   const { inputs } = context
   const maintenanceMargin = context.protocolRatio(context.names.maintenanceMargin)
@@ -330,11 +342,6 @@ export function stressAccounts(context: RunContext, accounts: readonly AccountIn
     if (facts.indexPrice === null) throw new SampleTooSmallError({ statistic: `prices of ${facts.input.symbol}`, found: 0, needed: 1 })
     return facts.indexPrice
   }
-  const collateralValue = (asset: string, amount: string): number => {
-    const token = context.collateral(asset)
-    if (token.oracle === null) throw new SampleTooSmallError({ statistic: `prices of ${token.symbol}`, found: 0, needed: 1 })
-    return toFloat(BigInt(amount), token.decimals) * e18(token.oracle.priceE18) * (1 - context.ratio(context.names.collateralDiscount, asset))
-  }
   const rangesOf = groupBy(context.markets.flatMap((m) => m.input.ranges.map((range) => ({ m, range }))), ({ range }) => range.account)
   return accounts.map(
     (account): StressAccount => ({
@@ -342,7 +349,7 @@ export function stressAccounts(context: RunContext, accounts: readonly AccountIn
       cash: toFloat(BigInt(account.settlementBalance), inputs.settlement.decimals) + e18(account.owedRealizedPnlE18) + account.positions.reduce((sum, p) => sum + e18(p.openNotionalE18), 0),
       positions: account.positions.map((p) => ({ asset: p.market, value: e18(p.sizeE18) * indexPrice(context.market(p.market)) })),
       ranges: (rangesOf.get(account.id) ?? []).map(({ m, range: r }) => ({ asset: m.input.id, price: indexPrice(m), range: { lowerTick: r.lowerTick, upperTick: r.upperTick, liquidity: e18(r.liquidity) }, baseDebt: e18(r.baseDebtE18), quoteDebt: e18(r.quoteDebtE18) })),
-      collateral: account.collaterals.map((c) => ({ asset: c.asset, value: collateralValue(c.asset, c.amount) })),
+      collateral: collateralOf(context, account),
       maintenanceMargin,
     }),
   )
@@ -356,21 +363,22 @@ function allShortfalls(context: RunContext): readonly ScenarioShortfall[] {
 /** A scenario as the book's prices and costs: each market and collateral by what stands for it, or by its symbol where the scenario names it. */
 export function shockFrom(context: RunContext, scenario: StressScenario): Shock {
   const { policy } = context
+  const penalty = context.protocolRatio(context.names.liquidationPenalty)
   const changes = new Map<string, number>()
   const costs = new Map<string, (notional: number) => number>()
   for (const facts of context.markets) {
     // A market that is paused or closed stands at its price whatever the oracle says.
     changes.set(facts.input.id, facts.input.heldPriceE18 === null ? shockOf(scenario, facts.asset, context.beta(facts.input.oracle?.feed ?? null, facts.asset), facts.input.symbol) : 0)
     const sigma = facts.statistics?.volatility.value
-    costs.set(facts.input.id, (notional) =>
+    const impact = (notional: number): number =>
       sigma === null || sigma === undefined || facts.dailyVolume <= 0
         ? policy.fund.maxImpact
-        : Math.min(policy.fund.maxImpact, squareRootImpact({ dailyVolatility: dailyVolatility(Math.max(sigma.now, sigma.longRun), policy.barSec), quantity: notional, dailyVolume: facts.dailyVolume * scenario.volumeFactor })),
-    )
+        : Math.min(policy.fund.maxImpact, squareRootImpact({ dailyVolatility: dailyVolatility(Math.max(sigma.now, sigma.longRun), policy.barSec), quantity: notional, dailyVolume: facts.dailyVolume * scenario.volumeFactor }))
+    costs.set(facts.input.id, (notional) => costOfClosing(impact(notional), penalty))
   }
   for (const token of context.inputs.collaterals) {
     const asset = stressAssetOf(token.symbol)
     changes.set(token.id, shockOf(scenario, asset, context.beta(token.oracle?.feed ?? null, asset), token.symbol))
   }
-  return { id: scenario.id, changeOf: (asset) => changes.get(asset) ?? 0, impactOf: (asset, notional) => costs.get(asset)?.(notional) ?? 0 }
+  return { id: scenario.id, changeOf: (asset) => changes.get(asset) ?? 0, costOf: (asset, notional) => costs.get(asset)?.(notional) ?? 0 }
 }

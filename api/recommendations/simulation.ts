@@ -69,7 +69,7 @@ export function simulateFund(context: RunContext, task: FundTask, report: (share
   const moving = priced.filter((one) => feeds.includes(one.feed))
   const { joint, barSec, lambda } = residualsOf(context, feeds)
   const index = (feed: string): number => feeds.indexOf(feed)
-  const { impactOf } = shockFrom(context, CALM)
+  const { costOf } = shockFrom(context, CALM)
   const penalty = context.protocolRatio(context.names.liquidationPenalty)
   const capacity = new Map(context.markets.map((m) => [m.input.id, (capacityPerHour(m, penalty, policy.margin.refillSec) * barSec) / 3_600]))
   const options: ShortfallOptions = {
@@ -80,7 +80,7 @@ export function simulateFund(context: RunContext, task: FundTask, report: (share
     paths: task.paths,
     seed: task.seed,
     capacityPerStep: (asset) => capacity.get(asset) ?? 0,
-    impactOf,
+    costOf,
     rules: context.liquidationRules(),
     level: task.level,
     confidence: task.confidence,

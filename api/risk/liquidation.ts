@@ -271,10 +271,11 @@ export function liquidationLadder(
     readonly changes: readonly number[]
     readonly fund: number
     readonly moveOf?: (asset: string, change: number) => number
-    readonly impactOf: (asset: string, notional: number) => number
+    /** As `Shock.costOf`. */
+    readonly costOf: (asset: string, notional: number) => number
   },
 ): readonly LadderRung[] {
-  const { asset, price, changes, fund, moveOf, impactOf } = options
+  const { asset, price, changes, fund, moveOf, costOf } = options
   if (changes.length === 0 || !changes.every((c) => c > -1 && Number.isFinite(c))) throw new BadInputError(`Found changes ${changes.join(', ')}, allowed is at least one number above -1; -0.1 means 10 % down`, { field: 'changes' })
   if (!(price > 0) || !(fund >= 0)) throw new BadInputError(`Found a price of ${price} and a fund of ${fund}, allowed are a price above 0 and a fund from 0; check the market`, { field: 'price' })
   const steps = [...changes].sort((a, b) => a - b)
@@ -299,13 +300,13 @@ export function liquidationLadder(
         factors.set(other, known)
         return known
       },
-      impactOf,
+      costOf,
     }
     const sum = { accounts: 0, notional: 0, notionalInAsset: 0, badDebt: 0 }
     for (const account of list) {
-      const { value, gross, cost } = accountUnder(account, shock)
+      const { value, recoverable, gross, cost } = accountUnder(account, shock)
       const due = gross > 0 && value < account.maintenanceMargin * gross
-      sum.badDebt += Math.max(0, due ? cost - value : -value)
+      sum.badDebt += Math.max(0, (due ? cost : 0) - recoverable)
       if (!due) continue
       sum.accounts++
       sum.notional += gross

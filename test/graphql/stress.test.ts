@@ -47,19 +47,19 @@ const task = (more: Partial<StressTask> = {}): StressTask => ({ asked: ALL, wors
 function byObjects(of: DeskBook, accounts: readonly StressAccount[], { scenario }: Asked, worst: number) {
   const shock = shockFrom(of.context, scenario)
   const row = { liquidatableAccounts: 0, liquidatableNotional: 0, badDebt: 0 }
-  const losses: { account: string; value: number; gross: number; requirement: number; shortfall: number }[] = []
+  const losses: { account: string; value: number; recoverable: number; gross: number; requirement: number; shortfall: number }[] = []
   for (const account of accounts) {
-    const { value, gross, cost } = accountUnder(account, shock)
+    const { value, recoverable, gross, cost } = accountUnder(account, shock)
     const requirement = account.maintenanceMargin * gross
     const due = gross > 0 && value < requirement
     if (due) {
       row.liquidatableAccounts++
       row.liquidatableNotional += gross
     }
-    const shortfall = Math.max(0, due ? cost - value : -value)
+    const shortfall = Math.max(0, (due ? cost : 0) - recoverable)
     if (shortfall <= 0) continue
     row.badDebt += shortfall
-    losses.push({ account: account.id, value, gross, requirement, shortfall })
+    losses.push({ account: account.id, value, recoverable, gross, requirement, shortfall })
   }
   losses.sort((a, b) => b.shortfall - a.shortfall || (a.account < b.account ? -1 : 1))
   const [first, second] = [losses[0]?.shortfall ?? 0, losses[1]?.shortfall ?? 0]
@@ -243,15 +243,12 @@ describe('from block to block', () => {
       expect(await syncs(engine, bookOf(now))).toEqual({ way: 'updated', accounts: 3, prices: 2 })
       await expectEqual(bookOf(now), engine)
 
-      // A discount is a price of what is recovered.
-      now = { ...now, parameters: now.parameters.map((p) => (p.name === 'discountRatio' ? { ...p, current: '100000' } : p)) }
-      expect(await syncs(engine, bookOf(now))).toEqual({ way: 'updated', accounts: 0, prices: 1 })
-      await expectEqual(bookOf(now), engine)
-
-      // A maintenance margin is in every account.
-      now = { ...now, parameters: now.parameters.map((p) => (p.name === 'mmRatio' ? { ...p, current: '70000' } : p)) }
-      expect(await syncs(engine, bookOf(now))).toMatchObject({ way: 'made' })
-      await expectEqual(bookOf(now), engine)
+      // What governance sets is in every account.
+      for (const [name, current] of [['discountRatio', '100000'], ['collateralRatio', '700000'], ['liquidationPenaltyRatio', '12500'], ['mmRatio', '70000']] as const) {
+        now = { ...now, parameters: now.parameters.map((p) => (p.name === name ? { ...p, current } : p)) }
+        expect(await syncs(engine, bookOf(now))).toMatchObject({ way: 'made' })
+        await expectEqual(bookOf(now), engine)
+      }
     } finally {
       await engine.close()
     }

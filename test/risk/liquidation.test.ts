@@ -102,11 +102,11 @@ describe('liquidation queue', () => {
 })
 
 describe('liquidation ladder', () => {
-  const impactOf = (): number => 0
+  const costOf = (): number => 0
   const long: StressAccount = { id: 'l', cash: -90, positions: [{ asset: 'ETH', value: 100 }], ranges: [], collateral: [], maintenanceMargin: 0.0625 }
   const short: StressAccount = { id: 's', cash: 115, positions: [{ asset: 'ETH', value: -100 }], ranges: [], collateral: [], maintenanceMargin: 0.0625 }
   test('behavior: each rung by hand', () => {
-    const ladder = liquidationLadder([long, short], { asset: 'ETH', price: 2000, changes: [0.2, -0.05, -0.2, 0], fund: 8, impactOf })
+    const ladder = liquidationLadder([long, short], { asset: 'ETH', price: 2000, changes: [0.2, -0.05, -0.2, 0], fund: 8, costOf })
     // Long: 10 of equity, liquidatable below 6.25 of 100: at −5 % 5 < 5.94; at −20 % −10 is missing, 8 of it in the fund.
     // Short: 15 of equity; at +20 % −5 is missing.
     expect(ladder.map((r) => [r.change, r.price, r.accounts, r.notional, r.badDebt, r.fundUsed, r.uncovered])).toEqual([
@@ -117,8 +117,8 @@ describe('liquidation ladder', () => {
     ])
   })
   test('behavior: collateral in the same coin falls with it, other markets move by their beta', () => {
-    const backed: StressAccount = { ...long, cash: -100, collateral: [{ asset: 'WETH', value: 10 }] }
-    const at = (moveOf?: (asset: string, change: number) => number) => liquidationLadder([backed], { asset: 'ETH', price: 1, changes: [-0.2], fund: 0, impactOf, ...(moveOf === undefined ? {} : { moveOf }) })[0]?.badDebt
+    const backed: StressAccount = { ...long, cash: -100, collateral: [{ asset: 'WETH', counted: 10, recovered: 10 }] }
+    const at = (moveOf?: (asset: string, change: number) => number) => liquidationLadder([backed], { asset: 'ETH', price: 1, changes: [-0.2], fund: 0, costOf, ...(moveOf === undefined ? {} : { moveOf }) })[0]?.badDebt
     expect(at()).toBeCloseTo(10, 12)
     expect(at((_, change) => change)).toBeCloseTo(12, 12)
   })
@@ -127,9 +127,9 @@ describe('liquidation ladder', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(u, u), { maxLength: 10 }), fc.array(fc.double({ min: -0.9, max: 0, noNaN: true }), { minLength: 2, maxLength: 6 }), (rows, changes) => {
         const accounts = rows.map(([notional, equity], i): StressAccount => ({ ...long, id: `a${i}`, cash: equity - notional, positions: [{ asset: i % 3 === 2 ? 'BTC' : 'ETH', value: notional }] }))
-        const ladder = liquidationLadder(accounts, { asset: 'ETH', price: 1, changes, fund: 50, impactOf })
+        const ladder = liquidationLadder(accounts, { asset: 'ETH', price: 1, changes, fund: 50, costOf })
         ladder.forEach((rung, i) => {
-          const direct = accounts.reduce((sum, a) => sum + accountShortfall(a, { id: 'x', changeOf: (asset) => (asset === 'ETH' ? rung.change : 0), impactOf }), 0)
+          const direct = accounts.reduce((sum, a) => sum + accountShortfall(a, { id: 'x', changeOf: (asset) => (asset === 'ETH' ? rung.change : 0), costOf }), 0)
           expect(rung.badDebt).toBeCloseTo(direct, 9)
           expect(rung.fundUsed + rung.uncovered).toBeCloseTo(rung.badDebt, 9)
           expect(rung.badDebt).toBeGreaterThanOrEqual((ladder[i + 1]?.badDebt ?? 0) - 1e-9)
@@ -138,7 +138,7 @@ describe('liquidation ladder', () => {
     )
   })
   test('error: refuses a price that vanishes', () => {
-    expect(() => liquidationLadder([], { asset: 'ETH', price: 1, changes: [-1], fund: 0, impactOf })).toThrow(BadInputError)
-    expect(() => liquidationLadder([], { asset: 'ETH', price: 1, changes: [], fund: 0, impactOf })).toThrow(BadInputError)
+    expect(() => liquidationLadder([], { asset: 'ETH', price: 1, changes: [-1], fund: 0, costOf })).toThrow(BadInputError)
+    expect(() => liquidationLadder([], { asset: 'ETH', price: 1, changes: [], fund: 0, costOf })).toThrow(BadInputError)
   })
 })

@@ -209,7 +209,7 @@ export function computeLadder(book: DeskBook, args: QueryLiquidationLadderArgs):
       fund: fund ?? 0,
       // A collateral that is the market's own coin moves with it; other markets only where asked for.
       moveOf: (asset, change) => (isMarket.has(asset) ? (args.joint ? change : 0) : coins.get(asset) === facts.asset && facts.asset !== 'OTHER' ? change : 0),
-      impactOf: shockFrom(book.context, CALM).impactOf,
+      costOf: shockFrom(book.context, CALM).costOf,
     }),
   )
   return { provenance: provenance(LADDER, book.block, book.digest, { ...args, changes }), price, fund, rungs: rungs.map(({ notionalInAsset, fundUsed, uncovered, ...rung }) => ({ ...rung, fundUsed: fund === null ? null : fundUsed, uncovered: fund === null ? null : uncovered, notionalInMarket: notionalInAsset })) }

@@ -12,7 +12,7 @@ import { atField, notMeasured, numbers, provenance, UserInputError, wholeWithin,
 import type { BookFacts, DeskBook } from './book.ts'
 import { bookScenarioOf, type Engine } from './engine.ts'
 
-export const STRESS = { model: 'stress', version: '2', source: 'api/risk/stress.ts and engine.ts: hourly candles of public exchanges 2020–2025, synthetic regimes; risk models §10, §14 and appendix E' } as const
+export const STRESS = { model: 'stress', version: '3', source: 'api/risk/stress.ts and engine.ts: hourly candles of public exchanges 2020–2025, synthetic regimes; risk models §10, §14 and appendix E' } as const
 
 const MODEL_SEVERITY = { BASE: 'base', SEVERE: 'severe', DAY: 'day' } as const satisfies Record<Severity, ModelSeverity>
 export const severityOf = (severity: Severity): ModelSeverity => MODEL_SEVERITY[severity]
@@ -22,9 +22,8 @@ const MAX_INLINE = 50_000_000
 
 const APPROXIMATIONS = [
   'the index price stands for the mark price, and ranges are revalued as if the market followed it',
-  'collateral other than the settlement token counts for what a liquidation recovers of it, its price less the discount, also where the protocol counts less, its collateral ratio: accounts that hold it fall due earlier on chain than here',
   'funding that is not settled and fees that makers have not collected are left out',
-  'in the first round liquidations move no price: closing costs what the square-root law says of each position alone; the cascade is an upper bound of what follows',
+  'in the first round liquidations move no price: closing costs what the square-root law says of each position alone, and at least the penalty; the cascade is an upper bound of what follows',
   'an oracle freeze and an outage are carried by the price gap that they end in',
 ]
 
@@ -79,12 +78,12 @@ type StressOutcome = Answer<'StressCascade'>
 /** Accounts that leave something behind, the largest loss first. */
 function worstAccounts(book: AccountBook, scenario: BookScenario, figures: BookFigures, count: number, pushed?: CascadeStress['pushed']): Answer<'StressedAccount'>[] {
   if (count === 0 || figures.accountsInLoss === 0) return []
-  const { value, gross, requirement, loss } = accountsUnder(book, scenario, pushed)
+  const { value, recoverable, gross, requirement, loss } = accountsUnder(book, scenario, pushed)
   const losers: number[] = []
   loss.forEach((amount, a) => amount > 0 && losers.push(a))
   const id = (a: number): string => book.ids[a] as string
   losers.sort((a, b) => (loss[b] as number) - (loss[a] as number) || (id(a) < id(b) ? -1 : 1))
-  return losers.slice(0, count).map((a) => ({ account: id(a), value: value[a] as number, gross: gross[a] as number, requirement: requirement[a] as number, shortfall: loss[a] as number }))
+  return losers.slice(0, count).map((a) => ({ account: id(a), value: value[a] as number, recoverable: recoverable[a] as number, gross: gross[a] as number, requirement: requirement[a] as number, shortfall: loss[a] as number }))
 }
 
 const figuresOf = ({ liquidatable, liquidatableNotional, liquidatedNotional, shortfall, cover1, cover2 }: BookFigures, fund: number | null) => {
