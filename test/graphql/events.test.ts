@@ -106,6 +106,32 @@ describe('breakers over the mirror', () => {
   })
 })
 
+describe('triggers of a breaker', () => {
+  test('behavior: what the index cannot tell is UNKNOWN, what belongs elsewhere or nowhere NOT_APPLICABLE, and surplus paid out is no loss of the fund', async () => {
+    const fundId = deployment.contracts.insuranceFund.toLowerCase()
+    const flow = (block: bigint, kind: 'TRANSFER_IN' | 'DISTRIBUTED' | 'BAD_DEBT', amount: number, after: number) => ({ id: `0xflow${block}`, fundId, kind, amountE18: `${BigInt(amount) * 10n ** 18n}`, counterparty: addressOf(9), balanceAfterE18: `${BigInt(after) * 10n ** 18n}`, blockNumber: block, timestamp: BLOCK.timestamp + 6_010n + block - 1_000n, transactionHash: '0x0b', logIndex: 0 })
+    await prisma.insuranceFundFlow.createMany({ data: [flow(1003n, 'TRANSFER_IN', 99, 100), flow(1004n, 'DISTRIBUTED', -60, 40), flow(1005n, 'BAD_DEBT', -2, 38)] })
+    await step(1006n, 6_100)
+    await shared.risk.breakers.observe()
+    const TRIGGERS = 'label level triggers { name state why value }'
+    const { protocol, markets } = (await ask(`{ circuitBreakers { protocol { ${TRIGGERS} } markets { ${TRIGGERS} } } }`)).data.circuitBreakers
+    const of = (breaker: { triggers: { name: string; state: string; value: number | null; why: string | null }[] }) => Object.fromEntries(breaker.triggers.map(({ name, state }) => [name, state]))
+    expect(of(protocol)).toEqual({ staleness: 'NOT_APPLICABLE', deviation: 'NOT_APPLICABLE', band: 'NOT_APPLICABLE', velocity: 'NOT_APPLICABLE', fundDrawdown: 'MEASURED', utilisation: 'NOT_APPLICABLE' })
+    // 2 of the 40 that were left, not 62 of 100.
+    expect(protocol).toMatchObject({ level: 'NORMAL' })
+    expect(protocol.triggers.find(({ name }: { name: string }) => name === 'fundDrawdown').value).toBeCloseTo(0.05, 12)
+    expect(of(markets.find(({ label }: { label: string }) => label === 'vETH'))).toMatchObject({ staleness: 'MEASURED', fundDrawdown: 'NOT_APPLICABLE', utilisation: 'NOT_APPLICABLE' })
+    for (const { state, why, value } of [protocol, ...markets].flatMap(({ triggers }) => triggers)) expect([state !== 'NOT_APPLICABLE', state === 'MEASURED']).toEqual([why === null, value !== null])
+    // No loan book: nobody observes its use, and a replay does not count it among what is unknown.
+    const { replayBreaker } = (await ask('{ replayBreaker(input: { market: "vETH", days: 1 }) { known { name } } }')).data
+    expect(replayBreaker.known.map(({ name }: { name: string }) => name)).toEqual(['staleness', 'deviation', 'band', 'velocity'])
+    await prisma.insuranceFundFlow.deleteMany({ where: { id: { startsWith: '0xflow' } } })
+    await prisma.breakerBoard.deleteMany({ where: { blockNumber: { gt: 1002n } } })
+    await prisma.checkpoint.deleteMany({ where: { blockNumber: { gt: 1002n } } })
+    await prisma.replayStatus.update({ where: { id: 1 }, data: { blockNumber: 1002n } })
+  })
+})
+
 describe('blocks within one step', () => {
   test('behavior: a breaker sees each block in which something happened, not the ends of the mirror’s steps alone', async () => {
     const feedId = deployment.markets[0]!.chainlinkFeed.toLowerCase()
@@ -359,5 +385,50 @@ describe('webhooks', () => {
     await Promise.all([hooks.run(), createWebhooks({ prisma, log, urls: [url], secret, now: () => now }).run()])
     expect(heard).toHaveLength(first.queued)
     await new Promise((resolve) => receiver.close(resolve))
+  })
+
+  test('behavior: an urgency that went on is told once; one that ended and returns with the same values is told again', async () => {
+    await prisma.webhookDelivery.deleteMany()
+    const run = await prisma.recommendationRun.findFirstOrThrow({ orderBy: [{ blockNumber: 'desc' }, { id: 'desc' }] })
+    const [urgent] = await prisma.recommendation.findMany({ where: { runId: run.id, urgency: { gte: 60 }, direction: { not: 'HOLD' } }, orderBy: { urgency: 'desc' } })
+    const again = async (n: number, more: object): Promise<void> => {
+      const runId = `later-run-${n}`
+      await prisma.recommendationRun.create({ data: { ...run, inputs: {}, id: runId, blockNumber: run.blockNumber + BigInt(n) } })
+      await prisma.recommendation.create({ data: { ...urgent!, inputs: {}, evidence: [], adjustments: [], id: `${runId}:x`, runId, ...more } })
+    }
+    const hooks = createWebhooks({ prisma, log, urls: ['http://127.0.0.1:9/hook'], secret: 'a secret of tests', send: async () => new Response(null, { status: 204 }) })
+    const told = async (): Promise<number> => {
+      await hooks.run()
+      return prisma.webhookDelivery.count({ where: { kind: 'URGENT_RECOMMENDATION', eventKey: { contains: `:${urgent!.parameter}:${urgent!.subject}:` } } })
+    }
+    expect(await told()).toBe(1)
+    expect(await told()).toBe(1)
+    // Another run, a little less urgent on the way: the same urgency.
+    await again(1, { urgency: 55 })
+    await again(2, {})
+    expect(await told()).toBe(1)
+    await again(3, { direction: 'HOLD', urgency: 0, recommended: urgent!.current })
+    expect(await told()).toBe(1)
+    await again(4, {})
+    expect(await told()).toBe(2)
+    await again(5, {})
+    expect(await told()).toBe(2)
+    await prisma.recommendationRun.deleteMany({ where: { id: { startsWith: 'later-run' } } })
+  })
+
+  test('behavior: the outbox keeps what was taken or given up for thirty days, and what still lasts for as long as it does', async () => {
+    await prisma.webhookDelivery.deleteMany()
+    let now = Date.now()
+    const hooks = createWebhooks({ prisma, log, urls: ['http://127.0.0.1:9/hook'], secret: 'a secret of tests', now: () => now, send: async () => new Response(null, { status: 204 }) })
+    const { queued } = await hooks.run()
+    expect(queued).toBeGreaterThan(0)
+    const row = { url: 'http://127.0.0.1:9/hook', kind: 'BREAKER_CHANGE', body: '{}', createdAt: new Date(now) }
+    await prisma.webhookDelivery.createMany({ data: [{ ...row, eventKey: 'taken', deliveredAt: new Date(now) }, { ...row, eventKey: 'given up', givenUpAt: new Date(now) }] })
+    now += 29 * 86_400_000
+    await hooks.run()
+    expect(await prisma.webhookDelivery.count()).toBe(queued + 2)
+    now += 2 * 86_400_000
+    expect((await hooks.run()).queued).toBe(0)
+    expect(await prisma.webhookDelivery.count()).toBe(queued)
   })
 })
