@@ -82,7 +82,9 @@ export type RunContext = {
    * returns, at least 1; 1 for all others. Where too few returns are shared: σ over that of ETH, which is beta at a correlation of 1, or 1 without either.
    */
   beta(feed: string | null, asset: StressAsset): number
-  /** Cost of closing a notional in a market, the cheaper way: at once against the pool's ranges, or over a day by the square-root law; null where neither is known. */
+  /** Beta of one feed to another, on hourly returns; null where too few are shared or the other never moved. */
+  betaBetween(feed: string, reference: string): Beta | null
+  /** Impact of closing a notional in a market, fraction, the cheaper way: at once against the pool's ranges, or over a day by the square-root law; null where neither is known. */
   closingCost(market: MarketFacts, notional: number): { cost: number; method: string } | null
   alarmOf(scope: ParameterInput['scope'], subject: string): Alarm
   readonly openInterest: number
@@ -231,9 +233,8 @@ export function createContext(inputs: RunInputs, statistics: ReadonlyMap<string,
     hourly.set(feed, bars)
     return bars
   }
-  const betaBetween = (feed: string, reference: StressAsset): Beta | null => {
-    const other = markets.find((m) => m.asset === reference && m.input.oracle !== null)?.input.oracle?.feed
-    const pair = other === undefined ? [] : [feed, other].flatMap((one) => hourlyOf(one) ?? [])
+  const betaBetween = (feed: string, reference: string): Beta | null => {
+    const pair = [feed, reference].flatMap((one) => hourlyOf(one) ?? [])
     if (pair.length !== 2) return null
     const [own, theirs] = jointReturns(commonBars(pair), { maxSpan: maxSpanOf(policy, BETA_BAR_SEC) }) as [Returns, Returns]
     return theirs.values.every((r) => r === 0) ? null : known(() => betaTo(own, theirs)).value
@@ -243,7 +244,10 @@ export function createContext(inputs: RunInputs, statistics: ReadonlyMap<string,
     if (feed === null || asset !== 'OTHER') return 1
     const found = measured.get(feed)
     if (found !== undefined) return found
-    const [toBtc, toEth] = [betaBetween(feed, 'BTC'), betaBetween(feed, 'ETH')]
+    const [toBtc, toEth] = (['BTC', 'ETH'] as const).map((reference) => {
+      const other = markets.find((m) => m.asset === reference && m.input.oracle !== null)?.input.oracle?.feed
+      return other === undefined ? null : betaBetween(feed, other)
+    }) as [Beta | null, Beta | null]
     const own = statisticsOf(feed)?.volatility.value?.longRun
     const atMost = own === undefined || ethVolatility === null || ethVolatility === 0 ? 1 : Math.max(1, own / ethVolatility)
     const result = toBtc === null && toEth === null ? atMost : stressBeta(toBtc, toEth)
@@ -298,6 +302,7 @@ export function createContext(inputs: RunInputs, statistics: ReadonlyMap<string,
       return { ...data.value, confidence: confidence(facts.input.oracle?.feed ?? null, facts.alarm) }
     },
     beta,
+    betaBetween,
     closingCost,
     alarmOf: (scope, subject) => {
       if (scope === 'MARKET') return worst([named(market(subject)), breakerOf(subject, `${market(subject).input.symbol}’s`), protocolBreaker])

@@ -48,18 +48,19 @@ describe('tiers and deficits', () => {
   const held = {
     '0xa': { value: -10, requirement: 50, market: OP, notional: 800 },
     '0xb': { value: -20, requirement: 50, market: ETH, notional: 800 },
-    '0xc': { value: 5, requirement: 50, market: OP, notional: 800 },
+    '0xc': { value: 24, requirement: 50, market: OP, notional: 800 },
     '0xd': { value: 500, requirement: 50, market: ETH, notional: 800 },
   }
   const states = async (inputs: RunInputs) => new Map((await resolveStates(null, { first: 50 }, request(inputs, held)))?.nodes.map((one) => [one.account, one]))
 
   test('behavior: a market whose closing cost nobody measured makes no account free to close', async () => {
     const all = await states(still)
-    expect(all.get('0xa')).toMatchObject({ tier: 'FUND', closingCost: null, deficit: null, fromFund: null, fromWinners: null, socialised: null, why: 'lacks at least 10.00: who pays is unknown', unknown: { reason: 'NOT_MEASURED', what: 'closing cost in vOP' } })
+    // The penalty of 2.5 % of 800 is known.
+    expect(all.get('0xa')).toMatchObject({ tier: 'FUND', closingCost: null, deficit: null, fromFund: null, fromWinners: null, socialised: null, why: 'lacks at least 30.00: who pays is unknown', unknown: { reason: 'NOT_MEASURED', what: 'closing cost in vOP' } })
     // Its own deficit is known; what the fund has left for it is not.
     expect(all.get('0xb')).toMatchObject({ tier: 'FUND', closingCost: expect.any(Number), fromFund: null, unknown: { what: 'closing cost in vOP' } })
     expect(all.get('0xb')?.deficit).toBeGreaterThan(20)
-    expect(all.get('0xc')).toMatchObject({ tier: 'FULL', closingCost: null, deficit: 0, why: 'holds 10.0 % of its requirement, taken whole below 50 %; whether closing uses up what is left is unknown', unknown: { what: 'closing cost in vOP' } })
+    expect(all.get('0xc')).toMatchObject({ tier: 'FULL', closingCost: null, deficit: 0, why: 'holds 48.0 % of its requirement, taken whole below 50 %; whether closing uses up what is left is unknown', unknown: { what: 'closing cost in vOP' } })
     expect(all.get('0xd')).toMatchObject({ tier: 'HEALTHY', unknown: null })
     const queue = await resolveQueue(null, { first: 50 }, request(still, held))
     expect(queue?.unknown.map(({ what }) => what)).toEqual(['closing cost in vOP'])

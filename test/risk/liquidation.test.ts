@@ -9,7 +9,7 @@ import { liquidatableSize } from '../../protocols/curie/margin.ts'
 
 /** Curie: half at a time above half of the requirement; a share below 1/33.55443 of gross makes the 24-bit ratio overflow. */
 const CURIE: LiquidationRules = { ...DEFAULT_LIQUIDATION_RULES, smallestShare: 1 / (2 * 16.777215) }
-const account = (id: string, value: number, requirement: number, notionals: readonly number[], more: Partial<LiquidationAccount> = {}): LiquidationAccount => ({ id, value, requirement, positions: notionals.map((notional, i) => ({ market: `m${i}`, notional })), closingCost: 0, ...more })
+const account = (id: string, value: number, requirement: number, notionals: readonly number[], more: Partial<LiquidationAccount> = {}): LiquidationAccount => ({ id, value, recoverable: value, requirement, positions: notionals.map((notional, i) => ({ market: `m${i}`, notional })), closingCost: 0, ...more })
 const market = { rules: CURIE, capacityPerHour: 10_000, liquidated15Min: 500, openInterest: 100_000 }
 
 describe('liquidation tiers', () => {
@@ -17,6 +17,16 @@ describe('liquidation tiers', () => {
   test('behavior: each tier by hand, for a requirement of 100', () => {
     const list = [120, 119.9, 99, 49, 3, -10].map((value, i) => account(`a${i}`, value, 100, [1600], { closingCost: 5 }))
     expect(tiersOf(list, 1000)).toEqual(['HEALTHY', 'WARN', 'PARTIAL', 'FULL', 'BACKSTOP', 'FUND'])
+  })
+  test('behavior: what counts of collateral says who is due, what is recovered of it what is lacking', () => {
+    // Below the requirement of 100 by what counts; 20 more, or 20 less, are recovered. Closing costs 5.
+    const at = (value: number, recoverable: number) => liquidationTiers([account('a', value, 100, [1600], { recoverable, closingCost: 5 })], { rules: CURIE, fund: 1000, winnersProfit: 0 })[0]
+    expect(at(95, 115)).toMatchObject({ tier: 'PARTIAL', deficit: 0 })
+    expect(at(-10, 10)).toMatchObject({ tier: 'FULL', deficit: 0 })
+    expect(at(-17, 3)).toMatchObject({ tier: 'BACKSTOP', deficit: 0, why: 'can recover 3.00, closing costs 5.00' })
+    expect(at(10, -10)).toMatchObject({ tier: 'FUND', deficit: 15 })
+    // Nobody may close what is above its requirement.
+    expect(at(130, -10)).toMatchObject({ tier: 'FUND', deficit: 10 })
   })
   test('behavior: the fund pays first, then winners, then all, the furthest below first', () => {
     const list = [account('near', -10, 1, [100]), account('far', -60, 1, [100]), account('mid', -30, 1, [100])]

@@ -1,12 +1,12 @@
 /** Liquidations as an analyst asks for them: who is near, what is due, what a price would set off, who would be deleveraged, who pays keepers, and whether the past was just. */
 import { abs, E18, max, mulDiv, toFloat } from '../../../core/units.ts'
 import type { Health } from '../../../protocols/adapter.ts'
-import { shockFrom, type MarketFacts } from '../../recommendations/context.ts'
+import { collateralOf, shockFrom, stressAssetOf, type MarketFacts } from '../../recommendations/context.ts'
 import { capacityPerHour } from '../../recommendations/horizon.ts'
 import { CALM } from '../../recommendations/simulation.ts'
 import { curieLiquidationRules } from '../../recommendations/index.ts'
 import {
-  adlAllocate, adlQueue, dailyVolatility, deleverage, keeperEconomics, LIQUIDATION_TIERS, liquidationLadder, liquidationQueue, liquidationTiers, reviewLiquidations, SampleTooSmallError, scaleVolatility,
+  adlAllocate, adlQueue, costOfClosing, dailyVolatility, deficitOf, deleverage, keeperEconomics, LIQUIDATION_TIERS, liquidationLadder, liquidationQueue, liquidationTiers, reviewLiquidations, SampleTooSmallError, scaleVolatility,
   summariseReview, takeableOf, type AdlMethod, type AdlPosition, type LiquidationAccount, type LiquidationRules, type TieredAccount,
 } from '../../risk/index.ts'
 import type { Context } from '../context.ts'
@@ -54,6 +54,8 @@ export async function liquidationAccounts(context: Context, book: RiskBook): Pro
   const healths = new Map<string, Health>()
   const unmeasured = new Map<string, string[]>()
   const accounts: LiquidationAccount[] = []
+  const penalty = protocolRatio(book, book.context.names.liquidationPenalty)
+  const holders = new Map(book.inputs.accounts.flatMap((account) => (account.collaterals.length === 0 ? [] : [[account.id, account] as const])))
   let unknown = 0
   for (const { id } of margins?.ranked ?? []) {
     const health = margins?.exposed(id)
@@ -69,11 +71,15 @@ export async function liquidationAccounts(context: Context, book: RiskBook): Pro
       const facts = book.context.market(market)
       const closing = book.context.closingCost(facts, Math.abs(notional))
       if (closing === null) unmeasured.set(id, [...(unmeasured.get(id) ?? []), facts.input.symbol])
-      else closingCost += Math.abs(notional) * closing.cost
+      // The penalty is due whatever the impact is.
+      closingCost += Math.abs(notional) * costOfClosing(closing?.cost ?? 0, penalty)
     }
+    const value = toE18Float(health.accountValueE18)
+    const holder = holders.get(id)
     accounts.push({
       id,
-      value: toE18Float(health.accountValueE18),
+      value,
+      recoverable: holder === undefined ? value : collateralOf(book.context, holder).reduce((sum, { counted, recovered }) => sum + recovered - counted, value),
       requirement: toE18Float(health.marginRequirementE18),
       positions,
       closingCost,
@@ -100,19 +106,20 @@ export async function tiersOf(context: Context, book: RiskBook): Promise<Tiered>
     const { accounts, healths, unmeasured } = found
     const winnersProfit = [...healths.values()].reduce((sum, h) => sum + h.positions.reduce((inner, p) => inner + Math.max(0, toE18Float(p.unrealizedPnlE18)), 0), 0)
     const fund = book.context.fundCapacity
-    // A fund that nobody knows may pay everything, and a cost that nobody measured may be nothing: no tier comes out worse than it is.
+    // A fund that nobody knows may pay everything, and an impact that nobody measured may be below the penalty: no tier comes out worse than it is.
     const all = liquidationTiers(accounts, { rules: rulesOf(book), fund: fund === null ? Infinity : Math.max(0, fund), winnersProfit })
     // Who pays one deficit depends on all the others.
-    const blind = accounts.filter(({ id, value }) => value < 0 && unmeasured.has(id))
+    const blind = accounts.filter(({ id, recoverable }) => recoverable < 0 && unmeasured.has(id))
     const openFund = fund === null ? FUND_UNKNOWN : null
     const pockets = openFund ?? (blind.length === 0 ? null : costUnknown(blind.flatMap(({ id }) => unmeasured.get(id) ?? [])))
     const tiers = all.map((tier, i): AccountTier => {
-      const { id, value, closingCost } = accounts[i] as LiquidationAccount
+      const account = accounts[i] as LiquidationAccount
+      const { id, recoverable, closingCost } = account
       const missing = unmeasured.get(id)
       const cost = missing === undefined ? null : costUnknown(missing)
-      if (value >= 0) return { ...tier, closingCost: cost === null ? closingCost : null, why: cost !== null && (tier.tier === 'PARTIAL' || tier.tier === 'FULL') ? `${tier.why}; whether closing uses up what is left is unknown` : tier.why, unknown: cost }
+      if (recoverable >= 0) return { ...tier, closingCost: cost === null ? closingCost : null, why: cost !== null && (tier.tier === 'PARTIAL' || tier.tier === 'FULL') ? `${tier.why}; whether closing uses up what is left is unknown` : tier.why, unknown: cost }
       if (cost === null && pockets === null) return { ...tier, closingCost, unknown: null }
-      return { id, tier: tier.tier, closingCost: cost === null ? closingCost : null, deficit: cost === null ? tier.deficit : null, fromFund: null, fromWinners: null, socialised: null, why: `lacks ${cost === null ? tier.deficit.toFixed(2) : `at least ${(-value).toFixed(2)}`}: who pays is unknown`, unknown: cost ?? pockets }
+      return { id, tier: tier.tier, closingCost: cost === null ? closingCost : null, deficit: cost === null ? tier.deficit : null, fromFund: null, fromWinners: null, socialised: null, why: `lacks ${cost === null ? tier.deficit.toFixed(2) : `at least ${deficitOf(account).toFixed(2)}`}: who pays is unknown`, unknown: cost ?? pockets }
     })
     return { ...found, tiers: new Map(tiers.map((one) => [one.id, one])) }
   })()
@@ -130,7 +137,7 @@ const costUnknown = (symbols: readonly string[]): UnknownAnswer => {
 /** Tiers whose accounts leave a deficit. */
 const PAID: ReadonlySet<string> = new Set(['FUND', 'ADL', 'SOCIALISED'])
 
-const QUEUE = { model: 'liquidation-queue', version: '2', source: 'api/risk/liquidation.ts; risk models §8; AccountBalance.getLiquidatablePositionSize of Curie v2' } as const
+const QUEUE = { model: 'liquidation-queue', version: '3', source: 'api/risk/liquidation.ts; risk models §8; AccountBalance.getLiquidatablePositionSize of Curie v2' } as const
 
 export async function resolveQueue(_: unknown, args: QueryLiquidationQueueArgs, context: Context): Promise<Maybe<Answer<'LiquidationQueue'>>> {
   const book = await context.riskBook()
@@ -165,7 +172,8 @@ export async function resolveQueue(_: unknown, args: QueryLiquidationQueueArgs, 
     velocity: queue.velocity,
     assumptions: [
       ...(args.capacityPerHour == null ? [`a pool is as deep again ${book.inputs.policy.margin.refillSec} s after it was traded through: arbitrage is not in the index's facts`, 'liquidators take what costs them at most their share of the penalty'] : ['what can be taken in an hour is as given']),
-      'closing costs are the cheaper of the pool’s ranges at once and the square-root law over a day',
+      'closing costs an account the penalty, or, where it is more, the impact: the cheaper of the pool’s ranges at once and the square-root law over a day',
+      'other collateral counts at its collateral ratio for who is due, and at its price less the liquidation discount for what is left to pay a deficit',
     ],
     unknown: [...new Map(tiers.flatMap(({ unknown }) => (unknown === null ? [] : [[unknown.what, unknown]]))).values()],
     tiers: LIQUIDATION_TIERS.map((tier) => {
@@ -178,7 +186,7 @@ export async function resolveQueue(_: unknown, args: QueryLiquidationQueueArgs, 
   }
 }
 
-const LADDER = { model: 'liquidation-ladder', version: '1', source: 'api/risk/liquidation.ts; risk models §8 and §10' } as const
+const LADDER = { model: 'liquidation-ladder', version: '2', source: 'api/risk/liquidation.ts; risk models §8 and §10' } as const
 const STEPS = Array.from({ length: 21 }, (_, i) => Math.round((i - 10) * 5) / 100)
 const MAX_RUNGS = 100
 
@@ -190,6 +198,26 @@ export async function resolveLadder(_: unknown, args: QueryLiquidationLadderArgs
   return { ...(await book.ask('ladder', { ...args, market: facts.input.id })), market: node }
 }
 
+/**
+ * How far every other price moves with one market's, per unit of its change: 1 for a collateral of the same feed or coin; for others 0, or where they
+ * move jointly their measured beta, and 1 where there is none, which `unknown` says. A market that is not open stands still.
+ */
+function betasTo({ context, inputs }: DeskBook, facts: MarketFacts, joint: boolean) {
+  const reference = facts.input.oracle?.feed ?? null
+  const unknown: UnknownAnswer[] = []
+  const others = [
+    ...context.markets.filter((m) => m !== facts).map((m) => ({ ...m.input, stands: m.input.heldPriceE18 !== null, same: false })),
+    ...inputs.collaterals.map((c) => ({ ...c, stands: false, same: c.oracle?.feed === reference || (facts.asset !== 'OTHER' && stressAssetOf(c.symbol) === facts.asset) })),
+  ]
+  const rows = others.map(({ id, symbol, oracle, stands, same }) => {
+    if (stands || same || !joint) return { id, symbol, beta: same ? 1 : 0 }
+    const found = oracle === null || reference === null ? null : context.betaBetween(oracle.feed, reference)
+    if (found === null) unknown.push(notMeasured(`beta of ${symbol}`, `Found too few hours in which ${symbol} and ${facts.input.symbol} both have a price, needed are 30; it is moved alike`))
+    return { id, symbol, beta: found?.beta ?? 1 }
+  })
+  return { of: new Map(rows.map(({ id, beta }) => [id, beta])), named: rows.map(({ symbol, beta }) => ({ name: symbol, value: beta })), unknown }
+}
+
 /** `market` as its id. Throws UserInputError and SampleTooSmallError. */
 export function computeLadder(book: DeskBook, args: QueryLiquidationLadderArgs): Omit<Answer<'LiquidationLadder'>, 'market'> {
   const facts = book.context.market(args.market)
@@ -199,23 +227,21 @@ export function computeLadder(book: DeskBook, args: QueryLiquidationLadderArgs):
   const price = facts.indexPrice
   if (price === null) throw new SampleTooSmallError({ statistic: `prices of ${facts.input.symbol}`, found: 0, needed: 1 })
   const fund = book.context.fundCapacity === null ? null : Math.max(0, book.context.fundCapacity)
-  const isMarket = new Set(book.context.markets.map((m) => m.input.id))
-  const coins = new Map(book.inputs.collaterals.map((c) => [c.id, /BTC/i.test(c.symbol) ? 'BTC' : /ETH/i.test(c.symbol) ? 'ETH' : 'OTHER']))
+  const betas = betasTo(book, facts, args.joint === true)
   const rungs = atField('changes', () =>
     liquidationLadder(book.stressAccounts(), {
       asset: facts.input.id,
       price,
       changes,
       fund: fund ?? 0,
-      // A collateral that is the market's own coin moves with it; other markets only where asked for.
-      moveOf: (asset, change) => (isMarket.has(asset) ? (args.joint ? change : 0) : coins.get(asset) === facts.asset && facts.asset !== 'OTHER' ? change : 0),
+      moveOf: (asset, change) => (betas.of.get(asset) ?? 0) * change,
       costOf: shockFrom(book.context, CALM).costOf,
     }),
   )
-  return { provenance: provenance(LADDER, book.block, book.digest, { ...args, changes }), price, fund, rungs: rungs.map(({ notionalInAsset, fundUsed, uncovered, ...rung }) => ({ ...rung, fundUsed: fund === null ? null : fundUsed, uncovered: fund === null ? null : uncovered, notionalInMarket: notionalInAsset })) }
+  return { provenance: provenance(LADDER, book.block, book.digest, { ...args, changes }), price, fund, betas: betas.named, unknown: betas.unknown, rungs: rungs.map(({ notionalInAsset, fundUsed, uncovered, ...rung }) => ({ ...rung, fundUsed: fund === null ? null : fundUsed, uncovered: fund === null ? null : uncovered, notionalInMarket: notionalInAsset })) }
 }
 
-const ADL = { model: 'adl', version: '1', source: 'api/risk/adl.ts; BitMEX and Binance auto-deleveraging; Chitra, arXiv:2512.01112 and 2602.15182; risk models §9' } as const
+const ADL = { model: 'adl', version: '2', source: 'api/risk/adl.ts; BitMEX and Binance auto-deleveraging; Chitra, arXiv:2512.01112 and 2602.15182; risk models §9' } as const
 const METHODS = { BITMEX: 'bitmex', BINANCE: 'binance', PRORATA: 'prorata', RISK_AWARE: 'riskAware' } as const satisfies Record<string, AdlMethod>
 
 /** Every position of a market as the queue ranks it. Throws UserInputError and, without a mark price, SampleTooSmallError. */
@@ -230,7 +256,7 @@ async function adlPositions(context: Context, book: RiskBook, market: string): P
     if (own === undefined || own.totalSizeE18 === 0n) return []
     // What was paid per base; a position that has already given back more than it cost counts as bought for next to nothing.
     const entryPriceE18 = max(1n, mulDiv(-own.totalOpenNotionalE18, E18, own.totalSizeE18))
-    return [{ id, sizeE18: own.totalSizeE18, entryPriceE18, markPriceE18: mark, bankruptcyPriceE18: own.bankruptcyPriceE18, walletE18: health.totalCollateralValueE18, maintenanceMarginE18: health.marginRequirementE18 }]
+    return [{ id, sizeE18: own.totalSizeE18, entryPriceE18, markPriceE18: mark, bankruptcyPriceE18: own.bankruptcyPriceE18, walletE18: health.totalCollateralValueE18, accountPnlE18: health.positions.reduce((sum, p) => sum + p.unrealizedPnlE18, 0n), maintenanceMarginE18: health.marginRequirementE18 }]
   })
   return { node, positions }
 }

@@ -37,7 +37,7 @@ export function resolveOption(_: unknown, { input }: { input: OptionInput }): An
   return { price, value: of(price), greeks: book, addOns: { gamma, vega, total } }
 }
 
-const TIERS = { model: 'liquidation-tiers', version: '2', source: 'api/risk/liquidation.ts; risk models §5 and §8; sizes of AccountBalance.getLiquidatablePositionSize of Curie v2' } as const
+const TIERS = { model: 'liquidation-tiers', version: '3', source: 'api/risk/liquidation.ts; risk models §5 and §8; sizes of AccountBalance.getLiquidatablePositionSize of Curie v2' } as const
 
 const stateOf = (account: LiquidationAccount, tier: AccountTier): Answer<'LiquidationState'> => ({
   account: account.id,
@@ -45,6 +45,7 @@ const stateOf = (account: LiquidationAccount, tier: AccountTier): Answer<'Liquid
   why: tier.why,
   distance: finite(liquidationDistance(account)),
   value: account.value,
+  recoverable: account.recoverable,
   requirement: account.requirement,
   closingCost: tier.closingCost,
   deficit: tier.deficit,
