@@ -4,7 +4,7 @@ import { availableParallelism } from 'node:os'
 import { setImmediate as breath } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { BadInputError, UnavailableError } from '../../core/errors.ts'
-import { cascadeRounds, finishStress, KERNEL_ARGUMENTS, kernelCall, planStress, runMakers, type AccountBook, type BookScenario, type BookStress, type CascadeOptions, type CascadeStress } from '../risk/index.ts'
+import { cascadeRounds, finishStress, KERNEL_ADDRESSES, kernelCall, planStress, runMakers, type AccountBook, type BookScenario, type BookStress, type CascadeOptions, type CascadeStress } from '../risk/index.ts'
 import { assembleKernel } from './assemble.ts'
 
 /** How far a run is. A cascade's rounds count their tasks anew, since nobody knows beforehand how many there will be. */
@@ -37,6 +37,7 @@ export type Job = {
   readonly calls: Int32Array
   readonly tasks: number
   readonly fullBelow: number
+  readonly penalty: number
 }
 const DONE = 1
 const CANCELLED = 2
@@ -95,10 +96,10 @@ export async function createStressPool(options: { readonly threads?: number; rea
     const plan = planStress(book, scenarios, pushes)
     book.running = true
     const control = new Int32Array(new SharedArrayBuffer(3 * 4))
-    const words = KERNEL_ARGUMENTS.length - 1
+    const words = KERNEL_ADDRESSES.length
     const calls = new Int32Array(new SharedArrayBuffer(plan.tasks * words * 4))
     for (let task = 0; task < plan.tasks; task++) calls.set(kernelCall(book, plan, task), task * words)
-    const job: Job = { memory: book.memory, control, calls, tasks: plan.tasks, fullBelow: book.rules.fullBelow }
+    const job: Job = { memory: book.memory, control, calls, tasks: plan.tasks, fullBelow: book.rules.fullBelow, penalty: book.rules.penalty }
     const cancel = (): void => void Atomics.store(control, CANCELLED, 1)
     signal?.addEventListener('abort', cancel)
     const tell = (): void => onProgress?.({ round: number, done: Atomics.load(control, DONE), of: plan.tasks, scenarios: scenarios.length })

@@ -5,14 +5,14 @@
 import { parentPort, workerData } from 'node:worker_threads'
 
 /** @param {import('./pool.ts').Job} job */
-function run({ memory, control, calls, tasks, fullBelow }) {
+function run({ memory, control, calls, tasks, fullBelow, penalty }) {
   const { stress } = new WebAssembly.Instance(workerData.module, { env: { memory } }).exports
   const [next, done, cancelled] = [0, 1, 2]
   const words = calls.length / tasks
   while (Atomics.load(control, cancelled) === 0) {
     const task = Atomics.add(control, next, 1)
     if (task >= tasks) return
-    stress(...calls.subarray(task * words, (task + 1) * words), fullBelow)
+    stress(...calls.subarray(task * words, (task + 1) * words), fullBelow, penalty)
     Atomics.add(control, done, 1)
   }
 }

@@ -72,7 +72,7 @@ type RangeRow = Row<'liquidityRange'>
 type ParameterRow = Row<'parameter'>
 
 /** How long a request may hold its snapshot, ms. */
-const SNAPSHOT_TIMEOUT_MS = 20_000
+const SNAPSHOT_TIMEOUT_MS = 60_000
 
 export function createContext(services: Services, asking: Asking = BY_NOBODY): Context {
   const { prisma } = services

@@ -3,7 +3,8 @@
  *
  * Each request carries `Bulwark-Delivery`, also as `Idempotency-Key` (the same at every attempt: a receiver drops what it has seen), `Bulwark-Timestamp` (Unix seconds
  * of this attempt) and `Bulwark-Signature: v1=<hex>`, HMAC-SHA256 under the shared secret over `<timestamp>.<body>`. A receiver checks the
- * signature and that the timestamp is recent. Any 2xx takes a delivery.
+ * signature and that the timestamp is recent. Any 2xx takes a delivery. What was taken or given up stays in the outbox for 30 days, and longer
+ * while it still lasts.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { Logger } from '../../core/log.ts'
@@ -38,6 +39,8 @@ const TIMEOUT_MS = 10_000
 /** A delivery that is being sent belongs to its sender for so long, ms. */
 const CLAIM_MS = 60_000
 const BATCH = 20
+/** A delivery that was taken or given up is kept for so long, ms. */
+const KEEP_MS = 30 * 86_400_000
 /** 5 s, 10 s, 20 s … up to an hour: 14 attempts reach about four hours. */
 const backoff = (attempt: number): number => Math.min(3_600_000, 5_000 * 2 ** (attempt - 1))
 
@@ -62,13 +65,14 @@ export function createWebhooks({ prisma, log, urls, secret, urgency = URGENT, no
     const changes = await prisma.breakerChange.findMany({ where: { blockTimestamp: { gte: (head?.blockTimestamp ?? 0n) - RECENT_SEC } }, orderBy: { sequence: 'desc' }, take: 100 })
     const run = await prisma.recommendationRun.findFirst({ orderBy: [{ blockNumber: 'desc' }, { id: 'desc' }], omit: { inputs: true } })
     const urgent = run === null ? [] : await prisma.recommendation.findMany({ where: { runId: run.id, urgency: { gte: urgency }, direction: { not: 'HOLD' } }, omit: { inputs: true } })
+    const episodes: { row: (typeof urgent)[number]; key: string }[] = []
+    for (const row of urgent) episodes.push({ row, key: await episodeKey(row, run?.blockNumber ?? 0n) })
     const proposals = await prisma.proposal.findMany({ where: { state: { in: ['AWAITING_SIGNATURES', 'CANCELLING'] } }, include: { signatures: { select: { kind: true, signer: true } } } })
     return [
       ...changes.map((row): Event => ({ kind: 'BREAKER_CHANGE', key: `breaker:${row.id}:${row.blockHash}`, data: changeAnswer(row) })),
-      // Told again only when it asks for another value: every run finds the same one urgent.
-      ...urgent.map((row): Event => ({
+      ...episodes.map(({ row, key }): Event => ({
         kind: 'URGENT_RECOMMENDATION',
-        key: `recommendation:${row.parameter}:${row.subject}:${row.current.toFixed(0)}:${row.recommended.toFixed(0)}`,
+        key,
         data: { id: row.id, parameter: row.parameter, scope: row.scope, subject: row.subject, subjectLabel: row.subjectLabel, current: row.current.toFixed(0), recommended: row.recommended.toFixed(0), direction: row.direction, urgency: row.urgency, confidence: row.confidence, reason: row.reason, settable: row.settable, block: run?.blockNumber },
       })),
       ...proposals.map((row): Event => {
@@ -84,9 +88,25 @@ export function createWebhooks({ prisma, log, urls, secret, urgency = URGENT, no
     ]
   }
 
+  /**
+   * Every run finds the same parameter urgent: it is told again only when it asks for another value, or after a run that asked for none (or found
+   * another value in force). The block at which it was first told names the episode.
+   */
+  const episodeKey = async (row: { readonly parameter: string; readonly subject: string; readonly current: { toFixed(places: number): string }; readonly recommended: { toFixed(places: number): string } }, block: bigint): Promise<string> => {
+    const base = `recommendation:${row.parameter}:${row.subject}:${row.current.toFixed(0)}:${row.recommended.toFixed(0)}:`
+    const told = await prisma.webhookDelivery.findFirst({ where: { eventKey: { startsWith: base } }, orderBy: [{ createdAt: 'desc' }, { eventKey: 'desc' }], select: { eventKey: true } })
+    if (told === null) return `${base}${block}`
+    const since = BigInt(told.eventKey.slice(base.length))
+    const ended = await prisma.recommendation.findFirst({ where: { parameter: row.parameter, subject: row.subject, run: { blockNumber: { gt: since, lte: block } }, OR: [{ direction: 'HOLD' }, { current: { not: row.current.toFixed(0) } }] }, select: { id: true } })
+    return ended === null ? told.eventKey : `${base}${block}`
+  }
+
   const enqueue = async (): Promise<number> => {
     const createdAt = new Date(now())
-    const rows = (await happened()).flatMap(({ kind, key, data }) => urls.map((url) => ({ url, kind, eventKey: key, body: plain({ kind, key, createdAt: createdAt.toISOString(), data }), nextAttemptAt: createdAt, createdAt })))
+    const events = await happened()
+    const over = { lt: new Date(now() - KEEP_MS) }
+    await prisma.webhookDelivery.deleteMany({ where: { OR: [{ deliveredAt: over }, { givenUpAt: over }], eventKey: { notIn: events.map(({ key }) => key) } } })
+    const rows = events.flatMap(({ kind, key, data }) => urls.map((url) => ({ url, kind, eventKey: key, body: plain({ kind, key, createdAt: createdAt.toISOString(), data }), nextAttemptAt: createdAt, createdAt })))
     const { count } = rows.length === 0 ? { count: 0 } : await prisma.webhookDelivery.createMany({ data: rows, skipDuplicates: true })
     return count
   }

@@ -4,16 +4,18 @@ import { toE18, toFloat } from '../../core/units.ts'
 import type { RiskRules } from '../../protocols/adapter.ts'
 import { protocolByName } from '../../protocols/index.ts'
 import {
-  breakerLevel, dailyVolatility, moreSevere, poolImpact, priceBand, quantile, SampleTooSmallError, scaleVolatility, scenarioShortfall, shockOf, squareRootImpact, stressScenarios,
-  type BreakerLevel, type ForecastBasis, type LiquidationRules, type Range, type ScenarioShortfall, type Shock, type StressAccount, type StressAsset, type StressScenario,
+  betaTo, breakerLevel, costOfClosing, dailyVolatility, jointReturns, moreSevere, poolImpact, priceBand, quantile, SampleTooSmallError, scaleVolatility, scenarioShortfall, shockOf, squareRootImpact, stressBeta, stressScenarios,
+  type BarSeries, type Beta, type BreakerLevel, type CollateralExposure, type Returns, type ForecastBasis, type LiquidationRules, type Range, type ScenarioShortfall, type Shock, type StressAccount, type StressAsset, type StressScenario,
 } from '../risk/index.ts'
 import { count, percent } from './format.ts'
 import { groupBy, type AccountInput, type CollateralInput, type MarketInput, type OracleInput, type ParameterInput, type RunInputs } from './inputs.ts'
 import type { Policy } from './policy.ts'
-import { feedStatistics, known, type FeedStatistics, type Known, type VolatilityStatistics } from './statistics.ts'
+import { barsOf, commonBars, feedStatistics, known, maxSpanOf, type FeedStatistics, type Known, type VolatilityStatistics } from './statistics.ts'
 
 const FIVE_MINUTES_SEC = 300
 const DAY_SEC = 86_400
+/** Bars that betas are measured on: on shorter ones a feed that shows a move later than the other looks independent of it. */
+const BETA_BAR_SEC = 3_600
 
 /** How far a result is to be trusted, 0 to 1, and why. */
 export type Confidence = { readonly value: number; readonly because: string }
@@ -75,8 +77,14 @@ export type RunContext = {
   /** From the sample's size, the backtest and the feed's alarms. */
   confidence(feed: string | null, alarm: Alarm): Confidence
   band(market: string): BandData
-  beta(market: MarketFacts): number
-  /** Cost of closing a notional in a market, the cheaper way: at once against the pool's ranges, or over a day by the square-root law; null where neither is known. */
+  /**
+   * What a scenario is multiplied with for a price outside BTC and ETH: the larger of its betas to the markets of these two, on hourly
+   * returns, at least 1; 1 for all others. Where too few returns are shared: σ over that of ETH, which is beta at a correlation of 1, or 1 without either.
+   */
+  beta(feed: string | null, asset: StressAsset): number
+  /** Beta of one feed to another, on hourly returns; null where too few are shared or the other never moved. */
+  betaBetween(feed: string, reference: string): Beta | null
+  /** Impact of closing a notional in a market, fraction, the cheaper way: at once against the pool's ranges, or over a day by the square-root law; null where neither is known. */
   closingCost(market: MarketFacts, notional: number): { cost: number; method: string } | null
   alarmOf(scope: ParameterInput['scope'], subject: string): Alarm
   readonly openInterest: number
@@ -105,8 +113,8 @@ export function leastConfident(all: readonly Confidence[], factor = 1, note?: st
 
 const e18 = (text: string): number => toFloat(BigInt(text), 18)
 
-/** `statistics` by feed, where they are known already: then the series are not looked at. */
-export function createContext(inputs: RunInputs, statistics: ReadonlyMap<string, FeedStatistics> = new Map(inputs.series.map((series) => [series.feed, feedStatistics(series, inputs.policy)]))): RunContext {
+/** `statistics` and `betas` by feed, where they are known already: then the series are not looked at. */
+export function createContext(inputs: RunInputs, statistics: ReadonlyMap<string, FeedStatistics> = new Map(inputs.series.map((series) => [series.feed, feedStatistics(series, inputs.policy)])), betas: ReadonlyMap<string, number> = new Map()): RunContext {
   const { policy } = inputs
   const rules = protocolByName(inputs.protocol).risk
   const statisticsOf = (feed: string | null): FeedStatistics | null => (feed === null ? null : (statistics.get(feed) ?? null))
@@ -218,9 +226,33 @@ export function createContext(inputs: RunInputs, statistics: ReadonlyMap<string,
   }
 
   const ethVolatility = markets.find((m) => m.asset === 'ETH')?.statistics?.volatility.value?.longRun ?? null
-  const beta = (facts: MarketFacts): number => {
-    const own = facts.statistics?.volatility.value?.longRun
-    return own === undefined || ethVolatility === null || ethVolatility === 0 ? 1 : Math.max(1, own / ethVolatility)
+  const hourly = new Map<string, BarSeries | null>()
+  const hourlyOf = (feed: string): BarSeries | null => {
+    const series = inputs.series.find((one) => one.feed === feed)
+    const bars = hourly.get(feed) ?? (series === undefined ? null : barsOf(series, policy, BETA_BAR_SEC))
+    hourly.set(feed, bars)
+    return bars
+  }
+  const betaBetween = (feed: string, reference: string): Beta | null => {
+    const pair = [feed, reference].flatMap((one) => hourlyOf(one) ?? [])
+    if (pair.length !== 2) return null
+    const [own, theirs] = jointReturns(commonBars(pair), { maxSpan: maxSpanOf(policy, BETA_BAR_SEC) }) as [Returns, Returns]
+    return theirs.values.every((r) => r === 0) ? null : known(() => betaTo(own, theirs)).value
+  }
+  const measured = new Map(betas)
+  const beta = (feed: string | null, asset: StressAsset): number => {
+    if (feed === null || asset !== 'OTHER') return 1
+    const found = measured.get(feed)
+    if (found !== undefined) return found
+    const [toBtc, toEth] = (['BTC', 'ETH'] as const).map((reference) => {
+      const other = markets.find((m) => m.asset === reference && m.input.oracle !== null)?.input.oracle?.feed
+      return other === undefined ? null : betaBetween(feed, other)
+    }) as [Beta | null, Beta | null]
+    const own = statisticsOf(feed)?.volatility.value?.longRun
+    const atMost = own === undefined || ethVolatility === null || ethVolatility === 0 ? 1 : Math.max(1, own / ethVolatility)
+    const result = toBtc === null && toEth === null ? atMost : stressBeta(toBtc, toEth)
+    measured.set(feed, result)
+    return result
   }
 
   const closingCost = (facts: MarketFacts, notional: number): { cost: number; method: string } | null => {
@@ -270,6 +302,7 @@ export function createContext(inputs: RunInputs, statistics: ReadonlyMap<string,
       return { ...data.value, confidence: confidence(facts.input.oracle?.feed ?? null, facts.alarm) }
     },
     beta,
+    betaBetween,
     closingCost,
     alarmOf: (scope, subject) => {
       if (scope === 'MARKET') return worst([named(market(subject)), breakerOf(subject, `${market(subject).input.symbol}’s`), protocolBreaker])
@@ -293,7 +326,19 @@ export const fundCapacityE18 = (fund: NonNullable<RunInputs['fund']>, settlement
 /** A shortage that was kept, named for one subject. */
 const shortageOf = ({ shortage }: SampleTooSmallError, what: string): SampleTooSmallError => new SampleTooSmallError({ ...shortage, statistic: `${shortage.statistic} of ${what}` })
 
-/** The accounts, all where left out, as scenarios see them: index prices, other collateral less the liquidation discount, fees and funding not yet settled left out. */
+/**
+ * Collateral other than the settlement token, at index prices: counted at the protocol's collateral ratio, recovered at 1 − its liquidation discount.
+ * Throws SampleTooSmallError where a price or a ratio is unknown.
+ */
+export const collateralOf = (context: RunContext, account: AccountInput): readonly CollateralExposure[] =>
+  account.collaterals.map(({ asset, amount }) => {
+    const token = context.collateral(asset)
+    if (token.oracle === null) throw new SampleTooSmallError({ statistic: `prices of ${token.symbol}`, found: 0, needed: 1 })
+    const value = toFloat(BigInt(amount), token.decimals) * e18(token.oracle.priceE18)
+    return { asset, counted: value * context.ratio(context.names.collateralRatio, asset), recovered: value * (1 - context.ratio(context.names.collateralDiscount, asset)) }
+  })
+
+/** The accounts, all where left out, as scenarios see them: index prices, other collateral by `collateralOf`, fees and funding not yet settled left out. */
 export function stressAccounts(context: RunContext, accounts: readonly AccountInput[] = context.inputs.accounts): readonly StressAccount[] {
   const { inputs } = context
   const maintenanceMargin = context.protocolRatio(context.names.maintenanceMargin)
@@ -302,11 +347,6 @@ export function stressAccounts(context: RunContext, accounts: readonly AccountIn
     if (facts.indexPrice === null) throw new SampleTooSmallError({ statistic: `prices of ${facts.input.symbol}`, found: 0, needed: 1 })
     return facts.indexPrice
   }
-  const collateralValue = (asset: string, amount: string): number => {
-    const token = context.collateral(asset)
-    if (token.oracle === null) throw new SampleTooSmallError({ statistic: `prices of ${token.symbol}`, found: 0, needed: 1 })
-    return toFloat(BigInt(amount), token.decimals) * e18(token.oracle.priceE18) * (1 - context.ratio(context.names.collateralDiscount, asset))
-  }
   const rangesOf = groupBy(context.markets.flatMap((m) => m.input.ranges.map((range) => ({ m, range }))), ({ range }) => range.account)
   return accounts.map(
     (account): StressAccount => ({
@@ -314,7 +354,7 @@ export function stressAccounts(context: RunContext, accounts: readonly AccountIn
       cash: toFloat(BigInt(account.settlementBalance), inputs.settlement.decimals) + e18(account.owedRealizedPnlE18) + account.positions.reduce((sum, p) => sum + e18(p.openNotionalE18), 0),
       positions: account.positions.map((p) => ({ asset: p.market, value: e18(p.sizeE18) * indexPrice(context.market(p.market)) })),
       ranges: (rangesOf.get(account.id) ?? []).map(({ m, range: r }) => ({ asset: m.input.id, price: indexPrice(m), range: { lowerTick: r.lowerTick, upperTick: r.upperTick, liquidity: e18(r.liquidity) }, baseDebt: e18(r.baseDebtE18), quoteDebt: e18(r.quoteDebtE18) })),
-      collateral: account.collaterals.map((c) => ({ asset: c.asset, value: collateralValue(c.asset, c.amount) })),
+      collateral: collateralOf(context, account),
       maintenanceMargin,
     }),
   )
@@ -328,18 +368,22 @@ function allShortfalls(context: RunContext): readonly ScenarioShortfall[] {
 /** A scenario as the book's prices and costs: each market and collateral by what stands for it, or by its symbol where the scenario names it. */
 export function shockFrom(context: RunContext, scenario: StressScenario): Shock {
   const { policy } = context
+  const penalty = context.protocolRatio(context.names.liquidationPenalty)
   const changes = new Map<string, number>()
   const costs = new Map<string, (notional: number) => number>()
   for (const facts of context.markets) {
     // A market that is paused or closed stands at its price whatever the oracle says.
-    changes.set(facts.input.id, facts.input.heldPriceE18 === null ? shockOf(scenario, facts.asset, context.beta(facts), facts.input.symbol) : 0)
+    changes.set(facts.input.id, facts.input.heldPriceE18 === null ? shockOf(scenario, facts.asset, context.beta(facts.input.oracle?.feed ?? null, facts.asset), facts.input.symbol) : 0)
     const sigma = facts.statistics?.volatility.value
-    costs.set(facts.input.id, (notional) =>
+    const impact = (notional: number): number =>
       sigma === null || sigma === undefined || facts.dailyVolume <= 0
         ? policy.fund.maxImpact
-        : Math.min(policy.fund.maxImpact, squareRootImpact({ dailyVolatility: dailyVolatility(Math.max(sigma.now, sigma.longRun), policy.barSec), quantity: notional, dailyVolume: facts.dailyVolume * scenario.volumeFactor })),
-    )
+        : Math.min(policy.fund.maxImpact, squareRootImpact({ dailyVolatility: dailyVolatility(Math.max(sigma.now, sigma.longRun), policy.barSec), quantity: notional, dailyVolume: facts.dailyVolume * scenario.volumeFactor }))
+    costs.set(facts.input.id, (notional) => costOfClosing(impact(notional), penalty))
   }
-  for (const token of context.inputs.collaterals) changes.set(token.id, shockOf(scenario, stressAssetOf(token.symbol), 1, token.symbol))
-  return { id: scenario.id, changeOf: (asset) => changes.get(asset) ?? 0, impactOf: (asset, notional) => costs.get(asset)?.(notional) ?? 0 }
+  for (const token of context.inputs.collaterals) {
+    const asset = stressAssetOf(token.symbol)
+    changes.set(token.id, shockOf(scenario, asset, context.beta(token.oracle?.feed ?? null, asset), token.symbol))
+  }
+  return { id: scenario.id, changeOf: (asset) => changes.get(asset) ?? 0, costOf: (asset, notional) => costs.get(asset)?.(notional) ?? 0 }
 }

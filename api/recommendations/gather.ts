@@ -1,7 +1,7 @@
 /** Reads a run's inputs from the mirror: one snapshot, one block, everything in a defined order. */
 import { InvariantError } from '../../core/errors.ts'
 import { abs } from '../../core/units.ts'
-import type { Prisma } from '../../prisma/client.ts'
+import { Prisma } from '../../prisma/client.ts'
 import type { Address, Deployment, ParameterRef, ParameterSpec, Protocol, RiskRules } from '../../protocols/adapter.ts'
 import type { MirroredBlock } from '../mirror/read.ts'
 import type { BreakerBoard } from '../risk/index.ts'
@@ -216,16 +216,43 @@ export const simulationTask = ({ fund }: Policy): { readonly kind: 'FUND'; reado
   return { kind: 'FUND', task: { paths, hours, seed, level, confidence } }
 }
 
-/** The newest finished simulation of the policy's own that stands on this chain at or before the block. */
-async function simulationOf(tx: Tx, block: MirroredBlock, policy: Policy): Promise<SimulationInput> {
-  // A block that a reorg took back has no checkpoint any more; below the oldest checkpoint nothing is taken back.
-  const [row] = await tx.$queryRaw<{ state: string; blockNumber: bigint; blockTimestamp: bigint; inputsDigest: string; result: FundSimulation | null; error: string | null }[]>`
-    SELECT r."state", r."blockNumber", r."blockTimestamp", r."inputsDigest", r."result", r."error" FROM "RiskRun" r
+/** A run of RiskRun `r` stands on this chain: a block that a reorg took back has no checkpoint any more; below the oldest checkpoint nothing is taken back. */
+const STANDS = Prisma.sql`(r."blockNumber" < (SELECT min("blockNumber") FROM "Checkpoint") OR EXISTS (SELECT 1 FROM "Checkpoint" c WHERE c."blockNumber" = r."blockNumber" AND c."blockHash" = r."blockHash"))`
+
+export type SimulationRow = { readonly id: string; readonly state: string; readonly blockNumber: bigint; readonly blockHash: string; readonly blockTimestamp: bigint; readonly inputsDigest: string; readonly result: FundSimulation | null; readonly error: string | null }
+
+/** The newest simulation of the policy's own that ended and stands on this chain at or before the block, a finished one before any that failed; null without. */
+export async function simulationAt(tx: Pick<Tx, '$queryRaw'>, block: { readonly number: bigint }, policy: Policy): Promise<SimulationRow | null> {
+  const [row] = await tx.$queryRaw<SimulationRow[]>`
+    SELECT r."id", r."state", r."blockNumber", r."blockHash", r."blockTimestamp", r."inputsDigest", r."result", r."error" FROM "RiskRun" r
     WHERE r."kind" = 'FUND' AND r."arguments" = ${JSON.stringify(simulationTask(policy))}::jsonb AND r."blockNumber" <= ${block.number}
-      AND (r."state" = 'FAILED' OR (r."state" = 'DONE' AND r."result" ? 'basis'))
-      AND (r."blockNumber" < (SELECT min("blockNumber") FROM "Checkpoint") OR EXISTS (SELECT 1 FROM "Checkpoint" c WHERE c."blockNumber" = r."blockNumber" AND c."blockHash" = r."blockHash"))
+      AND (r."state" = 'FAILED' OR (r."state" = 'DONE' AND r."result" ? 'basis')) AND ${STANDS}
     ORDER BY (r."state" = 'DONE') DESC, r."blockNumber" DESC, r."startedAt" DESC LIMIT 1`
-  if (row === undefined) return { state: 'NONE', why: 'no simulation has finished at or before this block', triedSec: null }
+  return row ?? null
+}
+
+/** A finished simulation by its run's id; null where there is none that stands on this chain at or before the block. */
+export async function simulationBy(tx: Pick<Tx, '$queryRaw'>, id: string, block: { readonly number: bigint }): Promise<SimulationRow | null> {
+  const [row] = await tx.$queryRaw<SimulationRow[]>`
+    SELECT r."id", r."state", r."blockNumber", r."blockHash", r."blockTimestamp", r."inputsDigest", r."result", r."error" FROM "RiskRun" r
+    WHERE r."id" = ${id} AND r."kind" = 'FUND' AND r."state" = 'DONE' AND r."blockNumber" <= ${block.number} AND ${STANDS}`
+  return row ?? null
+}
+
+/**
+ * Deletes the oldest ended runs beyond `keep`. Simulations of the policy's own stay while recommendations may stand on them: those of blocks that
+ * a reorganisation can still take back, and the newest below these.
+ */
+export async function pruneRuns(tx: Pick<Tx, '$executeRaw'>, keep: number, policy: Policy): Promise<void> {
+  const own = Prisma.sql`"kind" = 'FUND' AND "state" = 'DONE' AND "arguments" = ${JSON.stringify(simulationTask(policy))}::jsonb`
+  await tx.$executeRaw`
+    DELETE FROM "RiskRun" WHERE "state" NOT IN ('QUEUED', 'RUNNING') AND "id" NOT IN (SELECT "id" FROM "RiskRun" ORDER BY "startedAt" DESC LIMIT ${keep})
+      AND NOT (${own} AND "blockNumber" >= coalesce((SELECT max("blockNumber") FROM "RiskRun" WHERE ${own} AND "blockNumber" < (SELECT min("blockNumber") FROM "Checkpoint")), 0))`
+}
+
+async function simulationOf(tx: Tx, block: MirroredBlock, policy: Policy): Promise<SimulationInput> {
+  const row = await simulationAt(tx, block, policy)
+  if (row === null) return { state: 'NONE', why: 'no simulation has finished at or before this block', triedSec: null }
   if (row.state !== 'DONE' || row.result === null) return { state: 'NONE', why: row.error ?? 'the simulation failed', triedSec: Number(row.blockTimestamp) }
   return { state: 'DONE', block: row.blockNumber.toString(), timestampSec: Number(row.blockTimestamp), bookDigest: row.inputsDigest, result: row.result }
 }

@@ -5,7 +5,7 @@ import {
 } from '../risk/index.ts'
 import { shockFrom, stressAccounts, type RunContext } from './context.ts'
 import { capacityPerHour } from './horizon.ts'
-import { barsOf, maxSpanOf } from './statistics.ts'
+import { barsOf, commonBars, maxSpanOf } from './statistics.ts'
 
 /** What is simulated; the policy's own for recommendations. Level and confidence in (0, 1). */
 export type FundTask = { readonly paths: number; readonly hours: number; readonly seed: number; readonly level: number; readonly confidence: number }
@@ -37,14 +37,9 @@ function residualsOf({ inputs }: RunContext, feeds: readonly string[]): { joint:
       if (found === undefined) throw new SampleTooSmallError({ statistic: `prices of ${feed}`, found: 0, needed: 500 })
       return barsOf(found, policy, barSec)
     })
-    const start = Math.max(...series.map((one) => one.startSec))
-    const common = series.map((one): BarSeries => {
-      const shift = (start - one.startSec) / barSec
-      return { startSec: start, barSec, barCount: Math.max(0, one.barCount - shift), bars: one.bars.flatMap((bar) => (bar.index >= shift ? [{ index: bar.index - shift, close: bar.close }] : [])) }
-    })
     const lambda = decayOf(policy.halfLifeSec, barSec)
     try {
-      return { joint: jointResiduals(jointReturns(common, { maxSpan: maxSpanOf(policy, barSec) }), lambda), barSec, lambda }
+      return { joint: jointResiduals(jointReturns(commonBars(series), { maxSpan: maxSpanOf(policy, barSec) }), lambda), barSec, lambda }
     } catch (error) {
       if (!(error instanceof SampleTooSmallError)) throw error
       shortage = error
@@ -74,7 +69,7 @@ export function simulateFund(context: RunContext, task: FundTask, report: (share
   const moving = priced.filter((one) => feeds.includes(one.feed))
   const { joint, barSec, lambda } = residualsOf(context, feeds)
   const index = (feed: string): number => feeds.indexOf(feed)
-  const { impactOf } = shockFrom(context, CALM)
+  const { costOf } = shockFrom(context, CALM)
   const penalty = context.protocolRatio(context.names.liquidationPenalty)
   const capacity = new Map(context.markets.map((m) => [m.input.id, (capacityPerHour(m, penalty, policy.margin.refillSec) * barSec) / 3_600]))
   const options: ShortfallOptions = {
@@ -85,7 +80,7 @@ export function simulateFund(context: RunContext, task: FundTask, report: (share
     paths: task.paths,
     seed: task.seed,
     capacityPerStep: (asset) => capacity.get(asset) ?? 0,
-    impactOf,
+    costOf,
     rules: context.liquidationRules(),
     level: task.level,
     confidence: task.confidence,

@@ -45,6 +45,15 @@ export function barsOf(series: SeriesInput, policy: Policy, barSec: number = pol
   return toBars(points, { startSec: first * barSec, endSec: Math.max(first, Math.floor(series.endSec / barSec)) * barSec, barSec })
 }
 
+/** Series of one bar length, each from where all of them have begun: what `jointReturns` takes. */
+export function commonBars(series: readonly BarSeries[]): readonly BarSeries[] {
+  const startSec = Math.max(...series.map((one) => one.startSec))
+  return series.map((one): BarSeries => {
+    const shift = (startSec - one.startSec) / one.barSec
+    return { startSec, barSec: one.barSec, barCount: Math.max(0, one.barCount - shift), bars: one.bars.flatMap((bar) => (bar.index >= shift ? [{ index: bar.index - shift, close: bar.close }] : [])) }
+  })
+}
+
 /** Longest span of a return, bars: a gap longer than the policy's is an outage of the feed; for longer bars, longer than one bar. */
 export const maxSpanOf = (policy: Policy, barSec: number): number => Math.max(1, policy.maxGapSec / barSec)
 

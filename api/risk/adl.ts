@@ -20,6 +20,8 @@ export type AdlPosition = {
   /** Margin of the account without unrealised PnL, and its maintenance margin, quote. */
   readonly walletE18: bigint
   readonly maintenanceMarginE18: bigint
+  /** Unrealised PnL of the account over all of its positions, this one included: what is lost elsewhere is no equity here. */
+  readonly accountPnlE18: bigint
 }
 
 export type AdlEntry = {
@@ -28,7 +30,7 @@ export type AdlEntry = {
   /** size·(mark − entry), towards zero. */
   readonly unrealizedPnlE18: bigint
   readonly score: number
-  /** Notional over equity (wallet + PnL); Infinity without equity. */
+  /** Notional over the account's equity (wallet + PnL of all its positions); Infinity without equity. */
   readonly leverage: number
   /** 1 for the first to be deleveraged. */
   readonly rank: number
@@ -54,21 +56,21 @@ export function bitmexScore(p: AdlPosition): number {
 }
 
 /**
- * Binance score: max(0, PnL)/max(1, wallet) · maintenance margin/(wallet + PnL), the second factor being the margin ratio.
+ * Binance score: max(0, PnL)/max(1, wallet) · maintenance margin/(wallet + PnL of the account), the second factor being the margin ratio.
  *
  * (40.2/4.27)·0.1342 gives 1.2634. An account without equity has margin ratio 1. Source: Binance developer forum 17801.
  */
 export function binanceScore(p: AdlPosition): number {
   const pnl = toFloat(pnlOf(p), 18)
   const wallet = toFloat(p.walletE18, 18)
-  const equity = wallet + pnl
+  const equity = wallet + toFloat(p.accountPnlE18, 18)
   const ratio = equity > 0 ? toFloat(p.maintenanceMarginE18, 18) / equity : 1
   return (Math.max(0, pnl) / Math.max(1, wallet)) * ratio
 }
 
-/** Notional over equity; Infinity without equity. */
+/** Notional over the account's equity; Infinity without equity. */
 export function leverageOf(p: AdlPosition): number {
-  const equity = toFloat(p.walletE18 + pnlOf(p), 18)
+  const equity = toFloat(p.walletE18 + p.accountPnlE18, 18)
   return equity > 0 ? Math.abs(toFloat(mulDiv(p.sizeE18, p.markPriceE18, E18), 18)) / equity : Infinity
 }
 

@@ -4,7 +4,7 @@
  *
  * **Where amounts become float64.** Accounts come as `StressAccount`: each amount is one `toFloat` of core/units.ts from the chain's integer, a
  * position's value the product of two; nothing here rounds to a unit. Error of an account's value with n positions and collaterals:
- * |error| ≤ (n + 4)·2^-52·(|cash| + Σ|position| + Σ|collateral|). An account nearer to its requirement than that may fall on either side of it;
+ * |error| ≤ (n + 4)·2^-52·(|cash| + Σ|position| + Σ|collateral|), for each of its two values. An account nearer to its requirement than that may fall on either side of it;
  * `account.ts` decides such a case in integers. Source: Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., §4.2.
  */
 import { BadInputError } from '../../core/errors.ts'
@@ -39,8 +39,8 @@ export function impactCoefficient({ dailyVolatility, dailyVolume, y = 1 }: { dai
   return (y * dailyVolatility) / Math.sqrt(dailyVolume)
 }
 
-/** What a book needs of a protocol's rules. */
-export type BookRules = Pick<LiquidationRules, 'fullBelow' | 'partialShare' | 'wholeUpTo'>
+/** What a book needs of a protocol's rules; `penalty` from 0 to 2/3. */
+export type BookRules = Pick<LiquidationRules, 'fullBelow' | 'partialShare' | 'wholeUpTo' | 'penalty'>
 
 /** A range with its ends as √price, and its price at the book's reference. */
 type HeldRange = { readonly price: number; readonly lower: number; readonly upper: number; readonly liquidity: number; readonly baseDebt: number; readonly quoteDebt: number }
@@ -50,12 +50,15 @@ type Maker = {
   readonly cash: number
   readonly margin: number
   readonly nets: readonly { readonly asset: number; readonly held: number; readonly ranges: readonly HeldRange[] }[]
-  readonly collateral: readonly { readonly asset: number; readonly held: number }[]
+  readonly collateral: readonly HeldCollateral[]
 }
+
+/** Collateral at the book's reference price: as it counts for margin, and as it pays. */
+type HeldCollateral = { readonly asset: number; readonly counted: number; readonly recovered: number }
 
 /** Figures of a book under one set of prices; quote and counts. */
 export type BookFigures = {
-  /** Σ account value and Σ maintenance requirement of all accounts. */
+  /** Σ account value (as it counts for margin) and Σ maintenance requirement of all accounts. */
   readonly value: number
   readonly requirement: number
   /** Accounts below their requirement, and their gross notional. */
@@ -63,7 +66,7 @@ export type BookFigures = {
   readonly liquidatableNotional: number
   /** Of it, what the rules let liquidators take at once: all of an account far below, a part of others. */
   readonly liquidatedNotional: number
-  /** Σ of what accounts leave behind: max(0, closing cost − value) of a liquidatable one, max(0, −value) of others; its largest one and two; how many leave any. */
+  /** Σ of what accounts leave behind: max(0, closing cost − recoverable value) of a liquidatable one, max(0, −recoverable value) of others; its largest one and two; how many leave any. */
   readonly shortfall: number
   readonly cover1: number
   readonly cover2: number
@@ -97,7 +100,7 @@ export type AccountBook = {
   readonly margin: Float64Array
   /** Share that may be taken of an account that is below its requirement, yet not below fullBelow of it. */
   readonly partial: Float64Array
-  /** An account's positions are the entries from start to middle, its collateral those from middle to end. */
+  /** An account's positions are the entries from start to middle, its collateral those from middle to end: two for each, what counts of it and what it recovers. */
   readonly start: Int32Array
   readonly middle: Int32Array
   readonly end: Int32Array
@@ -118,8 +121,8 @@ export type AccountBook = {
   readonly base: { readonly value: Float64Array; readonly gross: Float64Array; readonly loss: Float64Array; readonly taken: Float64Array; readonly blocks: Float64Array }
 }
 
-/** An account at given prices: value, gross notional, cost of closing it; `sides` are what a maker holds, by row. Overwritten by each call. */
-export type Standing = { value: number; gross: number; cost: number; margin: number; readonly sides: { row: number; held: number }[] }
+/** An account at given prices: the value that decides and the one that pays, gross notional, cost of closing it (where it is due); `sides` are what a maker holds, by row. Overwritten by each call. */
+export type Standing = { value: number; recoverable: number; gross: number; cost: number; margin: number; readonly sides: { row: number; held: number }[] }
 
 /** Figures of a block and of a task, in this order. */
 export const FIGURES = ['value', 'requirement', 'liquidatable', 'liquidatableNotional', 'shortfall', 'accountsInLoss', 'cover1', 'second'] as const
@@ -135,13 +138,13 @@ const BLOCK_FIGURES = FIGURES.length + 1
 export function createAccountBook(accounts: readonly StressAccount[], options: { readonly assets: readonly BookAsset[]; readonly rules: BookRules; readonly spare?: number }): AccountBook {
   const { assets, rules, spare = 0.125 } = options
   checkAssets(assets)
-  if (!(rules.fullBelow >= 0 && rules.fullBelow <= 1) || !(rules.partialShare > 0 && rules.partialShare <= 1) || !(rules.wholeUpTo >= 0)) {
-    throw new BadInputError(`Found liquidation rules ${JSON.stringify(rules)}, allowed are shares from 0 to 1 and amounts from 0; correct the adapter`)
+  if (!(rules.fullBelow >= 0 && rules.fullBelow <= 1) || !(rules.partialShare > 0 && rules.partialShare <= 1) || !(rules.wholeUpTo >= 0) || !(rules.penalty >= 0 && rules.penalty <= 2 / 3)) {
+    throw new BadInputError(`Found liquidation rules ${JSON.stringify(rules)}, allowed are shares from 0 to 1, amounts from 0 and a penalty from 0 to 2/3; correct the adapter`)
   }
   const indexOf = new Map(assets.map(({ asset }, i) => [asset, i]))
   if (indexOf.size !== assets.length) throw new BadInputError(`Found ${assets.length} assets with ${indexOf.size} names, allowed is one entry for each; merge them`)
   let entries = 0
-  for (const account of accounts) entries += account.positions.length + account.collateral.length
+  for (const account of accounts) entries += account.positions.length + 2 * account.collateral.length
   const roomFor = (n: number): number => n + Math.max(64, Math.ceil(n * spare))
   const accountRoom = roomFor(accounts.length)
   const entryRoom = roomFor(entries)
@@ -228,7 +231,7 @@ function write(book: AccountBook, account: StressAccount): number {
     const asset = book.indexOf.get(p.asset) as number
     positions.set(asset, (positions.get(asset) ?? 0) + held)
   }
-  const collateral = account.collateral.map((c) => ({ held: add(c.asset, c.value), asset: book.indexOf.get(c.asset) as number }))
+  const collateral = account.collateral.map((c): HeldCollateral => ({ counted: add(c.asset, c.counted), recovered: add(c.asset, c.recovered), asset: book.indexOf.get(c.asset) as number }))
   for (const r of account.ranges) {
     if (!(r.price > 0)) throw new BadInputError(`Found a price of ${r.price} in a range of account ${id}, allowed are prices above 0; check the market`)
     for (const x of [add(r.asset, r.price), r.baseDebt, r.quoteDebt, r.range.liquidity]) finite(id, r.asset, x)
@@ -236,7 +239,7 @@ function write(book: AccountBook, account: StressAccount): number {
 
   const known = book.places.get(id)
   const plain = account.ranges.length === 0
-  const needed = plain ? positions.size + collateral.length : 0
+  const needed = plain ? positions.size + 2 * collateral.length : 0
   const fits = known !== undefined && needed <= (book.room[known] as number)
   if ((known === undefined && book.accounts === book.cash.length) || (!fits && book.entries + needed > book.amount.length)) {
     throw new BadInputError(`Found no room for account ${id} in a book of ${book.cash.length} accounts and ${book.amount.length} entries, allowed is what its spare holds; make the book anew`)
@@ -280,9 +283,11 @@ function write(book: AccountBook, account: StressAccount): number {
   book.positions += nets - (book.held[a] as number)
   book.held[a] = nets
   if (plain) {
-    for (const { asset, held } of collateral) {
-      book.amount[e] = held
-      book.row[e++] = 2 * asset * ROW_BYTES
+    for (const { asset, counted, recovered } of collateral) {
+      for (const held of [counted, recovered]) {
+        book.amount[e] = held
+        book.row[e++] = 2 * asset * ROW_BYTES
+      }
     }
   }
   book.end[a] = e
@@ -292,7 +297,7 @@ function write(book: AccountBook, account: StressAccount): number {
 /**
  * An account under lane `lane` of a tile: `f` holds each row's price factor, `h` its impact per √notional at the reference price.
  *
- * value = cash + Σ held·f + Σ collateral·f; gross = Σ |held·f|; cost = Σ |held·f|·min(maxImpact, √|held|·h).
+ * value = cash + Σ held·f + Σ counted·f; recoverable = cash + Σ held·f + Σ recovered·f; gross = Σ |held·f|; cost = Σ |held·f|·costOfClosing(min(maxImpact, √|held|·h), penalty).
  * A maker's market is taken at the row of longs or that of shorts, whichever leaves it nearer to liquidation (they differ in a cascade alone).
  */
 export function standingAt(book: AccountBook, a: number, f: Float64Array, h: Float64Array, lane: number, out: Standing): void {
@@ -311,16 +316,22 @@ export function standingAt(book: AccountBook, a: number, f: Float64Array, h: Flo
     value += notional
     gross += Math.abs(notional)
   }
-  for (; e < end; e++) value += (amount[e] as number) * (f[((row[e] as number) >> 3) + lane] as number)
+  let recoverable = value
+  for (; e < end; e += 2) {
+    const factor = f[((row[e] as number) >> 3) + lane] as number
+    value += (amount[e] as number) * factor
+    recoverable += (amount[e + 1] as number) * factor
+  }
   const margin = book.margin[a] as number
   out.value = value
+  out.recoverable = recoverable
   out.gross = gross
   out.margin = margin
   if (value >= margin * gross) return
   for (e = book.start[a] as number; e < middle; e++) {
     const at = ((row[e] as number) >> 3) + lane
     const held = Math.abs(amount[e] as number)
-    out.cost += held * (f[at] as number) * Math.min(cap[(row[e] as number) / ROW_BYTES] as number, Math.sqrt(held) * (h[at] as number))
+    out.cost += held * (f[at] as number) * Math.max(book.rules.penalty, Math.min(cap[(row[e] as number) / ROW_BYTES] as number, Math.sqrt(held) * (h[at] as number)))
   }
 }
 
@@ -350,10 +361,15 @@ function makerAt(book: AccountBook, maker: Maker, f: Float64Array, h: Float64Arr
     const held = Math.abs(notional) / factor
     out.value += value
     out.gross += Math.abs(notional)
-    out.cost += Math.abs(notional) * Math.min(book.cap[row] as number, Math.sqrt(held) * (h[row * LANES + lane] as number))
+    out.cost += Math.abs(notional) * Math.max(book.rules.penalty, Math.min(book.cap[row] as number, Math.sqrt(held) * (h[row * LANES + lane] as number)))
     out.sides.push({ row, held })
   }
-  for (const { asset, held } of maker.collateral) out.value += held * (f[2 * asset * LANES + lane] as number)
+  out.recoverable = out.value
+  for (const { asset, counted, recovered } of maker.collateral) {
+    const factor = f[2 * asset * LANES + lane] as number
+    out.value += counted * factor
+    out.recoverable += recovered * factor
+  }
 }
 
 /** Factors of today's prices, in lane 0 of a tile. */
@@ -373,16 +389,16 @@ function today(book: AccountBook): { f: Float64Array; h: Float64Array } {
 function refresh(book: AccountBook, which: Iterable<number> | null): void {
   const { f, h } = today(book)
   const { rules, base, partial } = book
-  const standing: Standing = { value: 0, gross: 0, cost: 0, margin: 0, sides: [] }
+  const standing: Standing = { value: 0, recoverable: 0, gross: 0, cost: 0, margin: 0, sides: [] }
   const blocks = new Set<number>()
   const one = (a: number): void => {
     standingAt(book, a, f, h, 0, standing)
-    const { value, gross, cost, margin } = standing
+    const { value, recoverable, gross, cost, margin } = standing
     const due = gross > 0 && value < margin * gross
     partial[a] = gross <= rules.wholeUpTo ? 1 : rules.partialShare
     base.value[a] = value
     base.gross[a] = gross
-    base.loss[a] = Math.max(0, due ? cost - value : -value)
+    base.loss[a] = Math.max(0, (due ? cost : 0) - recoverable)
     base.taken[a] = !due ? 0 : value < rules.fullBelow * (margin * gross) ? gross : (partial[a] as number) * gross
     blocks.add(Math.floor(a / BLOCK))
   }

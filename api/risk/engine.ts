@@ -4,7 +4,7 @@
  */
 import { BadInputError } from '../../core/errors.ts'
 import { FIGURES, LANES, MOST_PAGES, standingAt, UNKNOWN_DEPTH, type AccountBook, type BookFigures, type Standing } from './book.ts'
-import { KERNEL_ARGUMENTS } from './kernel.ts'
+import { KERNEL_ADDRESSES } from './kernel.ts'
 import { shockOf, type StressAsset, type StressScenario } from './stress.ts'
 
 /** Accounts of a task; together with a tile of scenarios they fit the cache of a core. Sums depend on it, so it is no setting. */
@@ -23,7 +23,7 @@ export type BookScenario = {
   readonly changeOf: (asset: string) => number
   /** Liquidity left in a market, 1 = as usual, above 0; 1 where left out. Impact grows with 1/√ of it. */
   readonly liquidityOf?: (asset: string) => number
-  /** Share of a collateral's changed price that is recovered (1 − a haircut beyond the one that its value already bears), 0 to 1; 1 where left out. A position's price knows no haircut. */
+  /** Share of a collateral's changed price that is left after a haircut beyond those that its two values already bear, 0 to 1; 1 where left out. It takes from both: what counts and what is recovered. A position's price knows no haircut. */
   readonly recoveryOf?: (asset: string) => number
 }
 
@@ -106,10 +106,10 @@ export function planStress(book: AccountBook, scenarios: readonly BookScenario[]
   return { scenarios, tiles, shards, tasks: tiles * shards, f, h, out, factors, tileBytes, resultBytes }
 }
 
-/** Addresses and accounts that the kernel is called with for a task, in its order without the last (fullBelow). A task is a shard's number times the tiles, plus the tile's: a shard stays in the cache from one to the next. */
+/** Addresses and accounts that the kernel is called with for a task; its rules follow. A task is a shard's number times the tiles, plus the tile's: a shard stays in the cache from one to the next. */
 export function kernelCall(book: AccountBook, plan: StressPlan, task: number): number[] {
   const values: Readonly<Record<string, number>> = { ...book.layout, ...partOf(book, plan, task) }
-  return KERNEL_ARGUMENTS.slice(0, -1).map((name) => values[name] as number)
+  return KERNEL_ADDRESSES.map((name) => values[name] as number)
 }
 
 function partOf(book: AccountBook, plan: StressPlan, task: number) {
@@ -119,16 +119,16 @@ function partOf(book: AccountBook, plan: StressPlan, task: number) {
   return { f: plan.f + tile * plan.tileBytes, h: plan.h + tile * plan.tileBytes, out, taken: out + FIGURE_BYTES, from: shard * SHARD, to: Math.min(book.accounts, (shard + 1) * SHARD) }
 }
 
-const emptyStanding = (): Standing => ({ value: 0, gross: 0, cost: 0, margin: 0, sides: [] })
+const emptyStanding = (): Standing => ({ value: 0, recoverable: 0, gross: 0, cost: 0, margin: 0, sides: [] })
 
 /** Adds one account under one lane to the figures of a task. */
 function add(book: AccountBook, a: number, standing: Standing, lane: number, out: Float64Array, taken: Float64Array): void {
-  const { value, gross, cost, margin } = standing
+  const { value, recoverable, gross, cost, margin } = standing
   const requirement = margin * gross
   out[lane]! += value
   out[WIDTH + lane]! += requirement
-  if (value >= requirement) return
-  const due = gross > 0
+  if (value >= requirement && recoverable >= 0) return
+  const due = gross > 0 && value < requirement
   if (due) {
     const share = value < book.rules.fullBelow * requirement ? 1 : (book.partial[a] as number)
     out[2 * WIDTH + lane]! += 1
@@ -136,7 +136,7 @@ function add(book: AccountBook, a: number, standing: Standing, lane: number, out
     if (standing.sides.length > 0) for (const { row, held } of standing.sides) taken[row * WIDTH + lane]! += share * held
     for (let e = book.start[a] as number; e < (book.middle[a] as number); e++) taken[((book.row[e] as number) >> 3) + lane]! += share * Math.abs(book.amount[e] as number)
   }
-  const loss = Math.max(0, (due ? cost : 0) - value)
+  const loss = Math.max(0, (due ? cost : 0) - recoverable)
   out[4 * WIDTH + lane]! += loss
   out[5 * WIDTH + lane]! += loss > 0 ? 1 : 0
   out[7 * WIDTH + lane] = Math.max(out[7 * WIDTH + lane]!, Math.min(out[6 * WIDTH + lane]!, loss))
@@ -232,10 +232,10 @@ function runHere(book: AccountBook, plan: StressPlan): readonly BookStress[] {
 }
 
 /** Every account under one scenario, in the order of the book's ids; quote. */
-export type AccountsUnder = { readonly value: Float64Array; readonly gross: Float64Array; readonly requirement: Float64Array; readonly loss: Float64Array }
+export type AccountsUnder = { readonly value: Float64Array; readonly recoverable: Float64Array; readonly gross: Float64Array; readonly requirement: Float64Array; readonly loss: Float64Array }
 
 /**
- * Each account's value, gross notional, maintenance requirement and loss (as in `BookFigures.shortfall`) under one scenario: the accounts behind a total.
+ * Each account's two values (as it counts for margin, and what can be recovered), gross notional, maintenance requirement and loss (as in `BookFigures.shortfall`) under one scenario: the accounts behind a total.
  * With `pushed` of a cascade, at the prices on which it settled. Needs no place in the book's memory.
  */
 export function accountsUnder(book: AccountBook, scenario: BookScenario, pushed: CascadeStress['pushed'] = []): AccountsUnder {
@@ -250,14 +250,15 @@ export function accountsUnder(book: AccountBook, scenario: BookScenario, pushed:
   }
   layOut(book, scenario, push, f, h, 0, new Float64Array(book.assets.length))
   const standing = emptyStanding()
-  const result = { value: new Float64Array(book.accounts), gross: new Float64Array(book.accounts), requirement: new Float64Array(book.accounts), loss: new Float64Array(book.accounts) }
+  const result = { value: new Float64Array(book.accounts), recoverable: new Float64Array(book.accounts), gross: new Float64Array(book.accounts), requirement: new Float64Array(book.accounts), loss: new Float64Array(book.accounts) }
   for (let a = 0; a < book.accounts; a++) {
     standingAt(book, a, f, h, 0, standing)
-    const { value, gross, cost, margin } = standing
+    const { value, recoverable, gross, cost, margin } = standing
     result.value[a] = value
+    result.recoverable[a] = recoverable
     result.gross[a] = gross
     result.requirement[a] = margin * gross
-    result.loss[a] = Math.max(0, (gross > 0 && value < margin * gross ? cost : 0) - value)
+    result.loss[a] = Math.max(0, (gross > 0 && value < margin * gross ? cost : 0) - recoverable)
   }
   return result
 }

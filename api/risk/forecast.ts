@@ -77,7 +77,7 @@ export function forecastBasis(returns: Returns, volatility: VolatilityModel): Fo
  *
  * Normal: the log return over the horizon is N(0, σ_h²): VaR is the loss at Φ⁻¹(level)·σ_h, ES the lognormal’s own partial mean. Filtered: today’s
  * σ times past residuals, by scaling (σ_h) or by simulated paths of residuals through the model. σ_h is σ·√h for the EWMA and its term
- * structure for GARCH. level in (0, 1). Throws SampleTooSmallError below 500 residuals or 5 tail points (filtered). Warns below 1,000 residuals.
+ * structure for GARCH. level in (0, 1). Throws SampleTooSmallError below 500 residuals or 5 tail points (filtered; of the paths as well). Warns below 1,000 residuals.
  * Source: J.P. Morgan/Reuters, RiskMetrics, 1996; Barone-Adesi, Giannopoulos, Vosper, VaR without correlations, 1999; Acerbi, Tasche, 2002.
  */
 export function forecastRisk(basis: ForecastBasis, options: ForecastOptions): RiskForecast {
@@ -98,6 +98,7 @@ export function forecastRisk(basis: ForecastBasis, options: ForecastOptions): Ri
   if (n < MIN_FHS_OBSERVATIONS) throw new SampleTooSmallError({ statistic: 'filtered historical simulation', found: n, needed: MIN_FHS_OBSERVATIONS })
   const tailPoints = Math.floor(n * (1 - level) + 1e-9)
   if (tailPoints < MIN_TAIL_POINTS) throw new SampleTooSmallError({ statistic: `ES at ${level}`, found: n, needed: Math.ceil(MIN_TAIL_POINTS / (1 - level) - 1e-9) })
+  if (simulation !== undefined && simulation.paths * (1 - level) < MIN_TAIL_POINTS - 1e-9) throw new SampleTooSmallError({ statistic: `ES at ${level} of simulated paths`, found: simulation.paths, needed: Math.ceil(MIN_TAIL_POINTS / (1 - level) - 1e-9) })
   // The loss grows with the residual on one side and falls with it on the other, so the residuals' order is the losses' own.
   const losses = simulation === undefined ? (rank: number): number => lossOf((z[side === 'up' ? rank : n - 1 - rank] as number) * sigmaHorizon, side) : sortedBy(simulate(basis, horizonBars, side, simulation))
   const size = simulation?.paths ?? n

@@ -8,6 +8,13 @@ export type Exposure = { readonly asset: string; readonly value: number }
 /** Liquidity that a maker placed, with what it owes for it; whole tokens. `price` is today's quote per base. */
 export type RangeExposure = { readonly asset: string; readonly price: number; readonly range: Range; readonly baseDebt: number; readonly quoteDebt: number }
 
+/**
+ * Collateral other than the settlement token, at today's price: one value for margin, another for what it can pay.
+ * `counted`: what the protocol counts of it towards account value (market value × collateral ratio). `recovered`: what a liquidation of it
+ * brings in (market value × (1 − discount)). Quote, from 0; both move with the price of `asset`.
+ */
+export type CollateralExposure = { readonly asset: string; readonly counted: number; readonly recovered: number }
+
 /** A margin account as a scenario sees it; amounts in quote (USD). */
 export type StressAccount = {
   readonly id: string
@@ -16,8 +23,7 @@ export type StressAccount = {
   /** Σ size·price per market at today's prices. */
   readonly positions: readonly Exposure[]
   readonly ranges: readonly RangeExposure[]
-  /** Other collateral at today's value, times what a liquidation recovers of it (1 − discount). */
-  readonly collateral: readonly Exposure[]
+  readonly collateral: readonly CollateralExposure[]
   /** Maintenance margin ratio, fraction of gross notional. */
   readonly maintenanceMargin: number
 }
@@ -27,17 +33,28 @@ export type Shock = {
   readonly id: string
   /** Relative change of an asset's price, above −1. */
   readonly changeOf: (asset: string) => number
-  /** Cost of closing a notional in an asset, fraction of it. */
-  readonly impactOf: (asset: string, notional: number) => number
+  /** What closing a notional in an asset costs its account, fraction of it; `costOfClosing` makes it of impact and penalty. */
+  readonly costOf: (asset: string, notional: number) => number
 }
 
 /**
- * An account at shocked prices: its value, the gross notional of its positions (ranges' inventory included), and the cost of closing them.
+ * What a forced close costs the account that is closed, fraction of notional: max(impact, penalty), both from 0.
  *
- * value = cash + positions + ranges + collateral. A range is revalued with the inventory it holds at the shocked price, as if the market
- * followed the index. Quote units.
+ * A protocol that closes at the index price takes the penalty out of the account, and whoever takes the position over bears the impact out of it. Where
+ * the impact is larger nobody would take it for the penalty, and what is missing falls to whoever stands behind the account. What a fund earns of
+ * penalties is not counted. Source: ClearingHouse._liquidate of Curie v2.6.0 (index price; the penalty to liquidator and fund).
  */
-export function accountUnder(account: StressAccount, shock: Shock): { value: number; gross: number; cost: number } {
+export const costOfClosing = (impact: number, penalty: number): number => Math.max(penalty, impact)
+
+/**
+ * An account at shocked prices: its two values, the gross notional of its positions (ranges' inventory included), and the cost of closing them.
+ *
+ * value = cash + positions + ranges + Σ counted: what decides, against its requirement, whether it is liquidatable. recoverable = the same with
+ * Σ recovered: what is there to pay with once it is. A range is revalued with the inventory it holds at the shocked price, as if the market followed
+ * the index. Quote units, signed. Source: Vault._getNonSettlementTokenValue (collateralRatio) and
+ * getLiquidatableCollateralBySettlement (discountRatio), Curie v2.6.0.
+ */
+export function accountUnder(account: StressAccount, shock: Shock): { value: number; recoverable: number; gross: number; cost: number } {
   let value = account.cash
   const net = new Map<string, number>()
   const add = (asset: string, notional: number): void => void net.set(asset, (net.get(asset) ?? 0) + notional)
@@ -53,23 +70,29 @@ export function accountUnder(account: StressAccount, shock: Shock): { value: num
   for (const [asset, notional] of net) {
     value += notional
     gross += Math.abs(notional)
-    cost += Math.abs(notional) * shock.impactOf(asset, Math.abs(notional))
+    cost += Math.abs(notional) * shock.costOf(asset, Math.abs(notional))
   }
-  for (const { asset, value: held } of account.collateral) value += held * (1 + shock.changeOf(asset))
-  return { value, gross, cost }
+  let recoverable = value
+  for (const { asset, counted, recovered } of account.collateral) {
+    const factor = 1 + shock.changeOf(asset)
+    value += counted * factor
+    recoverable += recovered * factor
+  }
+  return { value, recoverable, gross, cost }
 }
 
 /**
- * Loss that an account leaves behind under a shock: L = max(0, −(value − cost of closing)).
+ * Loss that an account leaves behind under a shock: L = max(0, −(recoverable − cost of closing)).
  *
- * The cost of closing counts only where the shock makes the account liquidatable (value < mm·gross): an account that stays above is not
- * closed, and a cost that its own equity can pay is no loss to anyone else. Homogeneous of degree 1 in the account while impact is 0.
- * Quote units, ≥ 0. Source: risk models §10.
+ * The cost of closing counts only where the shock makes the account liquidatable (value < mm·gross, by the value that counts for margin): an
+ * account that stays above is not closed, and a cost that its own equity can pay is no loss to anyone else. An account that owes more than all that it
+ * has would bring in leaves the rest, liquidatable or not. Homogeneous of degree 1 in the account while impact is 0. Quote units, ≥ 0.
+ * Source: risk models §10.
  */
 export function accountShortfall(account: StressAccount, shock: Shock): number {
-  const { value, gross, cost } = accountUnder(account, shock)
+  const { value, recoverable, gross, cost } = accountUnder(account, shock)
   const closed = gross > 0 && value < account.maintenanceMargin * gross
-  return Math.max(0, closed ? cost - value : -value)
+  return Math.max(0, (closed ? cost : 0) - recoverable)
 }
 
 /** What a set of accounts leaves behind under one shock. */

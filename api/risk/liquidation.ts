@@ -24,10 +24,13 @@ export const DEFAULT_LIQUIDATION_RULES: LiquidationRules = { warnAt: 1.2, fullBe
 /** An account as its protocol's arithmetic values it now, quote. */
 export type LiquidationAccount = {
   readonly id: string
+  /** What decides: collateral as it counts for margin. */
   readonly value: number
+  /** What pays: the same with what a liquidation of other collateral brings in. */
+  readonly recoverable: number
   readonly requirement: number
   readonly positions: readonly { readonly market: string; /** Signed: a short is negative. */ readonly notional: number }[]
-  /** What closing all of it costs (impact, fees), quote; 0 where unknown. */
+  /** What closing all of it costs it, as `costOfClosing`, quote; at least this where a part is unknown. */
   readonly closingCost: number
   /** Why it cannot be liquidated now although it is below its requirement (open liquidity, a market that is not open); null where nothing hinders. */
   readonly hindered?: string | null
@@ -40,13 +43,16 @@ export type LiquidationTier = (typeof LIQUIDATION_TIERS)[number]
 export type TieredAccount = {
   readonly id: string
   readonly tier: LiquidationTier
-  /** closing cost − value of an account whose value is below 0, quote, and who pays it; 0 for the others. */
+  /** Closing cost (of one that is due) − recoverable of an account that recovers less than nothing, quote, and who pays it; 0 for the others. */
   readonly deficit: number
   readonly fromFund: number
   readonly fromWinners: number
   readonly socialised: number
   readonly why: string
 }
+
+/** What an account leaves behind that recovers less than nothing, quote: with the cost of closing it where it is due. */
+export const deficitOf = ({ value, recoverable, requirement, closingCost }: LiquidationAccount): number => (value < requirement ? closingCost : 0) - recoverable
 
 const grossOf = (account: LiquidationAccount): number => account.positions.reduce((sum, p) => sum + Math.abs(p.notional), 0)
 
@@ -76,8 +82,8 @@ function nearestFirst(accounts: readonly LiquidationAccount[]): readonly Liquida
  *   WARN      value < warnAt·requirement
  *   PARTIAL   value < requirement: a part may be taken
  *   FULL      value < fullBelow·requirement
- *   BACKSTOP  0 ≤ value < cost of closing: a keeper would leave a deficit, so a backstop has to take it at a discount
- *   FUND, ADL, SOCIALISED  value < 0, by the last pocket that the deficit takes from
+ *   BACKSTOP  value < requirement and 0 ≤ recoverable < cost of closing: a keeper would leave a deficit, so a backstop has to take it at a discount
+ *   FUND, ADL, SOCIALISED  recoverable < 0, by the last pocket that the deficit takes from
  *
  * Deficits are paid in the order of the queue, furthest below first. `fund` and `winnersProfit` in quote, from 0. Same order as given.
  * Source: risk models §8 (tiers), with Curie's liquidation steps and Derive's auction as precedents; §9 and §10 for the waterfall.
@@ -91,19 +97,20 @@ export function liquidationTiers(accounts: readonly LiquidationAccount[], option
   const tiers = new Map<string, TieredAccount>()
   const deficits: LiquidationAccount[] = []
   for (const account of accounts) {
-    const { id, value, requirement, closingCost } = account
+    const { id, value, recoverable, requirement, closingCost } = account
     const plain = (tier: LiquidationTier, why: string): void => void tiers.set(id, { id, tier, deficit: 0, fromFund: 0, fromWinners: 0, socialised: 0, why })
     const ratio = (): string => `${((value / requirement) * 100).toFixed(1)} % of its requirement`
-    if (value < 0) deficits.push(account)
+    if (recoverable < 0) deficits.push(account)
     else if (value >= rules.warnAt * requirement) plain('HEALTHY', 'holds more than its requirement asks a warning for')
     else if (value >= requirement) plain('WARN', `holds ${ratio()}, warned below ${(rules.warnAt * 100).toFixed(0)} %`)
     // No loss yet: whoever takes it for less than closing costs leaves none.
-    else if (value < closingCost) plain('BACKSTOP', `holds ${value.toFixed(2)}, closing costs ${closingCost.toFixed(2)}`)
+    else if (recoverable < closingCost) plain('BACKSTOP', `can recover ${recoverable.toFixed(2)}, closing costs ${closingCost.toFixed(2)}`)
     else if (value < rules.fullBelow * requirement) plain('FULL', `holds ${ratio()}, taken whole below ${(rules.fullBelow * 100).toFixed(0)} %`)
     else plain('PARTIAL', `holds ${ratio()}, a part may be taken`)
   }
-  for (const { id, value, closingCost } of nearestFirst(deficits)) {
-    const deficit = closingCost - value
+  for (const account of nearestFirst(deficits)) {
+    const { id } = account
+    const deficit = deficitOf(account)
     const fromFund = Math.min(fund, deficit)
     fund -= fromFund
     const fromWinners = Math.min(profits, deficit - fromFund)
@@ -259,8 +266,8 @@ export type LadderRung = {
  * The ladder of one asset: what happens were its price to jump to each step, nobody having been liquidated on the way.
  *
  * A rung is the whole book at that price, not what it adds to the one before: bad debt therefore never counts an account twice. `moveOf`
- * says how far another asset moves when this one moves by `change` (0 where left out; the asset itself always moves by it): beta for a
- * joint move, 1 for a collateral that is the same coin. `fund` in quote from 0. Steps are relative changes above −1, in any order; rungs
+ * says how far another asset moves when this one moves by `change` (0 where left out; the asset itself always moves by it): beta · change for a
+ * joint move, `change` for a collateral that is the same coin. `fund` in quote from 0. Steps are relative changes above −1, in any order; rungs
  * come in order of price. Throws BadInputError without steps or for a price at or below 0. Source: risk models §8 and §10.
  */
 export function liquidationLadder(
@@ -271,10 +278,11 @@ export function liquidationLadder(
     readonly changes: readonly number[]
     readonly fund: number
     readonly moveOf?: (asset: string, change: number) => number
-    readonly impactOf: (asset: string, notional: number) => number
+    /** As `Shock.costOf`. */
+    readonly costOf: (asset: string, notional: number) => number
   },
 ): readonly LadderRung[] {
-  const { asset, price, changes, fund, moveOf, impactOf } = options
+  const { asset, price, changes, fund, moveOf, costOf } = options
   if (changes.length === 0 || !changes.every((c) => c > -1 && Number.isFinite(c))) throw new BadInputError(`Found changes ${changes.join(', ')}, allowed is at least one number above -1; -0.1 means 10 % down`, { field: 'changes' })
   if (!(price > 0) || !(fund >= 0)) throw new BadInputError(`Found a price of ${price} and a fund of ${fund}, allowed are a price above 0 and a fund from 0; check the market`, { field: 'price' })
   const steps = [...changes].sort((a, b) => a - b)
@@ -299,13 +307,13 @@ export function liquidationLadder(
         factors.set(other, known)
         return known
       },
-      impactOf,
+      costOf,
     }
     const sum = { accounts: 0, notional: 0, notionalInAsset: 0, badDebt: 0 }
     for (const account of list) {
-      const { value, gross, cost } = accountUnder(account, shock)
+      const { value, recoverable, gross, cost } = accountUnder(account, shock)
       const due = gross > 0 && value < account.maintenanceMargin * gross
-      sum.badDebt += Math.max(0, due ? cost - value : -value)
+      sum.badDebt += Math.max(0, (due ? cost : 0) - recoverable)
       if (!due) continue
       sum.accounts++
       sum.notional += gross

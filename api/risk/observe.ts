@@ -1,7 +1,7 @@
 /** From what the index holds to what a breaker observes: one observation per step, each from what was known at that moment. */
 import { BadInputError } from '../../core/errors.ts'
 import { priceBand } from './band.ts'
-import { fundDrawdown, marketValues, type BreakerObservation, type BreakerValues } from './breaker.ts'
+import { fundDrawdown, marketValues, type BreakerObservation, type BreakerTrigger, type BreakerValues } from './breaker.ts'
 import type { PricePoint } from './series.ts'
 import { ewmaStep, MIN_EWMA_OBSERVATIONS } from './volatility.ts'
 
@@ -11,6 +11,12 @@ const DAY_SEC = 86_400
 
 /** A moment and an amount, quote. */
 export type TimedAmount = { readonly timestampSec: number; readonly amount: number }
+
+/**
+ * The fund's value after a change, quote. `external`: what of the change was a decision and neither loss nor income, signed: surplus paid out or a
+ * transfer out is negative, a transfer in positive; 0 where left out.
+ */
+export type FundValue = TimedAmount & { readonly external?: number }
 
 /** Steps of a window: every `stepSec` from `startSec` (included) to `endSec` (included where a step falls on it), s. */
 export type StepWindow = { readonly startSec: number; readonly endSec: number; readonly stepSec: number }
@@ -118,9 +124,11 @@ export function observeMarket(history: MarketHistory, window: StepWindow): reado
 
 /**
  * Observations of the protocol's own breaker: the share of the fund lost in 24 h, from its value after each change (quote, in time order).
- * The value at the window's start counts as long as no later one is higher. Unknown before the first value. `block` counts steps.
+ * The value at the window's start counts as long as no later one is higher. Money that was paid out or in by decision is no loss and no gain: the
+ * peak before it shrinks or grows by the same factor, as in a time-weighted return. A fund of 100 that pays out 40 and then loses 6 has lost 10 %.
+ * Unknown before the first value. `block` counts steps. Source: risk models §11; CFA Institute, GIPS (time-weighted return) for the factor.
  */
-export function observeFund(values: readonly TimedAmount[], window: StepWindow): readonly BreakerObservation[] {
+export function observeFund(values: readonly FundValue[], window: StepWindow): readonly BreakerObservation[] {
   const now = follow(values, 'fund values')
   const dayAgo = follow(values, 'fund values')
   let head = 0
@@ -128,11 +136,34 @@ export function observeFund(values: readonly TimedAmount[], window: StepWindow):
   return stepsOf(window).map((timestampSec, block): BreakerObservation => {
     const current = now(timestampSec)
     const start = dayAgo(timestampSec - DAY_SEC)
-    while (head < values.length && (values[head] as TimedAmount).timestampSec <= timestampSec) head++
-    while (tail < head && (values[tail] as TimedAmount).timestampSec <= timestampSec - DAY_SEC) tail++
-    const within = values.slice(tail, head).map((v) => v.amount)
-    const drawdown = current === null ? null : fundDrawdown(current.amount, start === null ? within : [start.amount, ...within])
+    while (head < values.length && (values[head] as FundValue).timestampSec <= timestampSec) head++
+    while (tail < head && (values[tail] as FundValue).timestampSec <= timestampSec - DAY_SEC) tail++
+    const drawdown = current === null ? null : fundDrawdown(current.amount, [peakOf(start, values.slice(tail, head))])
     const observed: BreakerValues = { fundDrawdown: drawdown }
     return { block, timestampSec, values: observed }
   })
+}
+
+/** Highest value of a window at the size that the fund has after its last payment in or out; a fund that held nothing before one keeps its peak. */
+function peakOf(start: FundValue | null, within: readonly FundValue[]): number {
+  let peak = start?.amount ?? -Infinity
+  for (const { amount, external = 0 } of within) {
+    const before = amount - external
+    if (external !== 0 && before > 0) peak = Math.max(peak, before) * Math.max(0, amount / before)
+    else peak = Math.max(peak, amount)
+  }
+  return peak
+}
+
+/** What a market's breaker and the protocol's own one watch for Curie; every other trigger applies to neither. */
+export const OBSERVED_TRIGGERS: Readonly<Record<'market' | 'protocol', Readonly<Partial<Record<BreakerTrigger, true>>>>> = {
+  market: { staleness: true, deviation: true, band: true, velocity: true },
+  protocol: { fundDrawdown: true },
+}
+
+/** Why a trigger does not apply, half a sentence; null where it does. */
+export function notApplicable(trigger: BreakerTrigger, subject: 'market' | 'protocol'): string | null {
+  if (OBSERVED_TRIGGERS[subject][trigger] === true) return null
+  if (trigger === 'utilisation') return 'nothing is lent out in Curie, so there is no share of what backs a market that is in use'
+  return subject === 'market' ? 'the insurance fund belongs to the whole protocol: its own breaker watches it' : 'feeds, prices and liquidations belong to a market: the markets’ own breakers watch them'
 }

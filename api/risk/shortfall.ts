@@ -87,9 +87,9 @@ export type ShortfallOptions = {
   readonly seed: number
   /** Quote notional of an asset that liquidators can take in one bar. */
   readonly capacityPerStep: (asset: string) => number
-  /** Cost of closing, fraction of the notional closed; asked with all that was closed in the bar so far. */
-  readonly impactOf: (asset: string, notional: number) => number
-  readonly rules: LiquidationRules
+  /** What closing costs the account, fraction of the notional closed, as `Shock.costOf`; asked with all that was closed in the bar so far. */
+  readonly costOf: (asset: string, notional: number) => number
+  readonly rules: Pick<LiquidationRules, 'fullBelow' | 'partialShare' | 'wholeUpTo'>
   /** In (0, 1): 0.999 for the fund's target, and the confidence of its interval. */
   readonly level: number
   readonly confidence: number
@@ -180,19 +180,22 @@ type Book = {
   readonly start: Uint32Array
   readonly asset: Int32Array
   readonly position: Float64Array
-  readonly collateral: Float64Array
+  /** Collateral as it counts for margin, and as it pays. */
+  readonly counted: Float64Array
+  readonly recovered: Float64Array
   readonly ranges: readonly (readonly { readonly slot: number; readonly price: number; readonly range: { readonly lowerTick: number; readonly upperTick: number; readonly liquidity: number }; readonly baseDebt: number; readonly quoteDebt: number }[])[]
-  /** Largest relative move of any price up to which the account cannot be due; ascending. */
+  /** Largest relative move of any price up to which the account can neither be due nor owe more than it recovers; ascending. */
   readonly threshold: Float64Array
 }
 
 function bookOf(accounts: readonly StressAccount[], assets: readonly string[]): Book {
   const indexOf = new Map(assets.map((a, i) => [a, i]))
   const built = accounts.map((account) => {
-    const slots = new Map<number, { position: number; collateral: number }>()
-    const slot = (asset: string): { position: number; collateral: number } => {
+    type Slot = { position: number; counted: number; recovered: number }
+    const slots = new Map<number, Slot>()
+    const slot = (asset: string): Slot => {
       const key = indexOf.get(asset) ?? -1
-      const found = slots.get(key) ?? { position: 0, collateral: 0 }
+      const found = slots.get(key) ?? { position: 0, counted: 0, recovered: 0 }
       slots.set(key, found)
       return found
     }
@@ -206,14 +209,21 @@ function bookOf(accounts: readonly StressAccount[], assets: readonly string[]): 
         stillGross += Math.abs(p.value)
       }
     }
-    for (const c of account.collateral) slot(c.asset).collateral += c.value
+    for (const c of account.collateral) {
+      const own = slot(c.asset)
+      own.counted += c.counted
+      own.recovered += c.recovered
+    }
     for (const r of account.ranges) slot(r.asset)
     const list = [...slots.entries()].sort(([a], [b]) => a - b)
-    const value = cash + list.reduce((sum, [, s]) => sum + s.position + s.collateral, 0)
-    const gross = list.reduce((sum, [, s]) => sum + Math.abs(s.position), 0)
-    const exposure = list.reduce((sum, [key, s]) => sum + (key < 0 ? 0 : (1 + account.maintenanceMargin) * Math.abs(s.position) + Math.abs(s.collateral)), 0)
-    const slack = value - account.maintenanceMargin * (gross + stillGross)
-    const threshold = account.ranges.length > 0 || slack < 0 ? -1 : exposure === 0 ? Infinity : slack / exposure
+    const gross = list.reduce((sum, [, s]) => sum + Math.abs(s.position), stillGross)
+    /** Move up to which a value with this much of the collateral stays at or above `margin` of gross. */
+    const reach = (margin: number, held: (s: Slot) => number): number => {
+      const slack = cash + list.reduce((sum, [, s]) => sum + s.position + held(s), 0) - margin * gross
+      const exposure = list.reduce((sum, [key, s]) => sum + (key < 0 ? 0 : (1 + margin) * Math.abs(s.position) + Math.abs(held(s))), 0)
+      return slack < 0 ? -1 : exposure === 0 ? Infinity : slack / exposure
+    }
+    const threshold = account.ranges.length > 0 ? -1 : Math.min(reach(account.maintenanceMargin, (s) => s.counted), reach(0, (s) => s.recovered))
     return { account, cash, stillGross, list, threshold }
   })
   built.sort((a, b) => (a.threshold === b.threshold ? (a.account.id < b.account.id ? -1 : 1) : a.threshold - b.threshold))
@@ -226,7 +236,8 @@ function bookOf(accounts: readonly StressAccount[], assets: readonly string[]): 
     start: new Uint32Array(built.length + 1),
     asset: new Int32Array(total),
     position: new Float64Array(total),
-    collateral: new Float64Array(total),
+    counted: new Float64Array(total),
+    recovered: new Float64Array(total),
     ranges: [] as Book['ranges'][number][],
     threshold: Float64Array.from(built, (b) => b.threshold),
   }
@@ -238,7 +249,8 @@ function bookOf(accounts: readonly StressAccount[], assets: readonly string[]): 
       slotOf.set(key, at)
       book.asset[at] = key
       book.position[at] = s.position
-      book.collateral[at] = s.collateral
+      book.counted[at] = s.counted
+      book.recovered[at] = s.recovered
       at++
     }
     book.ranges.push(b.account.ranges.map((r) => ({ slot: slotOf.get(indexOf.get(r.asset) ?? -1) as number, price: r.price, range: r.range, baseDebt: r.baseDebt, quoteDebt: r.quoteDebt })))
@@ -265,10 +277,11 @@ function check(options: ShortfallOptions): number {
  * Losses that a book leaves behind over `steps` bars, by Monte Carlo.
  *
  * In each bar prices move, accounts below maintenance are taken in the order of value/gross (the furthest below first), whole or by half as
- * `rules` say, as far as each asset's capacity reaches; closing costs impact and penalty, and ranges are taken back first. A loss is what an
- * account lacks once closed; at the end whoever is still below maintenance is closed at its impact without limit. Penalties that the fund
- * would earn are not counted, and liquidations do not move the price (the cascade model does that). Quote, ≥ 0; homogeneous of degree 1
- * in book, capacity and wholeUpTo while impact is 0. Throws BadInputError, with the field, for series that do not fit.
+ * `rules` say, as far as each asset's capacity reaches; closing costs what `costOfClosing` says, and ranges are taken back first. Who is due, and
+ * whether whole, is decided by the value that counts for margin; a loss is what an account lacks once closed, of the value that can be recovered. At
+ * the end whoever is still below maintenance is closed without limit. Penalties that the fund would earn are not counted, and liquidations do not
+ * move the price (the cascade model does that). Quote, ≥ 0; homogeneous of degree 1 in book, capacity and wholeUpTo while closing costs a constant
+ * fraction. Throws BadInputError, with the field, for series that do not fit.
  * Source: risk models §10; paths: Barone-Adesi, Giannopoulos, Vosper, 1999 (FHS); Künsch, The jackknife and the bootstrap for general
  * stationary observations, 1989 (blocks).
  */
@@ -298,6 +311,7 @@ export function simulatePaths(accounts: readonly StressAccount[], options: Short
   const closed = new Uint8Array(book.count)
   const cancelled = new Uint8Array(book.count)
   const value = new Float64Array(book.count)
+  const recoverable = new Float64Array(book.count)
   const gross = new Float64Array(book.count)
   let boundPaths = 0
   let liquidated = 0
@@ -309,6 +323,8 @@ export function simulatePaths(accounts: readonly StressAccount[], options: Short
   }
   const revalue = (i: number): void => {
     let v = cash[i] as number
+    let counted = 0
+    let recovered = 0
     let g = book.still[i] as number
     const end = book.start[i + 1] as number
     const ranges = cancelled[i] === 1 ? [] : (book.ranges[i] as Book['ranges'][number])
@@ -321,10 +337,13 @@ export function simulatePaths(accounts: readonly StressAccount[], options: Short
         v += held.quote - r.quoteDebt
         p += (held.base - r.baseDebt) * r.price * f
       }
-      v += p + (book.collateral[s] as number) * f
+      v += p
+      counted += (book.counted[s] as number) * f
+      recovered += (book.recovered[s] as number) * f
       g += Math.abs(p)
     }
-    value[i] = v
+    value[i] = v + counted
+    recoverable[i] = v + recovered
     gross[i] = g
   }
   const cancelRanges = (i: number): void => {
@@ -335,7 +354,7 @@ export function simulatePaths(accounts: readonly StressAccount[], options: Short
     }
     cancelled[i] = 1
   }
-  const impact = (asset: number, notional: number): number => (asset < 0 ? 0 : options.impactOf(assets[asset] as string, notional))
+  const costOf = (asset: number, notional: number): number => (asset < 0 ? 0 : options.costOf(assets[asset] as string, notional))
 
   for (let path = from; path < to; path++) {
     const random = createRandom(seed, path)
@@ -394,14 +413,14 @@ export function simulatePaths(accounts: readonly StressAccount[], options: Short
             left[a] = Math.max(0, (left[a] as number) - notional)
             used[a] = (used[a] as number) + notional
           }
-          cash[i] = (cash[i] as number) + part - notional * (impact(a, a < 0 ? notional : (used[a] as number)) + rules.penalty)
+          cash[i] = (cash[i] as number) + part - notional * costOf(a, a < 0 ? notional : (used[a] as number))
           position[s] = share === 1 ? 0 : (position[s] as number) * (1 - share)
           liquidated += notional
         }
         if (share === 1) {
           revalue(i)
           closed[i] = 1
-          loss += Math.max(0, -(value[i] as number))
+          loss += Math.max(0, -(recoverable[i] as number))
         }
       }
     }
@@ -413,10 +432,10 @@ export function simulatePaths(accounts: readonly StressAccount[], options: Short
         if (cancelled[i] === 0) cancelRanges(i)
         for (let s = book.start[i] as number; s < (book.start[i + 1] as number); s++) {
           const notional = Math.abs((position[s] as number) * at(s))
-          if (notional > 0) cost += notional * impact(book.asset[s] as number, notional)
+          if (notional > 0) cost += notional * costOf(book.asset[s] as number, notional)
         }
       }
-      loss += Math.max(0, cost - (value[i] as number))
+      loss += Math.max(0, cost - (recoverable[i] as number))
     }
     losses[path - from] = loss
     if (hitCapacity) boundPaths++

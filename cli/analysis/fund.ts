@@ -26,22 +26,24 @@ export const fund: Command = {
     }
     const variables = { kappa: numberIn(given, 'kappa', 0, 1) ?? 0.01, days: numberIn(given, 'days', 0.01, 36_500) ?? 90 }
     const input = { ...number('paths', 10_000, 1_000_000), ...number('hours', 1, 168), ...number('seed', 0, 2 ** 31 - 1) }
-    if (given.on('simulate')) await simulate(input, ask, io)
-    const answer = await ask.one<FundQuery>('fund', 'Fund', variables)
+    // What was asked for is what is shown: without it the target stands on the policy's own simulation.
+    const simulation = given.on('simulate') ? await simulate(input, ask, io) : null
+    const answer = await ask.one<FundQuery>('fund', 'Fund', { ...variables, simulation })
     if (given.on('json')) return printJson(io, answer)
     io.out(fundText(answer, io))
   },
 }
 
-/** Simulates the fund's shortfall in the background of the API, with progress on stderr. */
-export async function simulate(input: FundSimulationInput, ask: Ask, io: Io): Promise<void> {
+/** Simulates the fund's shortfall in the background of the API, with progress on stderr; gives back the run's id. */
+export async function simulate(input: FundSimulationInput, ask: Ask, io: Io): Promise<string> {
   const { startRiskRun: started } = await ask.still<StartFundMutation>('fund', 'StartFund', { input })
   await follow('Simulation', started, () => ask.one<FundRunQuery>('fund', 'FundRun', { id: started.id }), (one) => one.riskRun, { ask, io })
+  return started.id
 }
 
 /** Runway in words: null is a fund that does not shrink, or one that nobody has simulated. */
 export const runwayText = (target: FundTarget): string =>
-  target.runwayDays !== null ? `${number(target.runwayDays)} days` : target.simulation === null ? 'unknown: nothing was simulated' : 'without end: fees outweigh the expected loss'
+  target.runwayDays !== null ? `${number(target.runwayDays)} days` : target.fund === null ? 'unknown: the fund is not indexed' : target.simulation === null ? 'unknown: nothing was simulated' : 'without end: fees outweigh the expected loss'
 
 /** The simulated quantile with its interval. */
 export function quantileText({ simulation }: Pick<FundTarget, 'simulation'>): string {
@@ -52,12 +54,12 @@ export function quantileText({ simulation }: Pick<FundTarget, 'simulation'>): st
 
 /** The fee that fills the gap. */
 export function feeText(target: FundTarget): string {
-  if (target.gap <= 0) return 'none is needed'
-  if (target.feeShare === null) return 'unknown: there were no fees in 30 days'
+  if (target.feeShare === null) return `unknown: ${target.fund === null ? 'the fund is not indexed' : target.simulation === null ? 'nothing was simulated, so the expected loss is unknown' : 'there were no fees in 30 days'}`
+  if (target.feeShare === 0) return 'none is needed'
   return `${percent(target.feeShare, 1)} of fees${target.feeOfTurnover === null ? '' : ` (${percent(target.feeOfTurnover, 4)} of turnover)`} reaches the target in ${number(target.days, Number.isInteger(target.days) ? 0 : 1)} days${target.feeReachable === false ? ', which is more than there is' : ''}`
 }
 
-export const gapText = (target: FundTarget): string => (target.gap > 0 ? `${money(target.gap)} USD missing` : `${money(-target.gap)} USD above it`)
+export const gapText = (target: FundTarget): string => (target.gap === null ? 'unknown: the fund is not indexed' : target.gap > 0 ? `${money(target.gap)} USD missing` : `${money(-target.gap)} USD above it`)
 
 function fundText({ status, insuranceFund }: FundQuery, { width }: Pick<Io, 'width'>): string {
   const { capacity, wallet, vault, inflow, outflow, badDebt, target: one } = known(insuranceFund)

@@ -12,8 +12,8 @@ export const triggersText = (one: Breaker): string => {
   return raised.length > 0 ? raised.map(({ name, value, level }) => `${words(name)} ${figures(value)} asks for ${level}`).join(', ') : one.level === 'NORMAL' || one.quietSince === null ? 'none' : `none since ${time(one.quietSince)}`
 }
 
-/** Triggers that the subject has entries for and no value: no alarm, and no proof of calm. */
-export const unknownTriggers = (one: Breaker): readonly string[] => one.triggers.filter(({ value }) => value === null).map(({ name }) => name)
+/** Triggers that the index cannot tell now: no alarm, and no proof of calm. Those that do not apply to the subject are none of them. */
+export const unknownTriggers = (one: Breaker): readonly string[] => one.triggers.filter(({ state }) => state === 'UNKNOWN').map(({ name }) => name)
 
 export const sinceText = (one: Pick<Breaker, 'since'>): string => (one.since === '0' ? 'the start' : time(one.since))
 

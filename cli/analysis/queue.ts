@@ -49,7 +49,8 @@ function queueText({ status, liquidationQueue }: QueueQuery, { width, bold }: Pi
       ['Capacity', `${money(all.capacityPerHour)} USD an hour`],
       ['Backlog', backlogText(all)],
       ['Liquidated in 15 min', all.velocity === null ? 'unknown: no open interest' : `${percent(all.velocity)} of open interest`],
-      ['All accounts', all.tiers.filter((one) => one.accounts > 0).map((one) => `${number(one.accounts)} ${words(one.tier)}${one.deficit > 0 ? ` (deficit ${money(one.deficit)} USD)` : ''}`).join(', ')],
+      ['All accounts', all.tiers.filter((one) => one.accounts > 0).map((one) => `${number(one.accounts)} ${words(one.tier)}${one.deficit === null ? ' (deficit unknown)' : one.deficit > 0 ? ` (deficit ${money(one.deficit)} USD)` : ''}`).join(', ')],
+      ...all.unknown.map(({ message }): [string, string] => ['Unknown', message]),
     ],
     width,
   )

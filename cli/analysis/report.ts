@@ -119,7 +119,7 @@ export function buildReport({ base, stress, markets, joint }: ReportAnswers, ima
   const [worst] = stress.scenarios
   const [urgent] = changes
 
-  const worstText = worst === undefined ? 'no scenario was run' : `${worst.title} leaves ${money(worst.badDebt)} USD of bad debt, ${stress.fund === null ? 'how much of it the fund pays is unknown' : worst.uncovered > 0 ? `${money(worst.uncovered)} USD of it beyond the fund` : 'all of it within the fund'}${worst.cascade === null ? '' : `; after the liquidation cascade ${money(worst.cascade.badDebt)} USD at most`}`
+  const worstText = worst === undefined ? 'no scenario was run' : `${worst.title} leaves ${money(worst.badDebt)} USD of bad debt, ${worst.uncovered === null ? 'how much of it the fund pays is unknown' : worst.uncovered > 0 ? `${money(worst.uncovered)} USD of it beyond the fund` : 'all of it within the fund'}${worst.cascade === null ? '' : `; after the liquidation cascade ${money(worst.cascade.badDebt)} USD at most`}`
   const charts = chartsOf(stress, markets, joint)
   const picture = (name: string): string => image(charts[name]!, `${images}/${name}.svg`)
 
@@ -295,7 +295,7 @@ function chartsOf(stress: ReportStressFragment, markets: readonly MarketAnswer[]
   const [first] = worst
   const charts: Record<string, Chart> = {
     stress: stressChart(
-      worst.map((one) => ({ label: one.id, fundUsed: fund === null ? one.badDebt : one.fundUsed, uncovered: fund === null ? 0 : one.uncovered, cascade: one.cascade?.badDebt ?? null })),
+      worst.map((one) => ({ label: one.id, fundUsed: one.fundUsed ?? one.badDebt, uncovered: one.uncovered ?? 0, cascade: one.cascade?.badDebt ?? null })),
       fund,
       first === undefined ? 'No scenario was run.' : `Horizontal bars of the ${worst.length} worst scenarios. The worst, ${first.id}, leaves ${money(first.badDebt)} USD${first.cascade === null ? '' : `, and ${money(first.cascade.badDebt)} USD at most once its liquidations have moved prices`}; the fund holds ${fund === null ? UNKNOWN : `${money(fund)} USD`}.`,
     ),
@@ -344,6 +344,7 @@ function unknownsOf({ base, stress, markets }: ReportAnswers): string[] {
     ...(insuranceFund?.target?.simulation === null ? [`the fund's simulated shortfall and its runway: ${quantileText(insuranceFund.target).replace('unknown: ', '')}`] : []),
     ...stress.unknown.map(({ message }) => `stress: ${message}`),
     ...grouped(stress.scenarios.flatMap((one) => (one.cascadeUnknown === null ? [] : [[one.cascadeUnknown.message, one.id] as const]))).map(([message, ids]) => `cascade of ${ids.join(', ')}: ${message}`),
+    ...(liquidationQueue?.unknown ?? []).map(({ message }) => `tiers and deficits: ${message}`),
     ...(liquidationQueue?.velocity === null ? ['how fast accounts are being liquidated: there is no open interest'] : []),
     ...lacking.map(([names, labels]) => `breaker of ${labels.join(', ')}: ${names} ${names.includes(',') ? 'have' : 'has'} no value, so there is no alarm from there and no proof of calm`),
     ...(oracleHealth?.feeds ?? []).filter(({ deviation }) => deviation === null).map(({ symbols }) => `deviation of the feed of ${symbols.join(', ')}: there is nothing to compare it with`),

@@ -99,7 +99,7 @@ function stressText({ status, stressTest }: StressQuery, listed: boolean, { widt
   const test = known(stressTest)
   const several = new Set(test.scenarios.map(({ severity }) => severity)).size > 1
   // With an unknown fund nothing is known of what it pays.
-  const paid = (value: number): string => (test.fund === null ? UNKNOWN : money(value))
+  const paid = (value: number | null): string => (value === null ? UNKNOWN : money(value))
   const cascaded = test.scenarios.some(({ cascade, cascadeUnknown }) => cascade !== null || cascadeUnknown !== null)
   const scenarios = renderTable(
     [

@@ -10,8 +10,11 @@ import { median } from './report.ts'
 
 const MARKETS = Array.from({ length: 20 }, (_, i) => `market ${i + 1}`)
 const COLLATERALS = Array.from({ length: 4 }, (_, i) => `collateral ${i + 1}`)
-const RULES = { fullBelow: 0.5, partialShare: 0.5, wholeUpTo: 100 }
+const RULES = { fullBelow: 0.5, partialShare: 0.5, wholeUpTo: 100, penalty: 0.025 }
 const MARGIN = 0.0625
+/** Collateral ratio and discount of every collateral: what counts of it, and what a liquidation loses of it. */
+const RATIO = 0.7
+const DISCOUNT = 0.1
 const SEED = 20_200_312
 
 /** Daily volumes from 2 billion down, as markets are. */
@@ -22,7 +25,7 @@ const ASSETS: readonly BookAsset[] = [
 
 /**
  * A book: 2 to 6 positions per account in different markets (4 on average), notionals lognormal around 3,000, equity of 8 % to 108 % of gross,
- * for every second account a tenth of gross as one of the collaterals.
+ * for every second account a tenth of gross as one of the collaterals, counted at 70 % and recovered at 90 %.
  */
 export function generateAccounts(count: number, random: Random): StressAccount[] {
   const places = MARKETS.map((_, i) => i)
@@ -34,8 +37,8 @@ export function generateAccounts(count: number, random: Random): StressAccount[]
     })
     const gross = positions.reduce((sum, p) => sum + Math.abs(p.value), 0)
     const equity = gross * (0.08 + random.next() ** 2)
-    const collateral = k % 2 === 0 ? [] : [{ asset: COLLATERALS[random.below(COLLATERALS.length)] as string, value: gross / 10 }]
-    return { id: `account ${k}`, cash: equity - positions.reduce((sum, p) => sum + p.value, 0) - collateral.reduce((sum, c) => sum + c.value, 0), positions, ranges: [], collateral, maintenanceMargin: MARGIN }
+    const collateral = k % 2 === 0 ? [] : [{ asset: COLLATERALS[random.below(COLLATERALS.length)] as string, counted: (RATIO * gross) / 10, recovered: ((1 - DISCOUNT) * gross) / 10 }]
+    return { id: `account ${k}`, cash: equity - positions.reduce((sum, p) => sum + p.value, 0) - collateral.reduce((sum, c) => sum + c.counted, 0), positions, ranges: [], collateral, maintenanceMargin: MARGIN }
   })
 }
 
@@ -50,7 +53,7 @@ export function generateScenarios(count: number, random: Random): BookScenario[]
   })
 }
 
-type PlainAccount = { readonly cash: number; readonly margin: number; readonly positions: readonly { readonly asset: number; readonly value: number }[]; readonly collateral: readonly { readonly asset: number; readonly value: number }[] }
+type PlainAccount = { readonly cash: number; readonly margin: number; readonly positions: readonly { readonly asset: number; readonly value: number }[]; readonly collateral: readonly { readonly asset: number; readonly counted: number; readonly recovered: number }[] }
 
 /** The plain loop: an object per account, one scenario after another, prices looked up by number. It makes no maps and no garbage: a fair opponent. */
 export function straightforward(accounts: readonly PlainAccount[], scenario: BookScenario) {
@@ -68,22 +71,28 @@ export function straightforward(accounts: readonly PlainAccount[], scenario: Boo
       value += notional
       gross += Math.abs(notional)
     }
-    for (const c of account.collateral) value += c.value * (factors[c.asset] as number)
+    let recoverable = value
+    for (const c of account.collateral) {
+      value += c.counted * (factors[c.asset] as number)
+      recoverable += c.recovered * (factors[c.asset] as number)
+    }
     const requirement = account.margin * gross
     values += value
     requirements += requirement
-    if (value >= requirement) continue
+    if (value >= requirement && recoverable >= 0) continue
     let cost = 0
-    let grossToday = 0
-    for (const p of account.positions) {
-      const notional = Math.abs(p.value * (factors[p.asset] as number))
-      grossToday += Math.abs(p.value)
-      cost += notional * Math.min((ASSETS[p.asset] as BookAsset).maxImpact, (impacts[p.asset] as number) * Math.sqrt(notional))
+    if (value < requirement) {
+      let grossToday = 0
+      for (const p of account.positions) {
+        const notional = Math.abs(p.value * (factors[p.asset] as number))
+        grossToday += Math.abs(p.value)
+        cost += notional * Math.max(RULES.penalty, Math.min((ASSETS[p.asset] as BookAsset).maxImpact, (impacts[p.asset] as number) * Math.sqrt(notional)))
+      }
+      sum.liquidatable++
+      sum.liquidatableNotional += gross
+      sum.liquidatedNotional += gross * (value < RULES.fullBelow * requirement || grossToday <= RULES.wholeUpTo ? 1 : RULES.partialShare)
     }
-    sum.liquidatable++
-    sum.liquidatableNotional += gross
-    sum.liquidatedNotional += gross * (value < RULES.fullBelow * requirement || grossToday <= RULES.wholeUpTo ? 1 : RULES.partialShare)
-    const loss = Math.max(0, cost - value)
+    const loss = Math.max(0, cost - recoverable)
     if (loss === 0) continue
     sum.shortfall += loss
     sum.accountsInLoss++
@@ -159,7 +168,7 @@ export async function benchStress(options: { readonly accounts: number; readonly
 
   progress('the plain loop')
   const index = new Map(ASSETS.map(({ asset }, i) => [asset, i]))
-  const numbered = (list: StressAccount['positions']) => list.map((p) => ({ asset: index.get(p.asset) as number, value: p.value }))
+  const numbered = <T extends { readonly asset: string }>(list: readonly T[]) => list.map((one) => ({ ...one, asset: index.get(one.asset) as number }))
   let plainAccounts: PlainAccount[] | null = accounts.map((a) => ({ cash: a.cash, margin: a.maintenanceMargin, positions: numbered(a.positions), collateral: numbered(a.collateral) }))
   const some = scenarios.slice(0, Math.max(1, Math.round(scenarios.length / 50)))
   for (const scenario of Array.from({ length: 8 }, (_, i) => some[i % some.length] as BookScenario)) straightforward(plainAccounts, scenario)

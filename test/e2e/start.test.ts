@@ -298,7 +298,7 @@ describe('npm start', () => {
     const { child, output } = launch()
     await new Promise<void>((resolve) => createInterface({ input: child.stderr! }).once('line', () => resolve()))
     child.kill('SIGINT')
-    expect(await ended(child)).toBe(1)
+    expect(await ended(child)).toBe(130)
     expect(output.join('\n')).toContain('The start was interrupted')
     expect(processesOf(stateDir)).toEqual([])
   }, MINUTE)

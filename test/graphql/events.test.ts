@@ -9,6 +9,8 @@ import type { Services } from '../../api/graphql/context.ts'
 import { startServer } from '../../api/graphql/server.ts'
 import type { ApiServer } from '../../api/graphql/server.ts'
 import { createWebhooks, signatureOf, verifySignature } from '../../api/graphql/webhooks.ts'
+import { pruneRuns, simulationTask } from '../../api/recommendations/gather.ts'
+import { DEFAULT_POLICY } from '../../api/recommendations/index.ts'
 import { createPrisma } from '../../prisma/client.ts'
 import type { PrismaClient } from '../../prisma/client.ts'
 import { startTestPostgres } from '../support/postgres.ts'
@@ -104,6 +106,32 @@ describe('breakers over the mirror', () => {
     expect((await shared.risk.breakers.observe())?.block.number).toBe(1002n)
     // The fresh price is dated before this block: one stale observation is no confirmation.
     expect(await market('vETH')).toMatchObject({ level: 'NORMAL', history: { totalCount: 0 } })
+  })
+})
+
+describe('triggers of a breaker', () => {
+  test('behavior: what the index cannot tell is UNKNOWN, what belongs elsewhere or nowhere NOT_APPLICABLE, and surplus paid out is no loss of the fund', async () => {
+    const fundId = deployment.contracts.insuranceFund.toLowerCase()
+    const flow = (block: bigint, kind: 'TRANSFER_IN' | 'DISTRIBUTED' | 'BAD_DEBT', amount: number, after: number) => ({ id: `0xflow${block}`, fundId, kind, amountE18: `${BigInt(amount) * 10n ** 18n}`, counterparty: addressOf(9), balanceAfterE18: `${BigInt(after) * 10n ** 18n}`, blockNumber: block, timestamp: BLOCK.timestamp + 6_010n + block - 1_000n, transactionHash: '0x0b', logIndex: 0 })
+    await prisma.insuranceFundFlow.createMany({ data: [flow(1003n, 'TRANSFER_IN', 99, 100), flow(1004n, 'DISTRIBUTED', -60, 40), flow(1005n, 'BAD_DEBT', -2, 38)] })
+    await step(1006n, 6_100)
+    await shared.risk.breakers.observe()
+    const TRIGGERS = 'label level triggers { name state why value }'
+    const { protocol, markets } = (await ask(`{ circuitBreakers { protocol { ${TRIGGERS} } markets { ${TRIGGERS} } } }`)).data.circuitBreakers
+    const of = (breaker: { triggers: { name: string; state: string; value: number | null; why: string | null }[] }) => Object.fromEntries(breaker.triggers.map(({ name, state }) => [name, state]))
+    expect(of(protocol)).toEqual({ staleness: 'NOT_APPLICABLE', deviation: 'NOT_APPLICABLE', band: 'NOT_APPLICABLE', velocity: 'NOT_APPLICABLE', fundDrawdown: 'MEASURED', utilisation: 'NOT_APPLICABLE' })
+    // 2 of the 40 that were left, not 62 of 100.
+    expect(protocol).toMatchObject({ level: 'NORMAL' })
+    expect(protocol.triggers.find(({ name }: { name: string }) => name === 'fundDrawdown').value).toBeCloseTo(0.05, 12)
+    expect(of(markets.find(({ label }: { label: string }) => label === 'vETH'))).toMatchObject({ staleness: 'MEASURED', fundDrawdown: 'NOT_APPLICABLE', utilisation: 'NOT_APPLICABLE' })
+    for (const { state, why, value } of [protocol, ...markets].flatMap(({ triggers }) => triggers)) expect([state !== 'NOT_APPLICABLE', state === 'MEASURED']).toEqual([why === null, value !== null])
+    // No loan book: nobody observes its use, and a replay does not count it among what is unknown.
+    const { replayBreaker } = (await ask('{ replayBreaker(input: { market: "vETH", days: 1 }) { known { name } } }')).data
+    expect(replayBreaker.known.map(({ name }: { name: string }) => name)).toEqual(['staleness', 'deviation', 'band', 'velocity'])
+    await prisma.insuranceFundFlow.deleteMany({ where: { id: { startsWith: '0xflow' } } })
+    await prisma.breakerBoard.deleteMany({ where: { blockNumber: { gt: 1002n } } })
+    await prisma.checkpoint.deleteMany({ where: { blockNumber: { gt: 1002n } } })
+    await prisma.replayStatus.update({ where: { id: 1 }, data: { blockNumber: 1002n } })
   })
 })
 
@@ -242,17 +270,54 @@ describe('long runs', () => {
     await ws.dispose()
   })
 
-  test('behavior: a simulated shortfall has its interval, and the fund’s target stands on it from then on', async () => {
+  test('behavior: a simulated shortfall has its interval, and the fund’s target stands on the policy’s own or on the one that is named', async () => {
     const ws = client()
-    const { data: { startRiskRun: started } } = await ask(`mutation { startRiskRun(input: { fund: { paths: 10000, hours: 24, seed: 7 } }) { id } }`)
-    let last: any // oxlint-disable-line typescript/no-explicit-any
-    for await (const event of ws.iterate({ query: `subscription($id: ID!) { riskRun(id: $id) { ${RUN} } }`, variables: { id: started.id } }) as AsyncIterable<any>) last = event.data.riskRun // oxlint-disable-line typescript/no-explicit-any
-    expect(last).toMatchObject({ state: 'DONE', error: null, fund: { paths: 10_000 } })
-    expect(last.fund.lower).toBeLessThanOrEqual(last.fund.quantile)
-    const { data } = await ask('{ insuranceFund { target { target binding simulation { paths seed quantile block { number } } simulationUnknown { reason } why } } }')
-    expect(data.insuranceFund.target).toMatchObject({ simulation: { paths: 10_000, seed: 7, quantile: last.fund.quantile, block: { number: '1006' } }, simulationUnknown: null })
-    expect(data.insuranceFund.target.target).toBeGreaterThanOrEqual(last.fund.quantile)
+    type Simulated = { id: string; fund: { quantile: number; lower: number } }
+    const simulated = async (fund: string): Promise<Simulated> => {
+      const { data: { startRiskRun: started } } = await ask(`mutation { startRiskRun(input: { fund: ${fund} }) { id } }`)
+      let last: any // oxlint-disable-line typescript/no-explicit-any
+      for await (const event of ws.iterate({ query: `subscription($id: ID!) { riskRun(id: $id) { ${RUN} } }`, variables: { id: started.id } }) as AsyncIterable<any>) last = event.data.riskRun // oxlint-disable-line typescript/no-explicit-any
+      expect(last).toMatchObject({ state: 'DONE', error: null, fund: { paths: 10_000 } })
+      return last as Simulated
+    }
+    const targetOf = async (args = ''): Promise<any> => (await ask(`{ insuranceFund { target${args} { target gap simulation { run paths seed level quantile horizonSec block { number } } simulationUnknown { reason } feeShare feeUnknown { what } runwayDays } } }`)).data.insuranceFund.target // oxlint-disable-line typescript/no-explicit-any
+
+    // Anybody's run is theirs: other hours, another seed or a milder level do not move what the fund should hold.
+    const theirs = await simulated('{ hours: 1, seed: 7 }')
+    expect(await targetOf()).toMatchObject({ simulation: null, simulationUnknown: { reason: 'NOT_MEASURED' }, feeShare: null, feeUnknown: { what: 'simulated shortfall' }, runwayDays: null })
+    expect(await targetOf(`(simulation: "${theirs.id}")`)).toMatchObject({ simulation: { run: theirs.id, seed: 7, horizonSec: 3600, quantile: theirs.fund.quantile }, simulationUnknown: null, feeUnknown: null })
+
+    const own = await simulated('{}')
+    const head = await prisma.checkpoint.findFirstOrThrow({ orderBy: { blockNumber: 'desc' } })
+    expect(own.fund.lower).toBeLessThanOrEqual(own.fund.quantile)
+    const target = await targetOf()
+    expect(target).toMatchObject({ simulation: { run: own.id, paths: 10_000, seed: 1, level: 0.999, horizonSec: 86_400, quantile: own.fund.quantile, block: { number: String(head.blockNumber) } }, simulationUnknown: null, feeUnknown: null })
+    expect(target.target).toBeGreaterThanOrEqual(own.fund.quantile)
+    expect(target.feeShare).toBeGreaterThanOrEqual(0)
+    await simulated('{ seed: 8, level: 0.5 }')
+    expect(await targetOf()).toEqual(target)
+
+    const wrong = async (id: string) => (await ask(`{ insuranceFund { target(simulation: "${id}") { target } } }`)).errors[0].extensions
+    expect(await wrong('moon')).toMatchObject({ code: 'BAD_USER_INPUT', facts: { field: 'simulation' } })
+    // A reorganisation took its block back: nobody's target stands on it any more, whether named or not.
+    await prisma.riskRun.updateMany({ where: { kind: 'FUND' }, data: { blockHash: `0x${'dead'.repeat(16)}` } })
+    expect((await targetOf()).simulation).toBeNull()
+    expect(await wrong(theirs.id)).toMatchObject({ code: 'BAD_USER_INPUT', facts: { field: 'simulation' } })
     await ws.dispose()
+  })
+
+  test('behavior: two hundred later runs do not delete the simulation that recommendations stand on', async () => {
+    const own = await prisma.riskRun.findFirstOrThrow({ where: { kind: 'FUND', state: 'DONE', arguments: { equals: simulationTask(DEFAULT_POLICY) } } })
+    const theirs = await prisma.riskRun.findFirstOrThrow({ where: { kind: 'FUND', state: 'DONE', NOT: { arguments: { equals: simulationTask(DEFAULT_POLICY) } } } })
+    const { result: _result, arguments: _arguments, ...row } = theirs
+    const startedAt = new Date(Date.now() + 60_000)
+    await prisma.riskRun.createMany({ data: Array.from({ length: 200 }, (_, i) => ({ ...row, id: `later-${i}`, key: `later-${i}`, kind: 'STRESS', arguments: {}, startedAt })) })
+    await prisma.riskRun.createMany({ data: [{ ...row, id: 'own-older', key: 'own-older', blockNumber: 1n, arguments: own.arguments ?? {}, startedAt: new Date(0) }, { ...row, id: 'own-oldest', key: 'own-oldest', blockNumber: 0n, arguments: own.arguments ?? {}, startedAt: new Date(0) }] })
+    await pruneRuns(prisma, 200, DEFAULT_POLICY)
+    const left = (await prisma.riskRun.findMany({ select: { id: true } })).map(({ id }) => id).filter((id) => !id.startsWith('later-'))
+    // Below the oldest checkpoint nothing is taken back: of those the newest is enough.
+    expect(left.toSorted()).toEqual([own.id, 'own-older'].toSorted())
+    await prisma.riskRun.deleteMany()
   })
 
   test('behavior: a run that is cancelled ends, and stays cancelled', async () => {
@@ -298,9 +363,11 @@ describe('webhooks', () => {
     const url = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/hook`
     let now = 1_700_000_000_000
     const hooks = createWebhooks({ prisma, log, urls: [url], secret, now: () => now })
+    const head = await prisma.checkpoint.findFirstOrThrow({ orderBy: { blockNumber: 'desc' } })
+    await prisma.breakerChange.create({ data: { id: `${head.blockNumber}:protocol:0`, blockNumber: head.blockNumber, blockHash: head.blockHash, blockTimestamp: head.blockTimestamp, subject: 'protocol', subjectLabel: 'protocol', fromLevel: 'NORMAL', toLevel: 'WATCH', why: 'fund lost in 24 h is 12.0 %', reasons: [] } })
     // Of the seed: vETH's band is urgent (80) and mmRatio (90), and two proposals wait.
     const first = await hooks.run()
-    expect(first.queued).toBeGreaterThanOrEqual(4)
+    expect(first.queued).toBeGreaterThanOrEqual(5)
     expect(first).toMatchObject({ sent: 0, failed: first.queued })
     // Not due yet.
     expect(await hooks.run()).toEqual({ queued: 0, sent: 0, failed: 0 })
@@ -321,5 +388,50 @@ describe('webhooks', () => {
     await Promise.all([hooks.run(), createWebhooks({ prisma, log, urls: [url], secret, now: () => now }).run()])
     expect(heard).toHaveLength(first.queued)
     await new Promise((resolve) => receiver.close(resolve))
+  })
+
+  test('behavior: an urgency that went on is told once; one that ended and returns with the same values is told again', async () => {
+    await prisma.webhookDelivery.deleteMany()
+    const run = await prisma.recommendationRun.findFirstOrThrow({ orderBy: [{ blockNumber: 'desc' }, { id: 'desc' }] })
+    const [urgent] = await prisma.recommendation.findMany({ where: { runId: run.id, urgency: { gte: 60 }, direction: { not: 'HOLD' } }, orderBy: { urgency: 'desc' } })
+    const again = async (n: number, more: object): Promise<void> => {
+      const runId = `later-run-${n}`
+      await prisma.recommendationRun.create({ data: { ...run, inputs: {}, id: runId, blockNumber: run.blockNumber + BigInt(n) } })
+      await prisma.recommendation.create({ data: { ...urgent!, inputs: {}, evidence: [], adjustments: [], id: `${runId}:x`, runId, ...more } })
+    }
+    const hooks = createWebhooks({ prisma, log, urls: ['http://127.0.0.1:9/hook'], secret: 'a secret of tests', send: async () => new Response(null, { status: 204 }) })
+    const told = async (): Promise<number> => {
+      await hooks.run()
+      return prisma.webhookDelivery.count({ where: { kind: 'URGENT_RECOMMENDATION', eventKey: { contains: `:${urgent!.parameter}:${urgent!.subject}:` } } })
+    }
+    expect(await told()).toBe(1)
+    expect(await told()).toBe(1)
+    // Another run, a little less urgent on the way: the same urgency.
+    await again(1, { urgency: 55 })
+    await again(2, {})
+    expect(await told()).toBe(1)
+    await again(3, { direction: 'HOLD', urgency: 0, recommended: urgent!.current })
+    expect(await told()).toBe(1)
+    await again(4, {})
+    expect(await told()).toBe(2)
+    await again(5, {})
+    expect(await told()).toBe(2)
+    await prisma.recommendationRun.deleteMany({ where: { id: { startsWith: 'later-run' } } })
+  })
+
+  test('behavior: the outbox keeps what was taken or given up for thirty days, and what still lasts for as long as it does', async () => {
+    await prisma.webhookDelivery.deleteMany()
+    let now = Date.now()
+    const hooks = createWebhooks({ prisma, log, urls: ['http://127.0.0.1:9/hook'], secret: 'a secret of tests', now: () => now, send: async () => new Response(null, { status: 204 }) })
+    const { queued } = await hooks.run()
+    expect(queued).toBeGreaterThan(0)
+    const row = { url: 'http://127.0.0.1:9/hook', kind: 'BREAKER_CHANGE', body: '{}', createdAt: new Date(now) }
+    await prisma.webhookDelivery.createMany({ data: [{ ...row, eventKey: 'taken', deliveredAt: new Date(now) }, { ...row, eventKey: 'given up', givenUpAt: new Date(now) }] })
+    now += 29 * 86_400_000
+    await hooks.run()
+    expect(await prisma.webhookDelivery.count()).toBe(queued + 2)
+    now += 2 * 86_400_000
+    expect((await hooks.run()).queued).toBe(0)
+    expect(await prisma.webhookDelivery.count()).toBe(queued)
   })
 })

@@ -211,6 +211,10 @@ describe('statistics', () => {
     expect(margin.horizon).toEqual([{ name: 'oracleAgeSec', value: 300, origin: 'MEASURED' }, { name: 'detectionSec', value: 60, origin: 'ASSUMED' }, { name: 'liquidationSec', value: 600, origin: 'GIVEN' }])
     expect(margin).toMatchObject({ horizonSec: 960, initialHorizonSec: 11_760 })
     expect(margin.initial).toBeGreaterThanOrEqual(1.3 * margin.maintenance - 1e-12)
+    // Of closing the largest position, 2 vETH: what every other answer says that this costs.
+    const { liquidationStates } = await good('{ liquidationStates { nodes { account closingCost } } }')
+    const cost = liquidationStates.nodes.find((one: { account: string }) => one.account === addressOf(1)).closingCost
+    expect(margin.components[1].value).toBeCloseTo(cost / (2 * 1800), 9)
   })
 })
 

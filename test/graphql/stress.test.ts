@@ -5,8 +5,11 @@ import { computeShortfalls } from '../../api/graphql/risk/reserves.ts'
 import { computeStress, scenariosOf, type Asked, type StressTask } from '../../api/graphql/risk/stress.ts'
 import { shockFrom } from '../../api/recommendations/context.ts'
 import type { AccountInput, RunInputs } from '../../api/recommendations/inputs.ts'
-import { accountUnder, createRandom, scenarioShortfall, stressScenarios, type Random, type StressAccount } from '../../api/risk/index.ts'
-import { book, ETH, OP, WETH } from '../recommendations/book.ts'
+import { accountsUnder, accountUnder, createRandom, liquidationLadder, liquidationQueue, scenarioShortfall, stressScenarios, type LiquidationAccount, type Random, type StressAccount } from '../../api/risk/index.ts'
+import { computeLadder } from '../../api/graphql/risk/liquidations.ts'
+import type { Address, AccountHealth } from '../../protocols/adapter.ts'
+import { accountHealth } from '../../protocols/curie/margin.ts'
+import { book, ETH, normals, OP, sqrtX96, WETH } from '../recommendations/book.ts'
 
 jest.setTimeout(60_000)
 
@@ -47,19 +50,19 @@ const task = (more: Partial<StressTask> = {}): StressTask => ({ asked: ALL, wors
 function byObjects(of: DeskBook, accounts: readonly StressAccount[], { scenario }: Asked, worst: number) {
   const shock = shockFrom(of.context, scenario)
   const row = { liquidatableAccounts: 0, liquidatableNotional: 0, badDebt: 0 }
-  const losses: { account: string; value: number; gross: number; requirement: number; shortfall: number }[] = []
+  const losses: { account: string; value: number; recoverable: number; gross: number; requirement: number; shortfall: number }[] = []
   for (const account of accounts) {
-    const { value, gross, cost } = accountUnder(account, shock)
+    const { value, recoverable, gross, cost } = accountUnder(account, shock)
     const requirement = account.maintenanceMargin * gross
     const due = gross > 0 && value < requirement
     if (due) {
       row.liquidatableAccounts++
       row.liquidatableNotional += gross
     }
-    const shortfall = Math.max(0, due ? cost - value : -value)
+    const shortfall = Math.max(0, (due ? cost : 0) - recoverable)
     if (shortfall <= 0) continue
     row.badDebt += shortfall
-    losses.push({ account: account.id, value, gross, requirement, shortfall })
+    losses.push({ account: account.id, value, recoverable, gross, requirement, shortfall })
   }
   losses.sort((a, b) => b.shortfall - a.shortfall || (a.account < b.account ? -1 : 1))
   const [first, second] = [losses[0]?.shortfall ?? 0, losses[1]?.shortfall ?? 0]
@@ -81,7 +84,7 @@ async function expectEqual(of: DeskBook, engine = shared): Promise<void> {
     const found = scenarios.find((one) => one.id === asked.scenario.id && one.title === asked.scenario.title)!
     const { worstAccounts, liquidatableAccounts, ...amounts } = expected
     expect(found.liquidatableAccounts).toBe(liquidatableAccounts)
-    for (const [name, value] of Object.entries(amounts)) expect(Math.abs(found[name as keyof typeof amounts] - value) / size).toBeLessThan(1e-9)
+    for (const [name, value] of Object.entries(amounts)) expect(Math.abs(found[name as keyof typeof amounts]! - value) / size).toBeLessThan(1e-9)
     expect(found.worstAccounts.map((one) => one.account)).toEqual(worstAccounts.map((one) => one.account))
     worstAccounts.forEach((one, i) => {
       const { account: _, ...figures } = one
@@ -131,6 +134,110 @@ describe('stress of the book of a block', () => {
   })
 })
 
+/** An account as the contracts value it where the mark price is the index price and no funding is open: what the stress of today's prices approximates by nothing. */
+function healthOf(of: RunInputs, account: AccountInput): AccountHealth {
+  const ratio = (name: string): bigint => BigInt(of.parameters.find((p) => p.name === name)!.current)
+  const priceOf = (id: string): bigint => BigInt([...of.markets, ...of.collaterals].find((one) => one.id === id)!.oracle!.priceE18)
+  const markets = new Set([...account.positions.map((p) => p.market), ...of.markets.flatMap((m) => (m.ranges.some((r) => r.account === account.id) ? [m.id] : []))])
+  return accountHealth(
+    {
+      settlementBalance: BigInt(account.settlementBalance), owedRealizedPnlE18: BigInt(account.owedRealizedPnlE18), pendingFundingE18: 0n, pendingFeeE18: 0n,
+      collaterals: account.collaterals.map(({ asset, amount }) => ({ token: asset as Address, amount: BigInt(amount), decimals: 18, priceE18: priceOf(asset), collateralRatioE6: ratio('collateralRatio') })),
+      positions: [...markets].map((id) => {
+        const held = account.positions.find((p) => p.market === id)
+        const ranges = of.markets.find((m) => m.id === id)!.ranges.filter((r) => r.account === account.id)
+        return {
+          market: id as Address, sizeE18: BigInt(held?.sizeE18 ?? 0), openNotionalE18: BigInt(held?.openNotionalE18 ?? 0), markPriceE18: priceOf(id), indexPriceE18: priceOf(id), sqrtPriceX96: BigInt(sqrtX96(PRICE[id] as number)),
+          ranges: ranges.map((r) => ({ lowerTick: r.lowerTick, upperTick: r.upperTick, liquidity: BigInt(r.liquidity), baseDebtE18: BigInt(r.baseDebtE18), quoteDebtE18: BigInt(r.quoteDebtE18) })),
+        }
+      }),
+    },
+    { settlementDecimals: of.settlement.decimals, imRatioE6: ratio('imRatio'), mmRatioE6: ratio('mmRatio'), mmRatioBufferE6: 0n, debtNonSettlementTokenValueRatioE6: 750_000n, debtThreshold: 1n },
+  )
+}
+
+describe('today’s prices', () => {
+  /** Accounts whose collateral makes the difference: above the requirement by what is recovered of it, below by what counts, and the other way round where more counts. */
+  const between = (collateralRatio: string): RunInputs => {
+    const start = inputs()
+    const extra = Array.from({ length: 20 }, (_, i): AccountInput => {
+      const size = 5 + i
+      // Account value 3,000·size + cash + 15,000·ratio around the requirement of 187.50·size, from 2,000 below it to 1,800 above.
+      const cash = 187.5 * size - 15_000 * 0.85 - 2_000 + 200 * i
+      return { id: `0xw${String(i).padStart(2, '0')}`, settlementBalance: String(Math.round(cash * 1e6)), owedRealizedPnlE18: '0', positions: [{ market: ETH, sizeE18: e18(size), openNotionalE18: e18(-3_000 * size) }], collaterals: [{ asset: WETH, amount: e18(5) }] }
+    })
+    const accounts = [...start.accounts, ...extra].sort((a, b) => (a.id < b.id ? -1 : 1))
+    return { ...start, accounts, parameters: start.parameters.map((p) => (p.name === 'collateralRatio' ? { ...p, current: collateralRatio } : p)) }
+  }
+
+  test.each(['850000', '700000', '1000000'])('second method: at a collateral ratio of %s millionths, stress without a move, a ladder’s rung at 0 and the queue hold the accounts that the contracts would let be liquidated, with their values', async (ratio) => {
+    const now = between(ratio)
+    const of = bookOf(now)
+    const healths = new Map(now.accounts.map((account) => [account.id, healthOf(now, account)]))
+    const float = (x: bigint): number => Number(x / 10n ** 9n) / 1e9
+    // Without a position there is nothing to take, whatever is owed.
+    const isDue = ({ belowMaintenance, totalAbsPositionValueE18 }: AccountHealth): boolean => belowMaintenance && totalAbsPositionValueE18 > 0n
+    const due = [...healths].flatMap(([id, health]) => (isDue(health) ? [id] : []))
+    // The comparison is of something: some are due for what does not count of their collateral alone.
+    const stressed = new Map(of.stressAccounts().map((account) => [account.id, accountUnder(account, { id: 'still', changeOf: () => 0, costOf: () => 0 })]))
+    if (ratio !== '1000000') expect(due.filter((id) => stressed.get(id)!.recoverable >= float(healths.get(id)!.marginRequirementE18)).length).toBeGreaterThan(2)
+
+    const asked = scenariosOf({ shocks: [{ id: 'still', moves: [], volumeFactor: 0.999 }] }, ['vETH', 'vOP', 'WETH'])
+    const { scenarios: [still] } = await computeStress(of, shared, task({ asked }))
+    expect(still!.liquidatableAccounts).toBe(due.length)
+    const notional = due.reduce((sum, id) => sum + float(healths.get(id)!.totalAbsPositionValueE18), 0)
+    expect(Math.abs(still!.liquidatableNotional - notional)).toBeLessThan(1e-6 * (1 + notional))
+
+    await shared.withBook(of, async (held) => {
+      const found = accountsUnder(held, { id: 'still', changeOf: () => 0 })
+      held.ids.forEach((id, a) => {
+        const health = healths.get(id)!
+        const scale = 1e-9 * (1e6 + float(health.totalAbsPositionValueE18))
+        expect(Math.abs(found.value[a]! - float(health.accountValueE18))).toBeLessThan(scale)
+        expect(Math.abs(found.requirement[a]! - float(health.marginRequirementE18))).toBeLessThan(scale)
+        expect(found.gross[a]! > 0 && found.value[a]! < found.requirement[a]!).toBe(isDue(health))
+      })
+    })
+
+    const rung = computeLadder(of, { market: ETH, changes: [0], joint: false }).rungs[0]!
+    expect(rung).toMatchObject({ change: 0, accounts: due.length })
+    expect(Math.abs(rung.notional - notional)).toBeLessThan(1e-6 * (1 + notional))
+
+    const accounts = [...healths].map(([id, health]): LiquidationAccount => ({ id, value: float(health.accountValueE18), recoverable: stressed.get(id)!.recoverable, requirement: float(health.marginRequirementE18), positions: health.positions.map((p) => ({ market: p.market, notional: float(p.positionValueE18) })), closingCost: 0 }))
+    const queue = liquidationQueue(accounts, { rules: of.context.liquidationRules(), capacityPerHour: 0, liquidated15Min: 0, openInterest: 1 })
+    expect(queue.entries.filter((one) => one.due).map((one) => one.id).sort()).toEqual(due.sort())
+  })
+})
+
+describe('a ladder whose prices move together', () => {
+  test('behavior: every other price moves by its measured beta to the market’s, and collateral that is its coin alike', () => {
+    const start = inputs()
+    const n = 30 * 288
+    const { asOfSec } = start
+    const eth = normals(n, 13).map((z) => 0.002 * z)
+    const series = (feed: string, last: number, returns: readonly number[]): RunInputs['series'][number] => {
+      const logs: number[] = []
+      for (const r of returns) logs.push((logs.at(-1) ?? 0) + r)
+      return { feed, startSec: asOfSec - n * 300, endSec: asOfSec, bars: logs.map((log, i) => [i, e18(last * Math.exp(log))] as const) }
+    }
+    const [opFeed, ethFeed] = [start.markets.find((m) => m.id === OP)!.oracle!.feed, start.markets.find((m) => m.id === ETH)!.oracle!.feed]
+    // vOP moves 1.5 times as vETH, to the last digit.
+    const of = bookOf({ ...start, series: [series(opFeed, 2, eth.map((r) => 1.5 * r)), series(ethFeed, 3_000, eth)] })
+    const joint = computeLadder(of, { market: ETH, changes: [-0.2], joint: true })
+    expect(joint.unknown).toEqual([])
+    expect(joint.betas).toEqual([{ name: 'vOP', value: expect.closeTo(1.5, 6) }, { name: 'WETH', value: 1 }])
+    const costs = shockFrom(of.context, { ...stressScenarios('base')[0]!, volumeFactor: 1 }).costOf
+    const [expected] = liquidationLadder(of.stressAccounts(), { asset: ETH, price: 3_000, changes: [-0.2], fund: 0, costOf: costs, moveOf: (asset) => (asset === OP ? -0.3 : -0.2) })
+    expect(joint.rungs[0]).toMatchObject({ accounts: expected!.accounts })
+    expect(joint.rungs[0]!.badDebt / expected!.badDebt).toBeCloseTo(1, 6)
+    expect(computeLadder(of, { market: ETH, changes: [-0.2], joint: false }).betas).toEqual([{ name: 'vOP', value: 0 }, { name: 'WETH', value: 1 }])
+    // From the other side: vETH moves 2/3 as far, and so does WETH.
+    expect(computeLadder(of, { market: OP, changes: [-0.2], joint: true }).betas).toEqual([{ name: 'vETH', value: expect.closeTo(2 / 3, 6) }, { name: 'WETH', value: expect.closeTo(2 / 3, 6) }])
+    const blind = computeLadder(bookOf({ ...start, series: [] }), { market: ETH, changes: [-0.2], joint: true })
+    expect(blind).toMatchObject({ betas: [{ name: 'vOP', value: 1 }, { name: 'WETH', value: 1 }], unknown: [{ reason: 'NOT_MEASURED', what: 'beta of vOP' }] })
+  })
+})
+
 describe('cascades', () => {
   const hard = (): readonly Asked[] => scenariosOf({ shocks: [{ id: 'hard', moves: [{ name: 'vETH', value: -0.25 }, { name: 'vOP', value: -0.3 }] }] }, ['vETH', 'vOP', 'WETH'])
 
@@ -146,7 +253,7 @@ describe('cascades', () => {
     expect(cascade!.badDebt).toBeGreaterThan(first.badDebt)
     expect(cascade!.liquidatedNotional).toBeGreaterThanOrEqual(first.liquidatedNotional)
     expect(cascade!.liquidatableAccounts).toBeGreaterThanOrEqual(first.liquidatableAccounts)
-    expect(cascade!.fundUsed + cascade!.uncovered).toBeCloseTo(cascade!.badDebt, 6)
+    expect(cascade!.fundUsed! + cascade!.uncovered!).toBeCloseTo(cascade!.badDebt, 6)
     const [eth, op] = cascade!.prices
     expect(eth).toMatchObject({ name: 'vETH', move: -0.25 })
     expect(op).toMatchObject({ name: 'vOP', move: -0.3 })
@@ -243,15 +350,12 @@ describe('from block to block', () => {
       expect(await syncs(engine, bookOf(now))).toEqual({ way: 'updated', accounts: 3, prices: 2 })
       await expectEqual(bookOf(now), engine)
 
-      // A discount is a price of what is recovered.
-      now = { ...now, parameters: now.parameters.map((p) => (p.name === 'discountRatio' ? { ...p, current: '100000' } : p)) }
-      expect(await syncs(engine, bookOf(now))).toEqual({ way: 'updated', accounts: 0, prices: 1 })
-      await expectEqual(bookOf(now), engine)
-
-      // A maintenance margin is in every account.
-      now = { ...now, parameters: now.parameters.map((p) => (p.name === 'mmRatio' ? { ...p, current: '70000' } : p)) }
-      expect(await syncs(engine, bookOf(now))).toMatchObject({ way: 'made' })
-      await expectEqual(bookOf(now), engine)
+      // What governance sets is in every account.
+      for (const [name, current] of [['discountRatio', '100000'], ['collateralRatio', '700000'], ['liquidationPenaltyRatio', '12500'], ['mmRatio', '70000']] as const) {
+        now = { ...now, parameters: now.parameters.map((p) => (p.name === name ? { ...p, current } : p)) }
+        expect(await syncs(engine, bookOf(now))).toMatchObject({ way: 'made' })
+        await expectEqual(bookOf(now), engine)
+      }
     } finally {
       await engine.close()
     }

@@ -268,12 +268,13 @@ describe('small samples', () => {
 describe('stress accounts', () => {
   test('behavior: without a shock an account is worth collateral plus PnL, by hand', () => {
     const [one, two] = stressAccounts(createContext(book()))
-    const still = { id: 'still', changeOf: () => 0, impactOf: () => 0 }
+    const still = { id: 'still', changeOf: () => 0, costOf: () => 0 }
     if (one === undefined || two === undefined) throw new Error('no accounts')
     // 100,000 + 300·3,000 − 900,000.
     expect(accountUnder(one, still).value).toBeCloseTo(100_000, 6)
-    // 20,000 + 500 + (150,000 − 151,000) + (82,000 − 80,000) + 5·3,000·0.95.
-    expect(accountUnder(two, still).value).toBeCloseTo(35_750, 6)
+    // 20,000 + 500 + (150,000 − 151,000) + (82,000 − 80,000) + 5·3,000·0.85; a liquidation would recover 95 %.
+    expect(accountUnder(two, still).value).toBeCloseTo(34_250, 6)
+    expect(accountUnder(two, still).recoverable).toBeCloseTo(35_750, 6)
     expect(accountUnder(two, still).gross).toBeCloseTo(230_000, 6)
   })
   test('behavior: history stands for a market by the name in its symbol', () => {

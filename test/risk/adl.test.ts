@@ -4,7 +4,7 @@ import { BadInputError } from '../../core/errors.ts'
 import { ADL_METHODS, adlAllocate, adlQueue, binanceScore, bitmexScore, deleverage, type AdlPosition } from '../../api/risk/index.ts'
 
 const e18 = (x: number): bigint => BigInt(Math.round(x * 1e6)) * 10n ** 12n
-const position = (id: string, size: number, entry: number, mark: number, more: Partial<AdlPosition> = {}): AdlPosition => ({ id, sizeE18: e18(size), entryPriceE18: e18(entry), markPriceE18: e18(mark), bankruptcyPriceE18: null, walletE18: e18(1000), maintenanceMarginE18: e18(10), ...more })
+const position = (id: string, size: number, entry: number, mark: number, more: Partial<AdlPosition> = {}): AdlPosition => ({ id, sizeE18: e18(size), entryPriceE18: e18(entry), markPriceE18: e18(mark), bankruptcyPriceE18: null, walletE18: e18(1000), maintenanceMarginE18: e18(10), accountPnlE18: e18(size * (mark - entry)), ...more })
 
 describe('ADL rankings', () => {
   test('vector: BitMEX, a short from 4000 at 3600 with bankruptcy at 4400 scores 0.1 · 4.5', () => {
@@ -16,6 +16,16 @@ describe('ADL rankings', () => {
     // PnL 40.2 on a wallet of 4.27: maintenance margin 0.1342 · 44.47 = 5.967874.
     expect(binanceScore(position('a', 1, 100, 140.2, { walletE18: e18(4.27), maintenanceMarginE18: e18(5.967874) }))).toBeCloseTo(1.2634, 4)
     expect(binanceScore(position('a', 1, 100, 90))).toBe(0)
+  })
+  test('behavior: a loss elsewhere in the account is no equity here', () => {
+    // Profit 40 on a wallet of 100, requirement 10. Alone: 40/100·10/140; with 100 lost elsewhere equity is 40: 40/100·10/40, and 140 of notional is 3.5 times it.
+    const alone = { walletE18: e18(100) }
+    const crossed = { ...alone, accountPnlE18: e18(-60) }
+    expect(binanceScore(position('a', 1, 100, 140, alone))).toBeCloseTo(0.4 * (10 / 140), 12)
+    expect(binanceScore(position('a', 1, 100, 140, crossed))).toBeCloseTo(0.1, 12)
+    expect(adlQueue([position('a', 1, 100, 140, crossed)], 'binance')[0]?.leverage).toBeCloseTo(3.5, 12)
+    const queue = adlQueue([position('a', 1, 100, 140, alone), position('b', 1, 100, 140, crossed)], 'riskAware')
+    expect(queue.map((e) => e.id)).toEqual(['b', 'a'])
   })
   test('behavior: best paid and most leveraged first, with rank, quantile and lights', () => {
     const queue = adlQueue([position('a', 1, 100, 110), position('b', 1, 100, 150), position('c', -1, 100, 150), position('d', 1, 100, 90), position('z', 0, 100, 100)], 'bitmex')

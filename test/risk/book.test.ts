@@ -6,16 +6,18 @@ import {
   accountAt, accountsUnder, accountUnder, baseFigures, bookScenario, cascadeBook, createAccountBook, impactCoefficient, liquidationLadder, MAX_CASCADE_ROUNDS, movePrices, scenarioShortfall, squareRootImpact, stressBook, stressScenario, updateAccounts,
   type AccountBook, type AssetKind, type BookAsset, type BookScenario, type StressAccount,
 } from '../../api/risk/index.ts'
-import { assets, bookAccounts, impactOf, markets, rules, scenarios } from './books.ts'
+import { assets, bookAccounts, costOf, markets, rules, scenarios } from './books.ts'
 
 const X: BookAsset = { asset: 'X', impact: 0.001, maxImpact: 0.5 }
-const strict = { fullBelow: 0.5, partialShare: 0.5, wholeUpTo: 0 }
+const strict = { fullBelow: 0.5, partialShare: 0.5, wholeUpTo: 0, penalty: 0 }
+/** Collateral that counts for all that it recovers. */
+const backed = (asset: string, value: number): StressAccount['collateral'][number] => ({ asset, counted: value, recovered: value })
 const holder = (id: string, cash: number, value: number, collateral: StressAccount['collateral'] = []): StressAccount => ({ id, cash, positions: value === 0 ? [] : [{ asset: 'X', value }], ranges: [], collateral, maintenanceMargin: 0.1 })
 const falls = (change: number, more: Partial<BookScenario> = {}): BookScenario => ({ id: `${change}`, changeOf: () => change, ...more })
 
 /** Amounts around the size of the book: what 1e-9 is meant of. */
 const sizeOf = (accounts: readonly StressAccount[]): number =>
-  1 + accounts.reduce((sum, a) => sum + Math.abs(a.cash) + [...a.positions, ...a.collateral].reduce((s, p) => s + Math.abs(p.value), 0) + a.ranges.reduce((s, r) => s + Math.abs(r.quoteDebt) + Math.abs(r.baseDebt * r.price), 0), 0)
+  1 + accounts.reduce((sum, a) => sum + Math.abs(a.cash) + [...a.positions.map((p) => p.value), ...a.collateral.flatMap((c) => [c.counted, c.recovered])].reduce((s, x) => s + Math.abs(x), 0) + a.ranges.reduce((s, r) => s + Math.abs(r.quoteDebt) + Math.abs(r.baseDebt * r.price), 0), 0)
 
 function expectNear(found: number, expected: number, size: number): void {
   expect(Math.abs(found - expected) / size).toBeLessThan(1e-9)
@@ -25,8 +27,8 @@ function expectNear(found: number, expected: number, size: number): void {
 function straightforward(accounts: readonly StressAccount[], scenario: BookScenario) {
   const sum = { value: 0, requirement: 0, liquidatable: 0, liquidatableNotional: 0, liquidatedNotional: 0 }
   for (const account of accounts) {
-    const { value, gross } = accountUnder(account, { id: scenario.id, changeOf: scenario.changeOf, impactOf: () => 0 })
-    const { gross: grossToday } = accountUnder(account, { id: 'today', changeOf: () => 0, impactOf: () => 0 })
+    const { value, gross } = accountUnder(account, { id: scenario.id, changeOf: scenario.changeOf, costOf: () => 0 })
+    const { gross: grossToday } = accountUnder(account, { id: 'today', changeOf: () => 0, costOf: () => 0 })
     const requirement = account.maintenanceMargin * gross
     sum.value += value
     sum.requirement += requirement
@@ -49,7 +51,7 @@ describe('the book under scenarios', () => {
           const { liquidatable, ...amounts } = straightforward(accounts, scenario)
           expect(result.liquidatable).toBe(liquidatable)
           for (const [name, expected] of Object.entries(amounts)) expectNear(result[name as keyof typeof amounts], expected, size)
-          const loss = scenarioShortfall(accounts, { id: 'x', changeOf: scenario.changeOf, impactOf: (asset, notional) => impactOf(asset, notional / (scenario.liquidityOf?.(asset) ?? 1)) })
+          const loss = scenarioShortfall(accounts, { id: 'x', changeOf: scenario.changeOf, costOf: (asset, notional) => costOf(asset, notional / (scenario.liquidityOf?.(asset) ?? 1)) })
           expectNear(result.shortfall, loss.total, size)
           expectNear(result.cover1, loss.cover1, size)
           expectNear(result.cover2, loss.cover2, size)
@@ -64,7 +66,7 @@ describe('the book under scenarios', () => {
     fc.assert(
       fc.property(bookAccounts, (accounts) => {
         const changes = [-0.5, -0.1, 0, 0.3]
-        const ladder = liquidationLadder(accounts, { asset: 'A', price: 10, changes, fund: 0, impactOf })
+        const ladder = liquidationLadder(accounts, { asset: 'A', price: 10, changes, fund: 0, costOf })
         const results = stressBook(createAccountBook(accounts, { assets, rules }), changes.map((change) => ({ id: `${change}`, changeOf: (asset) => (asset === 'A' ? change : 0) })))
         const size = sizeOf(accounts)
         results.forEach((result, i) => {
@@ -79,12 +81,37 @@ describe('the book under scenarios', () => {
 
   test('behavior: a haircut takes from collateral, and thin liquidity makes closing dearer', () => {
     // Long 10,000 on debt of 9,900, with 1,000 of collateral that falls 10 % and loses a fifth to the haircut: 1,000·0.9·0.8 = 720.
-    const book = createAccountBook([holder('a', -9_900, 10_000, [{ asset: 'C', value: 1_000 }])], { assets: [X, { asset: 'C', impact: 0, maxImpact: 0 }], rules: strict })
+    const book = createAccountBook([holder('a', -9_900, 10_000, [backed('C', 1_000)])], { assets: [X, { asset: 'C', impact: 0, maxImpact: 0 }], rules: strict })
     const [result] = stressBook(book, [falls(-0.1, { recoveryOf: (asset) => (asset === 'C' ? 0.8 : 1), liquidityOf: () => 0.25 })])
     // 9,000 − 9,900 + 720 = −180. Closing 9,000 into a quarter of the liquidity: 0.001·√(9,000/0.25) = 18.9737 %.
     expect(result!.value).toBeCloseTo(-180, 9)
     expect(result!.shortfall).toBeCloseTo(180 + 9_000 * 0.001 * Math.sqrt(36_000), 9)
     expect(result!.taken).toEqual([{ asset: 'X', longs: 9_000, shorts: 0 }, { asset: 'C', longs: 0, shorts: 0 }])
+  })
+
+  test('behavior: what counts of collateral decides who is due, what is recovered of it decides the loss, by hand', () => {
+    const C: BookAsset = { asset: 'C', impact: 0, maxImpact: 0 }
+    // 10,000 at 10 % margin asks 1,000. −9,600 + 10,000 + 700 = 1,100 is enough; 5 % down: −9,600 + 9,500 + 665 = 565 of 950, due.
+    const book = createAccountBook([holder('a', -9_600, 10_000, [{ asset: 'C', counted: 700, recovered: 900 }])], { assets: [{ ...X, impact: 0 }, C], rules: { ...strict, penalty: 0.08 } })
+    const [still, down, further] = stressBook(book, [falls(0), falls(-0.05), falls(-0.08)])
+    expect(still).toMatchObject({ liquidatable: 0, shortfall: 0 })
+    expect(still!.value).toBeCloseTo(1_100, 9)
+    expect(down).toMatchObject({ liquidatable: 1, liquidatedNotional: 4_750 })
+    // −9,600 + 9,500 + 855 = 755; the penalty of 8 % takes 760.
+    expect(down!.shortfall).toBeCloseTo(5, 9)
+    // −9,600 + 9,200 + 644 = 244, below half of 920: whole. −9,600 + 9,200 + 828 = 428; the penalty takes 736.
+    expect(further).toMatchObject({ liquidatable: 1, liquidatedNotional: 9_200 })
+    expect(further!.shortfall).toBeCloseTo(308, 9)
+    const { value, recoverable } = accountsUnder(book, falls(-0.08))
+    expect(value[0]).toBeCloseTo(244, 9)
+    expect(recoverable[0]).toBeCloseTo(428, 9)
+  })
+
+  test('behavior: whoever owes more than all its collateral brings in leaves the rest, also where the protocol counts more', () => {
+    const C: BookAsset = { asset: 'C', impact: 0, maxImpact: 0 }
+    // −10,600 + 10,000 + 2,000 = 1,400 of the 1,000 that are asked; a liquidation of the collateral brings 500 against 600 of debt.
+    const book = createAccountBook([holder('a', -10_600, 10_000, [{ asset: 'C', counted: 2_000, recovered: 500 }])], { assets: [X, C], rules: strict })
+    expect(stressBook(book, [falls(0)])[0]).toMatchObject({ liquidatable: 0, accountsInLoss: 1, shortfall: 100, value: 1_400 })
   })
 
   test('behavior: depth that nobody knows costs the cap', () => {
@@ -103,7 +130,7 @@ describe('the book under scenarios', () => {
     fc.assert(
       fc.property(e18, fc.array(e18, { maxLength: 20 }), (cash, amounts) => {
         const values = amounts.map((a) => toFloat(a, 18))
-        const account: StressAccount = { id: 'a', cash: toFloat(cash, 18), positions: [], ranges: [], collateral: values.map((value) => ({ asset: 'X', value })), maintenanceMargin: 0 }
+        const account: StressAccount = { id: 'a', cash: toFloat(cash, 18), positions: [], ranges: [], collateral: values.map((value) => backed('X', value)), maintenanceMargin: 0 }
         const { value } = accountAt(createAccountBook([account], { assets: [X], rules: strict }), 'a')!
         // Exact difference in units of 1e-18 and of 2^-80: the float as a fraction of whole numbers.
         const scaled = BigInt(Math.round(value * 2 ** 10)) << 70n
@@ -131,8 +158,9 @@ describe('the base case', () => {
             for (const a of accounts) now.set(a.id, a)
           } else {
             movePrices(book, { [move.asset]: move.change })
-            const moved = <T extends { asset: string; value: number }>(p: T): T => (p.asset === move.asset ? { ...p, value: p.value * (1 + move.change) } : p)
-            for (const [id, a] of now) now.set(id, { ...a, positions: a.positions.map(moved), collateral: a.collateral.map(moved), ranges: a.ranges.map((r) => (r.asset === move.asset ? { ...r, price: r.price * (1 + move.change) } : r)) })
+            const moved = (p: StressAccount['positions'][number]) => (p.asset === move.asset ? { ...p, value: p.value * (1 + move.change) } : p)
+            const movedToo = (c: StressAccount['collateral'][number]) => (c.asset === move.asset ? { ...c, counted: c.counted * (1 + move.change), recovered: c.recovered * (1 + move.change) } : c)
+            for (const [id, a] of now) now.set(id, { ...a, positions: a.positions.map(moved), collateral: a.collateral.map(movedToo), ranges: a.ranges.map((r) => (r.asset === move.asset ? { ...r, price: r.price * (1 + move.change) } : r)) })
           }
           size = Math.max(size, sizeOf([...now.values()]))
         }

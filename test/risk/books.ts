@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { type BookAsset, type BookScenario, type StressAccount } from '../../api/risk/index.ts'
 
 export const markets = ['A', 'B', 'C'] as const
-export const rules = { fullBelow: 0.5, partialShare: 0.5, wholeUpTo: 100 }
+export const rules = { fullBelow: 0.5, partialShare: 0.5, wholeUpTo: 100, penalty: 0.02 }
 export const assets: readonly BookAsset[] = [
   { asset: 'A', impact: 1e-4, maxImpact: 0.3 },
   { asset: 'B', impact: 3e-3, maxImpact: 0.1 },
@@ -11,10 +11,10 @@ export const assets: readonly BookAsset[] = [
   { asset: 'WETH', impact: 0, maxImpact: 0 },
 ]
 
-/** What `assets` say, as a function of a notional. */
-export function impactOf(asset: string, notional: number): number {
+/** What `assets` and the penalty say, as a function of a notional. */
+export function costOf(asset: string, notional: number): number {
   const { impact, maxImpact } = assets.find((a) => a.asset === asset)!
-  return impact === null ? maxImpact : Math.min(maxImpact, impact * Math.sqrt(notional))
+  return Math.max(rules.penalty, impact === null ? maxImpact : Math.min(maxImpact, impact * Math.sqrt(notional)))
 }
 
 const cents = (most: number) => fc.integer({ min: -most * 100, max: most * 100 }).map((x) => x / 100)
@@ -31,7 +31,7 @@ export const bookAccounts: fc.Arbitrary<readonly StressAccount[]> = fc
       equity: cents(3_000),
       positions: fc.array(fc.record({ asset: fc.constantFrom(...markets), value: cents(20_000) }), { maxLength: 5 }),
       ranges: fc.oneof({ weight: 4, arbitrary: fc.constant([]) }, { weight: 1, arbitrary: fc.array(range, { minLength: 1, maxLength: 2 }) }),
-      collateral: fc.array(fc.record({ asset: fc.constant('WETH'), value: fc.integer({ min: 0, max: 100_000 }).map((x) => x / 100) }), { maxLength: 1 }),
+      collateral: fc.array(fc.tuple(fc.integer({ min: 0, max: 100_000 }).map((x) => x / 100), fc.constantFrom(0, 0.7, 1), fc.constantFrom(0.5, 0.9, 1)).map(([value, ratio, kept]) => ({ asset: 'WETH', counted: value * ratio, recovered: value * kept })), { maxLength: 1 }),
       maintenanceMargin: fc.constantFrom(0.0625, 0.1),
     }),
     { maxLength: 12 },

@@ -98,6 +98,13 @@ describe('VaR and ES at any level and horizon', () => {
     expect(() => forecast(unbroken([...calm.values.slice(0, 400)]), { ...normal, volatility: { kind: 'garch' } })).toThrow(SampleTooSmallError)
   })
 
+  test('error: a tail that the simulated paths do not hold is refused, however long the past is', () => {
+    const long = unbroken(normals(6_100, 77))
+    // 6,000 residuals hold 6 beyond 99.9 %, a thousand paths one.
+    expect(() => forecast(long, { ...filtered, level: 0.999, simulation: { paths: 1_000, seed: 1 } })).toThrow('ES at 0.999 of simulated paths')
+    expect(forecast(long, { ...filtered, level: 0.999, simulation: { paths: 5_000, seed: 1 } }).expectedShortfall).toBeGreaterThan(0)
+  })
+
   test('error: refuses levels, horizons and simulations that cannot be', () => {
     expect(() => forecast(calm, { ...normal, level: 1 })).toThrow(BadInputError)
     expect(() => forecast(calm, { ...normal, horizonBars: 0 })).toThrow(BadInputError)

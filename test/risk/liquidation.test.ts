@@ -9,7 +9,7 @@ import { liquidatableSize } from '../../protocols/curie/margin.ts'
 
 /** Curie: half at a time above half of the requirement; a share below 1/33.55443 of gross makes the 24-bit ratio overflow. */
 const CURIE: LiquidationRules = { ...DEFAULT_LIQUIDATION_RULES, smallestShare: 1 / (2 * 16.777215) }
-const account = (id: string, value: number, requirement: number, notionals: readonly number[], more: Partial<LiquidationAccount> = {}): LiquidationAccount => ({ id, value, requirement, positions: notionals.map((notional, i) => ({ market: `m${i}`, notional })), closingCost: 0, ...more })
+const account = (id: string, value: number, requirement: number, notionals: readonly number[], more: Partial<LiquidationAccount> = {}): LiquidationAccount => ({ id, value, recoverable: value, requirement, positions: notionals.map((notional, i) => ({ market: `m${i}`, notional })), closingCost: 0, ...more })
 const market = { rules: CURIE, capacityPerHour: 10_000, liquidated15Min: 500, openInterest: 100_000 }
 
 describe('liquidation tiers', () => {
@@ -17,6 +17,16 @@ describe('liquidation tiers', () => {
   test('behavior: each tier by hand, for a requirement of 100', () => {
     const list = [120, 119.9, 99, 49, 3, -10].map((value, i) => account(`a${i}`, value, 100, [1600], { closingCost: 5 }))
     expect(tiersOf(list, 1000)).toEqual(['HEALTHY', 'WARN', 'PARTIAL', 'FULL', 'BACKSTOP', 'FUND'])
+  })
+  test('behavior: what counts of collateral says who is due, what is recovered of it what is lacking', () => {
+    // Below the requirement of 100 by what counts; 20 more, or 20 less, are recovered. Closing costs 5.
+    const at = (value: number, recoverable: number) => liquidationTiers([account('a', value, 100, [1600], { recoverable, closingCost: 5 })], { rules: CURIE, fund: 1000, winnersProfit: 0 })[0]
+    expect(at(95, 115)).toMatchObject({ tier: 'PARTIAL', deficit: 0 })
+    expect(at(-10, 10)).toMatchObject({ tier: 'FULL', deficit: 0 })
+    expect(at(-17, 3)).toMatchObject({ tier: 'BACKSTOP', deficit: 0, why: 'can recover 3.00, closing costs 5.00' })
+    expect(at(10, -10)).toMatchObject({ tier: 'FUND', deficit: 15 })
+    // Nobody may close what is above its requirement.
+    expect(at(130, -10)).toMatchObject({ tier: 'FUND', deficit: 10 })
   })
   test('behavior: the fund pays first, then winners, then all, the furthest below first', () => {
     const list = [account('near', -10, 1, [100]), account('far', -60, 1, [100]), account('mid', -30, 1, [100])]
@@ -102,11 +112,11 @@ describe('liquidation queue', () => {
 })
 
 describe('liquidation ladder', () => {
-  const impactOf = (): number => 0
+  const costOf = (): number => 0
   const long: StressAccount = { id: 'l', cash: -90, positions: [{ asset: 'ETH', value: 100 }], ranges: [], collateral: [], maintenanceMargin: 0.0625 }
   const short: StressAccount = { id: 's', cash: 115, positions: [{ asset: 'ETH', value: -100 }], ranges: [], collateral: [], maintenanceMargin: 0.0625 }
   test('behavior: each rung by hand', () => {
-    const ladder = liquidationLadder([long, short], { asset: 'ETH', price: 2000, changes: [0.2, -0.05, -0.2, 0], fund: 8, impactOf })
+    const ladder = liquidationLadder([long, short], { asset: 'ETH', price: 2000, changes: [0.2, -0.05, -0.2, 0], fund: 8, costOf })
     // Long: 10 of equity, liquidatable below 6.25 of 100: at −5 % 5 < 5.94; at −20 % −10 is missing, 8 of it in the fund.
     // Short: 15 of equity; at +20 % −5 is missing.
     expect(ladder.map((r) => [r.change, r.price, r.accounts, r.notional, r.badDebt, r.fundUsed, r.uncovered])).toEqual([
@@ -117,8 +127,8 @@ describe('liquidation ladder', () => {
     ])
   })
   test('behavior: collateral in the same coin falls with it, other markets move by their beta', () => {
-    const backed: StressAccount = { ...long, cash: -100, collateral: [{ asset: 'WETH', value: 10 }] }
-    const at = (moveOf?: (asset: string, change: number) => number) => liquidationLadder([backed], { asset: 'ETH', price: 1, changes: [-0.2], fund: 0, impactOf, ...(moveOf === undefined ? {} : { moveOf }) })[0]?.badDebt
+    const backed: StressAccount = { ...long, cash: -100, collateral: [{ asset: 'WETH', counted: 10, recovered: 10 }] }
+    const at = (moveOf?: (asset: string, change: number) => number) => liquidationLadder([backed], { asset: 'ETH', price: 1, changes: [-0.2], fund: 0, costOf, ...(moveOf === undefined ? {} : { moveOf }) })[0]?.badDebt
     expect(at()).toBeCloseTo(10, 12)
     expect(at((_, change) => change)).toBeCloseTo(12, 12)
   })
@@ -127,9 +137,9 @@ describe('liquidation ladder', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(u, u), { maxLength: 10 }), fc.array(fc.double({ min: -0.9, max: 0, noNaN: true }), { minLength: 2, maxLength: 6 }), (rows, changes) => {
         const accounts = rows.map(([notional, equity], i): StressAccount => ({ ...long, id: `a${i}`, cash: equity - notional, positions: [{ asset: i % 3 === 2 ? 'BTC' : 'ETH', value: notional }] }))
-        const ladder = liquidationLadder(accounts, { asset: 'ETH', price: 1, changes, fund: 50, impactOf })
+        const ladder = liquidationLadder(accounts, { asset: 'ETH', price: 1, changes, fund: 50, costOf })
         ladder.forEach((rung, i) => {
-          const direct = accounts.reduce((sum, a) => sum + accountShortfall(a, { id: 'x', changeOf: (asset) => (asset === 'ETH' ? rung.change : 0), impactOf }), 0)
+          const direct = accounts.reduce((sum, a) => sum + accountShortfall(a, { id: 'x', changeOf: (asset) => (asset === 'ETH' ? rung.change : 0), costOf }), 0)
           expect(rung.badDebt).toBeCloseTo(direct, 9)
           expect(rung.fundUsed + rung.uncovered).toBeCloseTo(rung.badDebt, 9)
           expect(rung.badDebt).toBeGreaterThanOrEqual((ladder[i + 1]?.badDebt ?? 0) - 1e-9)
@@ -138,7 +148,7 @@ describe('liquidation ladder', () => {
     )
   })
   test('error: refuses a price that vanishes', () => {
-    expect(() => liquidationLadder([], { asset: 'ETH', price: 1, changes: [-1], fund: 0, impactOf })).toThrow(BadInputError)
-    expect(() => liquidationLadder([], { asset: 'ETH', price: 1, changes: [], fund: 0, impactOf })).toThrow(BadInputError)
+    expect(() => liquidationLadder([], { asset: 'ETH', price: 1, changes: [-1], fund: 0, costOf })).toThrow(BadInputError)
+    expect(() => liquidationLadder([], { asset: 'ETH', price: 1, changes: [], fund: 0, costOf })).toThrow(BadInputError)
   })
 })

@@ -124,7 +124,7 @@ describe('liquidation penalty', () => {
 })
 
 describe('insurance fund', () => {
-  const flat = (change: number, impact = 0) => ({ id: 'x', changeOf: () => change, impactOf: () => impact })
+  const flat = (change: number, impact = 0) => ({ id: 'x', changeOf: () => change, costOf: () => impact })
   const long: StressAccount = { id: 'a', cash: -90, positions: [{ asset: 'ETH', value: 100 }], ranges: [], collateral: [], maintenanceMargin: 0.0625 }
 
   test('behavior: a 10× long loses what a 15 % fall takes beyond its equity, plus the cost of closing', () => {
@@ -138,7 +138,7 @@ describe('insurance fund', () => {
     expect(accountShortfall(long, flat(-0.05, 0.01))).toBe(0)
   })
   test('behavior: other collateral falls with the market and then pays', () => {
-    expect(accountShortfall({ ...long, cash: -100, collateral: [{ asset: 'ETH', value: 10 }] }, flat(-0.2))).toBeCloseTo(12, 12)
+    expect(accountShortfall({ ...long, cash: -100, collateral: [{ asset: 'ETH', counted: 10, recovered: 10 }] }, flat(-0.2))).toBeCloseTo(12, 12)
   })
   test('behavior: a maker loses what its range gives up, by the constant-product formula', () => {
     // Full range x·y = 1000² at price 1 holds 1000 and 1000. At price 0.64 it holds 1250 base and 800 quote: 1600 against debts of 640 + 1000.

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { BadInputError } from '../../core/errors.ts'
-import { createRandom, DEFAULT_BREAKER, DEFAULT_STOPS, observeFund, observeMarket, replayBreaker, type MarketHistory, type PricePoint } from '../../api/risk/index.ts'
+import { BREAKER_TRIGGERS, createRandom, DEFAULT_BREAKER, DEFAULT_STOPS, notApplicable, observeFund, observeMarket, replayBreaker, type FundValue, type MarketHistory, type PricePoint } from '../../api/risk/index.ts'
 
 const points = (...rows: readonly (readonly [number, number])[]): PricePoint[] => rows.map(([timestampSec, price]) => ({ timestampSec, price }))
 const base: MarketHistory = { index: [], market: [], liquidations: [], capacityPer15Min: 1000, heartbeatSec: 1200, k: 6, floor: 0.02, halfLifeSec: 86_400 }
@@ -36,6 +36,22 @@ describe('what a breaker observes', () => {
     const at = (t: number): number | null | undefined => observeFund(values, { startSec: t, endSec: t, stepSec: 1 })[0]?.values['fundDrawdown']
     expect([at(10), at(55_000), at(60_000), at(140_000), at(146_400)]).toEqual([0, 0, 0.25, 0.25, 0])
     expect(observeFund([], { startSec: 0, endSec: 0, stepSec: 1 })[0]?.values['fundDrawdown']).toBeNull()
+  })
+  test('behavior: surplus paid out and transfers are no loss: what is lost is lost of what the fund holds without them', () => {
+    const paid = [{ timestampSec: 0, amount: 100 }, { timestampSec: 100, amount: 60, external: -40 }, { timestampSec: 200, amount: 54 }, { timestampSec: 300, amount: 108, external: 54 }, { timestampSec: 400, amount: 97.2 }]
+    const at = (t: number): number | null => observeFund(paid, { startSec: t, endSec: t, stepSec: 1 })[0]?.values['fundDrawdown'] ?? null
+    expect([at(100), at(150)]).toEqual([0, 0])
+    // 6 of 60, and then 10.8 of 108 on top: 1 − 0.9².
+    expect(at(200)).toBeCloseTo(0.1, 12)
+    expect(at(300)).toBeCloseTo(0.1, 12)
+    expect(at(400)).toBeCloseTo(0.19, 12)
+    // A fund that was lost is no better for what somebody gives it; one that was emptied by decision has lost nothing.
+    const of = (...values: FundValue[]) => observeFund(values, { startSec: 10, endSec: 10, stepSec: 1 })[0]?.values['fundDrawdown']
+    expect(of({ timestampSec: 0, amount: 100 }, { timestampSec: 5, amount: 0 }, { timestampSec: 6, amount: 50, external: 50 })).toBe(0.5)
+    expect(of({ timestampSec: 0, amount: 100 }, { timestampSec: 5, amount: 0, external: -100 })).toBeNull()
+  })
+  test('behavior: each trigger applies to a market, to the protocol, or to neither, and says why', () => {
+    for (const trigger of BREAKER_TRIGGERS) for (const subject of ['market', 'protocol'] as const) expect(notApplicable(trigger, subject) === null).toBe(trigger !== 'utilisation' && (trigger === 'fundDrawdown') === (subject === 'protocol'))
   })
   test('property: nothing looks ahead: what comes later changes no observation before it', () => {
     const series = fc.array(fc.tuple(fc.integer({ min: 0, max: 20_000 }), fc.integer({ min: 50, max: 150 })), { maxLength: 60 }).map((rows) => points(...[...rows].sort(([a], [b]) => a - b)))

@@ -8,13 +8,13 @@ import {
 
 const rules = { ...DEFAULT_LIQUIDATION_RULES, penalty: 0, wholeUpTo: 0 }
 const coin = { kind: 'fhs' as const, residuals: [Float64Array.of(-1, 1)], sigmaPerBar: [0.1], lambda: 1 }
-const base: ShortfallOptions = { assets: ['ETH'], source: coin, steps: 3, barSec: 300, paths: 4000, seed: 7, capacityPerStep: () => 0, impactOf: () => 0, rules, level: 0.9, confidence: 0.95 }
+const base: ShortfallOptions = { assets: ['ETH'], source: coin, steps: 3, barSec: 300, paths: 4000, seed: 7, capacityPerStep: () => 0, costOf: () => 0, rules, level: 0.9, confidence: 0.95 }
 const long: StressAccount = { id: 'a', cash: -90, positions: [{ asset: 'ETH', value: 100 }], ranges: [], collateral: [], maintenanceMargin: 0.0625 }
 
 describe('simulated shortfall', () => {
   test('second method: three throws of a coin have eight equal ends, whose mean the simulation finds', () => {
-    const exact = [-3, -1, -1, -1, 1, 1, 1, 3].map((ups) => accountShortfall(long, { id: 'x', changeOf: () => Math.expm1(ups * 0.1), impactOf: () => 0.01 }))
-    const result = simulateShortfall([long], { ...base, impactOf: () => 0.01 })
+    const exact = [-3, -1, -1, -1, 1, 1, 1, 3].map((ups) => accountShortfall(long, { id: 'x', changeOf: () => Math.expm1(ups * 0.1), costOf: () => 0.01 }))
+    const result = simulateShortfall([long], { ...base, costOf: () => 0.01 })
     expect(Math.abs(result.mean - exact.reduce((a, b) => a + b, 0) / 8)).toBeLessThan(4 * result.standardError)
     // −3 leaves 90 − 74.08 and 1 % of 74.08; it happens once in eight, so the 90 % quantile is that loss.
     expect(result.quantile.value).toBeCloseTo(90 - 100 * Math.exp(-0.3) * 0.99, 9)
@@ -37,7 +37,7 @@ describe('simulated shortfall', () => {
     const twice = [long, { ...long, id: 'b', cash: -96 }]
     const crash = { ...coin, residuals: [Float64Array.of(-1)], sigmaPerBar: [0.02] }
     // After −2 %: 98.0199 of notional. b has 2.02 and is closed whole; a has 8.02 of 6.13 and is not due. Impact is notional/10,000.
-    const result = simulateShortfall(twice, { ...base, source: crash, steps: 1, paths: 1, capacityPerStep: () => 1e9, impactOf: (_, q) => q / 10_000 })
+    const result = simulateShortfall(twice, { ...base, source: crash, steps: 1, paths: 1, capacityPerStep: () => 1e9, costOf: (_, q) => q / 10_000 })
     expect(result.meanLiquidatedNotional).toBeCloseTo(100 * Math.exp(-0.02), 9)
     expect(result.mean).toBe(0)
   })
@@ -58,13 +58,13 @@ describe('simulated shortfall', () => {
     const row = fc.tuple(fc.double({ min: -100, max: 100, noNaN: true }), fc.double({ min: -100, max: 100, noNaN: true }), fc.double({ min: 0, max: 60, noNaN: true }), fc.double({ min: 0, max: 30, noNaN: true }))
     fc.assert(
       fc.property(fc.array(row, { minLength: 1, maxLength: 6 }), fc.double({ min: 0.1, max: 9, noNaN: true }), fc.double({ min: 0, max: 200, noNaN: true }), (rows, k, capacity) => {
-        const book = (f: number) => rows.map(([eth, op, equity, weth], i): StressAccount => ({ id: `a${i}`, cash: (equity - eth - op - weth) * f, positions: [{ asset: 'ETH', value: eth * f }, { asset: 'OP', value: op * f }], ranges: [], collateral: [{ asset: 'WETH', value: weth * f }], maintenanceMargin: 0.0625 }))
+        const book = (f: number) => rows.map(([eth, op, equity, weth], i): StressAccount => ({ id: `a${i}`, cash: (equity - eth - op - weth) * f, positions: [{ asset: 'ETH', value: eth * f }, { asset: 'OP', value: op * f }], ranges: [], collateral: [{ asset: 'WETH', counted: 0.7 * weth * f, recovered: weth * f }], maintenanceMargin: 0.0625 }))
         const source = { kind: 'fhs' as const, residuals: [Float64Array.of(-1.5, 0.3, 1, -0.2), Float64Array.of(-2, 1, 0.5, 0.1), Float64Array.of(-1.5, 0.3, 1, -0.2)], sigmaPerBar: [0.08, 0.1, 0.08], lambda: 0.9 }
         const at = (f: number, c: number, steps: number) => simulateShortfall(book(f), { ...base, assets: ['ETH', 'OP', 'WETH'], source, steps, paths: 8, capacityPerStep: () => c })
         const one = at(1, capacity, 4)
         expect(at(k, capacity * k, 4).mean).toBeCloseTo(k * one.mean, 6)
         const still = at(1, 0, 2)
-        const direct = book(1).reduce((sum, a) => sum + accountShortfall(a, { id: 'x', changeOf: (asset) => still.worst.changes[asset] ?? 0, impactOf: () => 0 }), 0)
+        const direct = book(1).reduce((sum, a) => sum + accountShortfall(a, { id: 'x', changeOf: (asset) => still.worst.changes[asset] ?? 0, costOf: () => 0 }), 0)
         expect(still.worst.loss).toBeCloseTo(direct, 6)
       }),
       { numRuns: 60 },

@@ -22,7 +22,7 @@ export type BookFacts = {
   readonly inputs: Omit<RunInputs, 'series'>
   /** SHA-256 of the inputs, but for what was simulated from earlier ones and what was recommended before. */
   readonly digest: string
-  /** Its statistics are those of volatility; whatever else the series say is asked for. */
+  /** Its statistics are those of volatility and betas; whatever else the series say is asked for. */
   readonly context: RunContext
 }
 
@@ -107,7 +107,7 @@ async function exported(db: Db): Promise<string> {
 /** What the head's statistics leave out; resolvers that want it ask. */
 const elsewhere = (statistic: string) => ({ value: null, unknown: new SampleTooSmallError({ statistic: `${statistic} beside the desk`, found: 0, needed: 1 }) }) as const
 
-function bookOf({ block, inputs, digest, volatility }: BookHead, desk: Desk, gone: () => unknown): RiskBook {
+function bookOf({ block, inputs, digest, volatility, betas }: BookHead, desk: Desk, gone: () => unknown): RiskBook {
   const statistics = new Map(
     volatility.map(([feed, found]): [string, FeedStatistics] => [
       feed,
@@ -130,7 +130,7 @@ function bookOf({ block, inputs, digest, volatility }: BookHead, desk: Desk, gon
     block,
     inputs,
     digest,
-    context: createContext({ ...inputs, series: [] }, statistics),
+    context: createContext({ ...inputs, series: [] }, statistics, new Map(betas)),
     ask: (kind, task) => {
       const key = `${kind} ${JSON.stringify(task, (_, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value))}`
       let answer = asked.get(key) as Promise<Answers[typeof kind]> | undefined

@@ -7,9 +7,9 @@ import { priceOfSqrtX96 } from '../../../protocols/curie/uniswap-v3.ts'
 import { latestCheckpoint } from '../../mirror/read.ts'
 import { canonicalJson, curiePlaybooks, CURIE_STOPS, DEFAULT_POLICY, type Policy } from '../../recommendations/index.ts'
 import {
-  BREAKER_TRIGGERS, checkBreakerConfig, DEFAULT_BREAKER, DEFAULT_STOPS, depthWithin, INITIAL_BREAKER_BOARD, intentsOf, moreSevere, observeFund, observeMarket, replayBreaker, resetBreaker, stepBoard,
+  BREAKER_TRIGGERS, checkBreakerConfig, DEFAULT_BREAKER, DEFAULT_STOPS, depthWithin, INITIAL_BREAKER_BOARD, intentsOf, moreSevere, notApplicable, observeFund, observeMarket, replayBreaker, resetBreaker, stepBoard,
   type BoardObservation, type BreakerBoard, type BreakerConfig, type BreakerEntries, type BreakerLevel, type BreakerObservation, type BreakerTransition, type MarketHistory, type PricePoint,
-  type ReplayEvent, type StepWindow, type TimedAmount,
+  type FundValue, type ReplayEvent, type StepWindow,
 } from '../../risk/index.ts'
 import type { Context, IndexedBlock } from '../context.ts'
 import { displayValue, specOf } from '../display.ts'
@@ -172,11 +172,14 @@ async function capacityPer15Min(db: Db, market: { id: string; feed: { priceE18: 
   return (Math.min(quoteUp, quoteDown) * QUARTER_SEC) / refillSec
 }
 
-async function fundValues(db: Db, fundId: string, fromSec: number, toSec: number): Promise<TimedAmount[]> {
-  const select = { timestamp: true, balanceAfterE18: true } as const
+/** Flows of the fund that somebody decided: they are neither loss nor income. REPAID moves its own money, and nothing in sum. */
+const EXTERNAL = new Set(['DISTRIBUTED', 'TRANSFER_IN', 'TRANSFER_OUT'])
+
+async function fundValues(db: Db, fundId: string, fromSec: number, toSec: number): Promise<FundValue[]> {
+  const select = { timestamp: true, balanceAfterE18: true, kind: true, amountE18: true } as const
   const before = await db.insuranceFundFlow.findFirst({ where: { fundId, timestamp: { lt: BigInt(fromSec) } }, orderBy: [{ blockNumber: 'desc' }, { logIndex: 'desc' }], select })
   const flows = await db.insuranceFundFlow.findMany({ where: { fundId, timestamp: { gte: BigInt(fromSec), lte: BigInt(toSec) } }, orderBy: [{ blockNumber: 'asc' }, { logIndex: 'asc' }], select })
-  return [...(before === null ? [] : [before]), ...flows].map((row) => ({ timestampSec: Number(row.timestamp), amount: float(row.balanceAfterE18) }))
+  return [...(before === null ? [] : [before]), ...flows].map((row) => ({ timestampSec: Number(row.timestamp), amount: float(row.balanceAfterE18), external: EXTERNAL.has(row.kind) ? float(row.amountE18) : 0 }))
 }
 
 /**
@@ -267,7 +270,10 @@ export const breakerFields = {
     const levels = ['NORMAL', 'WATCH', 'RESTRICT', 'HALT'] as const
     return BREAKER_TRIGGERS.flatMap((name) => {
       const entries = config.entries[name]
-      return entries === undefined ? [] : [{ name, value: values[name] ?? null, level: levels[state.memory[name]?.held ?? 0] ?? 'NORMAL', watch: entries.WATCH, restrict: entries.RESTRICT, halt: entries.HALT, exitFactor: config.exitFactor }]
+      if (entries === undefined) return []
+      const why = notApplicable(name, subject === 'protocol' ? 'protocol' : 'market')
+      const value = why === null ? (values[name] ?? null) : null
+      return [{ name, state: why !== null ? 'NOT_APPLICABLE' as const : value === null ? 'UNKNOWN' as const : 'MEASURED' as const, why, value, level: levels[state.memory[name]?.held ?? 0] ?? 'NORMAL', watch: entries.WATCH, restrict: entries.RESTRICT, halt: entries.HALT, exitFactor: config.exitFactor }]
     })
   },
   asks: ({ effective }: BreakerNode) => intentsOf(effective).map((intent) => ({ ...intent })),
@@ -361,7 +367,7 @@ export async function computeReplay(db: Db, deployment: Deployment, { block, mar
     from: BigInt(replay.fromSec),
     to: BigInt(replay.toSec),
     observations: replay.observations,
-    known: BREAKER_TRIGGERS.flatMap((name) => (config.entries[name] === undefined ? [] : [{ name, value: observations.filter((o) => o.values[name] != null).length }])),
+    known: BREAKER_TRIGGERS.flatMap((name) => (config.entries[name] === undefined || notApplicable(name, marketId === null ? 'protocol' : 'market') !== null ? [] : [{ name, value: observations.filter((o) => o.values[name] != null).length }])),
     secondsAt: numbers(replay.secondsAt),
     transitions: replay.transitions.map((t) => ({ from: t.from, to: t.to, timestamp: BigInt(t.timestampSec), why: t.why })),
     trips: replay.trips.map(({ startSec, endSec: until, ...trip }) => ({ ...trip, start: BigInt(startSec), end: until === null ? null : BigInt(until) })),

@@ -53,6 +53,8 @@ export type BookHead = {
   readonly digest: string
   /** By feed: the statistic, or what it lacks. */
   readonly volatility: readonly (readonly [string, VolatilityStatistics | { readonly shortage: SampleTooSmallError['shortage'] }])[]
+  /** By feed: what scenarios are multiplied with for a price outside BTC and ETH. */
+  readonly betas: readonly (readonly [string, number])[]
 }
 
 export type Desk = {
@@ -146,7 +148,7 @@ function headOf({ block, inputs: { series, ...inputs }, digest, context }: DeskB
       throw error
     }
   })
-  return { block, inputs, digest, volatility }
+  return { block, inputs, digest, volatility, betas: series.map(({ feed }) => [feed, context.beta(feed, 'OTHER')] as const) }
 }
 
 /** What crosses to the process and back; each with the number of its question. */

@@ -1,12 +1,13 @@
 /** The book of accounts that this process keeps current from block to block, and stress over it on threads. It runs beside the server, never in it (desk.ts). */
+import { isDeepStrictEqual } from 'node:util'
 import { BadInputError } from '../../../core/errors.ts'
 import { toFloat } from '../../../core/units.ts'
 import { createStressPool, type StressPool } from '../../engine/pool.ts'
 import { shockFrom, stressAccounts, type RunContext } from '../../recommendations/context.ts'
-import { curieLiquidationRules, type RunInputs } from '../../recommendations/index.ts'
+import type { RunInputs } from '../../recommendations/index.ts'
 import {
   createAccountBook, dailyVolatility, impactCoefficient, movePrices, setImpacts, updateAccounts,
-  type AccountBook, type BookAsset, type BookScenario, type StressAccount, type StressScenario,
+  type AccountBook, type BookAsset, type BookRules, type BookScenario, type StressAccount, type StressScenario,
 } from '../../risk/index.ts'
 
 type AccountInput = RunInputs['accounts'][number]
@@ -21,9 +22,10 @@ type Standing = {
   readonly accounts: readonly AccountInput[]
   readonly ranges: ReadonlyMap<string, readonly PlacedRange[]>
   readonly assets: readonly BookAsset[]
-  /** Quote per unit by asset; a collateral's after the liquidation discount; null where there is none. */
+  /** Quote per unit by asset; null where there is none. */
   readonly prices: readonly (number | null)[]
-  readonly maintenanceMargin: number
+  /** What governance says of every account: a change of it leaves no account as it was. */
+  readonly governed: { readonly maintenanceMargin: number; readonly rules: BookRules; /** By collateral, in the order of assets; null where nobody holds it. */ readonly weights: readonly (readonly [collateralRatio: number, discount: number] | null)[] }
 }
 
 /** How a book became current: wholly made anew, or by what changed alone. */
@@ -68,16 +70,22 @@ function standingOf(context: RunContext): Standing {
   }
   const held = new Set<string>()
   for (const account of inputs.accounts) for (const { asset } of account.collaterals) held.add(asset)
+  const { fullBelow, partialShare, wholeUpTo, penalty } = context.liquidationRules()
+  const { collateralRatio, collateralDiscount, maintenanceMargin } = context.names
   return {
     accounts: inputs.accounts,
     ranges,
     assets: bookAssets(context),
     prices: [
       ...context.markets.map((facts) => facts.indexPrice),
-      // The ratio is asked for where somebody holds the token alone: elsewhere it may be unknown.
-      ...inputs.collaterals.map(({ id, oracle }) => (oracle === null || !held.has(id) ? null : toFloat(BigInt(oracle.priceE18), 18) * (1 - context.ratio('discountRatio', id)))),
+      ...inputs.collaterals.map(({ id, oracle }) => (oracle === null || !held.has(id) ? null : toFloat(BigInt(oracle.priceE18), 18))),
     ],
-    maintenanceMargin: context.ratio('mmRatio', inputs.parameters.find((p) => p.name === 'mmRatio')?.subject ?? ''),
+    governed: {
+      maintenanceMargin: context.protocolRatio(maintenanceMargin),
+      rules: { fullBelow, partialShare, wholeUpTo, penalty },
+      // Asked for where somebody holds the token alone: elsewhere they may be unknown.
+      weights: inputs.collaterals.map(({ id }) => (held.has(id) ? [context.ratio(collateralRatio, id), context.ratio(collateralDiscount, id)] : null)),
+    },
   }
 }
 
@@ -132,7 +140,7 @@ const MOST_CHANGED = 0.25
  * stay empty, so the order of a sum, and with it the last bits of a figure, depends on how the book came here (below 1e-12 of its gross).
  */
 function follow(book: AccountBook, made: readonly (number | null)[], before: Standing, after: Standing, accountsOf: (accounts: readonly AccountInput[]) => readonly StressAccount[]): Synced | null {
-  if (after.maintenanceMargin !== before.maintenanceMargin || after.assets.length !== before.assets.length || after.assets.some(({ asset }, i) => asset !== before.assets[i]?.asset)) return null
+  if (!isDeepStrictEqual(after.governed, before.governed) || after.assets.length !== before.assets.length || after.assets.some(({ asset }, i) => asset !== before.assets[i]?.asset)) return null
   if (after.prices.some((price, i) => (price === null) !== (made[i] === null) || (price !== null && !(price > 0 && (made[i] as number) > 0)))) return null
   const { changed, gone } = differences(before, after)
   const touched = changed.length + gone.length
@@ -174,8 +182,7 @@ export function createEngine({ threads }: { readonly threads?: number } = {}): E
       }
     }
     const accounts = stressAccounts(of.context)
-    const { fullBelow, partialShare, wholeUpTo } = curieLiquidationRules(0)
-    const book = createAccountBook(accounts, { assets: standing.assets, rules: { fullBelow, partialShare, wholeUpTo } })
+    const book = createAccountBook(accounts, { assets: standing.assets, rules: standing.governed.rules })
     kept = { digest: of.digest, book, made: standing.prices, standing }
     return { book, synced: { way: 'made', accounts: accounts.length, prices: standing.prices.length } }
   }

@@ -1,13 +1,13 @@
 /** Liquidations as an analyst asks for them: who is near, what is due, what a price would set off, who would be deleveraged, who pays keepers, and whether the past was just. */
 import { abs, E18, max, mulDiv, toFloat } from '../../../core/units.ts'
 import type { Health } from '../../../protocols/adapter.ts'
-import { shockFrom, type MarketFacts } from '../../recommendations/context.ts'
+import { collateralOf, shockFrom, stressAssetOf, type MarketFacts } from '../../recommendations/context.ts'
 import { capacityPerHour } from '../../recommendations/horizon.ts'
 import { CALM } from '../../recommendations/simulation.ts'
 import { curieLiquidationRules } from '../../recommendations/index.ts'
 import {
-  adlAllocate, adlQueue, dailyVolatility, deleverage, keeperEconomics, LIQUIDATION_TIERS, liquidationLadder, liquidationQueue, liquidationTiers, reviewLiquidations, SampleTooSmallError, scaleVolatility,
-  summariseReview, takeableOf, type AdlMethod, type AdlPosition, type LiquidationAccount, type LiquidationRules,
+  adlAllocate, adlQueue, costOfClosing, dailyVolatility, deficitOf, deleverage, keeperEconomics, LIQUIDATION_TIERS, liquidationLadder, liquidationQueue, liquidationTiers, reviewLiquidations, SampleTooSmallError, scaleVolatility,
+  summariseReview, takeableOf, type AdlMethod, type AdlPosition, type LiquidationAccount, type LiquidationRules, type TieredAccount,
 } from '../../risk/index.ts'
 import type { Context } from '../context.ts'
 import type { Maybe, QueryAdlQueueArgs, QueryDeleveragingArgs, QueryKeeperEconomicsArgs, QueryLiquidationLadderArgs, QueryLiquidationQueueArgs, QueryLiquidationReviewArgs } from '../generated/resolvers.ts'
@@ -15,7 +15,7 @@ import { marketId } from '../lookup.ts'
 import { e18 } from '../model.ts'
 import type { MarketNode } from '../model.ts'
 import { checkFirst } from '../paging.ts'
-import { atField, finite, notMeasured, numbers, provenance, UserInputError, wholeWithin, within, type Answer } from './answer.ts'
+import { atField, finite, notMeasured, numbers, provenance, UserInputError, wholeWithin, within, type Answer, type UnknownAnswer } from './answer.ts'
 import type { BookFacts, DeskBook, RiskBook } from './book.ts'
 import { MIN_OBSERVATIONS, pastLiquidations } from '../../recommendations/timing.ts'
 
@@ -49,10 +49,13 @@ export function capacityOf(book: BookFacts, facts: readonly MarketFacts[]): numb
 }
 
 /** Every account with positions as its protocol's own arithmetic values it; those whose margin is unknown are left out and counted. */
-export async function liquidationAccounts(context: Context, book: RiskBook): Promise<{ accounts: readonly LiquidationAccount[]; healths: ReadonlyMap<string, Health>; unknown: number }> {
+export async function liquidationAccounts(context: Context, book: RiskBook): Promise<{ accounts: readonly LiquidationAccount[]; healths: ReadonlyMap<string, Health>; unmeasured: ReadonlyMap<string, readonly string[]>; unknown: number }> {
   const margins = await context.book()
   const healths = new Map<string, Health>()
+  const unmeasured = new Map<string, string[]>()
   const accounts: LiquidationAccount[] = []
+  const penalty = protocolRatio(book, book.context.names.liquidationPenalty)
+  const holders = new Map(book.inputs.accounts.flatMap((account) => (account.collaterals.length === 0 ? [] : [[account.id, account] as const])))
   let unknown = 0
   for (const { id } of margins?.ranked ?? []) {
     const health = margins?.exposed(id)
@@ -62,34 +65,92 @@ export async function liquidationAccounts(context: Context, book: RiskBook): Pro
     }
     healths.set(id, health)
     const positions = health.positions.map((p) => ({ market: p.market.toLowerCase(), notional: toE18Float(p.positionValueE18) }))
+    let closingCost = 0
+    for (const { market, notional } of positions) {
+      if (notional === 0) continue
+      const facts = book.context.market(market)
+      const closing = book.context.closingCost(facts, Math.abs(notional))
+      if (closing === null) unmeasured.set(id, [...(unmeasured.get(id) ?? []), facts.input.symbol])
+      // The penalty is due whatever the impact is.
+      closingCost += Math.abs(notional) * costOfClosing(closing?.cost ?? 0, penalty)
+    }
+    const value = toE18Float(health.accountValueE18)
+    const holder = holders.get(id)
     accounts.push({
       id,
-      value: toE18Float(health.accountValueE18),
+      value,
+      recoverable: holder === undefined ? value : collateralOf(book.context, holder).reduce((sum, { counted, recovered }) => sum + recovered - counted, value),
       requirement: toE18Float(health.marginRequirementE18),
       positions,
-      closingCost: positions.reduce((sum, p) => sum + Math.abs(p.notional) * (book.context.closingCost(book.context.market(p.market), Math.abs(p.notional))?.cost ?? 0), 0),
+      closingCost,
       hindered: health.belowMaintenance && !health.liquidatable ? 'it has liquidity in an open market, which has to be cancelled first, or no position in an open one' : null,
     })
   }
-  return { accounts, healths, unknown }
+  return { accounts, healths, unmeasured, unknown }
 }
 
-const QUEUE = { model: 'liquidation-queue', version: '1', source: 'api/risk/liquidation.ts; risk models §8; AccountBalance.getLiquidatablePositionSize of Curie v2' } as const
+/** An account's tier; null is what the fund or closing costs that nobody measured leave unknown, and `unknown` says why. */
+export type AccountTier = Pick<TieredAccount, 'id' | 'tier' | 'why'> & { readonly [figure in 'closingCost' | 'deficit' | 'fromFund' | 'fromWinners' | 'socialised']: number | null } & { readonly unknown: UnknownAnswer | null }
+
+type Tiered = Awaited<ReturnType<typeof liquidationAccounts>> & { readonly tiers: ReadonlyMap<string, AccountTier> }
+
+/** One walk over the book a request, whoever asks. */
+const walks = new WeakMap<RiskBook, Promise<Tiered>>()
+
+/** Every account with its tier: where something is unknown, the least severe one that it can be. */
+export async function tiersOf(context: Context, book: RiskBook): Promise<Tiered> {
+  const known = walks.get(book)
+  if (known !== undefined) return known
+  const made = (async () => {
+    const found = await liquidationAccounts(context, book)
+    const { accounts, healths, unmeasured } = found
+    const winnersProfit = [...healths.values()].reduce((sum, h) => sum + h.positions.reduce((inner, p) => inner + Math.max(0, toE18Float(p.unrealizedPnlE18)), 0), 0)
+    const fund = book.context.fundCapacity
+    // A fund that nobody knows may pay everything, and an impact that nobody measured may be below the penalty: no tier comes out worse than it is.
+    const all = liquidationTiers(accounts, { rules: rulesOf(book), fund: fund === null ? Infinity : Math.max(0, fund), winnersProfit })
+    // Who pays one deficit depends on all the others.
+    const blind = accounts.filter(({ id, recoverable }) => recoverable < 0 && unmeasured.has(id))
+    const openFund = fund === null ? FUND_UNKNOWN : null
+    const pockets = openFund ?? (blind.length === 0 ? null : costUnknown(blind.flatMap(({ id }) => unmeasured.get(id) ?? [])))
+    const tiers = all.map((tier, i): AccountTier => {
+      const account = accounts[i] as LiquidationAccount
+      const { id, recoverable, closingCost } = account
+      const missing = unmeasured.get(id)
+      const cost = missing === undefined ? null : costUnknown(missing)
+      if (recoverable >= 0) return { ...tier, closingCost: cost === null ? closingCost : null, why: cost !== null && (tier.tier === 'PARTIAL' || tier.tier === 'FULL') ? `${tier.why}; whether closing uses up what is left is unknown` : tier.why, unknown: cost }
+      if (cost === null && pockets === null) return { ...tier, closingCost, unknown: null }
+      return { id, tier: tier.tier, closingCost: cost === null ? closingCost : null, deficit: cost === null ? tier.deficit : null, fromFund: null, fromWinners: null, socialised: null, why: `lacks ${cost === null ? tier.deficit.toFixed(2) : `at least ${deficitOf(account).toFixed(2)}`}: who pays is unknown`, unknown: cost ?? pockets }
+    })
+    return { ...found, tiers: new Map(tiers.map((one) => [one.id, one])) }
+  })()
+  walks.set(book, made)
+  made.catch(() => walks.delete(book))
+  return made
+}
+
+const FUND_UNKNOWN = notMeasured('insurance fund', 'Found no balance of the insurance fund in the index, needed is one to tell who pays a deficit; wait until it is indexed')
+const costUnknown = (symbols: readonly string[]): UnknownAnswer => {
+  const names = [...new Set(symbols)].toSorted().join(', ')
+  return notMeasured(`closing cost in ${names}`, `Found neither ranges nor traded volume of ${names} to measure a closing cost by, needed is one of them; wait for trades or makers`)
+}
+
+/** Tiers whose accounts leave a deficit. */
+const PAID: ReadonlySet<string> = new Set(['FUND', 'ADL', 'SOCIALISED'])
+
+const QUEUE = { model: 'liquidation-queue', version: '3', source: 'api/risk/liquidation.ts; risk models §8; AccountBalance.getLiquidatablePositionSize of Curie v2' } as const
 
 export async function resolveQueue(_: unknown, args: QueryLiquidationQueueArgs, context: Context): Promise<Maybe<Answer<'LiquidationQueue'>>> {
   const book = await context.riskBook()
   if (book === null) return null
   const first = checkFirst(args.first)
   const rules = rulesOf(book)
-  const { accounts, healths } = await liquidationAccounts(context, book)
+  const { accounts, tiers: tierOf } = await tiersOf(context, book)
+  const tiers = [...tierOf.values()]
   const capacityPerHour = args.capacityPerHour == null ? capacityOf(book, book.context.markets) : within('capacityPerHour', args.capacityPerHour, 0, 1e15, 'quote notional that can be taken in an hour')
   const recent = await (await context.db()).liquidation.findMany({ where: { timestamp: { gt: book.block.timestamp - BigInt(QUARTER_SEC) } }, select: { notionalE18: true } })
   const liquidated15Min = recent.reduce((sum, row) => sum + Number(row.notionalE18.toFixed(0)) / 1e18, 0)
   const options = { rules, capacityPerHour, liquidated15Min, openInterest: book.context.openInterest }
   const queue = liquidationQueue(accounts, options)
-  const winnersProfit = [...healths.values()].reduce((sum, h) => sum + h.positions.reduce((inner, p) => inner + Math.max(0, toE18Float(p.unrealizedPnlE18)), 0), 0)
-  const tiers = liquidationTiers(accounts, { rules, fund: Math.max(0, book.context.fundCapacity ?? 0), winnersProfit })
-  const tierOf = new Map(tiers.map((t) => [t.id, t]))
   const nodes = await context.markets()
   return {
     provenance: provenance(QUEUE, book.block, { accounts, book: book.digest }, options),
@@ -111,17 +172,21 @@ export async function resolveQueue(_: unknown, args: QueryLiquidationQueueArgs, 
     velocity: queue.velocity,
     assumptions: [
       ...(args.capacityPerHour == null ? [`a pool is as deep again ${book.inputs.policy.margin.refillSec} s after it was traded through: arbitrage is not in the index's facts`, 'liquidators take what costs them at most their share of the penalty'] : ['what can be taken in an hour is as given']),
-      'closing costs are the cheaper of the pool’s ranges at once and the square-root law over a day',
+      'closing costs an account the penalty, or, where it is more, the impact: the cheaper of the pool’s ranges at once and the square-root law over a day',
+      'other collateral counts at its collateral ratio for who is due, and at its price less the liquidation discount for what is left to pay a deficit',
     ],
+    unknown: [...new Map(tiers.flatMap(({ unknown }) => (unknown === null ? [] : [[unknown.what, unknown]]))).values()],
     tiers: LIQUIDATION_TIERS.map((tier) => {
       const own = tiers.filter((t) => t.tier === tier)
-      const sum = (key: 'deficit' | 'fromFund' | 'fromWinners' | 'socialised'): number => own.reduce((total, t) => total + t[key], 0)
+      // An account of unknown deficit may belong to any of the last tiers.
+      const open = PAID.has(tier) && tiers.some((t) => t.fromFund === null)
+      const sum = (key: 'deficit' | 'fromFund' | 'fromWinners' | 'socialised'): number | null => (open ? null : own.reduce((total, t) => total + (t[key] ?? 0), 0))
       return { tier, accounts: own.length, deficit: sum('deficit'), fromFund: sum('fromFund'), fromWinners: sum('fromWinners'), socialised: sum('socialised') }
     }),
   }
 }
 
-const LADDER = { model: 'liquidation-ladder', version: '1', source: 'api/risk/liquidation.ts; risk models §8 and §10' } as const
+const LADDER = { model: 'liquidation-ladder', version: '2', source: 'api/risk/liquidation.ts; risk models §8 and §10' } as const
 const STEPS = Array.from({ length: 21 }, (_, i) => Math.round((i - 10) * 5) / 100)
 const MAX_RUNGS = 100
 
@@ -133,6 +198,26 @@ export async function resolveLadder(_: unknown, args: QueryLiquidationLadderArgs
   return { ...(await book.ask('ladder', { ...args, market: facts.input.id })), market: node }
 }
 
+/**
+ * How far every other price moves with one market's, per unit of its change: 1 for a collateral of the same feed or coin; for others 0, or where they
+ * move jointly their measured beta, and 1 where there is none, which `unknown` says. A market that is not open stands still.
+ */
+function betasTo({ context, inputs }: DeskBook, facts: MarketFacts, joint: boolean) {
+  const reference = facts.input.oracle?.feed ?? null
+  const unknown: UnknownAnswer[] = []
+  const others = [
+    ...context.markets.filter((m) => m !== facts).map((m) => ({ ...m.input, stands: m.input.heldPriceE18 !== null, same: false })),
+    ...inputs.collaterals.map((c) => ({ ...c, stands: false, same: c.oracle?.feed === reference || (facts.asset !== 'OTHER' && stressAssetOf(c.symbol) === facts.asset) })),
+  ]
+  const rows = others.map(({ id, symbol, oracle, stands, same }) => {
+    if (stands || same || !joint) return { id, symbol, beta: same ? 1 : 0 }
+    const found = oracle === null || reference === null ? null : context.betaBetween(oracle.feed, reference)
+    if (found === null) unknown.push(notMeasured(`beta of ${symbol}`, `Found too few hours in which ${symbol} and ${facts.input.symbol} both have a price, needed are 30; it is moved alike`))
+    return { id, symbol, beta: found?.beta ?? 1 }
+  })
+  return { of: new Map(rows.map(({ id, beta }) => [id, beta])), named: rows.map(({ symbol, beta }) => ({ name: symbol, value: beta })), unknown }
+}
+
 /** `market` as its id. Throws UserInputError and SampleTooSmallError. */
 export function computeLadder(book: DeskBook, args: QueryLiquidationLadderArgs): Omit<Answer<'LiquidationLadder'>, 'market'> {
   const facts = book.context.market(args.market)
@@ -141,24 +226,22 @@ export function computeLadder(book: DeskBook, args: QueryLiquidationLadderArgs):
   changes.forEach((change, i) => within(`changes.${i}`, change, -0.99, 10, '-0.1 means 10 % down'))
   const price = facts.indexPrice
   if (price === null) throw new SampleTooSmallError({ statistic: `prices of ${facts.input.symbol}`, found: 0, needed: 1 })
-  const fund = Math.max(0, book.context.fundCapacity ?? 0)
-  const isMarket = new Set(book.context.markets.map((m) => m.input.id))
-  const coins = new Map(book.inputs.collaterals.map((c) => [c.id, /BTC/i.test(c.symbol) ? 'BTC' : /ETH/i.test(c.symbol) ? 'ETH' : 'OTHER']))
+  const fund = book.context.fundCapacity === null ? null : Math.max(0, book.context.fundCapacity)
+  const betas = betasTo(book, facts, args.joint === true)
   const rungs = atField('changes', () =>
     liquidationLadder(book.stressAccounts(), {
       asset: facts.input.id,
       price,
       changes,
-      fund,
-      // A collateral that is the market's own coin moves with it; other markets only where asked for.
-      moveOf: (asset, change) => (isMarket.has(asset) ? (args.joint ? change : 0) : coins.get(asset) === facts.asset && facts.asset !== 'OTHER' ? change : 0),
-      impactOf: shockFrom(book.context, CALM).impactOf,
+      fund: fund ?? 0,
+      moveOf: (asset, change) => (betas.of.get(asset) ?? 0) * change,
+      costOf: shockFrom(book.context, CALM).costOf,
     }),
   )
-  return { provenance: provenance(LADDER, book.block, book.digest, { ...args, changes }), price, fund, rungs: rungs.map(({ notionalInAsset, ...rung }) => ({ ...rung, notionalInMarket: notionalInAsset })) }
+  return { provenance: provenance(LADDER, book.block, book.digest, { ...args, changes }), price, fund, betas: betas.named, unknown: betas.unknown, rungs: rungs.map(({ notionalInAsset, fundUsed, uncovered, ...rung }) => ({ ...rung, fundUsed: fund === null ? null : fundUsed, uncovered: fund === null ? null : uncovered, notionalInMarket: notionalInAsset })) }
 }
 
-const ADL = { model: 'adl', version: '1', source: 'api/risk/adl.ts; BitMEX and Binance auto-deleveraging; Chitra, arXiv:2512.01112 and 2602.15182; risk models §9' } as const
+const ADL = { model: 'adl', version: '2', source: 'api/risk/adl.ts; BitMEX and Binance auto-deleveraging; Chitra, arXiv:2512.01112 and 2602.15182; risk models §9' } as const
 const METHODS = { BITMEX: 'bitmex', BINANCE: 'binance', PRORATA: 'prorata', RISK_AWARE: 'riskAware' } as const satisfies Record<string, AdlMethod>
 
 /** Every position of a market as the queue ranks it. Throws UserInputError and, without a mark price, SampleTooSmallError. */
@@ -173,7 +256,7 @@ async function adlPositions(context: Context, book: RiskBook, market: string): P
     if (own === undefined || own.totalSizeE18 === 0n) return []
     // What was paid per base; a position that has already given back more than it cost counts as bought for next to nothing.
     const entryPriceE18 = max(1n, mulDiv(-own.totalOpenNotionalE18, E18, own.totalSizeE18))
-    return [{ id, sizeE18: own.totalSizeE18, entryPriceE18, markPriceE18: mark, bankruptcyPriceE18: own.bankruptcyPriceE18, walletE18: health.totalCollateralValueE18, maintenanceMarginE18: health.marginRequirementE18 }]
+    return [{ id, sizeE18: own.totalSizeE18, entryPriceE18, markPriceE18: mark, bankruptcyPriceE18: own.bankruptcyPriceE18, walletE18: health.totalCollateralValueE18, accountPnlE18: health.positions.reduce((sum, p) => sum + p.unrealizedPnlE18, 0n), maintenanceMarginE18: health.marginRequirementE18 }]
   })
   return { node, positions }
 }

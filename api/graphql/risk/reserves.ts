@@ -56,7 +56,8 @@ export async function resolveHaircuts(_: unknown, __: unknown, context: Context)
     const told = tell(`haircut of ${token.symbol}`, () => {
       const sigma = book.context.volatility(token.oracle?.feed ?? null, token.symbol)
       const daily = dailyVolatility(Math.max(sigma.now, sigma.longRun), barSec)
-      const { fall } = worstFall(scenarios, stressAssetOf(token.symbol))
+      const standsFor = stressAssetOf(token.symbol)
+      const { fall } = worstFall(scenarios, standsFor, book.context.beta(token.oracle?.feed ?? null, standsFor))
       const ageSec = Math.max(0, Number(book.block.timestamp) - (token.oracle?.priceTimestampSec ?? 0))
       const value = held * (price ?? 0)
       const result = collateralHaircut({
@@ -118,28 +119,30 @@ export async function resolveOracles(_: unknown, __: unknown, context: Context):
   if (book === null) return null
   const rows = await (await context.db()).oracleFeed.findMany({ orderBy: { id: 'asc' } })
   const { policy } = book.inputs
-  const margin = tell('mmRatio', () => protocolRatio(book, 'mmRatio')).value ?? 0
+  const margin = tell('mmRatio', () => protocolRatio(book, 'mmRatio'))
   const feeds = rows.map((row): Answer<'FeedHealth'> => {
     const markets = book.context.markets.filter((m) => m.input.oracle?.feed === row.id)
-    const sigma = tell(row.id, () => book.context.volatility(row.id, row.id)).value
-    const perBar = sigma === null ? null : Math.max(sigma.now, sigma.longRun)
+    const sigma = tell(`volatility of ${symbolsOf(book, row.id).join(', ') || row.id}`, () => book.context.volatility(row.id, row.id))
+    const perBar = sigma.value === null ? null : Math.max(sigma.value.now, sigma.value.longRun)
     const reference = markets[0]?.input.sqrtPriceX96 ?? null
     const price = row.priceE18 === null ? null : toFloat(BigInt(row.priceE18.toFixed(0)), 18)
     const health = oracleHealth(
       { nowSec: Number(book.block.timestamp), priceTimestampSec: row.priceTimestamp === null ? null : Number(row.priceTimestamp), price, referencePrice: reference === null ? null : toFloat(priceOfSqrtX96(BigInt(reference)), 18), freezeReason: row.freezeReason, fallback: row.fallback, confidence: null, sequencerUpForSec: null, skippedRounds: null },
-      { ...DEFAULT_ORACLE, heartbeatSec: policy.heartbeatSec, timeoutSec: row.timeoutSec === null ? null : Number(row.timeoutSec.toFixed(0)), sigma5Min: perBar === null ? null : scaleVolatility(perBar, policy.barSec, 300), sigmaPerYear: perBar === null ? null : scaleVolatility(perBar, policy.barSec, YEAR_SEC), margin, openInterest: markets.reduce((sum, m) => sum + m.openInterest, 0) },
+      { ...DEFAULT_ORACLE, heartbeatSec: policy.heartbeatSec, timeoutSec: row.timeoutSec === null ? null : Number(row.timeoutSec.toFixed(0)), sigma5Min: perBar === null ? null : scaleVolatility(perBar, policy.barSec, 300), sigmaPerYear: perBar === null ? null : scaleVolatility(perBar, policy.barSec, YEAR_SEC), margin: margin.value ?? 0, openInterest: markets.reduce((sum, m) => sum + m.openInterest, 0) },
     )
     const { flags, heartbeats: _heartbeats, ...rest } = health
-    return { ...rest, feed: row.id, symbols: symbolsOf(book, row.id), heartbeatSec: policy.heartbeatSec, fallback: row.fallback, flags: [...flags] }
+    const sigmaUnknown = sigma.unknown ?? (health.expectedLoss === null ? notMeasured('age of the price', 'Found no price of this feed, needed is one for its age; wait for the first') : null)
+    return { ...rest, expectedLoss: margin.value === null ? null : rest.expectedLoss, expectedLossUnknown: margin.unknown ?? sigmaUnknown, feed: row.id, symbols: symbolsOf(book, row.id), heartbeatSec: policy.heartbeatSec, fallback: row.fallback, flags: [...flags] }
   })
   return { provenance: provenance(ORACLE, book.block, { rows: rows.map((row) => ({ id: row.id, price: row.priceE18?.toFixed(0) ?? null, at: row.priceTimestamp, reason: row.freezeReason, fallback: row.fallback })), book: book.digest }), feeds }
 }
 
 const FUND = { model: 'insurance-target', version: '1', source: 'api/risk/shortfall.ts and fund.ts: Eurex Clearing, default fund dimensioning; Barone-Adesi et al. 1999; risk models §10' } as const
 
-export type StoredSimulation = { readonly block: { readonly number: bigint; readonly hash: string; readonly timestamp: bigint }; readonly result: SimulatedShortfall }
+export type StoredSimulation = { readonly id: string; readonly block: { readonly number: bigint; readonly hash: string; readonly timestamp: bigint }; readonly result: SimulatedShortfall }
 
-export const simulationAnswer = ({ block, result }: StoredSimulation): Answer<'FundSimulation'> => ({
+export const simulationAnswer = ({ id, block, result }: StoredSimulation): Answer<'FundSimulation'> => ({
+  run: id,
   block,
   paths: result.paths,
   horizonSec: result.horizonSec,
@@ -179,17 +182,23 @@ export async function resolveFundTarget(_: unknown, args: InsuranceFundTargetArg
   if (book === null) return null
   const kappa = within('kappa', args.kappa ?? 0.01, 0, 1, '0.01 is 1 % of open interest')
   const days = within('days', args.days ?? 90, 1, 3_650, 'days in which the gap is to be filled')
-  const fund = Math.max(0, book.context.fundCapacity ?? 0)
-  const simulation = await context.risk.runs.lastSimulation(context, book.block)
+  const capacity = book.context.fundCapacity
+  const fund = capacity === null ? null : Math.max(0, capacity)
+  const simulation = await context.risk.runs.simulation(context, book.block, args.simulation)
   const stress = await book.ask('shortfalls', null)
   const { fees, turnover, income } = feesOf(book)
-  const target = insuranceTarget({ stress, simulation: simulation?.result ?? null, openInterest: book.context.openInterest, kappa, fund, incomePerDay: income })
-  const fee = tell('fee', () => feeToTarget({ gap: target.gap, days, feesPerDay: fees, turnoverPerDay: turnover, expectedLossPerDay: simulation?.result.meanPerDay ?? 0, otherIncomePerDay: 0 })).value
+  // The target does not depend on what the fund holds; what does is unknown with it.
+  const target = insuranceTarget({ stress, simulation: simulation?.result ?? null, openInterest: book.context.openInterest, kappa, fund: fund ?? 0, incomePerDay: income })
+  const gap = fund === null ? null : target.gap
+  const fundUnknown = fund === null ? notMeasured('insurance fund', 'Found no balance of the insurance fund in the index, needed is one for the gap, the runway and the fee; wait until it is indexed') : null
+  const simulationUnknown = simulation === null ? notMeasured('simulated shortfall', 'Found no finished simulation of the policy’s own at or before this block, needed is one for its quantile, the runway and the fee; wait for the one that recommendations start, or start it with startRiskRun(input: { fund: {} })') : null
+  const fee = gap === null || simulation === null ? { value: null, unknown: fundUnknown ?? simulationUnknown } : tell('fee', () => feeToTarget({ gap, days, feesPerDay: fees, turnoverPerDay: turnover, expectedLossPerDay: simulation.result.meanPerDay, otherIncomePerDay: 0 }))
   return {
     provenance: provenance(FUND, book.block, { book: book.digest, simulation: simulation && { block: simulation.block.hash, result: simulation.result } }, { kappa, days }),
     fund,
+    fundUnknown,
     target: target.target,
-    gap: target.gap,
+    gap,
     binding: target.binding,
     cover1: target.cover1,
     cover2: target.cover2,
@@ -197,12 +206,13 @@ export async function resolveFundTarget(_: unknown, args: InsuranceFundTargetArg
     scenarioShortfall: target.scenarioShortfall,
     openInterestTerm: target.openInterestTerm,
     simulation: simulation && simulationAnswer(simulation),
-    simulationUnknown: simulation === null ? notMeasured('simulated shortfall', 'Found no finished simulation at or before this block, needed is one for its quantile; start it with startRiskRun(input: { fund: {} })') : null,
-    runwayDays: simulation === null ? null : target.runwayDays,
+    simulationUnknown,
+    runwayDays: simulation === null || fund === null ? null : target.runwayDays,
     feesPerDay: fees,
-    feeShare: fee?.shareOfFees ?? null,
-    feeOfTurnover: fee?.shareOfTurnover ?? null,
-    feeReachable: fee?.reachable ?? null,
+    feeShare: fee.value?.shareOfFees ?? null,
+    feeOfTurnover: fee.value?.shareOfTurnover ?? null,
+    feeReachable: fee.value?.reachable ?? null,
+    feeUnknown: fee.unknown,
     days,
     why: target.why,
   }

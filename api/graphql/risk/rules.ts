@@ -1,7 +1,7 @@
 /** Rules to try on a book or a figure of one's own: an option's value, tiers of every account, what a backstop would offer, size and open interest. */
 import {
-  antiProcyclical, auctionOffer, blackGreeks, DEFAULT_AUCTION, dailyVolatility, fillablePrice, forecastRisk, greeksAddOns, LIQUIDATION_TIERS, liquidationDistance, liquidationTiers, openInterestCap, procyclicality, SampleTooSmallError, sizeDiscount, skewScaleForDepth, stressScenarios, worstFall,
-  type LiquidationAccount, type LiquidationTier, type TieredAccount,
+  antiProcyclical, auctionOffer, blackGreeks, DEFAULT_AUCTION, dailyVolatility, fillablePrice, forecastRisk, greeksAddOns, LIQUIDATION_TIERS, liquidationDistance, openInterestCap, procyclicality, SampleTooSmallError, sizeDiscount, skewScaleForDepth, stressScenarios, worstFall,
+  type LiquidationAccount, type LiquidationTier,
 } from '../../risk/index.ts'
 import { depthOf } from '../../recommendations/horizon.ts'
 import type { Context } from '../context.ts'
@@ -9,8 +9,8 @@ import type { Maybe, OptionInput, QueryAntiProcyclicalityArgs, QueryBackstopOffe
 import { address } from '../lookup.ts'
 import { page } from '../paging.ts'
 import { atField, finite, notMeasured, provenance, tell, UserInputError, wholeWithin, within, type Answer } from './answer.ts'
-import type { DeskBook, RiskBook } from './book.ts'
-import { liquidationAccounts, marketOf, rulesOf, toE18Float } from './liquidations.ts'
+import type { DeskBook } from './book.ts'
+import { marketOf, tiersOf, toE18Float, type AccountTier } from './liquidations.ts'
 
 const LARGEST = 1e15
 
@@ -37,44 +37,27 @@ export function resolveOption(_: unknown, { input }: { input: OptionInput }): An
   return { price, value: of(price), greeks: book, addOns: { gamma, vega, total } }
 }
 
-const TIERS = { model: 'liquidation-tiers', version: '1', source: 'api/risk/liquidation.ts; risk models §5 and §8; sizes of AccountBalance.getLiquidatablePositionSize of Curie v2' } as const
+const TIERS = { model: 'liquidation-tiers', version: '3', source: 'api/risk/liquidation.ts; risk models §5 and §8; sizes of AccountBalance.getLiquidatablePositionSize of Curie v2' } as const
 
-type Tiered = { readonly accounts: readonly LiquidationAccount[]; readonly tiers: ReadonlyMap<string, TieredAccount>; readonly unknown: number }
-
-/** One walk over the book a request, whoever asks. */
-const tiered = new WeakMap<RiskBook, Promise<Tiered>>()
-
-async function tiersOf(context: Context, book: RiskBook): Promise<Tiered> {
-  const known = tiered.get(book)
-  if (known !== undefined) return known
-  const made = (async () => {
-    const { accounts, healths, unknown } = await liquidationAccounts(context, book)
-    const winnersProfit = [...healths.values()].reduce((sum, h) => sum + h.positions.reduce((inner, p) => inner + Math.max(0, toE18Float(p.unrealizedPnlE18)), 0), 0)
-    const all = liquidationTiers(accounts, { rules: rulesOf(book), fund: Math.max(0, book.context.fundCapacity ?? 0), winnersProfit })
-    return { accounts, tiers: new Map(all.map((one) => [one.id, one])), unknown }
-  })()
-  tiered.set(book, made)
-  made.catch(() => tiered.delete(book))
-  return made
-}
-
-const stateOf = (account: LiquidationAccount, tier: TieredAccount): Answer<'LiquidationState'> => ({
+const stateOf = (account: LiquidationAccount, tier: AccountTier): Answer<'LiquidationState'> => ({
   account: account.id,
   tier: tier.tier,
   why: tier.why,
   distance: finite(liquidationDistance(account)),
   value: account.value,
+  recoverable: account.recoverable,
   requirement: account.requirement,
-  closingCost: account.closingCost,
+  closingCost: tier.closingCost,
   deficit: tier.deficit,
   fromFund: tier.fromFund,
   fromWinners: tier.fromWinners,
   socialised: tier.socialised,
+  unknown: tier.unknown,
 })
 
 const rankOf = (tier: LiquidationTier): number => LIQUIDATION_TIERS.length - 1 - LIQUIDATION_TIERS.indexOf(tier)
 /** Worst tier first, then the nearest to its requirement, then by id. */
-const placeOf = (tier: TieredAccount): readonly string[] => [String(rankOf(tier.tier)), tier.id]
+const placeOf = (tier: AccountTier): readonly string[] => [String(rankOf(tier.tier)), tier.id]
 const comesAfter = (place: readonly string[], key: readonly string[]): boolean => Number(place[0]) > Number(key[0]) || (place[0] === key[0] && (place[1] as string) > (key[1] as string))
 
 export async function resolveStates(_: unknown, args: Partial<QueryLiquidationStatesArgs>, context: Context): Promise<Maybe<Answer<'LiquidationStates'>>> {
@@ -83,7 +66,7 @@ export async function resolveStates(_: unknown, args: Partial<QueryLiquidationSt
   const { accounts, tiers, unknown } = await tiersOf(context, book)
   const byId = new Map(accounts.map((account) => [account.id, account]))
   const chosen = [...tiers.values()].filter((one) => args.tier == null || one.tier === args.tier).sort((a, b) => rankOf(a.tier) - rankOf(b.tier) || (a.id < b.id ? -1 : 1))
-  const connection = await page<TieredAccount>(
+  const connection = await page<AccountTier>(
     {
       list: 'liquidation states, worst tier first',
       parts: ['int32', 'text'],
@@ -231,7 +214,8 @@ export function computeProcyclicality(book: DeskBook, task: { readonly market: s
   const shortfall = (sigmaPerBar: number): number => Math.max(...(['down', 'up'] as const).map((side) => forecastRisk(basis, { shape: 'filtered', level, horizonBars: horizonSec / policy.barSec, side, sigmaPerBar }).expectedShortfall))
   const core = Math.max(0, shortfall(basis.path.current))
   const longRun = Math.max(0, shortfall(basis.path.longRun))
-  const stressed = worstFall(stressScenarios('severe'), facts.asset, book.context.beta(facts))
+  // Falls of an hour for margins of up to an hour, those of a day beyond.
+  const stressed = worstFall(stressScenarios(horizonSec > 3_600 ? 'day' : 'severe'), facts.asset, book.context.beta(facts.input.oracle?.feed ?? null, facts.asset))
   const ways = [
     // What was used up comes back by a twentieth of the core margin a step.
     antiProcyclical(core, { way: 'buffer', buffer, previous, restore: 0.05 }),

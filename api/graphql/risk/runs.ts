@@ -5,7 +5,8 @@ import { BadInputError } from '../../../core/errors.ts'
 import type { Logger } from '../../../core/log.ts'
 import type { Prisma, PrismaClient } from '../../../prisma/client.ts'
 import type { RiskRun } from '../../../prisma/generated/client.ts'
-import { canonicalJson, CODE_VERSION, digestOf } from '../../recommendations/index.ts'
+import { canonicalJson, CODE_VERSION, DEFAULT_POLICY, digestOf } from '../../recommendations/index.ts'
+import { pruneRuns, simulationAt, simulationBy } from '../../recommendations/gather.ts'
 import type { SimulatedShortfall } from '../../risk/index.ts'
 import type { Context, IndexedBlock } from '../context.ts'
 import type { Maybe, MutationStartRiskRunArgs, QueryRiskRunsArgs, RiskRunInput, RunKind, RunState } from '../generated/resolvers.ts'
@@ -25,8 +26,11 @@ export type RiskRuns = {
   /** Gives back a run of the same task over the same inputs that is under way or done; else starts one. */
   start(book: RiskBook, task: RunTask): Promise<RiskRun>
   cancel(id: string): Promise<RiskRun>
-  /** The newest finished simulation at or before a block; null before the first. */
-  lastSimulation(context: Context, block: IndexedBlock): Promise<StoredSimulation | null>
+  /**
+   * The newest finished simulation of the policy's own at or before a block, which recommendations stand on as well; null before the first.
+   * With `id` the one of that run. It stands on the chain that the mirror stands on. Throws UserInputError for an id of no such run.
+   */
+  simulation(context: Context, block: IndexedBlock, id?: string | null): Promise<StoredSimulation | null>
   /** Ends what is under way; resolves when its rows say so. */
   stop(): Promise<void>
 }
@@ -119,8 +123,7 @@ export function createRuns({ prisma, log, changed = () => {} }: { readonly prism
       const input = { book: await book.pack(), task }
       const { block } = book
       const row = await prisma.riskRun.create({ data: { id: randomUUID(), kind: task.kind, key, arguments: asJson(task), blockNumber: block.number, blockHash: block.hash, blockTimestamp: block.timestamp, inputsDigest: book.digest, state: 'QUEUED' } })
-      const old = await prisma.riskRun.findMany({ orderBy: { startedAt: 'desc' }, skip: KEEP, select: { id: true } })
-      if (old.length > 0) await prisma.riskRun.deleteMany({ where: { id: { in: old.map(({ id }) => id) }, state: { notIn: ['QUEUED', 'RUNNING'] } } })
+      await pruneRuns(prisma, KEEP, DEFAULT_POLICY)
       queue.push({ id: row.id, input })
       changed(row.id)
       startNext()
@@ -135,9 +138,11 @@ export function createRuns({ prisma, log, changed = () => {} }: { readonly prism
       if (row === null) throw new BadInputError(`Found no run ${id.slice(0, 60)}, allowed is one that was started; see riskRuns`, { field: 'id' })
       return row
     },
-    lastSimulation: async (context, block) => {
-      const row = await (await context.db()).riskRun.findFirst({ where: { kind: 'FUND', state: 'DONE', blockNumber: { lte: block.number } }, orderBy: [{ blockNumber: 'desc' }, { startedAt: 'desc' }] })
-      return row && { block: blockOf(row), result: row.result as unknown as SimulatedShortfall }
+    simulation: async (context, block, id = null) => {
+      const db = await context.db()
+      const row = id === null ? await simulationAt(db, block, DEFAULT_POLICY) : await simulationBy(db, id, block)
+      if (id !== null && row === null) throw new UserInputError(`simulation: found "${id.slice(0, 60)}", allowed is the id of a FUND run that is DONE at or before block ${block.number} and stands on this chain; see riskRuns(kind: FUND)`, 'simulation')
+      return row === null || row.state !== 'DONE' || row.result === null ? null : { id: row.id, block: blockOf(row), result: row.result }
     },
     stop: async () => {
       stopped = true
@@ -185,7 +190,7 @@ export const runFields = {
     const result = row.result as unknown as Answer<'StressTest'>
     return { ...result, provenance: { ...result.provenance, block: blockOf(row) } }
   },
-  fund: (row: RiskRun): Maybe<Answer<'FundSimulation'>> => (row.kind === 'FUND' && row.result !== null ? simulationAnswer({ block: blockOf(row), result: row.result as unknown as SimulatedShortfall }) : null),
+  fund: (row: RiskRun): Maybe<Answer<'FundSimulation'>> => (row.kind === 'FUND' && row.result !== null ? simulationAnswer({ id: row.id, block: blockOf(row), result: row.result as unknown as SimulatedShortfall }) : null),
   backtest: async (row: RiskRun, _: unknown, context: Context): Promise<Maybe<Answer<'Backtest'>>> => {
     if (row.kind !== 'BACKTEST' || row.result === null) return null
     const result = row.result as unknown as Omit<Answer<'Backtest'>, 'market'>

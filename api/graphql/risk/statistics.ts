@@ -5,10 +5,9 @@ import type { MarketFacts } from '../../recommendations/context.ts'
 import { carriedSize, horizonParts } from '../../recommendations/horizon.ts'
 import { stressAssetOf } from '../../recommendations/context.ts'
 import {
-  backtest, bookMargin, correlationBand, correlationMatrices, dailyVolatility, decayOf, fitGarch, forecastBasis, forecastRisk, gridNamed, historicalRisk, jointReturns, requireBook,
+  backtest, bookMargin, correlationBand, correlationMatrices, decayOf, fitGarch, forecastBasis, forecastRisk, gridNamed, historicalRisk, jointReturns, requireBook,
   SampleTooSmallError, scaleVolatility, volatilityMargin, ewmaVolatility, type BacktestModel, type BarSeries, type Book, type Leg, type Returns, type RiskForecast, type Side as ModelSide,
 } from '../../risk/index.ts'
-import { squareRootImpact } from '../../risk/index.ts'
 import type { Context } from '../context.ts'
 import type { BacktestInput, LegInput, Maybe, PortfolioInput, QueryBacktestArgs, QueryDynamicMarginArgs, QueryPortfolioMarginArgs, QueryVolatilityArgs, Side, VolatilityModel } from '../generated/resolvers.ts'
 import { address } from '../lookup.ts'
@@ -192,17 +191,17 @@ export function computeDynamicMargin(book: DeskBook, args: QueryDynamicMarginArg
     const own = given(name)
     return own === null ? { name, ...measured } : { name, value: own, origin: 'GIVEN', why: 'an argument of this query' }
   })
-  const size = carriedSize(book.context, facts)
+  const size = carriedSize(book.context, facts) ?? 0
+  const closing = size === 0 ? { cost: 0 } : book.context.closingCost(facts, size)
+  if (closing === null) throw new SampleTooSmallError({ statistic: `cost of closing in ${facts.input.symbol}`, found: 0, needed: 1 })
   const at = (i: number): number => (parts[i] as { value: number }).value
-  const sigma = book.context.volatility(facts.input.oracle?.feed ?? null, facts.input.symbol)
-  const impact = size === null || facts.dailyVolume <= 0 ? policy.fund.maxImpact : Math.min(policy.fund.maxImpact, squareRootImpact({ dailyVolatility: dailyVolatility(Math.max(sigma.now, sigma.longRun), policy.barSec), quantity: size, dailyVolume: facts.dailyVolume }))
   const margin = volatilityMargin({
     returns,
     volatility: args.garch ? { kind: 'garch' } : { kind: 'ewma', lambda: decayOf(policy.halfLifeSec, policy.barSec) },
     level,
     horizon: { oracleAgeSec: at(0), detectionSec: at(1), liquidationSec: at(2) },
     reactionSec: within('reactionSec', args.reactionSec ?? policy.margin.reactionSec, 0, 7 * DAY_SEC, 'seconds'),
-    impact,
+    impact: closing.cost,
     penalty: protocolRatio(book, 'liquidationPenaltyRatio'),
     buffer: policy.margin.buffer,
     minRatio: policy.margin.minRatio,
@@ -305,10 +304,7 @@ export function computePortfolio(book: DeskBook, { input, own }: { readonly inpu
   }
   const volatilities = { ...measured, ...uniqueNumbers(input.volatilities, 'input.volatilities') }
   const severity = severityOf(input.severity ?? 'SEVERE')
-  const histories = named.map((asset) => {
-    const market = book.context.markets.find((m) => m.input.symbol === asset)
-    return { asset, standsFor: stressAssetOf(asset), beta: market === undefined ? 1 : book.context.beta(market) }
-  })
+  const histories = named.map((asset) => ({ asset, standsFor: stressAssetOf(asset), beta: book.context.beta(feedOf.get(asset) ?? null, stressAssetOf(asset)) }))
   const grid = atField('input', () =>
     gridNamed(input.grid ?? 'SPAN-16', { priceScanRange: input.priceScanRange ?? protocolRatio(book, 'imRatio'), volatilityScanRange: input.volatilityScanRange ?? 0.25, assets: histories, severity }),
   )

@@ -12,7 +12,7 @@ import { atField, notMeasured, numbers, provenance, UserInputError, wholeWithin,
 import type { BookFacts, DeskBook } from './book.ts'
 import { bookScenarioOf, type Engine } from './engine.ts'
 
-export const STRESS = { model: 'stress', version: '2', source: 'api/risk/stress.ts and engine.ts: hourly candles of public exchanges 2020–2025, synthetic regimes; risk models §10, §14 and appendix E' } as const
+export const STRESS = { model: 'stress', version: '3', source: 'api/risk/stress.ts and engine.ts: hourly candles of public exchanges 2020–2025, synthetic regimes; risk models §10, §14 and appendix E' } as const
 
 const MODEL_SEVERITY = { BASE: 'base', SEVERE: 'severe', DAY: 'day' } as const satisfies Record<Severity, ModelSeverity>
 export const severityOf = (severity: Severity): ModelSeverity => MODEL_SEVERITY[severity]
@@ -23,7 +23,7 @@ const MAX_INLINE = 50_000_000
 const APPROXIMATIONS = [
   'the index price stands for the mark price, and ranges are revalued as if the market followed it',
   'funding that is not settled and fees that makers have not collected are left out',
-  'in the first round liquidations move no price: closing costs what the square-root law says of each position alone; the cascade is an upper bound of what follows',
+  'in the first round liquidations move no price: closing costs what the square-root law says of each position alone, and at least the penalty; the cascade is an upper bound of what follows',
   'an oracle freeze and an outage are carried by the price gap that they end in',
 ]
 
@@ -78,17 +78,17 @@ type StressOutcome = Answer<'StressCascade'>
 /** Accounts that leave something behind, the largest loss first. */
 function worstAccounts(book: AccountBook, scenario: BookScenario, figures: BookFigures, count: number, pushed?: CascadeStress['pushed']): Answer<'StressedAccount'>[] {
   if (count === 0 || figures.accountsInLoss === 0) return []
-  const { value, gross, requirement, loss } = accountsUnder(book, scenario, pushed)
+  const { value, recoverable, gross, requirement, loss } = accountsUnder(book, scenario, pushed)
   const losers: number[] = []
   loss.forEach((amount, a) => amount > 0 && losers.push(a))
   const id = (a: number): string => book.ids[a] as string
   losers.sort((a, b) => (loss[b] as number) - (loss[a] as number) || (id(a) < id(b) ? -1 : 1))
-  return losers.slice(0, count).map((a) => ({ account: id(a), value: value[a] as number, gross: gross[a] as number, requirement: requirement[a] as number, shortfall: loss[a] as number }))
+  return losers.slice(0, count).map((a) => ({ account: id(a), value: value[a] as number, recoverable: recoverable[a] as number, gross: gross[a] as number, requirement: requirement[a] as number, shortfall: loss[a] as number }))
 }
 
-const figuresOf = ({ liquidatable, liquidatableNotional, liquidatedNotional, shortfall, cover1, cover2 }: BookFigures, fund: number) => {
-  const fundUsed = Math.min(Math.max(0, fund), shortfall)
-  return { liquidatableAccounts: liquidatable, liquidatableNotional, liquidatedNotional, badDebt: shortfall, fundUsed, uncovered: shortfall - fundUsed, cover1, cover2 }
+const figuresOf = ({ liquidatable, liquidatableNotional, liquidatedNotional, shortfall, cover1, cover2 }: BookFigures, fund: number | null) => {
+  const fundUsed = fund === null ? null : Math.min(Math.max(0, fund), shortfall)
+  return { liquidatableAccounts: liquidatable, liquidatableNotional, liquidatedNotional, badDebt: shortfall, fundUsed, uncovered: fundUsed === null ? null : shortfall - fundUsed, cover1, cover2 }
 }
 
 /** Where a cascade has come to rest, or why that is unknown: how far forced trades move a market whose volume nobody measured is no number. */
@@ -99,7 +99,7 @@ function settledOf(book: AccountBook, context: RunContext, scenario: BookScenari
   const pushes = new Map(result.pushed.map((push) => [push.asset, push]))
   return {
     cascade: {
-      ...figuresOf(result, context.fundCapacity ?? 0),
+      ...figuresOf(result, context.fundCapacity),
       rounds: result.rounds,
       settled: result.settled,
       prices: context.markets.map(({ input }) => {
@@ -144,7 +144,7 @@ export async function computeStress(book: DeskBook, engine: Engine, { asked, wor
         source: scenario.source,
         severity,
         moves: movesOf(context, moved),
-        ...figuresOf(first, context.fundCapacity ?? 0),
+        ...figuresOf(first, context.fundCapacity),
         worstAccounts: worstAccounts(accounts, moved, first, worst),
         ...(cascade === undefined ? { cascade: null, cascadeUnknown: null } : settledOf(accounts, context, moved, cascade, worst)),
       })

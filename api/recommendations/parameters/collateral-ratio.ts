@@ -32,7 +32,8 @@ register<Data>({
     const found = context.volatility(feed, token.symbol)
     const price = token.oracle === null ? 0 : toFloat(BigInt(token.oracle.priceE18), 18)
     const { collateral, barSec, z } = context.policy
-    const worst = worstFall(stressScenarios('severe'), stressAssetOf(token.symbol))
+    const asset = stressAssetOf(token.symbol)
+    const worst = worstFall(stressScenarios('severe'), asset, context.beta(feed, asset))
     return {
       symbol: token.symbol,
       dailyVolatility: dailyVolatility(Math.max(found.now, found.longRun), barSec),
