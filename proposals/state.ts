@@ -32,7 +32,8 @@ export const TRANSITIONS: Readonly<Record<ProposalState, readonly ProposalState[
   QUEUED: ['QUEUED', 'EXECUTED', 'READY', 'AWAITING_SIGNATURES', 'STALE', 'EXPIRED', 'CANCELLING', 'CANCELLED'],
   /** Back to where it was: a reorganisation took the execution away. */
   EXECUTED: ['EXECUTED', 'APPLIED', 'READY', 'AWAITING_SIGNATURES', 'QUEUED'],
-  APPLIED: [],
+  /** Back to where it was: a reorganisation took the execution away. */
+  APPLIED: ['READY', 'AWAITING_SIGNATURES', 'QUEUED'],
   STALE: ['QUEUED', 'EXECUTED', 'CANCELLING', 'CANCELLED'],
   EXPIRED: ['QUEUED', 'EXECUTED', 'CANCELLING', 'CANCELLED'],
   WITHDRAWN: ['QUEUED', 'EXECUTED'],

@@ -1,6 +1,7 @@
 /** What became of proposals, by the chain and by the index: executed by anyone, replaced, expired, stale, applied. */
 import { numberToHex } from 'viem'
 import type { PublicClient } from 'viem'
+import { Prisma } from '../prisma/client.ts'
 import type { PrismaClient } from '../prisma/client.ts'
 import type { Hex } from '../protocols/adapter.ts'
 import { build, readSafe, rejection, safeOf } from './build.ts'
@@ -47,6 +48,7 @@ export type Tracked = { readonly id: string; readonly from: ProposalState; reado
 export function nextStep(proposal: ProposalRecord, facts: Facts): Step {
   if (TRANSITIONS[proposal.state].length === 0) return null
   if (proposal.state === 'EXECUTED') return afterExecution(proposal, facts)
+  if (proposal.state === 'APPLIED') return facts.includedAt === null ? undone(proposal, facts) : null
   if (proposal.state === 'CANCELLED') return afterCancellation(proposal, facts)
   if (proposal.scheduled !== null) return afterScheduling(proposal, facts)
   const open = isOpen(proposal.state)
@@ -129,13 +131,16 @@ export function outdated(proposal: ProposalRecord, nowSec: bigint, values: Reado
   return null
 }
 
+/** A reorganisation took the execution away. */
+function undone(proposal: ProposalRecord, facts: Facts): Step {
+  const note = `The chain was reorganised and does not have transaction ${proposal.executionTxHash} any more`
+  const data = { executionTxHash: null, executedAtBlock: null, appliedAtBlock: null, aftermath: Prisma.DbNull }
+  if (proposal.scheduled !== null) return { to: 'QUEUED', note, data }
+  return { to: validSignatures(proposal, facts) >= facts.safe.threshold ? 'READY' : 'AWAITING_SIGNATURES', note, data: { ...data, nonceUsedAtBlock: null } }
+}
+
 function afterExecution(proposal: ProposalRecord, facts: Facts): Step {
-  if (facts.includedAt === null) {
-    const note = `The chain was reorganised and does not have transaction ${proposal.executionTxHash} any more`
-    const data = { executionTxHash: null, executedAtBlock: null }
-    if (proposal.scheduled !== null) return { to: 'QUEUED', note, data }
-    return { to: validSignatures(proposal, facts) >= facts.safe.threshold ? 'READY' : 'AWAITING_SIGNATURES', note, data: { ...data, nonceUsedAtBlock: null } }
-  }
+  if (facts.includedAt === null) return undone(proposal, facts)
   if (facts.includedAt !== proposal.executedAtBlock) {
     return { to: 'EXECUTED', note: `The chain was reorganised: the transaction is in block ${facts.includedAt} now`, data: { executedAtBlock: facts.includedAt, ...(proposal.scheduled === null ? { nonceUsedAtBlock: facts.includedAt } : {}) } }
   }
@@ -158,7 +163,7 @@ function bySignatures(proposal: ProposalRecord, facts: Facts): Step {
 
 const validSignatures = (proposal: ProposalRecord, { safe }: Facts): number => proposal.signatures.filter(({ signer }) => safe.owners.includes(signer)).length
 
-/** Blocks for which a reorganisation may still take a rejection back; graph-node and the mirror go no further either. */
+/** Blocks for which a reorganisation may still take a rejection or an execution back; graph-node and the mirror go no further either. */
 const REORG_BLOCKS = 250n
 
 /**
@@ -174,6 +179,7 @@ export async function track(prisma: PrismaClient, client: PublicClient, target: 
       { state: { in: [...OPEN_STATES, 'QUEUED', 'EXECUTED', 'CANCELLING'] } },
       { state: { in: ['STALE', 'EXPIRED', 'WITHDRAWN'] }, OR: [{ nonceUsedAtBlock: null }, { scheduledTxHash: { not: null } }] },
       { state: 'CANCELLED', nonceUsedAtBlock: { gt: head.number - REORG_BLOCKS } },
+      { state: 'APPLIED', executedAtBlock: { gt: head.number - REORG_BLOCKS } },
     ],
   })
   if (proposals.length === 0) return []
@@ -183,12 +189,12 @@ export async function track(prisma: PrismaClient, client: PublicClient, target: 
   const refs = new Map(proposals.flatMap((proposal) => proposal.changes).map((change) => [keyOf(change), { name: change.parameter, subject: change.subject }]))
   const values = await readValues(prisma, [...refs.values()])
   const safe = await readSafe(client, deployment, head.number)
-  const used = proposals.filter((proposal) => !['EXECUTED', 'QUEUED'].includes(proposal.state) && safe.nonce > BigInt(proposal.nonce))
+  const used = proposals.filter((proposal) => !['EXECUTED', 'APPLIED', 'QUEUED'].includes(proposal.state) && safe.nonce > BigInt(proposal.nonce))
   const logs = used.length === 0 ? [] : await readExecutionLogs(client, address, used.map((each) => each.draftedAt.number).reduce((a, b) => (a < b ? a : b)), head.number)
 
   const tracked: Tracked[] = []
   for (const proposal of proposals.toReversed()) {
-    const from = proposal.state === 'EXECUTED' ? proposal.executionTxHash : (proposal.scheduled?.txHash ?? null)
+    const from = ['EXECUTED', 'APPLIED'].includes(proposal.state) ? proposal.executionTxHash : (proposal.scheduled?.txHash ?? null)
     const own = logs.find((log) => log.safeTxHash === proposal.safeTxHash) ?? null
     const rejected = rejection(deployment, BigInt(proposal.nonce)).hashes.safeTxHash
     const facts: Facts = {

@@ -53,10 +53,10 @@ describe('states', () => {
     )
   })
 
-  test('behavior: what is applied or replaced stays so, and what is abandoned moves only by an execution', () => {
+  test('behavior: what is replaced stays so, what is applied too while the chain has it, and what is abandoned moves only by an execution', () => {
     fc.assert(
       fc.property(facts, (each) => {
-        expect(nextStep(proposal('APPLIED'), each)).toBeNull()
+        expect(nextStep(proposal('APPLIED'), each) === null).toBe(each.includedAt !== null)
         expect(nextStep(proposal('REPLACED'), each)).toBeNull()
         for (const state of ['STALE', 'EXPIRED', 'WITHDRAWN'] as const) expect([undefined, 'EXECUTED', 'QUEUED']).toContain(nextStep(proposal(state), each)?.to)
       }),
@@ -98,7 +98,7 @@ describe('states', () => {
   })
 
   test('error: a way that is not in the table is refused with the states that have it', () => {
-    expect(() => assertTransition('5-ab', 'DRAFT', 'READY')).toThrow('Found proposal 5-ab in state DRAFT, to become READY allowed is AWAITING_SIGNATURES, READY, QUEUED, EXECUTED; look at its history, or draft a new one')
+    expect(() => assertTransition('5-ab', 'DRAFT', 'READY')).toThrow('Found proposal 5-ab in state DRAFT, to become READY allowed is AWAITING_SIGNATURES, READY, QUEUED, EXECUTED, APPLIED; look at its history, or draft a new one')
   })
 })
 
@@ -124,6 +124,8 @@ describe('what happened', () => {
     ['the Safe took it out of the timelock', 'QUEUED', { includedAt: 15n, timelock: { status: { state: 'UNSET', readyAtSec: null, secondsLeft: null }, events: [{ kind: 'CANCELLED', txHash: hash, block: 29n }] } }, 'CANCELLED'],
     ['a value that drifted while it was queued', 'QUEUED', { includedAt: 15n, values: new Map([[`x:${subject}`, { value: 3n, updatedAtBlock: 25n }]]), timelock: { status: { state: 'READY', readyAtSec: 400n, secondsLeft: 0n }, events: [] } }, 'STALE'],
     ['a reorganisation that took the scheduling', 'QUEUED', { includedAt: null, timelock: { status: { state: 'UNSET', readyAtSec: null, secondsLeft: null }, events: [] } }, 'AWAITING_SIGNATURES'],
+    ['a reorganisation that took the execution after the index had it', 'APPLIED', { includedAt: null }, 'AWAITING_SIGNATURES'],
+    ['nothing of that kind', 'APPLIED', { includedAt: 20n }, undefined],
     ['its deadline while it was queued', 'QUEUED', { includedAt: 15n, timelock: { status: { state: 'EXPIRED', readyAtSec: 600n, secondsLeft: 0n }, events: [] } }, 'EXPIRED'],
   ]
   test.each(cases)('behavior: %s', (_, state, change, to) => {
