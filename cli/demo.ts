@@ -133,7 +133,7 @@ async function steward(stack: Stack, progress: (step: string, detail: string) =>
     (answer) => answer.recommendations.some((each) => isChange(each) && isCurrent(each)),
     (answer) => `${answer.recommendations.length} recommendations, none of which changes anything`,
   )
-  const chosen = recommendations.find(isChange)!
+  const chosen = await permitted(recommendations.filter(isChange), ask, progress)
   progress('steward', `${chosen.title} of ${chosen.subjectLabel}: ${chosen.currentDisplay} → ${chosen.recommendedDisplay} (urgency ${chosen.urgency})`)
   progress('steward', chosen.reason)
 
@@ -142,7 +142,7 @@ async function steward(stack: Stack, progress: (step: string, detail: string) =>
   const stewardship = await signIn(apiUrl, privateKeyToAccount(account.privateKey))
   progress('steward', `${account.address} signed in`)
   const { draftProposal } = await ask<{ draftProposal: ProposalView }>(`mutation ($input: DraftProposalInput!) { draftProposal(input: $input) { ${PROPOSAL_FIELDS} } }`, {
-    input: { title: `${chosen.title} of ${chosen.subjectLabel} to ${chosen.recommendedDisplay}`, recommendationIds: [chosen.id] },
+    input: { title: titleOf(chosen), recommendationIds: [chosen.id] },
   }, stewardship)
   const { id } = draftProposal
   // What the change starts from is the proposal's own reading, not the recommendation's.
@@ -237,6 +237,21 @@ async function steward(stack: Stack, progress: (step: string, detail: string) =>
     ['Time', `${result.seconds} s`],
   ])
   return result
+}
+
+const titleOf = (recommendation: Recommendation): string => `${recommendation.title} of ${recommendation.subjectLabel} to ${recommendation.recommendedDisplay}`
+
+/** The most urgent one that the DAO's policy and the lint let pass. Throws where none does, with why. */
+async function permitted(recommendations: readonly Recommendation[], ask: <T>(query: string, variables: Record<string, unknown>) => Promise<T>, progress: (step: string, detail: string) => void): Promise<Recommendation> {
+  const refused: string[] = []
+  for (const one of recommendations) {
+    const { validateDraft } = await ask<{ validateDraft: { ok: boolean; findings: { rule: string; severity: string; text: string }[] } }>('query ($input: DraftProposalInput!) { validateDraft(input: $input) { ok findings { rule severity text } } }', { input: { title: titleOf(one), recommendationIds: [one.id] } })
+    if (validateDraft.ok) return one
+    const why = validateDraft.findings.filter(({ severity }) => severity === 'BLOCK').map(({ rule, text }) => `rule ${rule}: ${text}`).join('; ')
+    refused.push(why)
+    progress('policy', `${one.title} of ${one.subjectLabel} to ${one.recommendedDisplay} may not be proposed by ${why}`)
+  }
+  throw new BulwarkError(`Found no recommendation that the policy lets pass: ${refused.join(' | ')}; correct policies/devnet.yaml`, { code: 'DEMO_STUCK' })
 }
 
 const isChange = (recommendation: Recommendation): boolean => recommendation.currentRaw !== recommendation.recommendedRaw && recommendation.direction !== 'HOLD'

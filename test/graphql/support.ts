@@ -1,4 +1,5 @@
 /** A small book of rows: three markets, seven accounts, flows and changes, with amounts that a float cannot hold. */
+import { tmpdir } from 'node:os'
 import { createPublicClient, http } from 'viem'
 import type { Chain } from '../../api/graphql/chain.ts'
 import { createMargins } from '../../api/graphql/margins.ts'
@@ -16,7 +17,7 @@ import { createSessions } from '../../api/auth/session.ts'
 import { UnavailableError } from '../../core/errors.ts'
 import { createLogger } from '../../core/log.ts'
 import type { PrismaClient } from '../../prisma/client.ts'
-import { loadPolicy } from '../../proposals/index.ts'
+import { createProposals, loadPolicy } from '../../proposals/index.ts'
 import type { Proposals } from '../../proposals/index.ts'
 import type { Address, Deployment, Hex } from '../../protocols/adapter.ts'
 import { curie } from '../../protocols/curie/index.ts'
@@ -61,7 +62,9 @@ export function services(prisma: PrismaClient, chain: Chain, options: { jobs?: r
   const status = createStatus({ prisma, chain, deployment, margins, jobs: options.jobs ?? [], ...(options.now ? { now: options.now } : {}) })
   const events = createEvents({ prisma, log })
   const risk: Risk = { events, books: createRiskBooks({ desk: createDesk({ prisma: options.marginsPrisma ?? prisma, protocol: curie, deployment, threads: 1 }) }), runs: createRuns({ prisma, log, changed: (id) => events.publish('run', id) }), breakers: createBreakers({ prisma, deployment }), compare: null, ...options.risk }
-  return { prisma, protocol: curie, deployment, margins, status, risk, auth: authOf(prisma), proposals: (options.proposals ?? {}) as Proposals }
+  // On a chain that nobody answers for: what is asked of it alone is UNAVAILABLE.
+  const proposals = { ...createProposals({ prisma, catalog: curie.catalog, deployment, policy, rpcUrl: 'http://127.0.0.1:9', stateDir: tmpdir(), log }), ...options.proposals }
+  return { prisma, protocol: curie, deployment, margins, status, risk, auth: authOf(prisma), proposals }
 }
 
 /**
