@@ -3,7 +3,7 @@
  * status codes of its v1 and v2 API as @safe-global/api-kit 5 asks for them. As the real one, it takes a transaction only with the
  * signature of an owner over the hash that its fields give.
  */
-import { createServer, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { json } from 'node:stream/consumers'
 import { getAddress, recoverAddress, type Hex } from 'viem'
@@ -27,7 +27,7 @@ export async function startServiceDouble(safe: { readonly chainId: number; reado
     const signer = await recoverAddress({ hash, signature }).catch(() => null)
     return signer !== null && owners.has(signer) ? signer : null
   }
-  const server: Server = createServer(async (request, response) => {
+  const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const answer = (status: number, body?: unknown): void => void response.writeHead(status, { 'content-type': 'application/json' }).end(body === undefined ? '' : JSON.stringify(body))
     if (double.failWith !== null) return answer(double.failWith, { detail: 'out of order' })
     const url = new URL(request.url ?? '/', 'http://x')
@@ -67,7 +67,8 @@ export async function startServiceDouble(safe: { readonly chainId: number; reado
     }
     if (url.pathname === `/api/v1/safes/${getAddress(safe.address)}/`) return answer(200, { address: getAddress(safe.address), nonce: String(await safe.nonce()), threshold: 2, owners: [...owners] })
     answer(404, { detail: 'Not found.' })
-  })
+  }
+  const server: Server = createServer((request, response) => void serve(request, response))
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const double: ServiceDouble = {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/api`,
