@@ -8,6 +8,7 @@ import type { PrivateKeyAccount } from 'viem/accounts'
 import { BadInputError } from '../../core/errors.ts'
 import { DEVNET_CHAIN_ID, isPublicAccount } from '../../devnet/keys.ts'
 import type { Flags, Given } from '../analysis/io.ts'
+import { InterruptedError } from '../graphql.ts'
 import { textOf } from '../review.ts'
 import { openKeystore } from './keystore.ts'
 
@@ -56,14 +57,19 @@ async function passwordOf(given: Given): Promise<string> {
   return typed
 }
 
-/** A line that a person types; null where nobody is at a terminal. The question goes to stderr. `hidden` shows none of it. */
+/** A line that a person types; null where nobody is at a terminal. The question goes to stderr. `hidden` shows nothing of the answer. */
 export async function typedAt(question: string, hidden = false): Promise<string | null> {
   if (process.stdin.isTTY !== true) return null
-  process.stderr.write(question)
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() })
+  // Made before the question is shown: from here on, the terminal itself shows nothing of what is typed.
   const lines = createInterface({ input: process.stdin, output: hidden ? silent : process.stderr, terminal: true })
   try {
-    return await lines.question('')
+    if (hidden) process.stderr.write(question)
+    return await new Promise<string>((resolve, reject) => {
+      // Ctrl-C and Ctrl-D.
+      for (const end of ['SIGINT', 'close']) lines.once(end, () => reject(new InterruptedError('The question')))
+      lines.question(hidden ? '' : question).then(resolve, reject)
+    })
   } finally {
     lines.close()
     if (hidden) process.stderr.write('\n')
