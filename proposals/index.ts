@@ -64,6 +64,8 @@ export { safeTxFromJson, hashesOf } from './safe.ts'
 export { signWithKey, typedDataOf } from './sign.ts'
 export { build, verify } from './build.ts'
 
+/** Playbook of a way back, with the proposal's id behind it. */
+const ROLLBACK_OF = 'rollback of '
 const VALID_FOR_SEC = { min: 60, max: 90 * 86_400 }
 
 export type DraftInput = {
@@ -104,6 +106,8 @@ export type ProposalsOptions = {
 
 export type Proposals = {
   draft(input: DraftInput): Promise<ProposalRecord>
+  /** Drafts the way back from an executed proposal. The policy's step and delay do not hold what stood before; all else does. */
+  draftRollback(id: string, by?: string | null): Promise<ProposalRecord>
   /** Everything that drafting would find, and nothing is written. */
   check(input: DraftInput): Promise<DraftCheck>
   /** Drafts what a batch file of Transaction Builder does, call by call. */
@@ -188,8 +192,9 @@ export function createProposals({ prisma, catalog, deployment, rpcUrl, policy, s
     open: readonly ProposalRecord[],
   ): Promise<readonly Finding[]> {
     const world = await readWorld(tx, target, block, current)
+    const back = await isRollback(tx, proposal)
     const evidenceSec = proposal.evidence.length === 0 ? null : Number(proposal.evidence.map((each) => each.blockTimestamp).reduce((a, b) => (a < b ? a : b)))
-    return guardrails(
+    const findings = guardrails(
       target,
       policy,
       { changes: proposal.changes, currentOf: world.lint.currentOf, lastChangeSec: world.lastChangeSec, nowSec: Number(block.timestamp), validUntilSec: proposal.validUntil, draftedSec: proposal.draftedSec, evidenceSec },
@@ -206,6 +211,25 @@ export function createProposals({ prisma, catalog, deployment, rpcUrl, policy, s
       },
       world.lint,
     )
+    // What stood before may come back in one step and at once.
+    return back ? findings.filter((finding) => finding.rule !== 'policy-step' && finding.rule !== 'policy-delay') : findings
+  }
+
+  /** Whether changes are exactly those of an executed proposal, backwards: what a playbook of that name claims is not believed. */
+  async function isRollback(tx: Prisma.TransactionClient, { changes, playbook }: { readonly changes: readonly Change[]; readonly playbook: string | null }): Promise<boolean> {
+    if (playbook === null || !playbook.startsWith(ROLLBACK_OF)) return false
+    const [origin] = await find(tx, { id: playbook.slice(ROLLBACK_OF.length), chainId: deployment.chainId, state: { in: ['EXECUTED', 'APPLIED'] } })
+    const back = new Map(origin?.changes.map((change) => [keyOf(change), change]))
+    return origin !== undefined && changes.length === back.size && changes.every((change) => back.get(keyOf(change))?.from === change.to && back.get(keyOf(change))?.to === change.from)
+  }
+
+  async function draftRollback(id: string, by: string | null = null): Promise<ProposalRecord> {
+    const proposal = await load(prisma, id)
+    if (proposal.state !== 'APPLIED' && proposal.state !== 'EXECUTED') throw new WrongStateError({ id, found: proposal.state, allowed: ['APPLIED', 'EXECUTED'], action: 'roll it back' })
+    const back = rollbackOf(target, planOf(proposal))
+    if (back.plan === null) throw new DraftRefusedError([back.reason])
+    const changes = back.plan.changes.map(({ parameter, subject, to }) => ({ parameter, subject, to }))
+    return draft({ title: `Rollback of ${id}: ${proposal.title}`.slice(0, 200), changes, by, playbook: `${ROLLBACK_OF}${id}` })
   }
 
   /** What a draft asks for, before the chain is looked at. Throws BadInputError. */
@@ -532,6 +556,7 @@ export function createProposals({ prisma, catalog, deployment, rpcUrl, policy, s
 
   return {
     draft: asking(draft),
+    draftRollback: asking(draftRollback),
     check: asking(check),
     importBatch: asking(importBatch),
     simulate: asking(simulateProposal),

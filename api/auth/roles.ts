@@ -14,6 +14,7 @@ export const PERMISSIONS = {
   simulateProposal: ['STEWARD', 'OWNER'],
   requestSignatures: ['STEWARD'],
   addSignature: ['OWNER'],
+  draftRollback: ['STEWARD'],
   cancelProposal: ['STEWARD'],
   publishProposal: ['STEWARD', 'OWNER'],
   pullSignatures: ['STEWARD', 'OWNER'],

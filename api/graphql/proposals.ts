@@ -60,6 +60,7 @@ export const proposalMutations = {
   addSignature: async (_, { id, signer, signature, of }, context) => proposalNow(context, (await context.proposals.addSignature(id, signer as Address, signature as Hex, of ?? 'CHANGE')).id),
   publishProposal: async (_, { id }, context) => proposalNow(context, (await context.proposals.publish(id)).id),
   pullSignatures: async (_, { id }, context) => proposalNow(context, (await context.proposals.pull(id)).proposal.id),
+  draftRollback: async (_, { id }, context) => proposalNow(context, (await context.proposals.draftRollback(id, await actor(context))).id),
   cancelProposal: async (_, { id }, context) => proposalNow(context, (await context.proposals.cancel(id, await actor(context))).id),
 } satisfies MutationResolvers<Context>
 

@@ -7,7 +7,7 @@ import { keyOf } from '../../proposals/draft.ts'
 import { parseReview } from '../../proposals/review.ts'
 import type { SafeTxJson } from '../../proposals/safe.ts'
 import { asRefusal, operationIn } from '../analysis/io.ts'
-import type { AddSignatureMutation, CancelProposalMutation, CurrentValuesQuery, DraftMutation, FilesQuery, GetQuery, ListQuery, NetworkQuery, ProposalFieldsFragment, ProposalState, PublishMutation, PullMutation, RequestSignaturesMutation, SimulateMutation } from '../generated/proposals.ts'
+import type { AddSignatureMutation, CancelProposalMutation, DraftRollbackMutation, CurrentValuesQuery, DraftMutation, FilesQuery, GetQuery, ListQuery, NetworkQuery, ProposalFieldsFragment, ProposalState, PublishMutation, PullMutation, RequestSignaturesMutation, SimulateMutation } from '../generated/proposals.ts'
 import { queryApi } from '../graphql.ts'
 import { signIn } from '../signIn.ts'
 import { targetOf } from './desk.ts'
@@ -60,6 +60,7 @@ export async function apiDesk(url: string, key: (chainId: number) => Promise<Sig
     simulate: async (id) => viewOf((await act<SimulateMutation>('Simulate', { id })).simulateProposal),
     request: async (id) => viewOf((await act<RequestSignaturesMutation>('RequestSignatures', { id })).requestSignatures),
     attach: async (id, signer, signature, of) => viewOf((await act<AddSignatureMutation>('AddSignature', { id, signer, signature, of })).addSignature),
+    rollback: async (id) => viewOf((await act<DraftRollbackMutation>('DraftRollback', { id })).draftRollback),
     cancel: async (id) => viewOf((await act<CancelProposalMutation>('CancelProposal', { id })).cancelProposal),
     publish: async (id) => viewOf((await act<PublishMutation>('Publish', { id })).publishProposal),
     pull: async (id) => viewOf((await act<PullMutation>('Pull', { id })).pullSignatures),

@@ -26,6 +26,8 @@ export type Desk = {
   simulate(id: string): Promise<ProposalView>
   request(id: string): Promise<ProposalView>
   attach(id: string, signer: Address, signature: Hex, of: SignatureKind): Promise<ProposalView>
+  /** Drafts the way back from what is executed. */
+  rollback(id: string): Promise<ProposalView>
   cancel(id: string): Promise<ProposalView>
   publish(id: string): Promise<ProposalView>
   pull(id: string): Promise<ProposalView>

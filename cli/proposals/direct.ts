@@ -29,6 +29,7 @@ export async function directDesk(): Promise<Desk> {
     simulate: (id) => view(proposals.simulate(id)),
     request: (id) => view(proposals.requestSignatures(id)),
     attach: (id, signer, signature, of) => view(proposals.addSignature(id, signer, signature, of)),
+    rollback: (id) => view(proposals.draftRollback(id, 'cli')),
     cancel: (id) => view(proposals.cancel(id, 'cli')),
     publish: (id) => view(proposals.publish(id)),
     pull: (id) => view(proposals.pull(id).then(({ proposal }) => proposal)),

@@ -123,6 +123,7 @@ export const PROPOSAL_COMMANDS: readonly ProposalCommand[] = [
       await trackAfter(given, desk)
     },
   },
+  one('rollback', 'drafts the way back from a proposal that is executed', (desk, id) => desk.rollback(id)),
   one('cancel', 'withdraws it, or begins what the owners sign to keep it from happening', (desk, id) => desk.cancel(id)),
   { name: 'cancel-sign', about: "an owner's signature of what keeps a proposal from happening, derived from its file", operands: 'proposal.json', flags: CANCEL_SIGN_FLAGS, alone: true, examples: ['proposal.json --trust trust.yaml --keystore owner.json --out cancel.json'], run: (given, _, io) => cancelSign(given, io) },
   {

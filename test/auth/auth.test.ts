@@ -109,6 +109,7 @@ describe('roles', () => {
     simulateProposal: ['a steward', 'an owner', 'a steward who is an owner'],
     requestSignatures: ['a steward', 'a steward who is an owner'],
     addSignature: ['an owner', 'a steward who is an owner'],
+    draftRollback: ['a steward', 'a steward who is an owner'],
     cancelProposal: ['a steward', 'a steward who is an owner'],
     publishProposal: ['a steward', 'an owner', 'a steward who is an owner'],
     pullSignatures: ['a steward', 'an owner', 'a steward who is an owner'],

@@ -95,6 +95,7 @@ const MUTATIONS: Readonly<Record<keyof typeof PERMISSIONS, string | null>> = {
   simulateProposal: '{ simulateProposal(id: "p1") { id } }',
   requestSignatures: '{ requestSignatures(id: "p1") { id } }',
   addSignature: `{ addSignature(id: "p1", signer: "${addressOf(1)}", signature: "0x12") { id } }`,
+  draftRollback: '{ draftRollback(id: "p1") { id } }',
   cancelProposal: '{ cancelProposal(id: "p1") { id } }',
   publishProposal: '{ publishProposal(id: "p1") { id } }',
   pullSignatures: '{ pullSignatures(id: "p1") { id } }',

@@ -276,6 +276,26 @@ describe('guardrails', () => {
     expect(await proposals.draft({ ...stop, playbook: 'HALT' })).toMatchObject({ state: 'DRAFT', playbook: 'HALT' })
   })
 
+  test('behavior: an executed proposal is rolled back in one step that the policy would not let anyone else take', async () => {
+    const before = await onChain('marketMaxPriceSpreadRatio', chain.deployment.markets[1]!.baseToken)
+    const proposal = await ready([band(70_000n, chain.deployment.markets[1]!.symbol)])
+    await expect(proposals.draftRollback(proposal.id)).rejects.toThrow(/in state READY, to roll it back allowed is APPLIED, EXECUTED/)
+    await proposals.execute(proposal.id, executor)
+    await mirrorChain(prisma, chain)
+    await proposals.track()
+    const limits = { min: null, max: null, step: { relativeE6: null, absolute: 1n }, minDelaySec: 0, exempt: [] }
+    const strict = createProposals({ prisma, catalog, policy: { ...policy, parameters: new Map([['marketMaxPriceSpreadRatio', limits]]) }, deployment: chain.deployment, rpcUrl: chain.url, stateDir: chain.stateDir, log: createLogger('test', 'silent') })
+    const claim = { title: 'No rollback', changes: [band(before + 1n, chain.deployment.markets[1]!.symbol)], playbook: `rollback of ${proposal.id}` }
+    await expect(strict.draft(claim)).rejects.toThrow('Rule policy-step')
+    const back = await strict.draftRollback(proposal.id, 'steward')
+    expect(back).toMatchObject({ changes: [{ from: 70_000n, to: before }], playbook: `rollback of ${proposal.id}`, draftedBy: 'steward' })
+    await strict.simulate(back.id)
+    await strict.requestSignatures(back.id)
+    await signBy(back, 0, 1)
+    await proposals.execute(back.id, executor)
+    expect(await onChain('marketMaxPriceSpreadRatio', chain.deployment.markets[1]!.baseToken)).toBe(before)
+  })
+
   test('error: a policy that became stricter stops the signature, by its rule', async () => {
     const { id } = await proposals.draft({ title: 'Band', changes: [band(70_000n)] })
     await proposals.simulate(id)
