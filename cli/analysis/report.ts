@@ -310,7 +310,7 @@ function chartsOf(stress: ReportStressFragment, markets: readonly MarketAnswer[]
     charts['ladder'] = ladderChart(
       [...ladders.map((one) => ({ label: one.market.symbol, rungs: one.rungs })), ...(together === null ? [] : [{ label: `${together.market.symbol}, all others by beta`, rungs: together.rungs }])],
       ladders[0]!.fund,
-      `Lines over price changes from −50 % to +50 %. A fall of 30 % sets off: ${[...ladders.map((one) => `${one.market.symbol} ${fall(one)}`), ...(together === null ? [] : [`all markets together ${fall(together)}`])].join('; ')}.`,
+      `Lines over price changes from −50 % to +50 %. A fall of 30 % sets off: ${[...ladders.map((one) => `${one.market.symbol} ${fall(one)}`), ...(together === null ? [] : [`${together.market.symbol} with all others by beta ${fall(together)}`])].join('; ')}.`,
     )
   }
   const [tested] = markets.flatMap(({ answer }) => (answer.backtest == null ? [] : [answer.backtest]))
