@@ -190,10 +190,12 @@ describe('statistics', () => {
   })
 
   test('behavior: a backtest of the model that drew the prices is not rejected', async () => {
-    const { backtest } = await good('{ backtest(input: { market: "vETH" }) { observations exceptions expected coverage { pValue rejected } conditional { rejected } zone model provenance { source } } }')
+    const { backtest } = await good('{ backtest(input: { market: "vETH" }) { observations exceptions expected coverage { pValue rejected } conditional { rejected } zone warnings model provenance { source } } }')
     expect(backtest.observations).toBeGreaterThan(7000)
     expect(backtest.coverage.rejected).toBe(false)
     expect(backtest.expected).toBeCloseTo(backtest.observations * 0.01, 6)
+    // 250 bars of five minutes are no 250 days.
+    expect(backtest.warnings).toContain('the zones count 250 forecasts of 300 s each, 21 hours in all, and not the 250 days of the regulation')
   })
 
   test('error: levels, bars and models out of range name their field', async () => {
