@@ -82,6 +82,8 @@ export type RunContext = {
    * returns, at least 1; 1 for all others. Where too few returns are shared: σ over that of ETH, which is beta at a correlation of 1, or 1 without either.
    */
   beta(feed: string | null, asset: StressAsset): number
+  /** Why that beta is an assumption and no measurement, half a sentence; null where it was measured, and for prices that need none. */
+  betaAssumed(feed: string | null, asset: StressAsset): string | null
   /** Beta of one feed to another, on hourly returns; null where too few are shared or the other never moved. */
   betaBetween(feed: string, reference: string): Beta | null
   /** Impact of closing a notional in a market, fraction, the cheaper way: at once against the pool's ranges, or over a day by the square-root law; null where neither is known. */
@@ -113,8 +115,11 @@ export function leastConfident(all: readonly Confidence[], factor = 1, note?: st
 
 const e18 = (text: string): number => toFloat(BigInt(text), 18)
 
+/** What a stress is multiplied with, and why it is an assumption; null where it was measured. */
+export type FoundBeta = { readonly beta: number; readonly assumed: string | null }
+
 /** `statistics` and `betas` by feed, where they are known already: then the series are not looked at. */
-export function createContext(inputs: RunInputs, statistics: ReadonlyMap<string, FeedStatistics> = new Map(inputs.series.map((series) => [series.feed, feedStatistics(series, inputs.policy)])), betas: ReadonlyMap<string, number> = new Map()): RunContext {
+export function createContext(inputs: RunInputs, statistics: ReadonlyMap<string, FeedStatistics> = new Map(inputs.series.map((series) => [series.feed, feedStatistics(series, inputs.policy)])), betas: ReadonlyMap<string, FoundBeta> = new Map()): RunContext {
   const { policy } = inputs
   const rules = protocolByName(inputs.protocol).risk
   const statisticsOf = (feed: string | null): FeedStatistics | null => (feed === null ? null : (statistics.get(feed) ?? null))
@@ -216,7 +221,7 @@ export function createContext(inputs: RunInputs, statistics: ReadonlyMap<string,
       const { coverage, independence } = backtest
       if (coverage.rejected) value *= 0.7
       if (independence.rejected) value *= 0.9
-      because.push(`${percent(policy.level)} VaR backtest ${coverage.rejected ? 'rejected' : 'passed'} (${count(backtest.exceptions)} exceptions in ${count(backtest.observations)} forecasts, ${count(Math.round(backtest.expected))} expected, p ${percent(coverage.pValue)}${independence.rejected ? `; they cluster, p ${percent(independence.pValue)}` : ''}${backtest.zones === null ? '' : `; Basel zone of the last ${count(backtest.zones.last.observations)}: ${backtest.zones.last.zone}`})`)
+      because.push(`${percent(policy.level)} VaR backtest ${coverage.rejected ? 'rejected' : 'passed'} (${count(backtest.exceptions)} exceptions in ${count(backtest.observations)} forecasts, ${count(Math.round(backtest.expected))} expected, p ${percent(coverage.pValue)}${independence.rejected ? `; they cluster, p ${percent(independence.pValue)}` : ''}${backtest.zones === null ? '' : `; Basel zone over the last ${count(backtest.zones.last.observations)} forecasts of ${count(policy.barSec / 60)} min each, not days: ${backtest.zones.last.zone}`})`)
     }
     if (alarm.level !== 'NORMAL') {
       value *= 0.6
@@ -239,21 +244,26 @@ export function createContext(inputs: RunInputs, statistics: ReadonlyMap<string,
     const [own, theirs] = jointReturns(commonBars(pair), { maxSpan: maxSpanOf(policy, BETA_BAR_SEC) }) as [Returns, Returns]
     return theirs.values.every((r) => r === 0) ? null : known(() => betaTo(own, theirs)).value
   }
-  const measured = new Map(betas)
-  const beta = (feed: string | null, asset: StressAsset): number => {
-    if (feed === null || asset !== 'OTHER') return 1
-    const found = measured.get(feed)
-    if (found !== undefined) return found
+  const found = new Map(betas)
+  const stressBetaOf = (feed: string | null, asset: StressAsset): FoundBeta => {
+    if (asset !== 'OTHER') return { beta: 1, assumed: null }
+    if (feed === null) return { beta: 1, assumed: 'it has no feed, and is moved like the worse of BTC and ETH' }
+    const known = found.get(feed)
+    if (known !== undefined) return known
     const [toBtc, toEth] = (['BTC', 'ETH'] as const).map((reference) => {
       const other = markets.find((m) => m.asset === reference && m.input.oracle !== null)?.input.oracle?.feed
       return other === undefined ? null : betaBetween(feed, other)
     }) as [Beta | null, Beta | null]
     const own = statisticsOf(feed)?.volatility.value?.longRun
-    const atMost = own === undefined || ethVolatility === null || ethVolatility === 0 ? 1 : Math.max(1, own / ethVolatility)
-    const result = toBtc === null && toEth === null ? atMost : stressBeta(toBtc, toEth)
-    measured.set(feed, result)
+    const few = 'it shares too few hourly returns with a market of BTC or ETH'
+    const result: FoundBeta =
+      toBtc !== null || toEth !== null ? { beta: stressBeta(toBtc, toEth), assumed: null }
+      : own === undefined || ethVolatility === null || ethVolatility === 0 ? { beta: 1, assumed: `${few}, and a volatility is unknown: it is moved like the worse of them` }
+      : { beta: Math.max(1, own / ethVolatility), assumed: `${few}: it is moved by its volatility over that of ETH, at least 1, as if they were wholly correlated` }
+    found.set(feed, result)
     return result
   }
+  const beta = (feed: string | null, asset: StressAsset): number => stressBetaOf(feed, asset).beta
 
   const closingCost = (facts: MarketFacts, notional: number): { cost: number; method: string } | null => {
     if (facts.indexPrice === null) return null
@@ -302,6 +312,7 @@ export function createContext(inputs: RunInputs, statistics: ReadonlyMap<string,
       return { ...data.value, confidence: confidence(facts.input.oracle?.feed ?? null, facts.alarm) }
     },
     beta,
+    betaAssumed: (feed, asset) => stressBetaOf(feed, asset).assumed,
     betaBetween,
     closingCost,
     alarmOf: (scope, subject) => {
@@ -364,6 +375,13 @@ function allShortfalls(context: RunContext): readonly ScenarioShortfall[] {
   const accounts = stressAccounts(context)
   return stressScenarios('severe').map((scenario) => scenarioShortfall(accounts, shockFrom(context, scenario)))
 }
+
+/** Prices of the book that stress moves by an assumption, by symbol with the reason. */
+export const assumedBetas = (context: RunContext): readonly { readonly symbol: string; readonly why: string }[] =>
+  [...context.markets.filter(({ input }) => input.heldPriceE18 === null).map(({ input }) => input), ...context.inputs.collaterals].flatMap(({ symbol, oracle }) => {
+    const why = context.betaAssumed(oracle?.feed ?? null, stressAssetOf(symbol))
+    return why === null ? [] : [{ symbol, why }]
+  })
 
 /** A scenario as the book's prices and costs: each market and collateral by what stands for it, or by its symbol where the scenario names it. */
 export function shockFrom(context: RunContext, scenario: StressScenario): Shock {

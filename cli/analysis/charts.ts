@@ -103,7 +103,7 @@ export type LadderLine = { readonly label: string; readonly rungs: readonly { re
 /** Less is not drawn: a logarithm has no zero. */
 const LEAST_USD = 1
 
-/** What each price sets off: notional that becomes liquidatable above, bad debt below, one line per market and one for all together. */
+/** What each price sets off: notional that becomes liquidatable above, bad debt below, one line per market and one for the first with all others by their betas. */
 export function ladderChart(lines: readonly LadderLine[], fund: number | null, description: string): Chart {
   const title = 'Liquidation ladder: what a price change sets off (no point: below 1 USD)'
   const debts = lines.flatMap((line) => line.rungs.map((rung) => rung.badDebt))

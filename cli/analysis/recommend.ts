@@ -78,6 +78,7 @@ export const recompute: Command = {
             ['Inputs now', found.inputsDigest],
             ['Index at block', `${comparison.block.number} (${short(comparison.block.hash)}): ${comparison.state}`],
             ['', sentence([comparison.detail, ...comparison.differs].join('; '))],
+            ...(comparison.notCompared.length === 0 ? [] : [['Not compared', comparison.notCompared.join('; ')] as [string, string]]),
           ],
           io.width,
         ),

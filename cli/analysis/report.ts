@@ -192,7 +192,7 @@ As of ${at(block)}, chain ${status.chainId}. ${status.ageSec === null ? 'The age
     rungs.size === 0
       ? ''
       : table(
-          ['Price change', ...[...rungs.keys(), ...(joint?.liquidationLadder == null ? [] : ['all together'])].map((symbol) => `${plain(symbol)}: notional / bad debt, USD`)],
+          ['Price change', ...[...rungs.keys(), ...(joint?.liquidationLadder == null ? [] : [`${joint.liquidationLadder.market.symbol}, all others by beta`])].map((symbol) => `${plain(symbol)}: notional / bad debt, USD`)],
           CHANGES.filter((change) => SHOWN.has(change)).map((change) => [signedPercent(change, 0), ...[...rungs.values(), ...(joint?.liquidationLadder == null ? [] : [joint.liquidationLadder])].map((ladder) => rungText(ladder, change))]),
           columns(1, 6),
         ),
@@ -308,9 +308,9 @@ function chartsOf(stress: ReportStressFragment, markets: readonly MarketAnswer[]
       return rung === undefined ? UNKNOWN : `${money(rung.notional)} USD liquidatable and ${money(rung.badDebt)} USD of bad debt`
     }
     charts['ladder'] = ladderChart(
-      [...ladders.map((one) => ({ label: one.market.symbol, rungs: one.rungs })), ...(together === null ? [] : [{ label: 'all together', rungs: together.rungs }])],
+      [...ladders.map((one) => ({ label: one.market.symbol, rungs: one.rungs })), ...(together === null ? [] : [{ label: `${together.market.symbol}, all others by beta`, rungs: together.rungs }])],
       ladders[0]!.fund,
-      `Lines over price changes from −50 % to +50 %. A fall of 30 % sets off: ${[...ladders.map((one) => `${one.market.symbol} ${fall(one)}`), ...(together === null ? [] : [`all markets together ${fall(together)}`])].join('; ')}.`,
+      `Lines over price changes from −50 % to +50 %. A fall of 30 % sets off: ${[...ladders.map((one) => `${one.market.symbol} ${fall(one)}`), ...(together === null ? [] : [`${together.market.symbol} with all others by beta ${fall(together)}`])].join('; ')}.`,
     )
   }
   const [tested] = markets.flatMap(({ answer }) => (answer.backtest == null ? [] : [answer.backtest]))
@@ -332,7 +332,7 @@ function chartsOf(stress: ReportStressFragment, markets: readonly MarketAnswer[]
 
 // ── What is not known, what is assumed, what it stands on ──
 
-function unknownsOf({ base, stress, markets }: ReportAnswers): string[] {
+function unknownsOf({ base, stress, markets, joint }: ReportAnswers): string[] {
   const { status, circuitBreakers, insuranceFund, liquidationQueue, oracleHealth } = base
   const breakers = circuitBreakers === null ? [] : [circuitBreakers.protocol, ...circuitBreakers.markets]
   // Subjects that lack the same triggers are named together.
@@ -345,6 +345,7 @@ function unknownsOf({ base, stress, markets }: ReportAnswers): string[] {
     ...stress.unknown.map(({ message }) => `stress: ${message}`),
     ...grouped(stress.scenarios.flatMap((one) => (one.cascadeUnknown === null ? [] : [[one.cascadeUnknown.message, one.id] as const]))).map(([message, ids]) => `cascade of ${ids.join(', ')}: ${message}`),
     ...(liquidationQueue?.unknown ?? []).map(({ message }) => `tiers and deficits: ${message}`),
+    ...(joint?.liquidationLadder?.unknown ?? []).map(({ message }) => `prices that move together: ${message}`),
     ...(liquidationQueue?.velocity === null ? ['how fast accounts are being liquidated: there is no open interest'] : []),
     ...lacking.map(([names, labels]) => `breaker of ${labels.join(', ')}: ${names} ${names.includes(',') ? 'have' : 'has'} no value, so there is no alarm from there and no proof of calm`),
     ...(oracleHealth?.feeds ?? []).filter(({ deviation }) => deviation === null).map(({ symbols }) => `deviation of the feed of ${symbols.join(', ')}: there is nothing to compare it with`),
@@ -388,7 +389,7 @@ function provenances({ base, stress, markets, joint }: ReportAnswers): [string, 
       [`volatility of ${symbolOf(one)}`, one.answer.volatility?.provenance],
       [`backtest of ${symbolOf(one)}`, one.answer.backtest?.provenance],
     ]),
-    ['ladder of all together', joint?.liquidationLadder?.provenance],
+    ['ladder, all others by beta', joint?.liquidationLadder?.provenance],
   ]
   return found.filter((one): one is [string, Provenance] => one[1] !== undefined)
 }

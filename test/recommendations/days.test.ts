@@ -2,6 +2,9 @@
 import { describe, expect, test } from '@jest/globals'
 import { recomputeRun, type RecommendationContent } from '../../api/recommendations/index.ts'
 import type { RunInputs, SeriesInput } from '../../api/recommendations/inputs.ts'
+import { createContext } from '../../api/recommendations/context.ts'
+import { simulationTask } from '../../api/recommendations/gather.ts'
+import { simulateFund, simulationDue } from '../../api/recommendations/simulation.ts'
 import { AS_OF_SEC, book, FEEDS, normals, walk } from './book.ts'
 
 const BAR_SEC = 300
@@ -72,8 +75,11 @@ describe('a calm day, every bar of five minutes', () => {
       }
       state = after(state, said, state.asOfSec)
     }
-    expect(moves).toEqual([])
-    expect(state.parameters.map((p) => p.current)).toEqual(before)
+    // The walk takes vETH down by 2.8 %, which the largest account's 300 of them owe in every stress: the fund's target grows by more than its deadband of a tenth, once.
+    const target = /^\d+: distributionThreshold protocol TIGHTEN$/
+    expect(moves.filter((move) => !target.test(move))).toEqual([])
+    expect(moves.length).toBeLessThanOrEqual(1)
+    expect(state.parameters.map((p) => p.name === 'distributionThreshold' || p.current)).toEqual(before.map((current, i) => state.parameters[i]?.name === 'distributionThreshold' || current))
     // The models did speak: what most of them ask for moved from bar to bar.
     for (const name of ['imRatio', 'mmRatio', 'distributionThreshold']) expect([name, (values.get(name)?.size ?? 0) > 20]).toEqual([name, true])
   }, 300_000)
@@ -99,6 +105,65 @@ describe('a calm day, every bar of five minutes', () => {
       expect([key, list.length <= 3]).toEqual([key, true])
     }
     expect([...said.values()].some((list) => list[0]?.direction === 'TIGHTEN')).toBe(true)
+  }, 300_000)
+})
+
+describe('a calm day on which the fund’s shortfall is simulated again and again', () => {
+  const walks = [longWalk(FEEDS.OP, 0.003, 2, 17, DAY_BARS, () => 0.003), longWalk(FEEDS.ETH, 0.0018, 3_000, 13, DAY_BARS, () => 0.0018)]
+  /** As the API does it: where the run says that it is due, over the book of that block; from the next one on it is an input. */
+  const refreshed = (state: RunInputs, bar: number): RunInputs => {
+    const context = createContext(state)
+    if (simulationDue(context) === null) return state
+    return { ...state, simulation: { state: 'DONE', block: String(bar + 1), timestampSec: state.asOfSec, bookDigest: `${bar}`, result: simulateFund(context, simulationTask(state.policy).task) } }
+  }
+
+  test('behavior: the target that stands on it does not flap, whether its parameters are set or wait', () => {
+    let start = later(book(), walks, 0)
+    start = refreshed(start, 0)
+    for (let i = 0; i < 15; i++) start = after(start, recomputeRun(start), null)
+    const quantiles: number[] = []
+    const refreshes: number[] = []
+    const moves: { key: string; direction: string }[] = []
+    const values = new Set<number | null>()
+    let [settledDay, waiting] = [start, refreshed(later(book(), walks, 0), 0)]
+    const said = new Map<string, string[]>()
+    for (let bar = 1; bar <= DAY_BARS; bar += 4) {
+      settledDay = later(settledDay, walks, bar)
+      const all = recomputeRun(settledDay)
+      const target = all.find((r) => r.parameter === 'distributionThreshold')
+      values.add(target?.modelValue ?? null)
+      // The simulation is in the sentence's evidence, not beside it.
+      expect(target?.evidence.find(({ label }) => label.startsWith('Simulated shortfall, 99.9'))?.value).toBeDefined()
+      for (const r of all) if (r.direction !== 'HOLD') moves.push({ key: keyOf(r), direction: r.direction })
+      const next = refreshed(after(settledDay, all, settledDay.asOfSec), bar)
+      if (next.simulation !== settledDay.simulation && next.simulation.state === 'DONE') {
+        refreshes.push(bar)
+        quantiles.push(next.simulation.result.quantile.value)
+      }
+      settledDay = next
+
+      // The same simulations over the book whose parameters nobody changes.
+      waiting = { ...later(waiting, walks, bar), simulation: settledDay.simulation }
+      const wanted = recomputeRun(waiting)
+      for (const r of wanted) {
+        const list = said.get(keyOf(r)) ?? []
+        const now = `${r.direction} ${r.recommended}`
+        if (list.at(-1) !== now) list.push(now)
+        said.set(keyOf(r), list)
+      }
+      waiting = after(waiting, wanted, undefined)
+    }
+    // Every six hours at the latest, and each time another number: it is an input that moves.
+    expect(refreshes.length).toBeGreaterThanOrEqual(3)
+    expect(new Set(quantiles).size).toBe(quantiles.length)
+    expect(values.size).toBeGreaterThan(3)
+    // A target that moved by more than its deadband, with prices, may ask for one step; nothing else moves, and nothing turns round.
+    expect(moves.filter(({ key, direction }) => !(key.startsWith('distributionThreshold') && direction === 'TIGHTEN'))).toEqual([])
+    expect(moves.length).toBeLessThanOrEqual(1)
+    for (const [key, list] of said) {
+      const directions = list.map((one) => one.split(' ')[0])
+      expect([key, directions.includes('TIGHTEN') && directions.includes('LOOSEN'), list.length <= 3]).toEqual([key, false, true])
+    }
   }, 300_000)
 })
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { accountShortfall, accountUnder, stressScenario } from '../../api/risk/index.ts'
-import { createContext, shockFrom, stressAccounts } from '../../api/recommendations/context.ts'
+import { assumedBetas, createContext, shockFrom, stressAccounts } from '../../api/recommendations/context.ts'
 import type { RunInputs } from '../../api/recommendations/inputs.ts'
 import type { Address } from '../../protocols/adapter.ts'
 import { accountHealth } from '../../protocols/curie/margin.ts'
@@ -98,9 +98,21 @@ describe('the shock of a market outside BTC and ETH', () => {
     expect(shockFrom(own, scenario).changeOf(ETH)).toBe(-0.124)
   })
 
+  test('behavior: a beta that nobody could measure is an assumption, and says which', () => {
+    const own = context(eth.map((r, i) => 1.5 * r + (noise[i] as number)))
+    expect(assumedBetas(own)).toEqual([])
+    // No bars at all: nothing is shared, and no volatility is known.
+    const blind = createContext({ ...own.inputs, series: own.inputs.series.filter(({ feed }) => feed !== FEEDS.OP) })
+    expect(blind.beta(FEEDS.OP, 'OTHER')).toBe(1)
+    expect(assumedBetas(blind)).toEqual([{ symbol: 'vOP', why: 'it shares too few hourly returns with a market of BTC or ETH, and a volatility is unknown: it is moved like the worse of them' }])
+    // Neither needs one, and a market that stands still is not moved.
+    expect(blind.betaAssumed(FEEDS.ETH, 'ETH')).toBeNull()
+    expect(assumedBetas(createContext({ ...blind.inputs, markets: blind.inputs.markets.map((m) => (m.id === OP ? { ...m, heldPriceE18: '2000000000000000000' } : m)) }))).toEqual([])
+  })
+
   test('behavior: a context without the series has the betas that it was given', () => {
     const own = context(eth.map((r, i) => 1.5 * r + (noise[i] as number)))
-    const head = createContext({ ...own.inputs, series: [] }, new Map(), new Map([[FEEDS.OP, own.beta(FEEDS.OP, 'OTHER')]]))
+    const head = createContext({ ...own.inputs, series: [] }, new Map(), new Map([[FEEDS.OP, { beta: own.beta(FEEDS.OP, 'OTHER'), assumed: own.betaAssumed(FEEDS.OP, 'OTHER') }]]))
     expect(head.beta(FEEDS.OP, 'OTHER')).toBe(own.beta(FEEDS.OP, 'OTHER'))
   })
 

@@ -13,6 +13,7 @@ import type { Logger } from '../../../core/log.ts'
 import type { Prisma, PrismaClient } from '../../../prisma/client.ts'
 import type { Deployment, Protocol } from '../../../protocols/adapter.ts'
 import { latestCheckpoint, type MirroredBlock } from '../../mirror/read.ts'
+import type { FoundBeta } from '../../recommendations/context.ts'
 import { DEFAULT_POLICY, gather, runRecommendations, summaryOf, type ChainReads, type RunInputs, type RunSummary } from '../../recommendations/index.ts'
 import type { VolatilityStatistics } from '../../recommendations/statistics.ts'
 import { ModelFitError, SampleTooSmallError } from '../../risk/index.ts'
@@ -54,7 +55,7 @@ export type BookHead = {
   /** By feed: the statistic, or what it lacks. */
   readonly volatility: readonly (readonly [string, VolatilityStatistics | { readonly shortage: SampleTooSmallError['shortage'] }])[]
   /** By feed: what scenarios are multiplied with for a price outside BTC and ETH. */
-  readonly betas: readonly (readonly [string, number])[]
+  readonly betas: readonly (readonly [string, FoundBeta])[]
 }
 
 export type Desk = {
@@ -148,7 +149,7 @@ function headOf({ block, inputs: { series, ...inputs }, digest, context }: DeskB
       throw error
     }
   })
-  return { block, inputs, digest, volatility, betas: series.map(({ feed }) => [feed, context.beta(feed, 'OTHER')] as const) }
+  return { block, inputs, digest, volatility, betas: series.map(({ feed }) => [feed, { beta: context.beta(feed, 'OTHER'), assumed: context.betaAssumed(feed, 'OTHER') }] as const) }
 }
 
 /** What crosses to the process and back; each with the number of its question. */

@@ -13,19 +13,40 @@ export type Comparison = Omit<Answer<'IndexComparison'>, 'block'>
 export type CompareWithIndex = (block: IndexedBlock, inputs: RunInputs) => Promise<Comparison>
 
 const TIMEOUT_MS = 10_000
+/** Rows of one entity that are fetched, 1,000 a page; a larger book is compared but for that. */
+const MAX_ROWS = 50_000
+const PAGE = 1_000
 const ENTITIES = `parameters(first: 1000, block: $at) { name subject value }
   markets(first: 1000, block: $at) { id sqrtPriceX96 openInterestLongE18 openInterestShortE18 }
   oracleFeeds(first: 1000, block: $at) { id priceE18 priceTimestamp freezeReason fallback }
-  insuranceFunds(first: 1, block: $at) { walletBalance inTransit vaultBalanceE18 }`
+  insuranceFunds(first: 1, block: $at) { id walletBalance inTransit vaultBalanceE18 }`
+/** Lists that grow with the book, by pages: fields, and which rows are inputs of a run. */
+const LISTS = {
+  accounts: { fields: 'settlementBalance owedRealizedPnlE18', where: '' },
+  positions: { fields: 'account { id } market { id } sizeE18 openNotionalE18', where: 'or: [{ sizeE18_not: 0, id_gt: $after }, { openNotionalE18_not: 0, id_gt: $after }]' },
+  collateralBalances: { fields: 'account { id } asset { id } amount', where: 'amount_not: 0' },
+  liquidityRanges: { fields: 'account { id } market { id } lowerTick upperTick liquidity baseDebtE18 quoteDebtE18', where: 'liquidity_gt: 0' },
+} as const
+/** A feed's answers by the oracle's own time, as a run's series takes them: of one time the last of the chain counts. */
+const pricesQuery = (feeds: readonly string[], asOfSec: number): string => feeds.map((feed, i) => `f${i}: priceUpdates(first: 20, orderBy: priceTimestamp, orderDirection: desc, where: { feed: "${feed}", freezeReason: 0, priceE18_gt: 0, priceTimestamp_lt: ${asOfSec} }, block: $at) { priceE18 priceTimestamp blockNumber logIndex }`).join('\n')
 
-type Rows = {
+type Id = { readonly id: string }
+type PriceRow = { readonly priceE18: string; readonly priceTimestamp: string; readonly blockNumber: string; readonly logIndex: number }
+export type IndexRows = {
   readonly parameters: readonly { name: string; subject: string; value: string }[]
   readonly markets: readonly { id: string; sqrtPriceX96: string | null; openInterestLongE18: string; openInterestShortE18: string }[]
   readonly oracleFeeds: readonly { id: string; priceE18: string | null; priceTimestamp: string | null; freezeReason: number; fallback: boolean }[]
-  readonly insuranceFunds: readonly { walletBalance: string; inTransit: string; vaultBalanceE18: string }[]
+  readonly insuranceFunds: readonly { id: string; walletBalance: string; inTransit: string; vaultBalanceE18: string }[]
+  /** Whole lists; null where the index holds more than MAX_ROWS. */
+  readonly accounts: readonly { id: string; settlementBalance: string; owedRealizedPnlE18: string }[] | null
+  readonly positions: readonly { account: Id; market: Id; sizeE18: string; openNotionalE18: string }[] | null
+  readonly collateralBalances: readonly { account: Id; asset: Id; amount: string }[] | null
+  readonly liquidityRanges: readonly { account: Id; market: Id; lowerTick: number; upperTick: number; liquidity: string; baseDebtE18: string; quoteDebtE18: string }[] | null
+  /** By feed, the latest oracle time first. */
+  readonly prices: Readonly<Record<string, readonly PriceRow[]>>
 }
 
-const nothing = (state: Comparison['state'], detail: string): Comparison => ({ state, compared: 0, differs: [], detail })
+const nothing = (state: Comparison['state'], detail: string): Comparison => ({ state, compared: 0, differs: [], notCompared: [], detail })
 
 /** graph-node answers a hash that is no longer canonical with the canonical data of that height, so the chain is asked first. */
 export function createComparison({ graphNodeUrl, apiKey, chain }: { readonly graphNodeUrl: string; readonly apiKey: string | null; readonly chain: Chain }): CompareWithIndex {
@@ -37,22 +58,61 @@ export function createComparison({ graphNodeUrl, apiKey, chain }: { readonly gra
     } catch (error) {
       return nothing('UNAVAILABLE', `The chain does not say which block ${block.number} is canonical (${firstLine(error)}).`)
     }
-    let answer: { data?: Rows | null; errors?: readonly { message: string }[] }
-    try {
-      const response = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify({ query: `query ($at: Block_height!) { ${ENTITIES} }`, variables: { at: { hash: block.hash } } }), signal: AbortSignal.timeout(TIMEOUT_MS) })
-      if (!response.ok) return nothing('UNAVAILABLE', `graph-node answered HTTP ${response.status}.`)
-      answer = (await response.json()) as typeof answer
-    } catch (error) {
-      return nothing('UNAVAILABLE', `graph-node did not answer (${firstLine(error)}).`)
+    const ask = async <T>(query: string, variables: object): Promise<T> => {
+      const response = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify({ query, variables: { at: { hash: block.hash }, ...variables } }), signal: AbortSignal.timeout(TIMEOUT_MS) }).catch((error: unknown) => { throw new NoAnswer('UNAVAILABLE', `graph-node did not answer (${firstLine(error)}).`) })
+      if (!response.ok) throw new NoAnswer('UNAVAILABLE', `graph-node answered HTTP ${response.status}.`)
+      const { data, errors = [] } = (await response.json()) as { data?: T | null; errors?: readonly { message: string }[] }
+      if (data == null) throw new NoAnswer('NOT_KEPT', `graph-node does not give block ${block.number} any more (${errors.map((e) => e.message).join(' ').slice(0, 200)}).`)
+      return data
     }
-    if (answer.data == null) return nothing('NOT_KEPT', `graph-node does not give block ${block.number} any more (${(answer.errors ?? []).map((e) => e.message).join(' ').slice(0, 200)}).`)
-    const { compared, differs } = compareRows(inputs, answer.data)
-    return { state: differs.length === 0 ? 'SAME' : 'DIFFERENT', compared, differs, detail: `${compared} values were compared at block ${block.number}, ${differs.length} differ.` }
+    type Row<Name extends keyof typeof LISTS> = NonNullable<IndexRows[Name]>[number] & Id
+    const list = async <Name extends keyof typeof LISTS>(name: Name): Promise<readonly Row<Name>[] | null> => {
+      const { fields, where } = LISTS[name]
+      const rows: Row<Name>[] = []
+      for (let after = '0x'; ; after = rows.at(-1)?.id ?? after) {
+        const page = (await ask<Record<string, Row<Name>[]>>(`query ($at: Block_height!, $after: Bytes!) { ${name}(first: ${PAGE}, block: $at, where: { ${where.startsWith('or:') ? where : `${where} id_gt: $after`} }) { id ${fields} } }`, { after }))[name] ?? []
+        rows.push(...page)
+        if (page.length < PAGE) return rows
+        if (rows.length >= MAX_ROWS) return null
+      }
+    }
+    let rows: IndexRows
+    try {
+      const feeds = inputs.series.map(({ feed }) => feed)
+      const fixed = await ask<Omit<IndexRows, keyof typeof LISTS | 'prices'>>(`query ($at: Block_height!) { ${ENTITIES} }`, {})
+      const prices = feeds.length === 0 ? {} : await ask<Record<string, readonly PriceRow[]>>(`query ($at: Block_height!) { ${pricesQuery(feeds, inputs.asOfSec)} }`, {})
+      rows = { ...fixed, accounts: await list('accounts'), positions: await list('positions'), collateralBalances: await list('collateralBalances'), liquidityRanges: await list('liquidityRanges'), prices: Object.fromEntries(feeds.map((feed, i) => [feed, prices[`f${i}`] ?? []])) }
+    } catch (error) {
+      if (!(error instanceof NoAnswer)) throw error
+      return nothing(error.state, error.message)
+    }
+    const { compared, differs, notCompared } = compareRows(inputs, rows)
+    return { state: differs.length === 0 ? 'SAME' : 'DIFFERENT', compared, differs, notCompared, detail: `${compared} values were compared at block ${block.number}, ${differs.length} differ.` }
   }
 }
 
-/** Every value of the inputs that stands in the index as it is: parameters, pool prices, open interest, oracles, the fund. */
-export function compareRows(inputs: RunInputs, rows: Rows): { readonly compared: number; readonly differs: string[] } {
+/** Why there is nothing to compare with; caught by the comparison itself. */
+class NoAnswer extends Error {
+  readonly state: 'NOT_KEPT' | 'UNAVAILABLE'
+  constructor(state: 'NOT_KEPT' | 'UNAVAILABLE', message: string) {
+    super(message)
+    this.state = state
+  }
+}
+
+/** What stands in no entity of the index as it is, or is no fact of one block. */
+const NEVER_COMPARED = [
+  'prices before the last one of each feed',
+  'volumes, fees and spreads of the window, which are sums over its trades',
+  'times of liquidations and gaps between prices, which are statistics of the window',
+  'what stood recommended, the fund’s simulation and the breakers’ levels, which this server keeps itself',
+] as const
+
+/**
+ * Every value of the inputs that stands in the index as it is: parameters, pool prices, open interest, oracles, the fund, balances of each account;
+ * positions, collateral and ranges by count and by SHA-256 over all of their amounts; the last price of each feed.
+ */
+export function compareRows(inputs: RunInputs, rows: IndexRows): { readonly compared: number; readonly differs: string[]; readonly notCompared: string[] } {
   const differs: string[] = []
   let compared = 0
   const same = (what: string, stored: unknown, found: unknown): void => {
@@ -80,8 +140,45 @@ export function compareRows(inputs: RunInputs, rows: Rows): { readonly compared:
   }
   const [fund] = rows.insuranceFunds
   for (const key of ['walletBalance', 'inTransit', 'vaultBalanceE18'] as const) if (inputs.fund !== null) same(`fund’s ${key}`, inputs.fund[key], fund?.[key])
-  return { compared, differs }
+
+  const notCompared: string[] = []
+  const whole = <T>(what: string, list: readonly T[] | null, use: (list: readonly T[]) => void): void => void (list === null ? notCompared.push(`${what}: the index holds more than ${MAX_ROWS}`) : use(list))
+  const set = (what: string, stored: readonly (readonly unknown[])[], found: readonly (readonly unknown[])[]): void => {
+    same(`number of ${what}`, stored.length, found.length)
+    same(`SHA-256 of the amounts of ${what}`, digestOfSet(stored), digestOfSet(found))
+  }
+  const marketIds = new Set(inputs.markets.map((m) => m.id))
+  const assetIds = new Set(inputs.collaterals.map((c) => c.id))
+  whole('accounts', rows.accounts, (list) => {
+    const byId = new Map(list.map((row) => [row.id, row]))
+    for (const { id, settlementBalance, owedRealizedPnlE18 } of inputs.accounts) {
+      same(`settlement balance of ${id}`, settlementBalance, byId.get(id)?.settlementBalance)
+      same(`owed realised PnL of ${id}`, owedRealizedPnlE18, byId.get(id)?.owedRealizedPnlE18)
+    }
+  })
+  whole('positions', rows.positions, (list) => {
+    // The fund's own account is no trader, and not among the accounts.
+    const own = list.filter(({ account, market }) => marketIds.has(market.id) && account.id !== fund?.id)
+    same('number of accounts with positions', inputs.accounts.filter(({ positions }) => positions.length > 0).length, new Set(own.map(({ account }) => account.id)).size)
+    set('positions', inputs.accounts.flatMap(({ id, positions }) => positions.map((p) => [id, p.market, p.sizeE18, p.openNotionalE18])), own.map((p) => [p.account.id, p.market.id, p.sizeE18, p.openNotionalE18]))
+  })
+  whole('balances of collateral', rows.collateralBalances, (list) => {
+    set('balances of collateral', inputs.accounts.flatMap(({ id, collaterals }) => collaterals.map((c) => [id, c.asset, c.amount])), list.filter(({ account, asset }) => assetIds.has(asset.id) && account.id !== fund?.id).map((c) => [c.account.id, c.asset.id, c.amount]))
+  })
+  whole('liquidity ranges', rows.liquidityRanges, (list) => {
+    set('liquidity ranges', inputs.markets.flatMap(({ id, ranges }) => ranges.map((r) => [r.account, id, r.lowerTick, r.upperTick, r.liquidity, r.baseDebtE18, r.quoteDebtE18])), list.filter(({ market }) => marketIds.has(market.id)).map((r) => [r.account.id, r.market.id, r.lowerTick, r.upperTick, r.liquidity, r.baseDebtE18, r.quoteDebtE18]))
+  })
+  for (const { feed, bars } of inputs.series) {
+    // Of prices of one oracle time the last of the chain counts.
+    const [last] = [...(rows.prices[feed] ?? [])].sort((a, b) => Number(b.priceTimestamp) - Number(a.priceTimestamp) || Number(b.blockNumber) - Number(a.blockNumber) || b.logIndex - a.logIndex)
+    const stored = bars.at(-1)
+    if (stored !== undefined || last !== undefined) same(`last price in the series of ${feed}`, stored?.[1], last?.priceE18)
+  }
+  return { compared, differs, notCompared: [...notCompared, ...NEVER_COMPARED] }
 }
+
+/** SHA-256 over rows in an order of their own: two sets of the same rows have the same one. */
+const digestOfSet = (rows: readonly (readonly unknown[])[]): string => digestOf(rows.map((row) => row.map(String)).toSorted((a, b) => (a.join() < b.join() ? -1 : 1)))
 
 const FIELDS = ['parameter', 'scope', 'subject', 'subjectLabel', 'current', 'recommended', 'modelValue', 'direction', 'urgency', 'confidence', 'reason', 'evidence', 'adjustments', 'model', 'modelVersion', 'settable', 'advisory'] as const
 

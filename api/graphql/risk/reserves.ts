@@ -2,7 +2,7 @@
 import { toFloat } from '../../../core/units.ts'
 import { protocolRatio, symbolsOf } from './liquidations.ts'
 import { stressScenarios, type ScenarioShortfall } from '../../risk/index.ts'
-import { stressAssetOf } from '../../recommendations/context.ts'
+import { assumedBetas, stressAssetOf } from '../../recommendations/context.ts'
 import {
   collateralConcentration, collateralHaircut, depegComponent, dailyVolatility, DEFAULT_ORACLE, depositCap, feeToTarget, insuranceTarget, oracleHealth, scaleVolatility, stalenessComponent, withStressWeight, worstFall,
   type Holding, type SimulatedShortfall,
@@ -107,6 +107,7 @@ export async function resolveHaircuts(_: unknown, __: unknown, context: Context)
       `each token trades ${policy.assumedDailyVolumeUsd} quote a day elsewhere`,
       `it is sold within ${policy.horizonHours} h, at most ${MAX_VOLUME_SHARE * 100} % of the volume of that time and ${MAX_IMPACT * 100} % of impact`,
       'its supply is not indexed and does not cap deposits',
+      ...assumedBetas(book.context).filter(({ symbol }) => inputs.collaterals.some((c) => c.symbol === symbol)).map(({ symbol, why }) => `${symbol}: ${why}`),
       'a token named after the dollar is pegged to it: its depeg part is the 99 % quantile of how far each day’s lowest price of 30 days was below 1, with a quarter of the weight on the library’s depeg',
     ],
   }

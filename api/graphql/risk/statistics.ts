@@ -159,7 +159,8 @@ export function computeBacktest(book: DeskBook, task: BacktestTask): Omit<Answer
     worstZone: result.zones?.worst.zone ?? null,
     shortfallZ: result.expectedShortfall.z,
     shortfallRejected: result.expectedShortfall.rejected,
-    warnings: [...result.warnings],
+    // The regulation's zones are of days.
+    warnings: [...result.warnings, ...(result.zones === null || task.barSec === DAY_SEC ? [] : [`the zones count ${result.zones.last.observations} forecasts of ${task.barSec} s each, ${Math.round((result.zones.last.observations * task.barSec) / 3_600)} hours in all, and not the 250 days of the regulation`])],
   }
 }
 

@@ -1,7 +1,7 @@
 /** The whole book under scenarios, and the cascades of liquidations that they set off. */
 import { setImmediate as breath } from 'node:timers/promises'
 import type { StressProgress } from '../../engine/pool.ts'
-import type { RunContext } from '../../recommendations/context.ts'
+import { assumedBetas, type RunContext } from '../../recommendations/context.ts'
 import {
   accountsUnder, ownScenario, stressScenario, stressScenarios,
   type AccountBook, type BookFigures, type BookScenario, type CascadeStress, type Severity as ModelSeverity, type StressScenario,
@@ -157,7 +157,7 @@ export async function computeStress(book: DeskBook, engine: Engine, { asked, wor
       openInterest: context.openInterest,
       fund: context.fundCapacity,
       scenarios: rows.sort((a, b) => b.badDebt - a.badDebt || b.liquidatableNotional - a.liquidatableNotional || (a.id < b.id ? -1 : 1)),
-      unknown: blind.map(({ input }) => notMeasured(`impact in ${input.symbol}`, `Found no volume or volatility of ${input.symbol} to measure its impact by; closing there is charged the policy's most, ${context.policy.fund.maxImpact * 100} %`)),
+      unknown: [...blind.map(({ input }) => notMeasured(`impact in ${input.symbol}`, `Found no volume or volatility of ${input.symbol} to measure its impact by; closing there is charged the policy's most, ${context.policy.fund.maxImpact * 100} %`)), ...assumedBetas(context).map(({ symbol, why }) => notMeasured(`beta of ${symbol}`, `Found no beta of ${symbol} to measure its move by, for ${why}; wait for more history, or give its move in a shock of your own`))],
       approximations: APPROXIMATIONS,
     }
   })

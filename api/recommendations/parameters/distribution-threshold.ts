@@ -1,6 +1,6 @@
 import { fromFloat } from '../../../core/units.ts'
 import { insuranceTarget, type InsuranceTarget, type QuantileInterval, type ScenarioShortfall, type SimulatedShortfall } from '../../risk/index.ts'
-import { leastConfident, type Confidence, type RunContext } from '../context.ts'
+import { assumedBetas, leastConfident, type Confidence, type RunContext } from '../context.ts'
 import { count, money, percent } from '../format.ts'
 import { register, type Evidence } from '../model.ts'
 
@@ -20,6 +20,8 @@ export type FundData = {
   readonly incomePerDay: number
   readonly refillSec: number
   readonly accounts: number
+  /** Prices that scenarios move by an assumption, in words. */
+  readonly assumedBetas: readonly string[]
   readonly confidence: Confidence
 }
 
@@ -52,6 +54,7 @@ export function fundData(context: RunContext): FundData {
     incomePerDay: context.markets.reduce((sum, m) => sum + m.feesPerDay * (context.parameter(context.names.fundShareOfFees, m.input.id) === null ? 0 : context.ratio(context.names.fundShareOfFees, m.input.id)), 0),
     refillSec: context.policy.margin.refillSec,
     accounts: context.inputs.accounts.length,
+    assumedBetas: assumedBetas(context).map(({ symbol, why }) => `${symbol}: ${why}`),
     confidence: done === null ? leastConfident(confidences, 0.8, 'no simulation, and scenarios carry no probabilities') : leastConfident(confidences),
   }
 }
@@ -98,7 +101,7 @@ export function runwayEvidence(data: FundData, result: InsuranceTarget, symbol: 
 register<FundData>({
   parameter: 'distributionThreshold',
   model: 'fund-target',
-  version: '3',
+  version: '4',
   tightWay: 'up',
   // InsuranceFund.distributeFee reverts at 0 (IF_DTEZ): the tightest value there is, although it is the smallest number.
   atZero: 'distribution is off, a threshold of 0 pays nothing out; people switch it on',
@@ -127,6 +130,7 @@ register<FundData>({
         { label: 'Fund now', value: data.capacity === null ? 'unknown' : money(data.capacity, symbol), unit: symbol, source: 'wallet and vault balance, what is on the way between them included' },
         runwayEvidence(data, result, symbol),
         { label: 'Decided by', value: result.binding, unit: '', source: `the largest of ${simulation === null ? 'three' : 'four'}` },
+        ...(data.assumedBetas.length === 0 ? [] : [{ label: 'Assumed moves', value: count(data.assumedBetas.length), unit: 'prices', source: data.assumedBetas.join('; ') }]),
         { label: 'Approximated', value: 'index price for mark price; scenarios liquidate nothing, paths do not move prices by liquidations', unit: '', source: 'unsettled funding and uncollected maker fees are left out' },
       ],
       confidence: data.confidence,
