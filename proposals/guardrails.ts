@@ -17,8 +17,11 @@ export function guardrails(target: Target, policy: DaoPolicy, facts: PolicyFacts
   return (['BLOCK', 'UNKNOWN', 'WARN'] as const).flatMap((severity) => found.filter((finding) => finding.severity === severity))
 }
 
-/** Throws DraftRefusedError with each finding that blocks, by its rule. */
+/** Those that stop a proposal: what blocks, and what of the policy could not be checked. */
+export const stopping = (findings: readonly Finding[]): readonly Finding[] => findings.filter(({ severity, rule }) => severity === 'BLOCK' || (severity === 'UNKNOWN' && rule.startsWith('policy-')))
+
+/** Throws DraftRefusedError with each finding that stops it, by its rule. */
 export function assertUnblocked(findings: readonly Finding[]): void {
-  const blocks = findings.filter((finding) => finding.severity === 'BLOCK')
+  const blocks = stopping(findings)
   if (blocks.length > 0) throw new DraftRefusedError(blocks.map(({ rule, text }) => `Rule ${rule}: ${text}`))
 }

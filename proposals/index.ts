@@ -25,7 +25,7 @@ import { assertCancellation, execute, executeCancellation, executeQueued } from 
 import type { Execution } from './execute.ts'
 import { batchFile } from './export.ts'
 import type { BatchFile } from './export.ts'
-import { assertUnblocked, guardrails } from './guardrails.ts'
+import { assertUnblocked, guardrails, stopping } from './guardrails.ts'
 import type { Finding } from './guardrails.ts'
 import { parseBatch } from './import.ts'
 import { nextNonce, nonceNote } from './nonce.ts'
@@ -388,7 +388,7 @@ export function createProposals({ prisma, catalog, deployment, rpcUrl, policy, s
     const current = new Map([...values].map(([key, { value }]) => [key, value]))
     const simulated = proposal.simulation === null ? null : proposal.simulation.success ? 'passed' : 'reverted'
     const findings = await findingsOf(tx, block, { changes: proposal.changes, validUntil: proposal.validUntil, draftedSec: Number(proposal.draftedAt.timestamp), evidence: proposal.evidence, playbook: proposal.playbook, id: proposal.id, simulation: simulated }, current, [])
-    const blocks = findings.filter((finding) => finding.severity === 'BLOCK')
+    const blocks = stopping(findings)
     if (blocks.length > 0) throw new BlockedError({ id: proposal.id, rules: blocks.map(({ rule, text }) => `rule ${rule}: ${text}`) })
   }
 

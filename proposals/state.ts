@@ -41,7 +41,8 @@ export const TRANSITIONS: Readonly<Record<ProposalState, readonly ProposalState[
   CANCELLING: ['CANCELLING', ...BY_CHAIN],
   /** Back: a reorganisation took the rejection away. */
   CANCELLED: ['CANCELLING'],
-  REPLACED: [],
+  /** Back: a reorganisation took what replaced it away. */
+  REPLACED: ['DRAFT', 'AWAITING_SIGNATURES', 'READY', 'QUEUED', 'EXECUTED'],
 }
 
 export const isOpen = (state: ProposalState): boolean => (OPEN_STATES as readonly ProposalState[]).includes(state)

@@ -50,6 +50,7 @@ export function nextStep(proposal: ProposalRecord, facts: Facts): Step {
   if (proposal.state === 'EXECUTED') return afterExecution(proposal, facts)
   if (proposal.state === 'APPLIED') return facts.includedAt === null ? undone(proposal, facts) : null
   if (proposal.state === 'CANCELLED') return afterCancellation(proposal, facts)
+  if (proposal.state === 'REPLACED') return afterReplacement(proposal, facts)
   if (proposal.scheduled !== null) return afterScheduling(proposal, facts)
   const open = isOpen(proposal.state)
   if (facts.safe.nonce > BigInt(proposal.nonce)) {
@@ -109,6 +110,13 @@ function afterScheduling(proposal: ProposalRecord, facts: Facts): Step {
   }
   const gone = outdated(proposal, facts.head.timestamp, facts.values)
   return gone === null ? null : { to: gone.to, note: gone.reason, data: { stateReason: gone.reason } }
+}
+
+/** A reorganisation may take back what used its nonce, or put the proposal's own transaction there. */
+function afterReplacement(proposal: ProposalRecord, facts: Facts): Step {
+  if (facts.safe.nonce > BigInt(proposal.nonce)) return facts.log?.kind === 'SUCCESS' ? onSuccess(facts, facts.log) : null
+  const to = validSignatures(proposal, facts) >= facts.safe.threshold ? 'READY' : proposal.signatures.length > 0 ? 'AWAITING_SIGNATURES' : 'DRAFT'
+  return { to, note: `The chain was reorganised: nonce ${proposal.nonce} is not used any more`, data: { nonceUsedAtBlock: null, stateReason: null } }
 }
 
 /** A reorganisation may take a rejection back. */
@@ -178,7 +186,7 @@ export async function track(prisma: PrismaClient, client: PublicClient, target: 
     OR: [
       { state: { in: [...OPEN_STATES, 'QUEUED', 'EXECUTED', 'CANCELLING'] } },
       { state: { in: ['STALE', 'EXPIRED', 'WITHDRAWN'] }, OR: [{ nonceUsedAtBlock: null }, { scheduledTxHash: { not: null } }] },
-      { state: 'CANCELLED', nonceUsedAtBlock: { gt: head.number - REORG_BLOCKS } },
+      { state: { in: ['CANCELLED', 'REPLACED'] }, nonceUsedAtBlock: { gt: head.number - REORG_BLOCKS } },
       { state: 'APPLIED', executedAtBlock: { gt: head.number - REORG_BLOCKS } },
     ],
   })

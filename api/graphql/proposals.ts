@@ -3,12 +3,13 @@ import { toFloat } from '../../core/units.ts'
 import type { Prisma } from '../../prisma/client.ts'
 import type { Address, Hex } from '../../protocols/adapter.ts'
 import type { Aftermath } from '../../proposals/aftermath.ts'
-import { build } from '../../proposals/build.ts'
+import { build, cancellation, rejection } from '../../proposals/build.ts'
 import { changeFromJson, changeToJson, confirmationOf } from '../../proposals/draft.ts'
-import { safeTxFromJson, typedDataOf } from '../../proposals/index.ts'
+import { typedDataOf } from '../../proposals/index.ts'
 import type { Change, ChangeJson, Finding, Impact, Plan, SimulationResult } from '../../proposals/index.ts'
 import { delayOf, governanceOf } from '../../proposals/paths.ts'
 import { rollbackOf } from '../../proposals/rollback.ts'
+import { safeTxToJson } from '../../proposals/safe.ts'
 import type { BatchResult } from '../../proposals/simulate.ts'
 import type { CancellationJson, Evidence } from '../../proposals/store.ts'
 import { changeWords, pathWords } from '../../proposals/words.ts'
@@ -107,7 +108,6 @@ function auditLog(context: Context, { actor, subject }: { readonly actor?: strin
 
 const changesOf = (row: ProposalNode): readonly ChangeJson[] => row.changes as unknown as ChangeJson[]
 const planOf = (row: ProposalNode): Plan => ({ changes: changesOf(row).map(changeFromJson) as unknown as readonly [Change, ...Change[]], validUntilSec: row.validUntil, nonce: BigInt(row.nonce) })
-const typedData = ({ chainId, safe }: ProposalNode, safeTx: unknown) => typedDataOf({ chainId, safe: safe as Address }, safeTxFromJson(safeTx as Parameters<typeof safeTxFromJson>[0]))
 const signaturesOf = (row: ProposalNode, kind: string) => row.signatures.filter((one) => one.kind === kind)
 
 function changeAnswer({ protocol, deployment }: Context, change: ChangeJson) {
@@ -252,7 +252,8 @@ export const proposalFields: ProposalResolvers<Context, ProposalNode> = {
     return { kind: governance.kind, timelock: governance.kind === 'TIMELOCK' ? governance.address : null, delaySec: Number(delayOf(deployment)), words: pathWords(governance, row.validUntil) }
   },
   queue: (row, _, context) => queueAnswer(row, context),
-  typedData: (row) => typedData(row, row.safeTx),
+  // Derived, and never what is stored: a row that somebody changed must not reach a wallet.
+  typedData: (row, _, context) => typedDataOf({ chainId: row.chainId, safe: row.safe as Address }, build(targetOf(context), planOf(row)).safeTx),
   draftedAt: (row) => ({ number: row.draftedAtBlock, hash: row.draftedAtBlockHash, timestamp: row.draftedAtTimestamp }),
   findings: (row) => row.findings as unknown as Finding[],
   evidence: (row) => (row.evidence as unknown as (Omit<Evidence, 'blockTimestamp'> & { blockTimestamp: string })[]).map((one) => ({ ...one, blockTimestamp: BigInt(one.blockTimestamp) })),
@@ -264,9 +265,12 @@ export const proposalFields: ProposalResolvers<Context, ProposalNode> = {
     return { exists: true, reason: null, calls: callsAnswer(built.calls), safeTx: built.safeTx, safeTxHash: built.hashes.safeTxHash, nonce: Number(plan.nonce), validUntil: plan.validUntilSec }
   },
   signatures: (row) => signaturesOf(row, 'CHANGE'),
-  cancellation: (row) => {
-    const cancellation = row.cancellation as unknown as CancellationJson | null
-    return cancellation && { kind: cancellation.kind, safeTx: cancellation.safeTx, nonce: Number(cancellation.safeTx.nonce), ...cancellation.hashes, typedData: typedData(row, cancellation.safeTx), signatures: signaturesOf(row, 'CANCELLATION') }
+  cancellation: (row, _, context) => {
+    const stored = row.cancellation as unknown as CancellationJson | null
+    if (stored === null) return null
+    const { queued } = build(targetOf(context), planOf(row))
+    const { safeTx, hashes } = stored.kind === 'TIMELOCK' && queued !== null ? cancellation(context.deployment, queued, BigInt(stored.safeTx.nonce)) : rejection(context.deployment, BigInt(row.nonce))
+    return { kind: stored.kind, safeTx: safeTxToJson(safeTx), nonce: Number(safeTx.nonce), ...hashes, typedData: typedDataOf({ chainId: row.chainId, safe: row.safe as Address }, safeTx), signatures: signaturesOf(row, 'CANCELLATION') }
   },
   events: (row) => row.events.map((event) => ({ at: event.at.toISOString(), fromState: event.fromState, toState: event.toState, note: event.note })),
   aftermath: (row) => aftermathAnswer(row.aftermath),

@@ -5,7 +5,7 @@ import { startServer } from '../../api/graphql/server.ts'
 import type { ApiServer } from '../../api/graphql/server.ts'
 import { createWebhooks } from '../../api/graphql/webhooks.ts'
 import { createPrisma, type PrismaClient, type Prisma } from '../../prisma/client.ts'
-import { build } from '../../proposals/build.ts'
+import { build, rejection } from '../../proposals/build.ts'
 import { changeToJson } from '../../proposals/draft.ts'
 import type { Change, Intent } from '../../proposals/draft.ts'
 import type { DraftInput, Impact, SimulationResult } from '../../proposals/index.ts'
@@ -63,9 +63,10 @@ beforeAll(async () => {
   postgres = await startTestPostgres()
   prisma = createPrisma(await postgres.freshDatabase())
   await seed(prisma)
-  const rejection = { kind: 'REJECTION', safeTx: safeTxToJson(build({ catalog, deployment }, { changes: [band], validUntilSec: validUntil, nonce: 20n }).safeTx), hashes: build({ catalog, deployment }, { changes: [band], validUntilSec: validUntil, nonce: 20n }).hashes }
+  const empty = rejection(deployment, 20n)
+  const ending = { kind: 'REJECTION', safeTx: safeTxToJson(empty.safeTx), hashes: empty.hashes }
   await prisma.proposal.create({ data: rowOf('whole', deployment, [band], 20, { simulation: simulation as unknown as Prisma.InputJsonValue, impact: impact as unknown as Prisma.InputJsonValue, draftedBy: addressOf(60), playbook: 'calm', findings: [{ rule: 'policy-delay', severity: 'UNKNOWN', parameter: band.parameter, subject: band.subject, text: 'unknown since when' }], evidence: [{ recommendation: '1000-aaaa', digest: 'aa'.repeat(32), blockTimestamp: '1700000000' }] }) })
-  await prisma.proposal.create({ data: { ...rowOf('ending', deployment, [band], 20, { state: 'CANCELLING', cancellation: rejection }), signatures: { create: [{ signer: addressOf(50), signature: '0x12' }, { kind: 'CANCELLATION', signer: addressOf(51), signature: '0x34' }] } } as Prisma.ProposalCreateInput })
+  await prisma.proposal.create({ data: { ...rowOf('ending', deployment, [band], 20, { state: 'CANCELLING', cancellation: ending }), signatures: { create: [{ signer: addressOf(50), signature: '0x12' }, { kind: 'CANCELLATION', signer: addressOf(51), signature: '0x34' }] } } as Prisma.ProposalCreateInput })
   await prisma.proposal.create({ data: rowOf('for-good', deployment, [stop], 21) })
   await prisma.proposal.create({ data: rowOf('queued', delayed, [band], 22, { state: 'QUEUED', scheduledTxHash: `0x${'77'.repeat(32)}`, scheduledAtBlock: 999n, readyAtSec: BLOCK.timestamp + 1n }) })
   await prisma.proposal.create({ data: rowOf('waiting', delayed, [band], 23) })
@@ -133,6 +134,17 @@ describe('a proposal', () => {
     expect(hashTypedData({ domain, types, primaryType, message })).toBe(proposal.cancellation.safeTxHash)
   })
 
+  test('behavior: what a wallet is given to sign is derived from the intent, whatever the row says', async () => {
+    const honest = (await ask('{ proposal(id: "whole") { typedData } }')).proposal.typedData
+    const { safeTx } = await prisma.proposal.findUniqueOrThrow({ where: { id: 'whole' } })
+    await prisma.proposal.update({ where: { id: 'whole' }, data: { safeTx: { ...(safeTx as object), to: addressOf(66) } } })
+    try {
+      expect((await ask('{ proposal(id: "whole") { typedData } }')).proposal.typedData).toEqual(honest)
+    } finally {
+      await prisma.proposal.update({ where: { id: 'whole' }, data: { safeTx: safeTx as object } })
+    }
+  })
+
   test('behavior: where a timelock stands between, it says when it can be executed and until when', async () => {
     const fields = 'governance { kind timelock delaySec } queue { timelock operation predecessor status scheduleUntil scheduledTxHash scheduledAtBlock readyAt executeUntil }'
     const { queued, waiting, done } = await ask(`{ queued: proposal(id: "queued") { ${fields} } waiting: proposal(id: "waiting") { ${fields} } done: proposal(id: "done") { queue { status } } }`, slow)
@@ -171,11 +183,11 @@ describe('alerts', () => {
 describe('before a draft', () => {
   test('behavior: the policy says who may draft, and how far', async () => {
     const { policy } = await ask('{ policy { network stewards defaultValidForSec maxValidForSec evidenceMaxAgeSec parameters { name title minRaw maxRaw maxStepRelative maxStepRaw minDelaySec exemptRaw } invariants { name sum atMost } together } }')
-    // policies/devnet.yaml, by hand: a band of 1 % to 20 %, steps of 10 %, 0 exempt; a threshold from 10,000 USDC in steps of 300 %.
+    // policies/devnet.yaml, by hand: a band of 1 % to 20 %, steps of 15 %, 0 exempt; a threshold from 10,000 USDC in steps of 300 %.
     expect(policy).toMatchObject({ network: 'devnet', defaultValidForSec: 259_200, maxValidForSec: 1_209_600, evidenceMaxAgeSec: 21_600 })
     expect(policy.stewards).toEqual(['0x6d69f301d1da5c7818b5e61eecc745b30179c68b', '0xf0ce7bab13c99ba0565f426508a7cd8f4c247e5a'])
     const find = (name: string) => policy.parameters.find((one: { name: string }) => one.name === name)
-    expect(find('marketMaxPriceSpreadRatio')).toEqual({ name: 'marketMaxPriceSpreadRatio', title: 'Price band', minRaw: '10000', maxRaw: '200000', maxStepRelative: null, maxStepRaw: '100000', minDelaySec: 0, exemptRaw: ['0'] })
+    expect(find('marketMaxPriceSpreadRatio')).toEqual({ name: 'marketMaxPriceSpreadRatio', title: 'Price band', minRaw: '10000', maxRaw: '200000', maxStepRelative: null, maxStepRaw: '150000', minDelaySec: 0, exemptRaw: ['0'] })
     expect(find('distributionThreshold')).toMatchObject({ minRaw: '10000000000', maxStepRelative: 3, maxStepRaw: null })
     expect(policy.invariants[0]).toEqual({ name: 'the penalty stays below the maintenance margin', sum: { liquidationPenaltyRatio: 1, mmRatio: -1 }, atMost: '0' })
   })
