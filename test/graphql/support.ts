@@ -181,7 +181,7 @@ export async function seed(prisma: PrismaClient): Promise<void> {
       data: {
         id: `p${i}`, title: `Proposal ${i}`, state: i === 0 ? 'APPLIED' : 'AWAITING_SIGNATURES', network: 'devnet', chainId: deployment.chainId, safe: lower(deployment.safe!.address), threshold: 2, nonce: i,
         changes: [{ parameter: band.name, scope: 'MARKET', subject: band.subject, subjectLabel: 'vETH', from: '100000', to: '62500' }],
-        calls: [{ to: addressOf(77), value: '0', data: '0x1234' }], safeTx: { to: addressOf(77), nonce: String(i) }, safeTxHash: hashOf(400 + i), domainHash: hashOf(500), messageHash: hashOf(600 + i),
+        calls: [{ to: addressOf(77), value: '0', data: '0x1234' }], safeTx: { to: addressOf(77), value: '0', data: '0x1234', operation: 0, safeTxGas: '0', baseGas: '0', gasPrice: '0', gasToken: addressOf(0), refundReceiver: addressOf(0), nonce: String(i) }, safeTxHash: hashOf(400 + i), domainHash: hashOf(500), messageHash: hashOf(600 + i),
         draftedAtBlock: 900n, draftedAtBlockHash: BLOCK.hash, draftedAtTimestamp: BLOCK.timestamp, validUntil: BLOCK.timestamp + 259_200n,
         simulation: { block: '900', blockHash: BLOCK.hash, success: true, failure: null, gasUsed: '123456', results: [], parameters: [{ name: band.name, subject: band.subject, before: '100000', after: '62500', expected: '62500' }] },
         recommendationIds: [], signatures: { create: i === 0 ? [] : [{ signer: addressOf(50), signature: '0x12' }] }, events: { create: [{ fromState: null, toState: 'DRAFT', note: 'Drafted' }] },

@@ -178,7 +178,7 @@ describe('sentence of the distribution threshold', () => {
   const parameter = book().parameters.find((p) => p.name === 'distributionThreshold')
   if (parameter === undefined) throw new Error('no parameter')
   const say = (shortfalls: readonly object[], openInterest: number): string =>
-    modelOf('distributionThreshold')?.evaluate(JSON.parse(JSON.stringify({ shortfalls, openInterest, kappa: 0.01, capacity: 0, incomePerDay: 0, simulation: null, simulationUnknown: 'none', refillSec: 600, accounts: 4, confidence: { value: 1, because: '' } })), parameter, 'USDC').because ?? ''
+    modelOf('distributionThreshold')?.evaluate(JSON.parse(JSON.stringify({ shortfalls, openInterest, kappa: 0.01, capacity: 0, incomePerDay: 0, simulation: null, simulationUnknown: 'none', refillSec: 600, accounts: 4, assumedBetas: [], confidence: { value: 1, because: '' } })), parameter, 'USDC').because ?? ''
 
   test('behavior: names the term that decides, with the value that is asked for', () => {
     // Cover-2 is largest where the total is not; ⌈3/4⌉ = 1 worst total.

@@ -109,7 +109,7 @@ describe('VaR and ES at any level and horizon', () => {
     expect(() => forecast(calm, { ...normal, level: 1 })).toThrow(BadInputError)
     expect(() => forecast(calm, { ...normal, horizonBars: 0 })).toThrow(BadInputError)
     expect(() => forecast(calm, { ...normal, simulation: { paths: 5000, seed: 1 } })).toThrow(BadInputError)
-    expect(() => forecast(calm, { ...filtered, simulation: { paths: 10, seed: 1 } })).toThrow(BadInputError)
+    expect(() => forecast(calm, { ...filtered, simulation: { paths: 10, seed: 1 } })).toThrow(SampleTooSmallError)
     expect(() => forecast(calm, { ...filtered, horizonBars: 1e6, simulation: { paths: 5000, seed: 1 } })).toThrow(BadInputError)
   })
 })

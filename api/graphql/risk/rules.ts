@@ -11,6 +11,7 @@ import { page } from '../paging.ts'
 import { atField, finite, notMeasured, provenance, tell, UserInputError, wholeWithin, within, type Answer } from './answer.ts'
 import type { DeskBook } from './book.ts'
 import { marketOf, tiersOf, toE18Float, type AccountTier } from './liquidations.ts'
+import { checkLevel } from './statistics.ts'
 
 const LARGEST = 1e15
 
@@ -192,8 +193,7 @@ export async function resolveProcyclicality(_: unknown, args: QueryAntiProcyclic
   const book = await context.riskBook()
   if (book === null) return null
   const { facts, node } = await marketOf(context, book, args.market)
-  const level = args.level ?? 0.99
-  if (!(level > 0 && level < 1)) throw new UserInputError(`level: found ${level}, allowed is above 0 and below 1; 0.99 means 99 %`, 'level')
+  const level = checkLevel(args.level ?? 0.99, 'level')
   const task = {
     market: facts.input.id,
     level,

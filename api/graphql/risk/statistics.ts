@@ -22,8 +22,11 @@ const DAY_SEC = 86_400
 const modelSide = (side: Side): ModelSide => (side === 'UP' ? 'up' : 'down')
 const sideOf = (side: ModelSide): Side => (side === 'up' ? 'UP' : 'DOWN')
 
+/** One in a hundred thousand: beyond that no sample of ours holds a tail. */
+const LEVEL_MAX = 0.99999
+
 export const checkLevel = (level: number, field: string): number => {
-  if (!(level > 0 && level < 1)) throw new UserInputError(`${field}: found ${level}, allowed is above 0 and below 1; 0.99 means 99 %`, field)
+  if (!(level > 0 && level <= LEVEL_MAX)) throw new UserInputError(`${field}: found ${level}, allowed is above 0 and up to ${LEVEL_MAX}; 0.99 means 99 %`, field)
   return level
 }
 
