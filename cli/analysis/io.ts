@@ -113,7 +113,7 @@ export function apiUrl(given: string | undefined): string {
   return given.replace(/\/+$/, '').replace(/\/graphql$/, '')
 }
 
-/** Asks for one operation of a document beside this file: `ask.one<StressQuery>('stress', 'Stress', { input })`. */
+/** Asks for one operation of a document beside this file, with the fragments that it and `fragments.graphql` hold: `ask.one<StressQuery>('stress', 'Stress', { input })`. */
 export type Ask = {
   readonly one: <T>(file: string, operation: string, variables?: Readonly<Record<string, unknown>>) => Promise<T>
   /** The same, whatever Ctrl-C says. */
@@ -127,7 +127,8 @@ const documents = new Map<string, string>()
 function documentOf(file: string): string {
   const known = documents.get(file)
   if (known !== undefined) return known
-  const text = readFileSync(new URL(`./${file}.graphql`, import.meta.url), 'utf8')
+  const read = (name: string): string => readFileSync(new URL(`./${name}.graphql`, import.meta.url), 'utf8')
+  const text = `${read(file)}\n${read('fragments')}`
   documents.set(file, text)
   return text
 }

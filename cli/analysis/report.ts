@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { basename, dirname, extname, join, resolve } from 'node:path'
 import { BadInputError } from '../../core/errors.ts'
-import type { ReportJointQuery, ReportMarketQuery, ReportQuery, ReportStressFragment, StressSizeQuery } from '../generated/analysis.ts'
+import type { ReportJointQuery, ReportMarketQuery, ReportQuery, StressAnswerFragment, StressSizeQuery } from '../generated/analysis.ts'
 import { ladderChart, stressChart, volatilityChart, type Chart } from './charts.ts'
 import { feeText, gapText, quantileText, runwayText, simulate } from './fund.ts'
 import { duration, figures, money, number, percent, plural, sentence, short, signedPercent, time, UNKNOWN, words } from './format.ts'
@@ -16,7 +16,7 @@ import { isLong, runStress } from './stress.ts'
 /** Everything that a report says stands in these answers. */
 export type ReportAnswers = {
   readonly base: ReportQuery
-  readonly stress: ReportStressFragment
+  readonly stress: StressAnswerFragment
   readonly markets: readonly { readonly answer: ReportMarketQuery; /** Why a field is null, by its name. */ readonly faults: Readonly<Record<string, string>> }[]
   readonly joint: ReportJointQuery | null
 }
@@ -289,7 +289,7 @@ const verdictOf = (one: Backtest): string => (rejectedBy(one).length > 0 ? `reje
 
 // ── Charts ──
 
-function chartsOf(stress: ReportStressFragment, markets: readonly MarketAnswer[], joint: ReportJointQuery | null): Readonly<Record<string, Chart>> {
+function chartsOf(stress: StressAnswerFragment, markets: readonly MarketAnswer[], joint: ReportJointQuery | null): Readonly<Record<string, Chart>> {
   const worst = stress.scenarios.slice(0, CHARTED_SCENARIOS)
   const fund = stress.fund
   const [first] = worst
@@ -367,7 +367,7 @@ function grouped(pairs: readonly (readonly [string, string])[]): [string, string
   return [...groups]
 }
 
-function assumedIn(stress: ReportStressFragment, markets: readonly MarketAnswer[]): string[] {
+function assumedIn(stress: StressAnswerFragment, markets: readonly MarketAnswer[]): string[] {
   return [
     ...stress.approximations.map((one) => `stress: ${one}`),
     'ladder: nobody is liquidated on the way to a price',
