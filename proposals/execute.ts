@@ -1,8 +1,8 @@
 /** A signed Safe transaction sent by anybody, after everything that can be checked has been checked again. */
-import { BaseError, HttpRequestError, createWalletClient, http } from 'viem'
+import { BaseError, HttpRequestError, createWalletClient, http, zeroAddress } from 'viem'
 import type { Account, PublicClient, TransactionReceipt } from 'viem'
 import { UnavailableError } from '../core/errors.ts'
-import type { Hex } from '../protocols/adapter.ts'
+import type { Address, Call, Hex } from '../protocols/adapter.ts'
 import { cancellation as cancellationOf, readRecordedSafe, rejection, safeOf, verify } from './build.ts'
 import type { Signable } from './build.ts'
 import { labelOf } from './draft.ts'
@@ -57,25 +57,54 @@ export function executionLogs(safe: string, logs: readonly RawLog[]): readonly E
   })
 }
 
+/** A call that any account may send and pay for, tried out at the chain's head. `gas`: a third more than the trial took, because other transactions may land before and make storage writes dearer. */
+export type Sendable = Call & { readonly gas: bigint }
+
 /**
- * Executes a READY proposal. Before sending: bytes rebuilt from the intent, Safe as recorded, nonce ours and next, deadline
- * not passed by chain time, every parameter on chain still at `from`, and a dry run of the very call.
+ * What executes a READY proposal. Before it is given: bytes rebuilt from the intent, Safe as recorded, nonce ours and next, deadline
+ * not passed by chain time, every parameter on chain still at `from`, and a dry run of the very call. `sender`: null where nobody is known yet.
  * Throws WrongStateError, TamperedError, SafeMismatchError, StaleProposalError, ExecutionFailedError, UnavailableError.
  */
-export async function execute(target: Target, client: PublicClient, rpcUrl: string, proposal: Executable, executor: Account): Promise<Execution> {
-  const { deployment } = target
+export async function executionCall(target: Target, client: PublicClient, proposal: Executable, sender: Address | null): Promise<Sendable> {
   if (proposal.state !== 'READY') throw new WrongStateError({ id: proposal.id, found: proposal.state, allowed: ['READY'], action: 'execute' })
   const built = verify(target, proposal)
-  await assertCurrent(target, client, proposal, safeDeadlineSec(deployment, proposal.validUntil))
-  return sendSafeTx(target, client, rpcUrl, proposal, { ...built, signatures: proposal.signatures }, executor)
+  await assertCurrent(target, client, proposal, safeDeadlineSec(target.deployment, proposal.validUntil))
+  return safeCall(target, client, proposal, { ...built, signatures: proposal.signatures }, sender)
 }
 
-/** Executes the Safe's transaction that rejects a proposal, or takes it out of the timelock. Throws as `execute` does. */
-export async function executeCancellation(target: Target, client: PublicClient, rpcUrl: string, proposal: Executable, executor: Account): Promise<Execution> {
+/** What executes the Safe's transaction that rejects a proposal, or takes it out of the timelock. Throws as `executionCall` does. */
+export async function cancellationCall(target: Target, client: PublicClient, proposal: Executable, sender: Address | null): Promise<Sendable> {
   const { cancellation } = proposal
   if (proposal.state !== 'CANCELLING' || cancellation === null) throw new WrongStateError({ id: proposal.id, found: proposal.state, allowed: ['CANCELLING'], action: 'execute its cancellation' })
   assertCancellation(target, proposal)
-  return sendSafeTx(target, client, rpcUrl, proposal, cancellation, executor)
+  return safeCall(target, client, proposal, cancellation, sender)
+}
+
+/** What executes the call that a timelock holds, once its delay is over, by whoever may. Throws as `executionCall` does. */
+export async function queuedCall(target: Target, client: PublicClient, proposal: Executable, sender: Address | null): Promise<Sendable> {
+  const { queued } = verify(target, proposal)
+  if (proposal.state !== 'QUEUED' || queued === null) throw new WrongStateError({ id: proposal.id, found: proposal.state, allowed: ['QUEUED'], action: 'execute in the timelock' })
+  const status = await readQueued(client, queued)
+  if (status.state !== 'READY') {
+    throw new StaleProposalError(`Found the operation ${status.state} in the timelock${status.secondsLeft === null || status.secondsLeft === 0n ? '' : `, for ${status.secondsLeft} s more`}, allowed is READY; ${status.state === 'WAITING' ? 'wait' : 'track the proposal to see what became of it'}`, { id: proposal.id, operation: queued.id })
+  }
+  await assertCurrent(target, client, proposal, proposal.validUntil)
+  if (!(await mayExecute(client, queued, sender ?? zeroAddress))) {
+    throw new ExecutionFailedError({ id: proposal.id, reason: sender === null ? `not everybody may execute at the timelock ${queued.address}` : `${lower(sender)} may not execute at the timelock ${queued.address}`, action: 'send it from an account that has the executor role' })
+  }
+  return tried(client, proposal.id, executeQueuedCall(queued), sender)
+}
+
+/** Executes a READY proposal. Throws as `executionCall` does. */
+export async function execute(target: Target, client: PublicClient, rpcUrl: string, proposal: Executable, executor: Account): Promise<Execution> {
+  const call = await executionCall(target, client, proposal, executor.address)
+  return sendSafeTx(target, client, rpcUrl, proposal, proposal.hashes.safeTxHash, call, executor)
+}
+
+/** Executes the Safe's transaction that rejects a proposal, or takes it out of the timelock. Throws as `cancellationCall` does. */
+export async function executeCancellation(target: Target, client: PublicClient, rpcUrl: string, proposal: Executable, executor: Account): Promise<Execution> {
+  const call = await cancellationCall(target, client, proposal, executor.address)
+  return sendSafeTx(target, client, rpcUrl, proposal, proposal.cancellation!.hashes.safeTxHash, call, executor)
 }
 
 /** Derives a proposal's cancellation again and compares every byte of it. Throws TamperedError. */
@@ -89,18 +118,10 @@ export function assertCancellation(target: Target, proposal: Executable): void {
   }
 }
 
-/** Executes what a timelock holds, once its delay is over, by whoever may. Throws as `execute` does. */
+/** Executes what a timelock holds, once its delay is over, by whoever may. Throws as `queuedCall` does. */
 export async function executeQueued(target: Target, client: PublicClient, rpcUrl: string, proposal: Executable, executor: Account): Promise<Execution> {
-  const { queued } = verify(target, proposal)
-  if (proposal.state !== 'QUEUED' || queued === null) throw new WrongStateError({ id: proposal.id, found: proposal.state, allowed: ['QUEUED'], action: 'execute in the timelock' })
-  const status = await readQueued(client, queued)
-  if (status.state !== 'READY') {
-    throw new StaleProposalError(`Found the operation ${status.state} in the timelock${status.secondsLeft === null || status.secondsLeft === 0n ? '' : `, for ${status.secondsLeft} s more`}, allowed is READY; ${status.state === 'WAITING' ? 'wait' : 'track the proposal to see what became of it'}`, { id: proposal.id, operation: queued.id })
-  }
-  await assertCurrent(target, client, proposal, proposal.validUntil)
-  if (!(await mayExecute(client, queued, executor.address))) throw new ExecutionFailedError({ id: proposal.id, reason: `${lower(executor.address)} may not execute at the timelock ${queued.address}`, action: 'send it from an account that has the executor role' })
-  const { to, data } = executeQueuedCall(queued)
-  const receipt = await mined(client, proposal.id, await send(client, rpcUrl, proposal.id, to, data, executor))
+  const call = await queuedCall(target, client, proposal, executor.address)
+  const receipt = await mined(client, proposal.id, await send(rpcUrl, proposal.id, call, executor))
   return executionOf(client, receipt)
 }
 
@@ -114,24 +135,28 @@ async function assertCurrent(target: Target, client: PublicClient, proposal: Exe
   }
 }
 
-async function sendSafeTx(target: Target, client: PublicClient, rpcUrl: string, proposal: Executable, signed: Signable & { readonly signatures: Executable['signatures'] }, executor: Account): Promise<Execution> {
+async function safeCall(target: Target, client: PublicClient, proposal: Executable, signed: Signable & { readonly signatures: Executable['signatures'] }, sender: Address | null): Promise<Sendable> {
   const { deployment } = target
   const safe = safeOf(deployment)
   const { id } = proposal
   const chainId = await client.getChainId()
   if (chainId !== deployment.chainId) throw new UnavailableError({ part: 'chain', found: `chain id ${chainId}, the deployment's is ${deployment.chainId}`, action: 'name the RPC of the right network' })
   const onChain = await readRecordedSafe(client, deployment)
-  const { safeTx, hashes } = signed
+  const { safeTx } = signed
   if (onChain.nonce !== safeTx.nonce) {
     throw new StaleProposalError(`Found the Safe at nonce ${onChain.nonce}, this transaction has ${safeTx.nonce}; ${onChain.nonce < safeTx.nonce ? 'execute what is queued before it' : 'its nonce is used, draft it again'}`, { id, nonce: onChain.nonce })
   }
   const owners = new Set(onChain.owners)
   const valid = signed.signatures.filter(({ signer }) => owners.has(signer))
   if (valid.length < onChain.threshold) throw new WrongStateError({ id, found: `${proposal.state} with ${valid.length} of ${onChain.threshold} signatures`, allowed: ['READY with all signatures'], action: 'execute' })
-  const data = encodeExecution(safeTx, joinSignatures(valid, onChain.threshold))
-  const receipt = await mined(client, id, await send(client, rpcUrl, id, safe.address, data, executor))
-  const log = executionLogs(safe.address, receipt.logs).find((each) => each.safeTxHash === hashes.safeTxHash)
-  if (log?.kind !== 'SUCCESS') throw new ExecutionFailedError({ id, reason: `transaction ${receipt.transactionHash} went through without ExecutionSuccess of ${hashes.safeTxHash} at ${lower(safe.address)}`, action: 'look at its logs before anything else' })
+  return tried(client, id, { to: safe.address, value: 0n, data: encodeExecution(safeTx, joinSignatures(valid, onChain.threshold)) }, sender)
+}
+
+async function sendSafeTx(target: Target, client: PublicClient, rpcUrl: string, { id }: Executable, safeTxHash: Hex, call: Sendable, executor: Account): Promise<Execution> {
+  const safe = safeOf(target.deployment)
+  const receipt = await mined(client, id, await send(rpcUrl, id, call, executor))
+  const log = executionLogs(safe.address, receipt.logs).find((each) => each.safeTxHash === safeTxHash)
+  if (log?.kind !== 'SUCCESS') throw new ExecutionFailedError({ id, reason: `transaction ${receipt.transactionHash} went through without ExecutionSuccess of ${safeTxHash} at ${lower(safe.address)}`, action: 'look at its logs before anything else' })
   return executionOf(client, receipt)
 }
 
@@ -147,13 +172,20 @@ async function executionOf(client: PublicClient, receipt: TransactionReceipt): P
   return { txHash: receipt.transactionHash, block: receipt.blockNumber, timestamp: block.timestamp, gasUsed: receipt.gasUsed }
 }
 
-/** Dry run, then the transaction itself. A refusal carries the contract's own reason. */
-async function send(client: PublicClient, rpcUrl: string, id: string, to: Hex, data: Hex, executor: Account): Promise<Hex> {
+/** A dry run of the very call. Throws ExecutionFailedError with the contract's own reason. */
+const tried = (client: PublicClient, id: string, call: Call, sender: Address | null): Promise<Sendable> =>
+  explained(id, async () => {
+    const gas = await client.estimateGas({ account: sender ?? zeroAddress, to: call.to, data: call.data })
+    return { ...call, gas: (gas * 4n) / 3n }
+  })
+
+const send = (rpcUrl: string, id: string, { to, data, gas }: Sendable, executor: Account): Promise<Hex> =>
+  explained(id, () => createWalletClient({ account: executor, transport: http(rpcUrl) }).sendTransaction({ chain: null, to, data, gas }))
+
+/** A refusal carries the contract's own reason; an RPC that does not answer stays what it is. */
+async function explained<T>(id: string, ask: () => Promise<T>): Promise<T> {
   try {
-    const gas = await client.estimateGas({ account: executor, to, data })
-    const wallet = createWalletClient({ account: executor, transport: http(rpcUrl) })
-    // A third more than estimated: other transactions may land before and make storage writes dearer.
-    return await wallet.sendTransaction({ chain: null, to, data, gas: (gas * 4n) / 3n })
+    return await ask()
   } catch (error) {
     if (!(error instanceof BaseError) || error.walk((each) => each instanceof HttpRequestError) !== null) throw error
     const reason = revertReason(error)

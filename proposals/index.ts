@@ -16,13 +16,13 @@ import { BadInputError, UnavailableError } from '../core/errors.ts'
 import type { Address, Deployment, Hex, ParameterCatalog, ParameterRef } from '../protocols/adapter.ts'
 import { aftermathJson, readAftermath } from './aftermath.ts'
 import { build, cancellation, crossCheck, readRecordedSafe, readSafe, rejection, safeOf, verify } from './build.ts'
-import type { Plan } from './build.ts'
+import type { Plan, SafeOnChain } from './build.ts'
 import { intentsOf, parseDesired } from './desired.ts'
 import { assertCount, changeToJson, checkedTitle, confirmationOf, draftChanges, keyOf, labelOf, refsOf, resolveSubject } from './draft.ts'
 import type { Change, Intent, Target } from './draft.ts'
-import { BlockedError, DraftRefusedError, SignatureRefusedError, StaleProposalError, WrongStateError } from './errors.ts'
-import { assertCancellation, execute, executeCancellation, executeQueued } from './execute.ts'
-import type { Execution } from './execute.ts'
+import { BlockedError, DraftRefusedError, GovernanceMismatchError, GuardMissingError, SafeMismatchError, SignatureRefusedError, StaleProposalError, WrongStateError } from './errors.ts'
+import { assertCancellation, cancellationCall, execute, executeCancellation, executeQueued, executionCall, queuedCall } from './execute.ts'
+import type { Execution, Sendable } from './execute.ts'
 import { batchFile } from './export.ts'
 import type { BatchFile } from './export.ts'
 import { assertUnblocked, guardrails, stopping } from './guardrails.ts'
@@ -119,6 +119,15 @@ export type Proposals = {
   addSignature(id: string, signer: Address, signature: Hex, of?: SignatureKind): Promise<ProposalRecord>
   /** The Safe's transaction; any account may send it, and pays the gas. Where a timelock stands between, this queues the changes there. */
   execute(id: string, executor: Account): Promise<ProposalRecord>
+  /**
+   * What any wallet can send now to carry a proposal on: a READY one to be executed, or scheduled where a timelock stands between; a QUEUED one
+   * to be executed there; CANCELLATION, to keep it from happening. Everything that executing holds is held. `sender`: who is to send it, where known.
+   */
+  executable(id: string, of: SignatureKind, sender: Address | null): Promise<Sendable>
+  /** The Safe at the chain's head. `mismatch`: what of it is not as the deployment records it, in a sentence; nothing can be drafted or executed then. */
+  safe(): Promise<SafeOnChain & { readonly mismatch: string | null }>
+  /** Whether owners with other tools find what waits for them in a Safe Transaction Service. */
+  readonly published: boolean
   /** What a timelock holds, once its delay is over. */
   executeQueued(id: string, executor: Account): Promise<ProposalRecord>
   /** The Safe's transaction that rejects it or takes it out of the timelock, once enough owners have signed that. */
@@ -433,6 +442,25 @@ export function createProposals({ prisma, catalog, deployment, rpcUrl, policy, s
     )
   }
 
+  async function executable(id: string, of: SignatureKind, sender: Address | null): Promise<Sendable> {
+    const proposal = await load(prisma, id)
+    if (of === 'CANCELLATION') return cancellationCall(target, client, proposal, sender)
+    if (proposal.state === 'QUEUED') return queuedCall(target, client, proposal, sender)
+    if (proposal.state === 'READY') await prisma.$transaction((tx) => assertCurrent(tx, proposal))
+    return executionCall(target, client, proposal, sender)
+  }
+
+  async function safeNow(): Promise<SafeOnChain & { readonly mismatch: string | null }> {
+    const found = await readSafe(client, deployment)
+    try {
+      await readRecordedSafe(client, deployment)
+      return { ...found, mismatch: null }
+    } catch (error) {
+      if (error instanceof SafeMismatchError || error instanceof GovernanceMismatchError || error instanceof GuardMissingError) return { ...found, mismatch: error.message }
+      throw error
+    }
+  }
+
   async function executeQueuedProposal(id: string, executor: Account): Promise<ProposalRecord> {
     const done = await executeQueued(target, client, rpcUrl, await load(prisma, id), executor)
     log.info({ proposal: id, txHash: done.txHash, block: done.block.toString() }, 'proposal executed in the timelock')
@@ -563,6 +591,9 @@ export function createProposals({ prisma, catalog, deployment, rpcUrl, policy, s
     requestSignatures: asking(requestSignatures),
     addSignature: asking(addSignature),
     execute: asking(executeProposal),
+    executable: asking(executable),
+    safe: asking(safeNow),
+    published: service !== null,
     executeQueued: asking(executeQueuedProposal),
     executeCancellation: asking(cancelled),
     track: asking(async () => {

@@ -13,12 +13,11 @@ import { BulwarkError } from '../core/errors.ts'
 import type { Address, Hex } from '../protocols/adapter.ts'
 import { build } from './build.ts'
 import type { Built, Plan } from './build.ts'
-import { deedsOf } from './decode.ts'
+import { deedWords, deedsOf } from './decode.ts'
 import type { Deed } from './decode.ts'
 import type { DesiredState } from './desired.ts'
 import { confirmationOf, keyOf, labelOf } from './draft.ts'
 import type { Change, Target } from './draft.ts'
-import { GUARD_ADDRESS } from './guard.ts'
 import { delayOf, safeDeadlineSec } from './paths.ts'
 import { checkPolicy } from './policy.ts'
 import type { PolicyRule } from './policy.ts'
@@ -479,21 +478,8 @@ function contradiction(deeds: readonly Deed[], plan: Plan, target: Target): stri
 }
 
 function describe(target: Target, deed: Deed): DecodedCall {
-  const name = (to: Address): string => Object.entries(contractsOf(target.deployment)).find(([, each]) => each === to)?.[0] ?? ''
-  switch (deed.kind) {
-    case 'PRECONDITION':
-      return { to: GUARD_ADDRESS, toName: 'precondition', does: `reverts everything unless ${deed.expectations.length === 1 ? 'one value is' : `${deed.expectations.length} values are`} as before, or after ${timeWords(deed.deadlineSec)}`, depth: deed.depth }
-    case 'SCHEDULE':
-      return { to: deed.timelock, toName: 'timelock', does: `schedules the calls below, ${durationWords(deed.delaySec)} from then`, depth: deed.depth }
-    case 'CHANGE': {
-      const spec = target.catalog.find(deed.ref.name)
-      return { to: deed.to, toName: name(deed.to), does: `sets ${spec.title} of ${labelOf(target.deployment, spec.scope, deed.ref.subject)} to ${valueWords(target, spec, deed.ref.subject, deed.value)} (raw ${deed.value})`, depth: deed.depth }
-    }
-    case 'DELEGATECALL':
-      return { to: deed.to, toName: '', does: 'IS DELEGATE-CALLED', depth: deed.depth }
-    case 'UNDECODED':
-      return { to: deed.to, toName: name(deed.to), does: `CANNOT BE READ: ${deed.why}`, depth: deed.depth }
-  }
+  const { contract, does } = deedWords(target, deed)
+  return { to: deed.call.to, toName: contract ?? '', does, depth: deed.depth }
 }
 
 function compareRollback(file: ReviewFile, plan: Plan, target: Target, trust: Trust, report: Report): void {

@@ -122,6 +122,9 @@ export type ParameterRef = { readonly name: string; readonly subject: Address }
 /** A call that a Safe can make. */
 export type Call = { readonly to: Address; readonly value: bigint; readonly data: Hex }
 
+/** `signature`: `setFeeRatio(address,uint24)`. An argument's value is a decimal number or hex; `role` says whether it names the subject or the new value. */
+export type CalledFunction = { readonly signature: string; readonly args: readonly { readonly name: string; readonly type: string; readonly value: string; readonly role: 'SUBJECT' | 'VALUE' }[] }
+
 /** What a getter answers where a parameter has a value: the 32-byte word `word` (from 0) of its answer is `expected`. */
 export type Expectation = { readonly target: Address; readonly callData: Hex; readonly word: bigint; readonly expected: Hex }
 
@@ -149,6 +152,8 @@ export type ParameterCatalog = {
   encodeChange(deployment: Deployment, ref: ParameterRef, value: bigint, valueOf?: (ref: ParameterRef) => bigint | null): Call
   /** The change that a call makes; null where the call is none of ours. `decodeChange(encodeChange(x)) = x`. */
   decodeChange(deployment: Deployment, call: Call): { ref: ParameterRef; value: bigint } | null
+  /** The function of the deployed contract that such a call is, with its arguments; null where `decodeChange` says null. */
+  functionOf(deployment: Deployment, call: Call): CalledFunction | null
   /** Every parameter × subject of the deployment, whose value can be read (ACCOUNT scope excluded). */
   refs(deployment: Deployment): readonly ParameterRef[]
 }

@@ -25,6 +25,22 @@ export function displayValue(spec: ParameterSpec, raw: bigint, subject: string, 
   }
 }
 
+/** Decimals of the value as people write it in `displayUnit`: raw = value · 10^decimals; null where it is no number. */
+export function inputDecimals({ unit }: ParameterSpec, subject: string, deployment: Deployment): number | null {
+  switch (unit.kind) {
+    case 'RATIO':
+    case 'RATIO_PER_DAY':
+      return (unit.decimals ?? 0) - 2
+    case 'ADDRESS':
+    case 'BOOLEAN':
+      return null
+    case 'COLLATERAL_TOKEN':
+      return unit.decimals ?? collateralOf(deployment, subject)?.decimals ?? 0
+    default:
+      return unit.decimals ?? 0
+  }
+}
+
 /** The unit alone: `%`, `s`, `USDC`. */
 export function displayUnit(spec: ParameterSpec, subject: string, deployment: Deployment): string {
   switch (spec.unit.kind) {

@@ -1,6 +1,7 @@
 /** What the resolvers hand from one to the next: the mirror's rows, with what was fetched beside them. */
 import type { Account, CollateralAsset, CollateralBalance, CollateralLiquidation, Contract, ContractUpgrade, FundStats, GovernanceEvent, InsuranceFund, InsuranceFundFlow, Liquidation, LiquidityRange, Market, MarketStats, OracleFeed, OracleSourceChange, OwnershipChange, Parameter, ParameterChange, Position, PriceStats, PriceUpdate, Proposal, ProposalEvent, ProposalSignature, Protocol, Recommendation, RecommendationRun, RiskRun } from '../../prisma/generated/client.ts'
 import type { Prisma } from '../../prisma/client.ts'
+import type { SafeDeployment } from '../../protocols/adapter.ts'
 import type { BreakerLevel, BreakerState, BreakerValues } from '../risk/index.ts'
 import { toE18 } from '../../core/units.ts'
 
@@ -35,6 +36,9 @@ export type FundStatsNode = FundStats
 export type RecommendationNode = Omit<Recommendation, 'inputs'> & { readonly run: Omit<RecommendationRun, 'inputs'> }
 export type RiskRunNode = RiskRun
 export type ProposalNode = Proposal & { readonly signatures: ProposalSignature[]; readonly events: ProposalEvent[] }
+
+/** As the deployment records it. */
+export type SafeNode = SafeDeployment
 
 /** A breaker at the last observed block. */
 export type BreakerNode = { readonly subject: string; readonly label: string; readonly state: BreakerState; readonly effective: BreakerLevel; readonly values: BreakerValues }

@@ -1,24 +1,27 @@
 /** Proposals, the policy that holds them, and the audit log → GraphQL. What is derived from a proposal's intent is derived here again, never stored twice. */
+import { BulwarkError, RetryableError } from '../../core/errors.ts'
 import { toFloat } from '../../core/units.ts'
 import type { Prisma } from '../../prisma/client.ts'
 import type { Address, Hex } from '../../protocols/adapter.ts'
 import type { Aftermath } from '../../proposals/aftermath.ts'
-import { build, cancellation, rejection } from '../../proposals/build.ts'
+import { build, cancellation, rejection, safeOf } from '../../proposals/build.ts'
 import { changeFromJson, changeToJson, confirmationOf } from '../../proposals/draft.ts'
 import { typedDataOf } from '../../proposals/index.ts'
 import type { Change, ChangeJson, Finding, Impact, Plan, SimulationResult } from '../../proposals/index.ts'
+import { deedWords, deedsOf } from '../../proposals/decode.ts'
+import { GUARD_ADDRESS } from '../../proposals/guard.ts'
 import { delayOf, governanceOf } from '../../proposals/paths.ts'
 import { rollbackOf } from '../../proposals/rollback.ts'
-import { safeTxToJson } from '../../proposals/safe.ts'
+import { lower, safeTxToJson } from '../../proposals/safe.ts'
 import type { BatchResult } from '../../proposals/simulate.ts'
 import type { CancellationJson, Evidence } from '../../proposals/store.ts'
 import { changeWords, pathWords } from '../../proposals/words.ts'
 import type { Context } from './context.ts'
 import { displayValue, specOf } from './display.ts'
-import type { AuditEntry, DraftProposalInput, MutationResolvers, ProposalResolvers, QueryResolvers, QueueStatus, Role } from './generated/resolvers.ts'
+import type { AuditEntry, DraftProposalInput, MutationResolvers, ProposalResolvers, QueryResolvers, QueueStatus, Role, SafeResolvers } from './generated/resolvers.ts'
 import { PROPOSAL_PARTS } from './lists.ts'
 import { e18 } from './model.ts'
-import type { AmountNode, ProposalNode } from './model.ts'
+import type { AmountNode, ProposalNode, SafeNode } from './model.ts'
 import { page } from './paging.ts'
 import type { PageSource } from './paging.ts'
 import { UserInputError } from './risk/answer.ts'
@@ -70,6 +73,16 @@ export const proposalQueries = {
     const { changes, findings } = await context.proposals.check(wishOf(input))
     return { ok: changes.length > 0 && findings.every((one) => one.severity !== 'BLOCK'), changes: changes.map((change) => changeAnswer(context, changeToJson(change))), findings: [...findings] }
   },
+  proposalExecution: async (_, { id, of, sender }, context) => {
+    if ((await (await context.db()).proposal.count({ where: { id } })) === 0) return null
+    try {
+      const { to, value, data, gas } = await context.proposals.executable(id, of ?? 'CHANGE', sender == null ? null : lower(sender as Address))
+      return { transaction: { chainId: context.deployment.chainId, to, value, data, gas }, reason: null, code: null }
+    } catch (error) {
+      if (!(error instanceof BulwarkError) || error instanceof RetryableError || error.code === 'INVARIANT') throw error
+      return { transaction: null, reason: error.message, code: error.code }
+    }
+  },
   policy: (_, __, { auth: { policy }, protocol }) => ({
     network: policy.network,
     stewards: [...policy.stewards],
@@ -102,6 +115,15 @@ function auditLog(context: Context, { actor, subject }: { readonly actor?: strin
     },
     total: async () => (await context.db()).auditEntry.count({ where }),
   }
+}
+
+export const safeFields: SafeResolvers<Context, SafeNode> = {
+  owners: ({ owners }) => [...owners],
+  onChain: async (_, __, { proposals }) => {
+    const { owners, threshold, nonce, version, mismatch } = await proposals.safe()
+    return { owners: [...owners], threshold, nonce: Number(nonce), version, mismatch }
+  },
+  published: (_, __, { proposals }) => proposals.published,
 }
 
 // ─── A proposal ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -247,6 +269,16 @@ function aftermathAnswer(stored: unknown) {
 export const proposalFields: ProposalResolvers<Context, ProposalNode> = {
   changes: (row, _, context) => changesOf(row).map((change) => changeAnswer(context, change)),
   calls: (row) => callsAnswer(row.calls as unknown as { to: string; value: string; data: string }[]),
+  deeds: (row, _, context) => {
+    const target = targetOf(context)
+    const governance = governanceOf(context.deployment)
+    const known = { multiSendCallOnly: lower(safeOf(context.deployment).multiSendCallOnly), precondition: GUARD_ADDRESS, timelock: governance.kind === 'TIMELOCK' ? lower(governance.address) : null }
+    const refs = changesOf(row).map(({ parameter, subject }) => ({ name: parameter, subject }))
+    return deedsOf(target, known, build(target, planOf(row)).safeTx).map((deed) => {
+      const { args, ...words } = deedWords(target, deed, refs)
+      return { ...words, kind: deed.kind, depth: deed.depth, ...deed.call, arguments: [...args] }
+    })
+  },
   governance: (row, _, { deployment }) => {
     const governance = governanceOf(deployment)
     return { kind: governance.kind, timelock: governance.kind === 'TIMELOCK' ? governance.address : null, delaySec: Number(delayOf(deployment)), words: pathWords(governance, row.validUntil) }
@@ -274,6 +306,7 @@ export const proposalFields: ProposalResolvers<Context, ProposalNode> = {
   },
   events: (row) => row.events.map((event) => ({ at: event.at.toISOString(), fromState: event.fromState, toState: event.toState, note: event.note })),
   aftermath: (row) => aftermathAnswer(row.aftermath),
+  verifyCommand: ({ id }) => `npm run bulwark -- verify proposal-${id}.json --trust trust.yaml --rpc-url URL --rpc-url ANOTHER_URL`,
   reviewFile: ({ id }, _, { proposals }) => proposals.exportReview(id),
   batchFile: ({ id }, _, { proposals }) => proposals.exportBatch(id),
 }

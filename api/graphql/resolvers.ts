@@ -7,7 +7,7 @@ import { labelOf } from '../../proposals/draft.ts'
 import { byUrgency, modelEntryOf } from '../recommendations/index.ts'
 import { transactionKey } from './context.ts'
 import type { Context } from './context.ts'
-import { displayUnit, displayValue, specOf } from './display.ts'
+import { displayUnit, displayValue, inputDecimals, specOf } from './display.ts'
 import type { Direction, Adjustment, Evidence, MutationResolvers, Resolvers } from './generated/resolvers.ts'
 import { guarded } from './guarded.ts'
 import { address, findMarket, marketId, subject } from './lookup.ts'
@@ -15,7 +15,7 @@ import { PROPOSAL_PARTS, accounts, facts, openPositions, proposals, stats } from
 import { e18, fundCapacityE18, integer } from './model.ts'
 import type { AmountNode, CollateralAssetNode, ContractNode, MarketNode, ParameterNode } from './model.ts'
 import { checkFirst, page } from './paging.ts'
-import { proposalFields, proposalMutations, proposalQueries } from './proposals.ts'
+import { proposalFields, proposalMutations, proposalQueries, safeFields } from './proposals.ts'
 import { breakerFields, resetOf } from './risk/breakers.ts'
 import { riskQueries } from './risk/index.ts'
 import { marginParts } from './risk/liquidations.ts'
@@ -131,8 +131,10 @@ export const resolvers: Resolvers<Context> = {
 
   Protocol: {
     contracts: (_, __, { deployment }) => deployment.contracts,
-    safe: (_, __, { deployment }) => deployment.safe && { ...deployment.safe, owners: [...deployment.safe.owners] },
+    safe: (_, __, { deployment }) => deployment.safe,
   },
+
+  Safe: safeFields,
 
   Market: {
     indexPrice,
@@ -351,6 +353,7 @@ export const resolvers: Resolvers<Context> = {
     raw: (row) => integer(row.value),
     display: (row, _, { protocol, deployment }) => displayValue(specOf(protocol.catalog, row.name, row.scope), integer(row.value), row.subject, deployment),
     unit: (row, _, { protocol, deployment }) => displayUnit(specOf(protocol.catalog, row.name, row.scope), row.subject, deployment),
+    inputDecimals: (row, _, { protocol, deployment }) => inputDecimals(specOf(protocol.catalog, row.name, row.scope), row.subject, deployment),
     bounds: (row, _, { protocol }) => specOf(protocol.catalog, row.name, row.scope).bounds,
     settable: (row, _, { protocol }) => specOf(protocol.catalog, row.name, row.scope).setter !== null,
     advisory: (row, _, { protocol }) => specOf(protocol.catalog, row.name, row.scope).advisoryReason,

@@ -541,6 +541,15 @@ export const catalog: ParameterCatalog = {
     return { ref: { name: setter.row.spec.name, subject: change.subject }, value: change.value }
   },
 
+  functionOf(deployment, call) {
+    if (catalog.decodeChange(deployment, call) === null) return null
+    const { row, name } = SETTERS.get(`${contractAt(deployment, lower(call.to))}:${call.data.slice(0, 10).toLowerCase()}`)!
+    const values = decodeFunctionData({ abi: row.abi, data: call.data }).args ?? []
+    const takesSubject = subjectArgs(row, lower(call.to)).length === 1
+    const args = functionOf(row.abi, name).inputs.map((input, i) => ({ name: input.name ?? '', type: input.type, value: String(values[i]).toLowerCase(), role: takesSubject && i === 0 ? ('SUBJECT' as const) : ('VALUE' as const) }))
+    return { signature: signatureOf(row.abi, name), args }
+  },
+
   refs: (deployment) => ROWS.flatMap((row) => (subjectsIn(deployment, row.spec.scope) ?? []).map((subject): ParameterRef => ({ name: row.spec.name, subject }))),
 }
 

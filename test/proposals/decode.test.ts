@@ -6,7 +6,7 @@ import { devnet as deployment } from '../../protocols/curie/deployments.ts'
 import { catalog } from '../../protocols/curie/parameters.ts'
 import type { Call, Hex } from '../../protocols/adapter.ts'
 import { build } from '../../proposals/build.ts'
-import { deedsOf, unpackMultiSend } from '../../proposals/decode.ts'
+import { deedWords, deedsOf, unpackMultiSend } from '../../proposals/decode.ts'
 import { draftChanges } from '../../proposals/draft.ts'
 import { GUARD_ADDRESS } from '../../proposals/guard.ts'
 import { encodeMultiSend, lower } from '../../proposals/safe.ts'
@@ -62,7 +62,7 @@ describe('deedsOf', () => {
   })
 
   test('error: a delegatecall to anything else, ether, and what is none of ours are never decoded', () => {
-    expect(deedsOf(target, known, { ...safeTx, to: `0x${'ee'.repeat(20)}` })).toEqual([{ kind: 'DELEGATECALL', to: `0x${'ee'.repeat(20)}`, depth: 0 }])
+    expect(deedsOf(target, known, { ...safeTx, to: `0x${'ee'.repeat(20)}` })).toMatchObject([{ kind: 'DELEGATECALL', to: `0x${'ee'.repeat(20)}`, depth: 0 }])
     expect(deedsOf(target, known, { ...safeTx, value: 1n })[0]!.kind).toBe('UNDECODED')
     expect(deedsOf(target, known, { ...safeTx, operation: 0 })[0]!.kind).toBe('UNDECODED')
     expect(deedsOf(target, known, { to: lower(deployment.contracts.vault), value: 0n, data: '0x13af4035', operation: 0 })[0]!.kind).toBe('UNDECODED')
@@ -79,5 +79,30 @@ describe('deedsOf', () => {
       }),
       { numRuns: 500 },
     )
+  })
+})
+
+describe('deedWords', () => {
+  test('behavior: each call by its contract, its function and its arguments as the deployed ABI names them, and what it holds and sets in words', () => {
+    const words = deedsOf(target, known, safeTx).map((deed) => deedWords(target, deed))
+    // 1 is the value that all have before; 5 of 1,000,000 are 0.0005 %.
+    expect(words[0]).toMatchObject({
+      contract: 'precondition',
+      function: 'check((address,bytes,uint256,bytes32)[],uint256)',
+      does: 'reverts everything unless 2 values are as before, or after 2027-01-15 08:00:00 UTC',
+      args: [{ words: 'Trading fee of vETH is 0.0001 % (raw 1)' }, { words: 'Liquidation penalty of protocol is 0.0001 % (raw 1)' }, { name: 'deadline', value: '1800000000', words: '2027-01-15 08:00:00 UTC' }],
+    })
+    expect(words[1]).toEqual({
+      contract: 'marketRegistry',
+      function: 'setFeeRatio(address,uint24)',
+      args: [{ name: 'baseToken', type: 'address', value: lower(deployment.markets[0]!.baseToken), words: 'vETH' }, { name: 'feeRatio', type: 'uint24', value: '5', words: '0.0005 %' }],
+      does: 'sets Trading fee of vETH to 0.0005 % (raw 5)',
+    })
+    expect(words[2]).toMatchObject({ contract: 'clearingHouseConfig', function: 'setLiquidationPenaltyRatio(uint24)', args: [{ value: '2', words: '0.0002 %' }] })
+  })
+
+  test('behavior: what cannot be read says so, and what it may be is not guessed', () => {
+    const [deed] = deedsOf(target, known, { to: `0x${'11'.repeat(20)}`, value: 0n, data: '0x12345678', operation: 0 })
+    expect(deedWords(target, deed!)).toEqual({ contract: null, function: null, args: [], does: 'CANNOT BE READ: it is no parameter change of the deployed contracts' })
   })
 })
