@@ -2,7 +2,7 @@
 import { useEffect, useState } from 'react'
 import type { KeyboardEvent } from 'react'
 import { createRoot } from 'react-dom/client'
-import { ask } from './api.ts'
+import { send } from './data/client.ts'
 
 type TypeRef = { kind: string; name: string | null; ofType: TypeRef | null }
 type Arg = { name: string; description: string | null; defaultValue: string | null; type: TypeRef }
@@ -47,7 +47,7 @@ function Sandbox() {
     setRunning(true)
     const start = performance.now()
     try {
-      const result = await ask(query, values)
+      const result = await send(query, values)
       setAnswer(JSON.stringify(result, null, 2))
       setNote(`${result.errors?.length ? 'Answered with errors' : 'Answered'} in ${Math.round(performance.now() - start)} ms.`)
     } catch (error) {
@@ -82,7 +82,7 @@ function Docs() {
   const [types, setTypes] = useState<readonly SchemaType[]>([])
   const [problem, setProblem] = useState('')
   useEffect(() => {
-    ask(DOCS).then(
+    send(DOCS).then(
       (result) => {
         const all = (result.data as { __schema: { types: SchemaType[] } } | null | undefined)?.__schema.types ?? []
         const order = ['Query', 'Mutation']

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import * as fc from 'fast-check'
-import { age, decimal, percent, price, short, size, time, usd } from '../../console/format.ts'
+import { age, decimal, percent, price, short, size, time, usd } from '../../console/ui/format.ts'
 
 describe('figures for people', () => {
   test.each([

@@ -43,3 +43,27 @@ export const short = (hex: string): string => (hex.length > 18 ? `${hex.slice(0,
 
 /** `AWAITING_SIGNATURES` is `awaiting signatures`. */
 export const words = (constant: string): string => constant.toLowerCase().replaceAll('_', ' ')
+
+/** A float for people: grouped by thousands, with as many places as its size asks for. Statistics only; amounts of the chain go through `decimal`. */
+export function float(value: number, places = Math.abs(value) >= 1000 || value === 0 ? 0 : Math.abs(value) >= 1 ? 2 : 4): string {
+  const text = value.toFixed(places)
+  return /[eEN]/.test(text) || !Number.isFinite(value) ? (value === Infinity ? '∞' : text) : decimal(text, places)
+}
+
+/** 1,200,000 is `1.2M`: for axes and small spaces; the whole figure stands beside it or in its title. */
+export function compact(value: number): string {
+  const magnitude = Math.abs(value)
+  const [divisor, unit] = magnitude >= 1e9 ? [1e9, 'B'] : magnitude >= 1e6 ? [1e6, 'M'] : magnitude >= 1e4 ? [1e3, 'k'] : [1, '']
+  return `${value < 0 ? '−' : ''}${Number((magnitude / divisor).toPrecision(3))}${unit}`
+}
+
+/** Time of day of a unix time, `02:03 UTC`; with the date, `23 Jan 02:03 UTC`. */
+export const clock = (unixSec: string | number): string => `${new Date(Number(unixSec) * 1000).toISOString().slice(11, 16)} UTC`
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
+export function dateTime(unixSec: string | number): string {
+  const at = new Date(Number(unixSec) * 1000)
+  return `${at.getUTCDate()} ${MONTHS[at.getUTCMonth()]} ${clock(unixSec)}`
+}
+
+/** 5400 s is `1.5 h`: a length of time, not an age. */
+export const duration = (seconds: number): string => (seconds < 120 ? `${float(seconds, Number.isInteger(seconds) ? 0 : 1)} s` : seconds < 7200 ? `${float(seconds / 60, 1).replace('.0', '')} min` : seconds < 172_800 ? `${float(seconds / 3600, 1).replace('.0', '')} h` : `${float(seconds / 86_400, 1).replace('.0', '')} d`)

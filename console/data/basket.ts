@@ -1,0 +1,35 @@
+/** Changes gathered for the next proposal, in this browser until they are drafted. */
+import { stored } from './stored.ts'
+
+export type BasketItem = {
+  /** The stored recommendation that it takes over; null for a change made by hand. */
+  readonly recommendationId: string | null
+  readonly parameter: string
+  /** Address of the market, collateral, account or protocol. */
+  readonly subject: string
+  readonly subjectLabel: string
+  readonly title: string
+  /** Raw units of the contract, decimal text. */
+  readonly fromRaw: string
+  readonly fromDisplay: string
+  readonly toRaw: string
+  readonly toDisplay: string
+}
+
+const TEXTS = ['parameter', 'subject', 'subjectLabel', 'title', 'fromRaw', 'fromDisplay', 'toRaw', 'toDisplay'] as const
+const isItem = (value: unknown): value is BasketItem =>
+  typeof value === 'object' && value !== null && TEXTS.every((name) => typeof (value as Record<string, unknown>)[name] === 'string') && ['string', 'object'].includes(typeof (value as Record<string, unknown>)['recommendationId'])
+const isBasket = (value: unknown): value is readonly BasketItem[] => Array.isArray(value) && value.every(isItem)
+
+const basket = stored<readonly BasketItem[]>('bulwark.basket', [], isBasket)
+
+const same = (a: Pick<BasketItem, 'parameter' | 'subject'>, b: Pick<BasketItem, 'parameter' | 'subject'>) => a.parameter === b.parameter && a.subject === b.subject
+
+export const useBasket = (): readonly BasketItem[] => basket.use()
+/** One parameter of one subject is in it once: the later wish stands in the earlier one's place. */
+export function putInBasket(item: BasketItem): void {
+  const items = basket.get()
+  basket.set(items.some((one) => same(one, item)) ? items.map((one) => (same(one, item) ? item : one)) : [...items, item])
+}
+export const takeFromBasket = (item: Pick<BasketItem, 'parameter' | 'subject'>): void => basket.set(basket.get().filter((one) => !same(one, item)))
+export const emptyBasket = (): void => basket.set([])

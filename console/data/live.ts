@@ -1,0 +1,104 @@
+/** What the server tells by itself: new blocks renew the answers on the page, and the connection's state is the first to know that the API is away. */
+import { createClient } from 'graphql-ws'
+import type { Client } from 'graphql-ws'
+import { useEffect, useRef, useSyncExternalStore } from 'react'
+import { BlocksDocument } from '../generated/operations.ts'
+import type { BlocksSubscription, TypedDocumentString } from '../generated/operations.ts'
+import { queryClient } from './client.ts'
+
+export type Connection = 'connecting' | 'open' | 'lost'
+
+let connection: Connection = 'connecting'
+/** When the connection was lost, ms of this machine's clock. */
+let lostAtMs = 0
+const watchers = new Set<() => void>()
+function to(next: Connection): void {
+  if (next === connection) return
+  connection = next
+  if (next === 'lost') lostAtMs = Date.now()
+  for (const watcher of watchers) watcher()
+}
+
+const RETRY_MS = [250, 500, 1000, 2000]
+let client: Client | undefined
+
+/** One socket for the whole page, opened with the first subscription and kept open. */
+function socket(): Client {
+  client ??= createClient({
+    url: `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/graphql`,
+    retryAttempts: Infinity,
+    shouldRetry: () => true,
+    retryWait: async (retries) => new Promise((resolve) => setTimeout(resolve, RETRY_MS[Math.min(retries, RETRY_MS.length - 1)])),
+    // A machine that fell asleep leaves sockets that look open.
+    keepAlive: 10_000,
+    on: {
+      connected: (_socket, _payload, retried) => {
+        to('open')
+        // What happened meanwhile was told to nobody: everything on the page is asked for again.
+        if (retried) void queryClient.invalidateQueries()
+      },
+      closed: () => to('lost'),
+      error: () => to('lost'),
+    },
+  })
+  return client
+}
+
+/** Calls `onEvent` with each event until the returned function is called; reconnects by itself, and then goes on with what happens from there. */
+export function subscribe<Data, Variables>(document: TypedDocumentString<Data, Variables>, variables: Variables, onEvent: (data: Data) => void): () => void {
+  let stopped = false
+  let stop = () => {}
+  const start = () => {
+    stop = socket().subscribe<Data>({ query: document.toString(), variables: variables as Record<string, unknown> }, {
+      next: ({ data }) => { if (data) onEvent(data) },
+      // The server ends a subscription with an error where it cannot go on: a new one is asked for.
+      error: () => { if (!stopped) setTimeout(() => { if (!stopped) start() }, 2000) },
+      complete: () => {},
+    })
+  }
+  start()
+  return () => { stopped = true; stop() }
+}
+
+/** `subscribe` for as long as a component is shown; variables are compared by their JSON. */
+export function useEvents<Data, Variables>(document: TypedDocumentString<Data, Variables>, variables: Variables, onEvent: (data: Data) => void): void {
+  const latest = useRef(onEvent)
+  latest.current = onEvent
+  const key = JSON.stringify(variables)
+  useEffect(() => subscribe(document, JSON.parse(key) as Variables, (data) => latest.current(data)), [document, key])
+}
+
+/** Blocks come every 2 s; answers that are still under way are not asked for twice. */
+const BLOCK_MS = 2000
+const MINUTE_MS = 60_000
+let blockTimer: ReturnType<typeof setTimeout> | undefined
+let blockAtMs = 0
+let minuteAtMs = 0
+
+function onBlock(_block: BlocksSubscription): void {
+  if (blockTimer !== undefined || document.hidden) return
+  blockTimer = setTimeout(() => {
+    blockTimer = undefined
+    blockAtMs = Date.now()
+    void queryClient.invalidateQueries({ queryKey: ['block'] }, { cancelRefetch: false })
+    if (blockAtMs - minuteAtMs >= MINUTE_MS) {
+      minuteAtMs = blockAtMs
+      void queryClient.invalidateQueries({ queryKey: ['minute'] }, { cancelRefetch: false })
+    }
+  }, Math.max(0, blockAtMs + BLOCK_MS - Date.now()))
+}
+
+/** Starts following blocks; once, by the shell. A page that was hidden is renewed when it is looked at again. */
+export function useLive(): void {
+  useEffect(() => {
+    const stop = subscribe(BlocksDocument, {}, onBlock)
+    const shown = () => { if (!document.hidden) void queryClient.invalidateQueries() }
+    document.addEventListener('visibilitychange', shown)
+    return () => { stop(); document.removeEventListener('visibilitychange', shown) }
+  }, [])
+}
+
+export const useConnection = (): { readonly connection: Connection; readonly lostAtMs: number } => {
+  const state = useSyncExternalStore((changed) => { watchers.add(changed); return () => watchers.delete(changed) }, () => connection)
+  return { connection: state, lostAtMs }
+}

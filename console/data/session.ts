@@ -1,0 +1,43 @@
+/** Who has signed in. The token itself stays in a cookie that no script reads. */
+import { ViewerDocument } from '../generated/operations.ts'
+import type { ViewerQuery } from '../generated/operations.ts'
+import { ApiError, renew, useAnswer } from './client.ts'
+
+export type Viewer = NonNullable<ViewerQuery['viewer']>
+
+/** null: nobody; undefined: not known yet. */
+export function useViewer(): Viewer | null | undefined {
+  return useAnswer(ViewerDocument, {}, 'event').data?.viewer
+}
+
+type AuthAnswer = { readonly nonce?: string; readonly chainId?: number; readonly errors?: readonly { readonly message: string; readonly extensions?: { readonly code?: string } }[] }
+
+async function post(path: string, body: object): Promise<AuthAnswer> {
+  let answer: AuthAnswer
+  try {
+    const response = await fetch(`/auth/${path}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
+    answer = (await response.json()) as AuthAnswer
+  } catch {
+    throw new ApiError('The API does not answer', 'OUT_OF_REACH')
+  }
+  const [error] = answer.errors ?? []
+  if (error) throw new ApiError(error.message, error.extensions?.code ?? 'INTERNAL')
+  return answer
+}
+
+/** What a wallet's owner signs next, and for which chain. */
+export async function signInNonce(): Promise<{ nonce: string; chainId: number }> {
+  const { nonce, chainId } = await post('nonce', {})
+  if (!nonce || !chainId) throw new ApiError('The API gave no nonce to sign', 'INTERNAL')
+  return { nonce, chainId }
+}
+
+export async function signIn(message: string, signature: string): Promise<void> {
+  await post('sign-in', { message, signature })
+  await renew('Viewer')
+}
+
+export async function signOut(): Promise<void> {
+  await post('sign-out', {})
+  await renew('Viewer')
+}

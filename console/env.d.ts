@@ -1,4 +1,0 @@
-declare module '*.graphql?raw' {
-  const text: string
-  export default text
-}

@@ -1,0 +1,5 @@
+import { PageHead } from '../ui/parts.tsx'
+
+export default function Recommendations() {
+  return <PageHead title="Recommendations" />
+}

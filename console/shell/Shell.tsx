@@ -1,0 +1,127 @@
+/** What stays on the screen whatever page is shown: where one is, what the figures stand on, what is wrong, who has signed in. */
+import { Popover } from '@base-ui/react/popover'
+import { useEffect, useState } from 'react'
+import type { ReactNode } from 'react'
+import { Link, useLocation } from 'wouter'
+import { useBasket } from '../data/basket.ts'
+import { useAnswer } from '../data/client.ts'
+import { useConnection, useLive } from '../data/live.ts'
+import { StatusDocument } from '../generated/operations.ts'
+import type { StatusQuery } from '../generated/operations.ts'
+import { age, time, whole, words } from '../ui/format.ts'
+import { Copy, Notice, Time } from '../ui/parts.tsx'
+import { THEMES, setTheme, theme } from '../ui/theme.ts'
+
+type Status = StatusQuery['status']
+
+export const PAGES = [
+  ['/', 'Overview'],
+  ['/markets', 'Markets'],
+  ['/accounts', 'Accounts'],
+  ['/stress', 'Stress'],
+  ['/fund', 'Fund'],
+  ['/recommendations', 'Recommendations'],
+  ['/proposals', 'Proposals'],
+] as const
+
+export function Shell({ children }: { children: ReactNode }) {
+  useLive()
+  const { data } = useAnswer(StatusDocument, {}, 'block')
+  return (
+    <>
+      <a className="skip" href="#main">Skip to the page</a>
+      <header className="bar">
+        <Link href="/" className="brand">Bulwark</Link>
+        <Nav />
+        <Standing status={data?.status} />
+        <ThemeButton />
+      </header>
+      <main id="main" tabIndex={-1}>
+        <Trouble status={data?.status} />
+        {children}
+      </main>
+      <footer>
+        <span>Amounts in USD unless a unit is given. Ages in chain time. “—” is unknown, never zero.</span>
+        <a href="/graphql">Query the API</a>
+      </footer>
+    </>
+  )
+}
+
+function Nav() {
+  const [path] = useLocation()
+  const basket = useBasket()
+  return (
+    <nav className="pages" aria-label="Pages">
+      {PAGES.map(([href, name]) => (
+        <Link key={href} href={href} aria-current={(href === '/' ? path === '/' : path.startsWith(href)) ? 'page' : undefined}>
+          {name}{href === '/proposals' && basket.length > 0 && <span className="count">{basket.length}<span className="sr"> in the basket</span></span>}
+        </Link>
+      ))}
+    </nav>
+  )
+}
+
+/** The indexed block, its age and the health of every part. */
+function Standing({ status }: { status: Status | undefined }) {
+  const { connection, lostAtMs } = useConnection()
+  const now = useNow(connection === 'lost')
+  const sinceSec = connection === 'lost' ? Math.max(0, (now - lostAtMs) / 1000) : 0
+  const health = connection === 'lost' ? 'DOWN' : status?.health
+  return (
+    <div className="standing">
+      <span className="pill" title={status ? `Chain id ${status.chainId}` : undefined}>{status?.network ?? '…'}</span>
+      <span className="block">Block {status?.indexed ? <Copy text={status.indexed.hash} label={`Hash of block ${status.indexed.number}`}>{whole(status.indexed.number)}</Copy> : '—'}</span>
+      <span className="age" title={status?.indexed ? `Block time ${time(status.indexed.timestamp)}` : undefined}>{status?.ageSec == null ? '—' : age(status.ageSec + sinceSec)}<span className="sr"> old</span></span>
+      <Popover.Root>
+        <Popover.Trigger className="quiet health"><Health name={connection === 'lost' ? 'API away' : health === 'UP' ? 'Live' : health ? words(health) : 'Connecting'} health={health} /></Popover.Trigger>
+        <Popover.Portal><Popover.Positioner sideOffset={6} align="end"><Popover.Popup className="popup parts">
+          <Popover.Title className="sr">Health of each part</Popover.Title>
+          {status?.indexed && <p>Block time <Time at={status.indexed.timestamp} /></p>}
+          <ul>{status?.parts.map((part) => <li key={part.name}><Health name={part.name} health={connection === 'lost' && part.name === 'api' ? 'DOWN' : part.health} /> <span>{part.detail}</span></li>)}</ul>
+        </Popover.Popup></Popover.Positioner></Popover.Portal>
+      </Popover.Root>
+    </div>
+  )
+}
+
+const MARK = { UP: '●', DEGRADED: '▲', DOWN: '■' } as const
+
+function Health({ name, health }: { name: string; health: keyof typeof MARK | undefined }) {
+  return <span className={`part ${health?.toLowerCase() ?? 'unknown'}`}><i aria-hidden="true">{health ? MARK[health] : '○'}</i>{name}<span className="sr">{health ? ` ${words(health)}` : ' not known yet'}</span></span>
+}
+
+/** What is wrong and what to do, while the last good figures stay below. */
+function Trouble({ status }: { status: Status | undefined }) {
+  const { connection } = useConnection()
+  const parts = connection === 'lost' ? [] : (status?.parts.filter((part) => part.health !== 'UP') ?? [])
+  return (
+    <>
+      {connection === 'lost' && (
+        <Notice kind="down" title="The API does not answer.">
+          {status?.indexed ? `The figures below stand at block ${whole(status.indexed.number)}, ${time(status.indexed.timestamp)}. ` : ''}
+          If you run Bulwark on this machine, see whether <code>npm start</code> is still running. This page asks again every few seconds and goes on by itself.
+        </Notice>
+      )}
+      {parts.map((part) => <Notice key={part.name} kind={part.health === 'DOWN' ? 'down' : 'degraded'} title={`${part.name} is ${words(part.health)}.`}>{part.detail}</Notice>)}
+    </>
+  )
+}
+
+function ThemeButton() {
+  const now = theme.use()
+  const next = THEMES[(THEMES.indexOf(now) + 1) % THEMES.length] ?? 'system'
+  return <button type="button" className="quiet theme" title={`Theme: ${now}; a click changes to ${next}`} aria-label={`Theme: ${now}. Change to ${next}`} onClick={() => setTheme(next)}>{{ system: '◐', light: '☀', dark: '☾' }[now]}</button>
+}
+
+/** This machine's clock, once a second while it is wanted. */
+function useNow(wanted: boolean): number {
+  const [now, setNow] = useState(Date.now())
+  useEffect(() => {
+    if (!wanted) return
+    setNow(Date.now())
+    const timer = setInterval(() => setNow(Date.now()), 1000)
+    return () => clearInterval(timer)
+  }, [wanted])
+  return now
+}
