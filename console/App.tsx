@@ -41,8 +41,8 @@ export function App() {
                 <Route path="/recommendations" component={Recommendations} />
                 <Route path="/recommendations/:id">{({ id }) => <Recommendation key={id} id={id} />}</Route>
                 <Route path="/proposals" component={Proposals} />
-                <Route path=./proposal/new" component={Draft} />
-                <Route path=./proposal/:id">{({ id }) => <Proposal key={id} id={id} />}</Route>
+                <Route path="/proposals/new" component={Draft} />
+                <Route path="/proposals/:id">{({ id }) => <Proposal key={id} id={id} />}</Route>
                 <Route path="/index.html"><Redirect to="/" /></Route>
                 <Route><PageHead title="No such page" /><Empty>The address leads nowhere here. <Link href="/">Go to the overview</Link>.</Empty></Route>
               </Switch>
