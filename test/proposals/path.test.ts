@@ -251,6 +251,8 @@ describe('by the command line alone', () => {
       await bulwark('cancel-sign', path, '--trust', trustPath, '--key-env', `OWNER_${i}`, '--yes-hash', cancellation!.safeTxHash, '--out', signature)
       await bulwark('attach', id, signature, '--direct')
     }
+    const { proposalExecution } = await queryApi<{ proposalExecution: object }>(server.url, 'query ($id: ID!) { proposalExecution(id: $id, of: CANCELLATION) { transaction { to } reason } }', { id })
+    expect(proposalExecution).toEqual({ transaction: { to: lower(chain.deployment.safe!.address) }, reason: null })
     await bulwark('execute', id, '--cancellation', '--direct', '--rpc-url', chain.url, '--key-env', 'SENDER_KEY')
     expect(await asJson('show', id, '--direct')).toMatchObject({ state: 'CANCELLED' })
   })
@@ -282,11 +284,17 @@ describe('by the API alone', () => {
       await ask('mutation ($id: ID!, $signer: Address!, $signature: Hex!) { addSignature(id: $id, signer: $signer, signature: $signature) { state } }', { id, signer: account.address, signature })
     }
     // Nobody executes by the API: any wallet sends what it tells.
-    const told = await queryApi<{ proposal: { state: string; safe: Hex; threshold: number; safeTx: SafeTxJson; signatures: OwnerSignature[] } }>(server.url, 'query ($id: ID!) { proposal(id: $id) { state safe threshold safeTx signatures { signer signature } } }', { id })
+    type Told = { proposal: { state: string; safe: Hex; threshold: number; safeTx: SafeTxJson; signatures: OwnerSignature[] }; proposalExecution: { transaction: { chainId: number; to: Hex; value: string; data: Hex; gas: string }; reason: null } }
+    const told = await queryApi<Told>(server.url, 'query ($id: ID!, $sender: Address) { proposal(id: $id) { state safe threshold safeTx signatures { signer signature } } proposalExecution(id: $id, sender: $sender) { transaction { chainId to value data gas } reason } }', { id, sender: SPARE.address })
     expect(told.proposal.state).toBe('READY')
+    const { transaction } = told.proposalExecution
+    expect(transaction).toMatchObject({ chainId: 31337, to: told.proposal.safe, value: '0', data: encodeExecution(safeTxFromJson(told.proposal.safeTx), joinSignatures(told.proposal.signatures, told.proposal.threshold)) })
     const sender = createWalletClient({ account: privateKeyToAccount(SPARE.privateKey), transport: http(chain.url) })
-    await sender.sendTransaction({ chain: null, to: told.proposal.safe, data: encodeExecution(safeTxFromJson(told.proposal.safeTx), joinSignatures(told.proposal.signatures, told.proposal.threshold)) })
+    await sender.sendTransaction({ chain: null, to: transaction.to, data: transaction.data, gas: BigInt(transaction.gas) })
     expect(await onChain('marketMaxPriceSpreadRatio')).toBe(70_000n)
+    // Sent a second time it could only fail: that is said beforehand.
+    const again = await queryApi<{ proposalExecution: object; none: null }>(server.url, 'query ($id: ID!) { proposalExecution(id: $id) { transaction { to } reason code } none: proposalExecution(id: "nope") { code } }', { id })
+    expect(again).toEqual({ proposalExecution: { transaction: null, reason: expect.stringMatching(/marketMaxPriceSpreadRatio of .* at 70000, it was/), code: 'STALE_PROPOSAL' }, none: null })
     await mirrorChain(prisma, chain)
     await proposals.track()
     await proposals.track()
