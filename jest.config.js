@@ -8,4 +8,5 @@ export default {
   testPathIgnorePatterns: ['/node_modules/', '/.bulwark/'],
   modulePathIgnorePatterns: ['<rootDir>/.bulwark/'],
   maxWorkers: 2,
+  reporters: ['default', '<rootDir>/test/support/skipped.js'],
 }

@@ -24,12 +24,18 @@ type BuildStep = {
   readonly inputs: readonly string[]
   /** A file that exists once it has been made. */
   readonly output: string
-  readonly command: readonly string[]
+  /** One after the other. */
+  readonly commands: readonly (readonly string[])[]
 }
 
 const STEPS: readonly BuildStep[] = [
-  { name: 'database client', inputs: ['prisma/schema', 'prisma/generate.ts', 'package-lock.json'], output: 'prisma/generated/client.ts', command: ['--import', 'tsx', 'prisma/generate.ts'] },
-  { name: 'console page', inputs: ['console', 'schema.graphql', 'vite.config.ts', 'package-lock.json'], output: 'console/dist/index.html', command: ['node_modules/vite/bin/vite.js', 'build', '--logLevel', 'warn'] },
+  { name: 'database client', inputs: ['prisma/schema', 'prisma/generate.ts', 'package-lock.json'], output: 'prisma/generated/client.ts', commands: [['--import', 'tsx', 'prisma/generate.ts']] },
+  {
+    name: 'console page',
+    inputs: ['console', 'schema.graphql', 'codegen.ts', 'vite.config.ts', 'package-lock.json'],
+    output: 'console/dist/index.html',
+    commands: [['node_modules/@graphql-codegen/cli/esm/bin.js'], ['node_modules/vite/bin/vite.js', 'build', '--logLevel', 'warn']],
+  },
 ]
 
 function hashInto(hash: ReturnType<typeof createHash>, path: string): void {
@@ -42,7 +48,8 @@ function hashInto(hash: ReturnType<typeof createHash>, path: string): void {
   }
 }
 
-function digest(paths: readonly string[]): string {
+/** Changes when a file in them does, or its name. */
+export function digest(paths: readonly string[]): string {
   const hash = createHash('sha256')
   for (const path of paths) hashInto(hash, path)
   return hash.digest('hex')
@@ -56,7 +63,7 @@ export async function build(onStep: (name: string) => void): Promise<void> {
     if (existsSync(join(PROJECT, step.output)) && existsSync(stamp) && readFileSync(stamp, 'utf8') === inputs) continue
     onStep(step.name)
     try {
-      await run(process.execPath, step.command, { cwd: PROJECT })
+      for (const command of step.commands) await run(process.execPath, command, { cwd: PROJECT })
     } catch (error) {
       const { stderr, message } = error as { stderr?: string; message: string }
       throw new BuildFailedError({ step: step.name, output: (stderr ?? message).trim().split('\n').slice(-3).join(' ') })

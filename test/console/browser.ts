@@ -1,0 +1,95 @@
+/** Debian's Chromium for tests of the console; where it is not installed, they are skipped and say so. */
+import { existsSync } from 'node:fs'
+import { describe, expect } from '@jest/globals'
+import axe from 'axe-core'
+import { chromium } from 'playwright-core'
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
+
+const CHROMIUM = process.env['CHROMIUM'] || '/usr/bin/chromium'
+/** No sandbox: as root there is none. The rest keeps it from asking anybody but us. */
+const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
+
+const isHere = existsSync(CHROMIUM)
+const group = isHere ? describe : describe.skip
+const reason = isHere ? '' : ` (skipped: found no ${CHROMIUM}, which browser tests need; run apt-get install chromium, or name another in CHROMIUM)`
+
+/** `describe`, skipped without a browser. test/support/skipped.js prints the reason once, at the end. */
+export const inBrowser = (name: string, suite: () => void): void => group(`${name}${reason}`, suite)
+
+export const openBrowser = (): Promise<Browser> => chromium.launch({ executablePath: CHROMIUM, args: FLAGS })
+
+export type VisitOptions = BrowserContextOptions & {
+  /** Errors of the console that the test brings about itself. */
+  readonly allowed?: RegExp
+  /** Before anything of the page runs: a wallet, an observer. */
+  readonly before?: (page: Page) => Promise<void>
+}
+
+/** Opens a page in a fresh profile; fails the test for any request elsewhere, any error, and any breach of the content policy. */
+export async function visit<T>(browser: Browser, url: string, { allowed = /^$/, before, ...options }: VisitOptions, use: (page: Page) => Promise<T>): Promise<T> {
+  const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...options })
+  const { host } = new URL(url)
+  const faults: string[] = []
+  const asked = (address: string): void => {
+    const { protocol, host: other } = new URL(address)
+    if (/^(http|ws)s?:$/.test(protocol) && other !== host) faults.push(`request to ${address}`)
+  }
+  try {
+    const page = await context.newPage()
+    page.on('request', (request) => asked(request.url()))
+    page.on('websocket', (socket) => asked(socket.url()))
+    page.on('pageerror', (error) => faults.push(error.message))
+    page.on('console', (message) => { if (message.type() === 'error' && !allowed.test(message.text())) faults.push(message.text()) })
+    await before?.(page)
+    await page.goto(url)
+    const result = await use(page)
+    expect(faults).toEqual([])
+    return result
+  } finally {
+    await context.close()
+  }
+}
+
+/** Reads until it matches, for 10 s; then the last text must match. */
+export async function eventually(read: () => Promise<string>, pattern: RegExp): Promise<void> {
+  const until = Date.now() + 10_000
+  let text = await read()
+  while (!pattern.test(text) && Date.now() < until) {
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    text = await read()
+  }
+  expect(text).toMatch(pattern)
+}
+
+/** What axe finds serious or critical by the rules of WCAG 2.0, 2.1 and 2.2, A and AA: one line for each element. */
+export async function axeFindings(page: Page): Promise<string[]> {
+  // Evaluated, not added to the page: its policy lets no script in.
+  await page.evaluate(axe.source)
+  const { violations } = await page.evaluate(() => {
+    const runner = (globalThis as unknown as { axe: typeof axe }).axe
+    return runner.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22a', 'wcag22aa'], resultTypes: ['violations'] })
+  })
+  return violations
+    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+    .flatMap(({ id, nodes }) => nodes.map(({ target, any, all, none }) => `${id}: ${target.join(' ')}: ${[...any, ...all, ...none].map(({ message }) => message).join('; ')}`))
+}
+
+/**
+ * What does not fit: the page itself where it scrolls sideways, and text that its box hides without saying so. A box that scrolls by
+ * itself, and one that ends in an ellipsis and has the whole text as its title, hide nothing.
+ */
+export const cutOff = (page: Page): Promise<string[]> =>
+  page.evaluate(() => {
+    const found: string[] = []
+    const { scrollWidth, clientWidth } = document.documentElement
+    if (scrollWidth > clientWidth) found.push(`the page: ${scrollWidth} px in ${clientWidth}`)
+    for (const element of document.body.querySelectorAll<HTMLElement>('*')) {
+      const { overflowX, clip, clipPath, textOverflow, position } = getComputedStyle(element)
+      const isForReaders = position === 'absolute' && (clip !== 'auto' || clipPath !== 'none')
+      if (isForReaders || element.clientWidth === 0 || element.scrollWidth <= element.clientWidth + 1) continue
+      if (overflowX !== 'hidden' && overflowX !== 'clip') continue
+      if (textOverflow === 'ellipsis' && element.closest('[title]') !== null) continue
+      found.push(`${element.tagName.toLowerCase()}.${element.className}: "${element.innerText.slice(0, 60)}" ${element.scrollWidth} px in ${element.clientWidth}`)
+    }
+    return found
+  })

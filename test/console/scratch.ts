@@ -1,0 +1,38 @@
+/** The console over a database that a test fills: the cheap ground for one page, without a chain and what follows it. */
+import { startServer } from '../../api/graphql/server.ts'
+import { createPrisma } from '../../prisma/client.ts'
+import type { PrismaClient } from '../../prisma/client.ts'
+import { BLOCK, chainAt, log, seed, services } from '../graphql/support.ts'
+import { startTestPostgres } from '../support/postgres.ts'
+import { builtPages } from './built.ts'
+
+type ServiceOptions = Parameters<typeof services>[2]
+
+export type Scratch = {
+  readonly url: string
+  readonly prisma: PrismaClient
+  /** Another API over the same database, at a port of its own or at one that was in use before. */
+  serve(options?: { port?: number; services?: ServiceOptions }): Promise<{ url: string; port: number; close(): Promise<void> }>
+  close(): Promise<void>
+}
+
+/** `fill` puts the rows in, the small book of test/graphql/support.ts where left out; the chain stands one block after its last. */
+export async function startScratch({ fill = seed, services: serviceOptions = {} }: { fill?: (prisma: PrismaClient) => Promise<void>; services?: ServiceOptions } = {}): Promise<Scratch> {
+  const pagesDir = await builtPages()
+  const postgres = await startTestPostgres()
+  const prisma = createPrisma(await postgres.freshDatabase())
+  await fill(prisma)
+  const chain = chainAt(BLOCK.number + 1n, BLOCK.timestamp + 2n, () => null)
+  const serve: Scratch['serve'] = ({ port = 0, services: own = serviceOptions } = {}) => startServer({ ...services(prisma, chain, own), log, host: '127.0.0.1', port, pagesDir })
+  const server = await serve()
+  return {
+    url: server.url,
+    prisma,
+    serve,
+    close: async () => {
+      await server.close()
+      await prisma.$disconnect()
+      await postgres.stop()
+    },
+  }
+}
