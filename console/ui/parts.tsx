@@ -99,8 +99,8 @@ export function Copy({ text, label, children }: { text: string; label: string; c
     timer.current = setTimeout(() => setSaid(''), 1500)
   }
   return (
-    <button type="button" className="copy" title={`${label}: ${text} (click copies)`} aria-label={`${label} ${text}, copy`} onClick={(event) => void copy(event)}>
-      {children ?? text}<span className="said" role="status">{said}</span>
+    <button type="button" className="copy" title={`${label}: ${text} (click copies)`} onClick={(event) => void copy(event)}>
+      {children ?? text}<span className="sr">, copy {label}</span><span className="said" role="status">{said}</span>
     </button>
   )
 }
