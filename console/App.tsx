@@ -17,6 +17,10 @@ const Stress = lazy(() => import('./stress/Stress.tsx'))
 const Fund = lazy(() => import('./fund/Fund.tsx'))
 const Recommendations = lazy(() => import('./recommendations/Recommendations.tsx'))
 const Recommendation = lazy(() => import('./recommendations/Recommendation.tsx'))
+const Breakers = lazy(() => import('./breakers/Breakers.tsx'))
+const Parameters = lazy(() => import('./parameters/Parameters.tsx'))
+const Parameter = lazy(() => import('./parameters/Parameter.tsx'))
+const Audit = lazy(() => import('./audit/Audit.tsx'))
 const Proposals = lazy(() => import('./proposal/Proposals.tsx'))
 const Draft = lazy(() => import('./proposal/Draft.tsx'))
 const Proposal = lazy(() => import('./proposal/Proposal.tsx'))
@@ -40,6 +44,10 @@ export function App() {
                 <Route path="/fund" component={Fund} />
                 <Route path="/recommendations" component={Recommendations} />
                 <Route path="/recommendations/:id">{({ id }) => <Recommendation key={id} id={id} />}</Route>
+                <Route path="/breakers" component={Breakers} />
+                <Route path="/parameters" component={Parameters} />
+                <Route path="/parameters/:name/:subject">{({ name, subject }) => <Parameter key={`${name}:${subject}`} name={name} subject={subject} />}</Route>
+                <Route path="/audit" component={Audit} />
                 <Route path="/proposals" component={Proposals} />
                 <Route path="/proposals/new" component={Draft} />
                 <Route path="/proposals/:id">{({ id }) => <Proposal key={id} id={id} />}</Route>

@@ -14,6 +14,8 @@ export type BasketItem = {
   readonly fromDisplay: string
   readonly toRaw: string
   readonly toDisplay: string
+  /** Id of the playbook that it comes from: some values may be set by one alone. */
+  readonly playbook?: string
 }
 
 const TEXTS = ['parameter', 'subject', 'subjectLabel', 'title', 'fromRaw', 'fromDisplay', 'toRaw', 'toDisplay'] as const
@@ -26,6 +28,8 @@ const basket = stored<readonly BasketItem[]>('bulwark.basket', [], isBasket)
 const same = (a: Pick<BasketItem, 'parameter' | 'subject'>, b: Pick<BasketItem, 'parameter' | 'subject'>) => a.parameter === b.parameter && a.subject === b.subject
 
 export const useBasket = (): readonly BasketItem[] => basket.use()
+export const inBasket = (items: readonly BasketItem[], of: Pick<BasketItem, 'parameter' | 'subject'>): BasketItem | undefined => items.find((one) => same(one, of))
+
 /** One parameter of one subject is in it once: the later wish stands in the earlier one's place. */
 export function putInBasket(item: BasketItem): void {
   const items = basket.get()

@@ -10,7 +10,7 @@ import { StatusDocument } from '../generated/operations.ts'
 import type { StatusQuery } from '../generated/operations.ts'
 import { age, time, whole, words } from '../ui/format.ts'
 import { Copy, Notice, Time } from '../ui/parts.tsx'
-import { THEMES, setTheme, theme } from '../ui/theme.ts'
+import { ThemeButton } from '../ui/ThemeButton.tsx'
 
 type Status = StatusQuery['status']
 
@@ -20,7 +20,9 @@ export const PAGES = [
   ['/accounts', 'Accounts'],
   ['/stress', 'Stress'],
   ['/fund', 'Fund'],
+  ['/breakers', 'Breakers'],
   ['/recommendations', 'Recommendations'],
+  ['/parameters', 'Parameters'],
   ['/proposals', 'Proposals'],
 ] as const
 
@@ -42,6 +44,7 @@ export function Shell({ children }: { children: ReactNode }) {
       </main>
       <footer>
         <span>Amounts in USD unless a unit is given. Ages in chain time. “—” is unknown, never zero.</span>
+        <Link href="/audit">Audit log</Link>
         <a href="/graphql">Query the API</a>
       </footer>
     </>
@@ -106,12 +109,6 @@ function Trouble({ status }: { status: Status | undefined }) {
       {parts.map((part) => <Notice key={part.name} kind={part.health === 'DOWN' ? 'down' : 'degraded'} title={`${part.name} is ${words(part.health)}.`}>{part.detail}</Notice>)}
     </>
   )
-}
-
-function ThemeButton() {
-  const now = theme.use()
-  const next = THEMES[(THEMES.indexOf(now) + 1) % THEMES.length] ?? 'system'
-  return <button type="button" className="quiet theme" title={`Theme: ${now}; a click changes to ${next}`} aria-label={`Theme: ${now}. Change to ${next}`} onClick={() => setTheme(next)}>{{ system: '◐', light: '☀', dark: '☾' }[now]}</button>
 }
 
 /** This machine's clock, once a second while it is wanted. */
