@@ -1,0 +1,2 @@
+/** Vite takes a page's styles from its imports. */
+declare module '*.css'

@@ -1,0 +1,120 @@
+/**
+ * The wallet in this browser, found by EIP-6963. The page has no RPC of its own: whatever it asks a chain goes through the wallet.
+ * Nothing here belongs to the first page that is shown: it comes with the pages that sign.
+ */
+import { useMemo } from 'react'
+import type { ReactNode } from 'react'
+import { BaseError, UserRejectedRequestError, defineChain } from 'viem'
+import type { Hex } from 'viem'
+import { createSiweMessage } from 'viem/siwe'
+import { WagmiProvider, createConfig, createStorage, injected, unstable_connector, useConfig, useConnect, useConnection, useConnectors, useDisconnect } from 'wagmi'
+import type { Config } from 'wagmi'
+import { getTransactionReceipt, sendTransaction, signMessage, signTypedData, switchChain } from 'wagmi/actions'
+import { useAnswer } from '../data/client.ts'
+import { signIn, signInNonce, useViewer } from '../data/session.ts'
+import { StatusDocument } from '../generated/operations.ts'
+import type { TypedData } from './safeTx.ts'
+
+let known: { readonly chainId: number; readonly config: Config } | undefined
+
+/** One for the page: what is connected here is connected wherever a wallet is shown. */
+function configFor(chainId: number, network: string): Config {
+  if (known?.chainId === chainId) return known.config
+  const chain = defineChain({ id: chainId, name: network, nativeCurrency: { name: 'Ether', symbol: 'ETH', decimals: 18 }, rpcUrls: { default: { http: [] } } })
+  const config = createConfig({
+    chains: [chain],
+    connectors: [injected()],
+    multiInjectedProviderDiscovery: true,
+    transports: { [chainId]: unstable_connector({ type: 'injected' }, { retryCount: 0 }) },
+    storage: createStorage({ storage: localStorage, key: 'bulwark.wallet' }),
+  })
+  known = { chainId, config }
+  return config
+}
+
+/** Wallets for what is inside, on the network that the API serves. */
+export function Wallets({ children, fallback = null }: { children: ReactNode; fallback?: ReactNode }) {
+  const { data } = useAnswer(StatusDocument, {}, 'block')
+  const status = data?.status
+  const config = useMemo(() => (status ? configFor(status.chainId, status.network) : null), [status?.chainId, status?.network])
+  return config ? <WagmiProvider config={config}>{children}</WagmiProvider> : fallback
+}
+
+export type Wallet = {
+  /** null: none is connected. */
+  readonly account: Hex | null
+  readonly name: string | null
+  readonly network: string
+  readonly chainId: number
+  /** The wallet is on another chain than this page; its number. */
+  readonly elsewhere: number | null
+  /** Wallets that announced themselves. */
+  readonly found: readonly { readonly id: string; readonly name: string; connect(): Promise<void> }[]
+  disconnect(): void
+  switchNetwork(): Promise<void>
+  /** Signs in to the API with the connected account. */
+  signIn(): Promise<void>
+  signTypedData(data: TypedData): Promise<Hex>
+  send(transaction: { readonly to: Hex; readonly value: bigint; readonly data: Hex; readonly gas: bigint }): Promise<Hex>
+  /** How a transaction went, as the wallet's own node tells it; null while it is not mined. */
+  receipt(hash: Hex): Promise<{ readonly status: 'success' | 'reverted'; readonly block: bigint } | null>
+}
+
+export function useWallet(): Wallet {
+  const config = useConfig()
+  const { address, chainId: at, connector, status } = useConnection()
+  const connectors = useConnectors()
+  const { mutateAsync: connect } = useConnect()
+  const { mutate: disconnect } = useDisconnect()
+  const chain = config.chains[0]
+  const account = status === 'connected' || status === 'reconnecting' ? (address ?? null) : null
+  const named = connectors.filter(({ id }) => id !== 'injected')
+  const plain = 'ethereum' in globalThis ? connectors.filter(({ id }) => id === 'injected') : []
+  const on = (): { readonly account: Hex } => {
+    if (account === null) throw new WalletError('Found no connected wallet, needed is one; connect it first')
+    return { account }
+  }
+  return {
+    account,
+    name: connector?.name ?? null,
+    network: chain.name,
+    chainId: chain.id,
+    elsewhere: account !== null && at !== undefined && at !== chain.id ? at : null,
+    found: (named.length > 0 ? named : plain).map((each) => ({ id: each.uid, name: each.name, connect: async () => void (await connect({ connector: each })) })),
+    disconnect: () => disconnect(),
+    switchNetwork: async () => void (await switchChain(config, { chainId: chain.id })),
+    signIn: async () => {
+      const { nonce, chainId } = await signInNonce()
+      const message = createSiweMessage({ address: on().account, chainId, domain: location.host, uri: location.origin, nonce, version: '1', issuedAt: new Date(), statement: 'Sign in to Bulwark. This moves nothing on chain.' })
+      await signIn(message, await signMessage(config, { ...on(), message }))
+    },
+    signTypedData: (data) => signTypedData(config, { ...on(), ...data } as Parameters<typeof signTypedData>[1]),
+    send: ({ to, value, data, gas }) => sendTransaction(config, { ...on(), to, value, data, gas, chainId: chain.id }),
+    receipt: async (hash) => {
+      try {
+        const { status: how, blockNumber } = await getTransactionReceipt(config, { hash })
+        return { status: how, block: blockNumber }
+      } catch {
+        return null
+      }
+    },
+  }
+}
+
+/** Who has signed in and with what: the account of the session is the one that the API asks about, the wallet's the one that signs. */
+export function useSigner(): { readonly wallet: Wallet; readonly viewer: ReturnType<typeof useViewer>; readonly isWallets: boolean; has(role: 'STEWARD' | 'OWNER'): boolean } {
+  const wallet = useWallet()
+  const viewer = useViewer()
+  return { wallet, viewer, isWallets: viewer != null && wallet.account !== null && viewer.address.toLowerCase() === wallet.account.toLowerCase(), has: (role) => viewer?.roles.includes(role) ?? false }
+}
+
+export class WalletError extends Error {}
+
+/** A wallet's refusal or fault in one sentence, with what stays as it was. */
+export function walletWords(error: unknown, stays = 'Nothing was sent'): string {
+  if (error instanceof BaseError) {
+    if (error.walk((each) => each instanceof UserRejectedRequestError || (each as { code?: unknown } | null)?.code === 4001) !== null) return `The request was refused in the wallet. ${stays}; ask it again when you are ready`
+    return `The wallet says: ${error.shortMessage.replace(/\.$/, '')}. ${stays}`
+  }
+  return error instanceof Error ? error.message : String(error)
+}
