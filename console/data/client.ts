@@ -1,5 +1,5 @@
 /** The page's one source: the API that served it. Every question goes through `ask`, every figure through `useAnswer`. */
-import { QueryClient, keepPreviousData, useQuery } from '@tanstack/react-query'
+import { QueryClient, hashKey, keepPreviousData, useQuery } from '@tanstack/react-query'
 import type { UseQueryResult } from '@tanstack/react-query'
 import type { TypedDocumentString } from '../generated/operations.ts'
 
@@ -63,8 +63,12 @@ export const queryClient = new QueryClient({
   },
 })
 
+/** How long the last answers took, ms, by their query's hash. */
+const took = new Map<string, number>()
+export const tookMs = (queryHash: string): number => took.get(queryHash) ?? 0
+
 /**
- * When an answer is asked for again. `block`: with each indexed block, at most every 2 s. `minute`: with a block, at most once a minute,
+ * When an answer is asked for again. `block`: with each indexed block, at most every 2 s, and less often where it takes long (data/live.ts). `minute`: with a block, at most once a minute,
  * for what costs the server real work. `event`: when the live layer or the page itself says so. `never`: it cannot change.
  */
 export type Renewal = 'block' | 'minute' | 'event' | 'never'
@@ -73,9 +77,15 @@ export type Asked<Data> = UseQueryResult<Data, Error>
 
 /** The answer to a document, renewed as asked; while it is renewed, or cannot be, the last good one stays in `data` and `error` says why. */
 export function useAnswer<Data, Variables>(document: TypedDocumentString<Data, Variables>, variables: Variables, renewal: Renewal = 'block', enabled = true): Asked<Data> {
+  const queryKey = [renewal, operationOf(document), variables]
   return useQuery<Data, Error>({
-    queryKey: [renewal, operationOf(document), variables],
-    queryFn: ({ signal }) => ask(document, variables, signal),
+    queryKey,
+    queryFn: async ({ signal }) => {
+      const startMs = performance.now()
+      const data = await ask(document, variables, signal)
+      took.set(hashKey(queryKey), performance.now() - startMs)
+      return data
+    },
     placeholderData: keepPreviousData as never,
     staleTime: renewal === 'never' ? Infinity : renewal === 'minute' ? 60_000 : 1000,
     enabled,

@@ -4,7 +4,7 @@ import type { Client } from 'graphql-ws'
 import { useEffect, useRef, useSyncExternalStore } from 'react'
 import { BlocksDocument } from '../generated/operations.ts'
 import type { BlocksSubscription, TypedDocumentString } from '../generated/operations.ts'
-import { queryClient } from './client.ts'
+import { queryClient, tookMs } from './client.ts'
 
 export type Connection = 'connecting' | 'open' | 'lost'
 
@@ -44,15 +44,23 @@ function socket(): Client {
   return client
 }
 
-/** Calls `onEvent` with each event until the returned function is called; reconnects by itself, and then goes on with what happens from there. */
-export function subscribe<Data, Variables>(document: TypedDocumentString<Data, Variables>, variables: Variables, onEvent: (data: Data) => void): () => void {
+/**
+ * Calls `onEvent` with each event until the returned function is called; reconnects by itself, and then goes on with what happens from
+ * there. Variables as a function are asked for anew at each connection: with `sinceBlock`, nothing between two of them is lost.
+ */
+export function subscribe<Data, Variables extends object>(document: TypedDocumentString<Data, Variables>, variables: Variables | (() => Variables), onEvent: (data: Data) => void, onRefused: () => void = () => {}): () => void {
   let stopped = false
   let stop = () => {}
   const start = () => {
-    stop = socket().subscribe<Data>({ query: document.toString(), variables: variables as Record<string, unknown> }, {
+    const request = { query: document.toString(), get variables() { return (typeof variables === 'function' ? variables() : variables) as Record<string, unknown> } }
+    stop = socket().subscribe<Data>(request, {
       next: ({ data }) => { if (data) onEvent(data) },
       // The server ends a subscription with an error where it cannot go on: a new one is asked for.
-      error: () => { if (!stopped) setTimeout(() => { if (!stopped) start() }, 2000) },
+      error: () => {
+        if (stopped) return
+        onRefused()
+        setTimeout(() => { if (!stopped) start() }, 2000)
+      },
       complete: () => {},
     })
   }
@@ -61,7 +69,7 @@ export function subscribe<Data, Variables>(document: TypedDocumentString<Data, V
 }
 
 /** `subscribe` for as long as a component is shown; variables are compared by their JSON. */
-export function useEvents<Data, Variables>(document: TypedDocumentString<Data, Variables>, variables: Variables, onEvent: (data: Data) => void): void {
+export function useEvents<Data, Variables extends object>(document: TypedDocumentString<Data, Variables>, variables: Variables, onEvent: (data: Data) => void): void {
   const latest = useRef(onEvent)
   latest.current = onEvent
   const key = JSON.stringify(variables)
@@ -71,6 +79,8 @@ export function useEvents<Data, Variables>(document: TypedDocumentString<Data, V
 /** Blocks come every 2 s; answers that are still under way are not asked for twice. */
 const BLOCK_MS = 2000
 const MINUTE_MS = 60_000
+/** An answer that took the server long is asked for less often: the page takes at most this share of its time. */
+const SHARE = 0.1
 let blockTimer: ReturnType<typeof setTimeout> | undefined
 let blockAtMs = 0
 let minuteAtMs = 0
@@ -80,7 +90,7 @@ function onBlock(_block: BlocksSubscription): void {
   blockTimer = setTimeout(() => {
     blockTimer = undefined
     blockAtMs = Date.now()
-    void queryClient.invalidateQueries({ queryKey: ['block'] }, { cancelRefetch: false })
+    void queryClient.invalidateQueries({ queryKey: ['block'], predicate: ({ queryHash, state }) => blockAtMs - state.dataUpdatedAt >= tookMs(queryHash) / SHARE }, { cancelRefetch: false })
     if (blockAtMs - minuteAtMs >= MINUTE_MS) {
       minuteAtMs = blockAtMs
       void queryClient.invalidateQueries({ queryKey: ['minute'] }, { cancelRefetch: false })
