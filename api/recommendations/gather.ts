@@ -254,7 +254,9 @@ async function simulationOf(tx: Tx, block: MirroredBlock, policy: Policy): Promi
   const row = await simulationAt(tx, block, policy)
   if (row === null) return { state: 'NONE', why: 'no simulation has finished at or before this block', triedSec: null }
   if (row.state !== 'DONE' || row.result === null) return { state: 'NONE', why: row.error ?? 'the simulation failed', triedSec: Number(row.blockTimestamp) }
-  return { state: 'DONE', block: row.blockNumber.toString(), timestampSec: Number(row.blockTimestamp), bookDigest: row.inputsDigest, result: row.result }
+  // No model reads the histogram: inputs hold what the answer depends on.
+  const { histogram: _, ...result } = row.result
+  return { state: 'DONE', block: row.blockNumber.toString(), timestampSec: Number(row.blockTimestamp), bookDigest: row.inputsDigest, result }
 }
 
 async function breakersOf(tx: Tx, block: MirroredBlock): Promise<RunInputs['breakers']> {

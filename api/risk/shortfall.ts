@@ -123,6 +123,34 @@ export type SimulatedShortfall = {
   readonly meanLiquidatedNotional: number
   /** Path of the largest loss: its number (to draw it again), loss, and each asset's change at its end. */
   readonly worst: { readonly path: number; readonly loss: number; readonly changes: Readonly<Record<string, number>> }
+  /** How the losses of all paths are distributed. Absent from results that were stored before it was kept. */
+  readonly histogram?: readonly LossBin[]
+}
+
+/** How many paths lose more than `from` and at most `to`, quote; from 0 to 0 are those without a loss. */
+export type LossBin = { readonly from: number; readonly to: number; readonly paths: number }
+
+/**
+ * Losses counted in bins that follow each other without a gap: none, up to 1, and from there four to a decade, (10^(k/4), 10^((k+1)/4)], from the
+ * smallest loss's to the largest's. The edges are the same for every sample, so that two runs can be laid over each other. Quote, ≥ 0.
+ */
+export function lossHistogram(losses: Float64Array): readonly LossBin[] {
+  const edge = (k: number): number => (k < 0 ? 0 : 10 ** (k / 4))
+  const counts = new Map<number, number>()
+  let none = 0
+  for (const loss of losses) {
+    if (!(loss > 0)) {
+      none++
+      continue
+    }
+    // log10 of an edge may round to either side of it; the edges themselves decide.
+    let k = Math.max(0, Math.ceil(4 * Math.log10(loss)))
+    while (loss > edge(k)) k++
+    while (k > 0 && loss <= edge(k - 1)) k--
+    counts.set(k, (counts.get(k) ?? 0) + 1)
+  }
+  const [low, high] = counts.size === 0 ? [0, -1] : [Math.min(...counts.keys()), Math.max(...counts.keys())]
+  return [{ from: 0, to: 0, paths: none }, ...Array.from({ length: high - low + 1 }, (_, i): LossBin => ({ from: edge(low + i - 1), to: edge(low + i), paths: counts.get(low + i) ?? 0 }))]
 }
 
 /**
@@ -477,6 +505,7 @@ export function summariseShortfall(parts: readonly PathLosses[], options: Pick<S
     capacityBoundShare: sum((part) => part.capacityBound) / paths,
     meanLiquidatedNotional: sum((part) => part.liquidated) / paths,
     worst: ordered.reduce((a, b) => (b.worst.loss > a.loss ? b.worst : a), { path: 0, loss: -1, changes: {} } as SimulatedShortfall['worst']),
+    histogram: lossHistogram(losses),
   }
 }
 
@@ -566,4 +595,31 @@ export function feeToTarget(p: { readonly gap: number; readonly days: number; re
   if (feesPerDay === 0 || turnoverPerDay === 0) throw new SampleTooSmallError({ statistic: 'trading fees', found: 0, needed: 1 })
   const shareOfFees = neededPerDay / feesPerDay
   return { shareOfFees, shareOfTurnover: neededPerDay / turnoverPerDay, reachable: shareOfFees <= 1, neededPerDay }
+}
+
+/** What a fee does to a gap. */
+export type FundFilling = {
+  /** Share of all trading fees that it is; above 1 fees cannot pay it. null without any fees. */
+  readonly shareOfFees: number | null
+  readonly reachable: boolean
+  readonly incomePerDay: number
+  /** Income and other income less the expected loss, signed. */
+  readonly netPerDay: number
+  /** Until the gap is filled: 0 where there is none, null where it never is. */
+  readonly days: number | null
+}
+
+/**
+ * How long a fee takes to fill a gap, expected losses on the way paid; the other way round of `feeToTarget`:
+ *   net per day = fee · turnover per day + other income per day − expected loss per day; days = gap / net per day
+ * `feeOfTurnover`: what the fund gets of turnover, fraction in [0, 1]; all else in quote per day. A gap at or below 0 is filled; where the net is not
+ * above 0 it never is. Throws BadInputError for a fee or an amount that cannot be.
+ */
+export function fillingAtFee(p: { readonly feeOfTurnover: number; readonly gap: number; readonly feesPerDay: number; readonly turnoverPerDay: number; readonly expectedLossPerDay: number; readonly otherIncomePerDay: number }): FundFilling {
+  const { feeOfTurnover, gap, feesPerDay, turnoverPerDay, expectedLossPerDay, otherIncomePerDay } = p
+  if (!(feeOfTurnover >= 0 && feeOfTurnover <= 1) || ![feesPerDay, turnoverPerDay, expectedLossPerDay, otherIncomePerDay].every((x) => x >= 0 && Number.isFinite(x)) || !Number.isFinite(gap)) throw new BadInputError(`Found a fee of ${feeOfTurnover} of turnover, fees of ${feesPerDay} and turnover of ${turnoverPerDay} per day, allowed are a fee from 0 to 1 and amounts from 0; 0.0001 is one basis point`, { field: 'feeOfTurnover' })
+  const incomePerDay = feeOfTurnover * turnoverPerDay
+  const netPerDay = incomePerDay + otherIncomePerDay - expectedLossPerDay
+  const shareOfFees = feesPerDay > 0 ? incomePerDay / feesPerDay : null
+  return { shareOfFees, reachable: incomePerDay <= feesPerDay, incomePerDay, netPerDay, days: gap <= 0 ? 0 : netPerDay > 0 ? gap / netPerDay : null }
 }

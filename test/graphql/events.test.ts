@@ -265,8 +265,8 @@ describe('long runs', () => {
     }
     expect(last).toMatchObject({ state: 'DONE', progress: 1, stress: { scenarios: [{ id: 'covid-2020-03-12' }, { id: 'covid-2020-03-12' }] } })
     expect(states.at(-1)).toBe('DONE')
-    const again = await ask(`mutation { startRiskRun(input: { stress: { regimes: ["covid-2020-03-12"], severities: [SEVERE, DAY] } }) { id state } }`)
-    expect(again.data.startRiskRun).toEqual({ id: started.id, state: 'DONE' })
+    const again = await ask(`mutation { startRiskRun(input: { stress: { regimes: ["covid-2020-03-12"], severities: [SEVERE, DAY] } }) { id state input } }`)
+    expect(again.data.startRiskRun).toEqual({ id: started.id, state: 'DONE', input: { regimes: ['covid-2020-03-12'], severities: ['SEVERE', 'DAY'], worst: 5, cascade: true, persistence: 1 } })
     await ws.dispose()
   })
 
@@ -290,6 +290,11 @@ describe('long runs', () => {
     const own = await simulated('{}')
     const head = await prisma.checkpoint.findFirstOrThrow({ orderBy: { blockNumber: 'desc' } })
     expect(own.fund.lower).toBeLessThanOrEqual(own.fund.quantile)
+    const { data: { riskRun: kept } } = await ask(`{ riskRun(id: "${own.id}") { input fund { paths lossShare meanPerDay mean histogramUnknown { message } histogram { from to paths } } } }`)
+    expect(kept.input).toEqual({ paths: 10_000, hours: 24, seed: 1, level: 0.999, confidence: 0.95 })
+    expect(kept.fund.histogramUnknown).toBeNull()
+    expect(kept.fund.histogram.reduce((sum: number, bin: { paths: number }) => sum + bin.paths, 0)).toBe(10_000)
+    expect(1 - kept.fund.histogram[0].paths / 10_000).toBeCloseTo(kept.fund.lossShare, 12)
     const target = await targetOf()
     expect(target).toMatchObject({ simulation: { run: own.id, paths: 10_000, seed: 1, level: 0.999, horizonSec: 86_400, quantile: own.fund.quantile, block: { number: String(head.blockNumber) } }, simulationUnknown: null, feeUnknown: null })
     expect(target.target).toBeGreaterThanOrEqual(own.fund.quantile)

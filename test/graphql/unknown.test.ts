@@ -34,7 +34,12 @@ function request(inputs: RunInputs, held: Readonly<Record<string, Held>> = {}, s
   })
   return {
     riskBook: async () => riskBook,
-    book: async () => ({ ranked: Object.keys(held).map((id) => ({ id })), exposed: (id: string) => of(held[id] as Held) }),
+    book: async () => ({
+      walk: async function* () {
+        for (const [id, one] of Object.entries(held)) yield [id, of(one)]
+      },
+      exposed: (id: string) => of(held[id] as Held),
+    }),
     db: async () => ({ oracleFeed: { findMany: async () => [feed(FEEDS.ETH)] }, liquidation: { findMany: async () => [] } }),
     markets: async () => new Map([ETH, OP].map((id) => [id, { id, symbol: id }])),
     risk: { runs: { simulation: async () => simulation } },
@@ -93,6 +98,29 @@ describe('the fund’s target', () => {
     // Fees of 30,000 + 2,250 in 30 days; the gap over 90 days and 20 a day of losses.
     expect(known?.feeShare).toBeCloseTo(((known?.gap ?? 0) / 90 + 20) / (32_250 / 30), 9)
     expect(known?.feeUnknown).toBeNull()
+  })
+
+  test('behavior: tells what a fee would fill, from the fund, its expected loss and turnover alone, and where that is unknown', async () => {
+    const at = async (of: RunInputs, fees: readonly number[], run: unknown = simulation) => resolveFundTarget(null, { kappa: 1, days: 90, fees: [...fees] }, request(of, {}, run))
+    const known = await at(book(), [0, 0.001])
+    // Nothing but losses of 20 a day: never. A tenth of a percent of turnover, less the losses.
+    const [none, some] = known?.atFees ?? []
+    expect(none).toMatchObject({ feeOfTurnover: 0, incomePerDay: 0, netPerDay: -20, days: null })
+    const turnover = known?.turnoverPerDay ?? 0
+    expect(turnover).toBeGreaterThan(0)
+    expect(some?.netPerDay).toBeCloseTo(turnover / 1000 - 20, 6)
+    expect(some?.days).toBeCloseTo((known?.gap ?? 0) / (turnover / 1000 - 20), 6)
+    expect(known?.atFeesUnknown).toBeNull()
+    expect(await at(book(), [0.001], null)).toMatchObject({ atFees: null, atFeesUnknown: { what: 'simulated shortfall' } })
+    expect(await at({ ...book(), fund: null }, [0.001])).toMatchObject({ atFees: null, atFeesUnknown: { what: 'insurance fund' } })
+    await expect(at(book(), [0.06])).rejects.toThrow('fees.0: found 0.06, allowed is 0 to 0.05')
+    await expect(at(book(), Array.from({ length: 101 }, () => 0))).rejects.toThrow('fees: found 101')
+  })
+
+  test('behavior: a run from before the distribution of losses was kept says so, and is not one without losses', async () => {
+    expect((await target(book(), simulation))?.simulation).toMatchObject({ histogram: null, histogramUnknown: { reason: 'NOT_MEASURED' } })
+    const histogram = [{ from: 0, to: 0, paths: 10_000 }]
+    expect((await target(book(), { ...simulation, result: { ...simulation.result, histogram } }))?.simulation).toMatchObject({ histogram, histogramUnknown: null })
   })
 })
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { BadInputError } from '../../core/errors.ts'
 import {
-  accountShortfall, createRandom, DEFAULT_LIQUIDATION_RULES, feeToTarget, insuranceTarget, jointResiduals, jointReturns, quantileInterval, SampleTooSmallError, simulatePaths, simulateShortfall, summariseShortfall, toBars,
+  accountShortfall, createRandom, DEFAULT_LIQUIDATION_RULES, feeToTarget, fillingAtFee, insuranceTarget, jointResiduals, jointReturns, lossHistogram, quantileInterval, SampleTooSmallError, simulatePaths, simulateShortfall, summariseShortfall, toBars,
   type ShortfallOptions, type StressAccount,
 } from '../../api/risk/index.ts'
 
@@ -145,6 +145,61 @@ describe('insurance target, runway and fee', () => {
     expect(feeToTarget({ gap: 9000, days: 90, feesPerDay: 40, turnoverPerDay: 1, expectedLossPerDay: 0, otherIncomePerDay: 0 }).reachable).toBe(false)
     expect(feeToTarget({ gap: -1, days: 90, feesPerDay: 0, turnoverPerDay: 0, expectedLossPerDay: 0, otherIncomePerDay: 0 }).shareOfFees).toBe(0)
     expect(() => feeToTarget({ gap: 1, days: 90, feesPerDay: 0, turnoverPerDay: 0, expectedLossPerDay: 0, otherIncomePerDay: 0 })).toThrow(SampleTooSmallError)
+  })
+  test('behavior: 3 bp of 40,000 a day and 3 of other income less 5 of losses fill 900 in 90 days', () => {
+    const of = { feeOfTurnover: 0.0003, gap: 900, feesPerDay: 40, turnoverPerDay: 40_000, expectedLossPerDay: 5, otherIncomePerDay: 3 }
+    const found = fillingAtFee(of)
+    expect(found).toMatchObject({ reachable: true, shareOfFees: expect.closeTo(0.3, 12), incomePerDay: expect.closeTo(12, 12), netPerDay: expect.closeTo(10, 12), days: expect.closeTo(90, 9) })
+    // 11 bp bring 44 of 40; 0.5 bp bring 2, which losses take, so that it is never filled; a surplus needs no time.
+    expect(fillingAtFee({ ...of, feeOfTurnover: 0.0011 })).toMatchObject({ reachable: false, shareOfFees: expect.closeTo(1.1, 12) })
+    expect(fillingAtFee({ ...of, feeOfTurnover: 0.00005 })).toMatchObject({ netPerDay: expect.closeTo(0, 12), days: null })
+    expect(fillingAtFee({ ...of, gap: -1, feeOfTurnover: 0 })).toMatchObject({ days: 0 })
+    expect(fillingAtFee({ ...of, feesPerDay: 0, turnoverPerDay: 0 })).toMatchObject({ shareOfFees: null, reachable: true, incomePerDay: 0 })
+    for (const bad of [{ feeOfTurnover: -1e-9 }, { feeOfTurnover: 1.1 }, { gap: Number.NaN }, { turnoverPerDay: -1 }]) expect(() => fillingAtFee({ ...of, ...bad })).toThrow(BadInputError)
+  })
+  test('property: the fee that fills a gap in some days fills it in these days', () => {
+    const amount = fc.double({ min: 0.01, max: 1e6, noNaN: true })
+    fc.assert(
+      fc.property(amount, fc.double({ min: 1, max: 3650, noNaN: true }), amount, amount, (gap, days, turnoverPerDay, expectedLossPerDay) => {
+        const of = { gap, feesPerDay: turnoverPerDay / 1000, turnoverPerDay, expectedLossPerDay, otherIncomePerDay: 0 }
+        const { shareOfTurnover, shareOfFees } = feeToTarget({ ...of, days })
+        fc.pre(shareOfTurnover <= 1)
+        const found = fillingAtFee({ ...of, feeOfTurnover: shareOfTurnover })
+        // What is left after the losses is a difference of two rounded numbers.
+        fc.pre(gap / days > 1e-6 * expectedLossPerDay)
+        expect(found.days).toBeCloseTo(days, 3)
+        expect(found.shareOfFees).toBeCloseTo(shareOfFees, 6)
+      }),
+    )
+  })
+})
+
+describe('distribution of losses', () => {
+  test('vector: none, up to 1, and four bins to a decade, each with its upper edge', () => {
+    // Edges 0, 1, 1.778…, 3.162…, 5.623…, 10: a loss on an edge belongs below it.
+    const bins = lossHistogram(Float64Array.of(0, 0, 0.5, 1, 2, 10, 10.5))
+    expect(bins.map(({ paths }) => paths)).toEqual([2, 2, 0, 1, 0, 1, 1])
+    expect(bins.slice(0, 2).map(({ from, to }) => [from, to])).toEqual([[0, 0], [0, 1]])
+    expect(bins[3]).toEqual({ from: expect.closeTo(1.7782794, 6), to: expect.closeTo(3.1622777, 6), paths: 1 })
+    expect(bins[5]).toMatchObject({ to: 10, paths: 1 })
+    expect(lossHistogram(new Float64Array(3))).toEqual([{ from: 0, to: 0, paths: 3 }])
+  })
+  test('property: every path is in one bin, which holds its loss, and bins follow each other', () => {
+    fc.assert(
+      fc.property(fc.array(fc.oneof(fc.constant(0), fc.double({ min: 1e-9, max: 1e15, noNaN: true }), fc.integer({ min: 0, max: 48 }).map((k) => 10 ** (k / 4))), { maxLength: 40 }), (losses) => {
+        const bins = lossHistogram(Float64Array.from(losses))
+        for (const { from, to, paths } of bins) expect(losses.filter((x) => (to === 0 ? x === 0 : x > from && x <= to))).toHaveLength(paths)
+        expect(bins.reduce((sum, { paths }) => sum + paths, 0)).toBe(losses.length)
+        bins.slice(2).forEach(({ from }, i) => expect(from).toBe(bins[i + 1]?.to))
+      }),
+    )
+  })
+  test('behavior: a simulation tells it of all its paths', () => {
+    const { histogram, paths, lossShare, quantile } = simulateShortfall([{ ...long, cash: -9000, positions: [{ asset: 'ETH', value: 10_000 }] }], base)
+    expect(histogram?.reduce((sum, bin) => sum + bin.paths, 0)).toBe(paths)
+    expect(1 - (histogram?.[0]?.paths ?? 0) / paths).toBeCloseTo(lossShare, 12)
+    // No more than a share of 1 − level lies in the bins above the quantile's own.
+    expect((histogram ?? []).reduce((sum, bin) => sum + (bin.from >= quantile.value ? bin.paths : 0), 0)).toBeLessThanOrEqual(paths * (1 - quantile.level))
   })
 })
 

@@ -4,14 +4,14 @@ import { protocolRatio, symbolsOf } from './liquidations.ts'
 import { stressScenarios, type ScenarioShortfall } from '../../risk/index.ts'
 import { assumedBetas, stressAssetOf } from '../../recommendations/context.ts'
 import {
-  collateralConcentration, collateralHaircut, depegComponent, dailyVolatility, DEFAULT_ORACLE, depositCap, feeToTarget, insuranceTarget, oracleHealth, scaleVolatility, stalenessComponent, withStressWeight, worstFall,
+  collateralConcentration, collateralHaircut, depegComponent, dailyVolatility, DEFAULT_ORACLE, depositCap, feeToTarget, fillingAtFee, insuranceTarget, oracleHealth, scaleVolatility, stalenessComponent, withStressWeight, worstFall,
   type Holding, type SimulatedShortfall,
 } from '../../risk/index.ts'
 import { priceOfSqrtX96 } from '../../../protocols/curie/uniswap-v3.ts'
 import type { Context } from '../context.ts'
 import type { InsuranceFundTargetArgs, Maybe } from '../generated/resolvers.ts'
 import type { CollateralAssetNode } from '../model.ts'
-import { notMeasured, provenance, tell, within, type Answer } from './answer.ts'
+import { notMeasured, provenance, tell, UserInputError, within, type Answer } from './answer.ts'
 import type { DeskBook, RiskBook } from './book.ts'
 import { bookScenarioOf, type Engine } from './engine.ts'
 
@@ -138,6 +138,9 @@ export async function resolveOracles(_: unknown, __: unknown, context: Context):
   return { provenance: provenance(ORACLE, book.block, { rows: rows.map((row) => ({ id: row.id, price: row.priceE18?.toFixed(0) ?? null, at: row.priceTimestamp, reason: row.freezeReason, fallback: row.fallback })), book: book.digest }), feeds }
 }
 
+const MAX_FEES = 100
+/** A fee that the fund gets of turnover; above it a trade would cost more than a liquidation. */
+const MAX_FEE = 0.05
 const FUND = { model: 'insurance-target', version: '1', source: 'api/risk/shortfall.ts and fund.ts: Eurex Clearing, default fund dimensioning; Barone-Adesi et al. 1999; risk models §10' } as const
 
 export type StoredSimulation = { readonly id: string; readonly block: { readonly number: bigint; readonly hash: string; readonly timestamp: bigint }; readonly result: SimulatedShortfall }
@@ -158,6 +161,9 @@ export const simulationAnswer = ({ id, block, result }: StoredSimulation): Answe
   standardError: result.standardError,
   lossShare: result.lossShare,
   capacityBoundShare: result.capacityBoundShare,
+  meanPerDay: result.meanPerDay,
+  histogram: result.histogram === undefined ? null : [...result.histogram],
+  histogramUnknown: result.histogram === undefined ? notMeasured('distribution of losses', 'Found a run that kept no distribution of its losses, needed is one of this version; start it again with startRiskRun') : null,
 })
 
 /** All trading fees of the window, and the fund's own share of them, quote a day. */
@@ -183,17 +189,20 @@ export async function resolveFundTarget(_: unknown, args: InsuranceFundTargetArg
   if (book === null) return null
   const kappa = within('kappa', args.kappa ?? 0.01, 0, 1, '0.01 is 1 % of open interest')
   const days = within('days', args.days ?? 90, 1, 3_650, 'days in which the gap is to be filled')
+  const fees = args.fees ?? []
+  if (fees.length > MAX_FEES) throw new UserInputError(`fees: found ${fees.length}, allowed are up to ${MAX_FEES}; ask for fewer`, 'fees')
+  fees.forEach((fee, i) => within(`fees.${i}`, fee, 0, MAX_FEE, '0.0001 is one basis point of turnover'))
   const capacity = book.context.fundCapacity
   const fund = capacity === null ? null : Math.max(0, capacity)
   const simulation = await context.risk.runs.simulation(context, book.block, args.simulation)
   const stress = await book.ask('shortfalls', null)
-  const { fees, turnover, income } = feesOf(book)
+  const { fees: feesPerDay, turnover, income } = feesOf(book)
   // The target does not depend on what the fund holds; what does is unknown with it.
   const target = insuranceTarget({ stress, simulation: simulation?.result ?? null, openInterest: book.context.openInterest, kappa, fund: fund ?? 0, incomePerDay: income })
   const gap = fund === null ? null : target.gap
   const fundUnknown = fund === null ? notMeasured('insurance fund', 'Found no balance of the insurance fund in the index, needed is one for the gap, the runway and the fee; wait until it is indexed') : null
   const simulationUnknown = simulation === null ? notMeasured('simulated shortfall', 'Found no finished simulation of the policy’s own at or before this block, needed is one for its quantile, the runway and the fee; wait for the one that recommendations start, or start it with startRiskRun(input: { fund: {} })') : null
-  const fee = gap === null || simulation === null ? { value: null, unknown: fundUnknown ?? simulationUnknown } : tell('fee', () => feeToTarget({ gap, days, feesPerDay: fees, turnoverPerDay: turnover, expectedLossPerDay: simulation.result.meanPerDay, otherIncomePerDay: 0 }))
+  const fee = gap === null || simulation === null ? { value: null, unknown: fundUnknown ?? simulationUnknown } : tell('fee', () => feeToTarget({ gap, days, feesPerDay, turnoverPerDay: turnover, expectedLossPerDay: simulation.result.meanPerDay, otherIncomePerDay: 0 }))
   return {
     provenance: provenance(FUND, book.block, { book: book.digest, simulation: simulation && { block: simulation.block.hash, result: simulation.result } }, { kappa, days }),
     fund,
@@ -209,11 +218,15 @@ export async function resolveFundTarget(_: unknown, args: InsuranceFundTargetArg
     simulation: simulation && simulationAnswer(simulation),
     simulationUnknown,
     runwayDays: simulation === null || fund === null ? null : target.runwayDays,
-    feesPerDay: fees,
+    feesPerDay,
+    turnoverPerDay: turnover,
+    incomePerDay: income,
     feeShare: fee.value?.shareOfFees ?? null,
     feeOfTurnover: fee.value?.shareOfTurnover ?? null,
     feeReachable: fee.value?.reachable ?? null,
     feeUnknown: fee.unknown,
+    atFees: gap === null || simulation === null ? null : fees.map((feeOfTurnover) => ({ feeOfTurnover, ...fillingAtFee({ feeOfTurnover, gap, feesPerDay, turnoverPerDay: turnover, expectedLossPerDay: simulation.result.meanPerDay, otherIncomePerDay: 0 }) })),
+    atFeesUnknown: fundUnknown ?? simulationUnknown,
     days,
     why: target.why,
   }

@@ -183,6 +183,10 @@ export const runFields = {
   kind: (row: RiskRun) => row.kind as RunKind,
   state: (row: RiskRun) => row.state as RunState,
   block: blockOf,
+  input: (row: RiskRun): unknown => {
+    const { kind, task } = row.arguments as unknown as RunTask
+    return kind === 'STRESS' ? ((task.args as { input?: unknown } | null)?.input ?? null) : task
+  },
   startedAt: (row: RiskRun) => row.startedAt.toISOString(),
   finishedAt: (row: RiskRun) => row.finishedAt?.toISOString() ?? null,
   stress: (row: RiskRun): Maybe<Answer<'StressTest'>> => {
