@@ -1,15 +1,30 @@
 /** Every page over a running devnet: what is asked of all of them alike. */
-import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import type { Browser } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import type { Browser, Page } from 'playwright-core'
 import { axeFindings, cutOff, inBrowser, openBrowser, visit } from './browser.ts'
 import { DESK_MS, startDesk, type Desk } from './desk.ts'
+import { blocksLater, placesOf, settled, type Place } from './places.ts'
+import { startScratch } from './scratch.ts'
+
+const NAMES = ['overview', 'markets', 'market', 'accounts', 'account', 'stress', 'fund', 'recommendations', 'recommendation', 'breakers', 'parameters', 'parameter', 'audit', 'proposals', 'draft', 'proposal', 'query', 'nowhere']
+/** The query page is a page of its own, without the shell and what comes live. */
+const IN_SHELL = NAMES.filter((name) => name !== 'query')
+/** As the bar names them. */
+const PAGES = ['Overview', 'Markets', 'Accounts', 'Stress', 'Fund', 'Breakers', 'Recommendations', 'Parameters', 'Proposals']
+/** Layout shift that Web Vitals calls good is 0.1; this page stays open all day. */
+const MAX_SHIFT = 0.05
+const MAX_FIRST_PAINT_MS = 1500
+const MAX_SCRIPT_BYTES = 350_000
 
 inBrowser('pages', () => {
   let browser: Browser
   let desk: Desk
+  let places: Map<string, Place>
+  const urlOf = (name: string): string => `${desk.url}${places.get(name)!.path}`
 
   beforeAll(async () => {
     desk = await startDesk()
+    places = new Map((await placesOf(desk.url)).map((place) => [place.name, place]))
     browser = await openBrowser()
   }, DESK_MS)
 
@@ -18,11 +33,208 @@ inBrowser('pages', () => {
     await desk?.close()
   }, 60_000)
 
-  test('behavior: overview', async () => {
-    await visit(browser, desk.url, {}, async (page) => {
-      await page.locator('h1').first().waitFor()
-      expect(await cutOff(page)).toEqual([])
-      expect(await axeFindings(page)).toEqual([])
+  test('behavior: the list above is that of the console', () => {
+    expect([...places.keys()]).toEqual(NAMES)
+  })
+
+  describe.each(NAMES)('%s', (name) => {
+    test('behavior: fits at 1440 and 1024 px, light and dark; axe finds nothing serious; nothing moves while blocks come in', async () => {
+      await visit(browser, urlOf(name), { colorScheme: 'light', before: watchShifts }, async (page) => {
+        await settled(page)
+        if (IN_SHELL.includes(name)) await blocksLater(page, 2)
+        const shifts = await page.evaluate(() => (globalThis as unknown as Watched).shifts)
+        expect({ moved: shifts.filter(({ value }) => value > 0.005), isStill: sum(shifts.map(({ value }) => value)) < MAX_SHIFT }).toEqual({ moved: [], isStill: true })
+        for (const colorScheme of ['light', 'dark'] as const) {
+          await page.emulateMedia({ colorScheme })
+          expect({ colorScheme, cut: await cutOff(page), findings: await axeFindings(page) }).toEqual({ colorScheme, cut: [], findings: [] })
+        }
+        await page.setViewportSize({ width: 1024, height: 768 })
+        expect(await cutOff(page)).toEqual([])
+      })
+    }, 120_000)
+
+    test('behavior: fits on a telephone, light and dark, and axe finds nothing serious there', async () => {
+      await visit(browser, urlOf(name), { viewport: { width: 390, height: 844 }, colorScheme: 'light', hasTouch: true }, async (page) => {
+        await settled(page)
+        for (const colorScheme of ['light', 'dark'] as const) {
+          await page.emulateMedia({ colorScheme })
+          expect({ colorScheme, cut: await cutOff(page), findings: await axeFindings(page) }).toEqual({ colorScheme, cut: [], findings: [] })
+        }
+      })
+    }, 60_000)
+  })
+
+  test.each(IN_SHELL)('behavior: the keyboard reaches all of %s in order, and one sees where it is', async (name) => {
+    await visit(browser, urlOf(name), {}, async (page) => {
+      await settled(page)
+      const stops = await tabThrough(page)
+      expect(stops.slice(0, 2).map(({ text }) => text)).toEqual(['Skip to the page', 'Bulwark'])
+      expect(stops.filter(({ isSeen }) => !isSeen)).toEqual([])
+      expect(stops.map(({ text }) => text)).toEqual(expect.arrayContaining(PAGES))
+      // Every control that can be clicked can be reached: those in a list that is virtualised, or of tabs, by arrows from the one that can.
+      const controls = await page.locator('main :is(a[href], button, input, select, textarea, summary):visible:not([tabindex="-1"]):not(:disabled)').count()
+      expect(stops.filter(({ isInMain }) => isInMain).length).toBeGreaterThanOrEqual(Math.min(controls, MAX_STOPS - 20))
     })
   }, 60_000)
+
+  test('behavior: the first Tab leads past the pages to this one, which then holds the focus', async () => {
+    await visit(browser, urlOf('accounts'), {}, async (page) => {
+      await settled(page)
+      await page.keyboard.press('Tab')
+      await page.keyboard.press('Enter')
+      expect(await page.evaluate(() => document.activeElement?.id)).toBe('main')
+      await page.keyboard.press('Tab')
+      expect(await page.evaluate(() => document.activeElement?.closest('main') !== null)).toBe(true)
+    })
+  }, 30_000)
+
+  test.each(IN_SHELL)('behavior: the address of %s shows the same after a reload', async (name) => {
+    await visit(browser, urlOf(name), {}, async (page) => {
+      await settled(page)
+      const before = [page.url(), await page.title(), await page.locator('h1').allInnerTexts(), await page.locator('h2').allInnerTexts()]
+      await page.reload()
+      await settled(page)
+      expect([page.url(), await page.title(), await page.locator('h1').allInnerTexts(), await page.locator('h2').allInnerTexts()]).toEqual(before)
+    })
+  }, 60_000)
+
+  test('behavior: every page is a click away, has a title of its own, and the way back leads back', async () => {
+    await visit(browser, desk.url, {}, async (page) => {
+      await settled(page)
+      const titles = [await page.title()]
+      const links = page.locator('nav.pages a')
+      for (let i = 1; i < (await links.count()); i++) {
+        await links.nth(i).click()
+        await settled(page)
+        titles.push(await page.title())
+        expect(await page.locator('nav.pages a[aria-current=page]').count()).toBe(1)
+      }
+      expect(new Set(titles).size).toBe(titles.length)
+      await page.goBack()
+      await settled(page)
+      expect(await page.title()).toBe(titles.at(-2))
+    })
+  }, 60_000)
+
+  test('behavior: the overview paints within 1.5 s from less than 350 kB of compressed script', async () => {
+    await visit(browser, desk.url, {}, async (page) => {
+      await settled(page)
+      const measured = await page.evaluate(() => {
+        const scripts = (performance.getEntriesByType('resource') as PerformanceResourceTiming[]).filter(({ name }) => new URL(name).pathname.endsWith('.js'))
+        return {
+          firstPaintMs: performance.getEntriesByName('first-contentful-paint')[0]!.startTime,
+          filledMs: performance.now(),
+          scripts: scripts.length,
+          compressedBytes: scripts.reduce((total, { encodedBodySize }) => total + encodedBodySize, 0),
+          bytes: scripts.reduce((total, { decodedBodySize }) => total + decodedBodySize, 0),
+        }
+      })
+      const kB = (bytes: number): string => `${(bytes / 1000).toFixed(0)} kB`
+      process.stderr.write(`Overview: first paint after ${measured.firstPaintMs.toFixed(0)} ms (limit ${MAX_FIRST_PAINT_MS}), all figures after ${measured.filledMs.toFixed(0)} ms; ${measured.scripts} scripts, ${kB(measured.compressedBytes)} compressed (limit ${kB(MAX_SCRIPT_BYTES)}), ${kB(measured.bytes)} unpacked\n`)
+      expect(measured.compressedBytes).toBeGreaterThan(0)
+      expect(measured.compressedBytes).toBeLessThan(Math.min(MAX_SCRIPT_BYTES, measured.bytes))
+      expect(measured.firstPaintMs).toBeLessThan(MAX_FIRST_PAINT_MS)
+    })
+  }, 60_000)
+
+  test('behavior: the API dies and returns: the last figures stay, what to do is said, and it all goes on by itself', async () => {
+    const context = await browser.newContext({ viewport: { width: 1440, height: 900 } })
+    try {
+      const pages: Page[] = []
+      for (const name of ['overview', 'market', 'accounts', 'proposal']) {
+        const page = await context.newPage()
+        await page.goto(urlOf(name))
+        await settled(page)
+        await page.evaluate(() => { (globalThis as unknown as Watched).isSame = true })
+        pages.push(page)
+      }
+      const headings = await Promise.all(pages.map((page) => page.locator('main h1, main h2, main h3').allInnerTexts()))
+      const blocks = await Promise.all(pages.map((page) => blockOf(page)))
+      const notices = pages.map((page) => page.getByText('The API does not answer.'))
+      const said = Promise.all(notices.map((notice) => notice.waitFor({ timeout: 15_000 })))
+      desk.killApi()
+      await said
+      for (const [index, page] of pages.entries()) {
+        expect(await page.locator('main').innerText()).toMatch(/The API does not answer\. The figures below stand at block [\d,]+, .*UTC.* npm start/s)
+        expect(await page.locator('main h1, main h2, main h3').allInnerTexts()).toEqual(headings[index])
+      }
+      await Promise.all(notices.map((notice) => notice.waitFor({ state: 'detached', timeout: 60_000 })))
+      for (const [index, page] of pages.entries()) {
+        await page.waitForFunction((before) => Number(document.querySelector<HTMLElement>('.standing .block .copy')?.innerText.replace(/\D/g, '')) > before, blocks[index]!, { timeout: 30_000 })
+        expect(await page.evaluate(() => (globalThis as unknown as Watched).isSame)).toBe(true)
+        expect(await page.locator('main .notice.down').allInnerTexts()).toEqual([])
+        expect(await page.locator('main h1, main h2, main h3').allInnerTexts()).toEqual(headings[index])
+      }
+    } finally {
+      await context.close()
+    }
+  }, 180_000)
 })
+
+inBrowser('before the first indexed block', () => {
+  test('behavior: every page says what to wait for, and none breaks', async () => {
+    const [browser, scratch] = [await openBrowser(), await startScratch({ fill: async () => {} })]
+    try {
+      for (const path of ['/', '/markets', '/markets/vETH', '/accounts', '/accounts/0x00000000000000000000000000000000000000a1', '/stress', '/fund', '/recommendations', '/recommendations/none', '/breakers', '/parameters', '/audit', '/proposals', '/proposals/new', '/proposals/none']) {
+        await visit(browser, `${scratch.url}${path}`, {}, async (page) => {
+          await settled(page)
+          const text = await page.locator('main').innerText()
+          expect({ path, text }).toEqual({ path, text: expect.stringMatching(/mirror is degraded\. It has not started yet/) })
+          expect({ path, faults: await page.getByText('This part of the page failed').count(), zeros: text.match(/(^|\s)(0|0\.00|NaN|undefined|null|Infinity)( |$)/gm) }).toEqual({ path, faults: 0, zeros: null })
+          expect({ path, said: await page.locator('main .empty, main .notice').count() }).toEqual({ path, said: expect.any(Number) })
+          expect(await cutOff(page)).toEqual([])
+        })
+      }
+    } finally {
+      await browser.close()
+      await scratch.close()
+    }
+  }, 180_000)
+})
+
+type Shift = { readonly value: number; readonly what: readonly string[] }
+type Watched = { shifts: Shift[]; isSame: boolean }
+
+/** Every move of what nobody has touched, with what moved. */
+const watchShifts = async (page: Page): Promise<void> => {
+  await page.addInitScript(() => {
+    const watched = globalThis as unknown as Watched
+    watched.shifts = []
+    new PerformanceObserver((list) => {
+      for (const entry of list.getEntries() as unknown as (PerformanceEntry & { value: number; hadRecentInput: boolean; sources: { node: Node | null }[] })[]) {
+        if (entry.hadRecentInput) continue
+        watched.shifts.push({ value: entry.value, what: entry.sources.map(({ node }) => (node instanceof Element ? `${node.tagName.toLowerCase()}.${node.className}#${node.id}` : (node?.textContent ?? ''))) })
+      }
+    }).observe({ type: 'layout-shift', buffered: true })
+  })
+}
+
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0)
+
+const blockOf = async (page: Page): Promise<number> => Number((await page.locator('.standing .block .copy').innerText()).replace(/\D/g, ''))
+
+type Stop = { readonly text: string; readonly isSeen: boolean; readonly isInMain: boolean; readonly what: string }
+/** A list of hundreds of rows is not walked through to its end. */
+const MAX_STOPS = 150
+
+/** What Tab stops at, until it leaves the page: whether it is in view and marked. */
+async function tabThrough(page: Page): Promise<Stop[]> {
+  const stops: Stop[] = []
+  while (stops.length < MAX_STOPS) {
+    await page.keyboard.press('Tab')
+    const stop = await page.evaluate(() => {
+      const element = document.activeElement
+      if (!(element instanceof HTMLElement || element instanceof SVGElement) || element === document.body) return null
+      const { outlineStyle, outlineWidth, boxShadow } = getComputedStyle(element)
+      const box = element.getBoundingClientRect()
+      // A control may be drawn by what is around it: a slider's handle, a checkbox's box.
+      const around = element.parentElement && getComputedStyle(element.parentElement)
+      const isMarked = (outlineStyle !== 'none' && parseFloat(outlineWidth) >= 1) || boxShadow !== 'none' || (around != null && around.outlineStyle !== 'none')
+      const isInView = box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth
+      return { text: (element.textContent ?? '').trim().slice(0, 40), isSeen: isMarked && isInView, isInMain: element.closest('main') !== null, what: `${element.tagName.toLowerCase()}.${element.getAttribute('class') ?? ''}` }
+    })
+    if (stop === null) return stops
+    stops.push(stop)
+  }
+  return stops
+}

@@ -1,0 +1,74 @@
+/** Every page of the console over a stack, with something on it to be seen. */
+import { queryApi } from '../../cli/graphql.ts'
+import { signIn } from '../../cli/signIn.ts'
+import type { Page } from 'playwright-core'
+import { owners, steward } from '../support/signIn.ts'
+import { DEVNET_CHAIN_ID, devnetAccounts } from '../../devnet/keys.ts'
+import { safeTxFromJson, signWithKey } from '../../proposals/index.ts'
+
+export type Place = { readonly name: string; readonly path: string }
+
+/** Fixed ones, and one market, account, recommendation and proposal. */
+export async function placesOf(url: string): Promise<Place[]> {
+  const ask = <T>(query: string): Promise<T> => queryApi<T>(url, query)
+  const { accounts, markets, recommendations } = await ask<{ accounts: { nodes: { id: string }[] }; markets: { id: string }[]; recommendations: { id: string }[] }>('{ markets { id } accounts(first: 1, orderBy: MARGIN_RATIO) { nodes { id } } recommendations { id } }')
+  return [
+    { name: 'overview', path: '/' },
+    { name: 'markets', path: '/markets' },
+    { name: 'market', path: '/markets/vETH' },
+    { name: 'accounts', path: '/accounts' },
+    { name: 'account', path: `/accounts/${accounts.nodes[0]!.id}` },
+    { name: 'stress', path: '/stress' },
+    { name: 'fund', path: '/fund' },
+    { name: 'recommendations', path: '/recommendations' },
+    { name: 'recommendation', path: `/recommendations/${encodeURIComponent(recommendations[0]!.id)}` },
+    { name: 'breakers', path: '/breakers' },
+    { name: 'parameters', path: '/parameters' },
+    { name: 'parameter', path: `/parameters/marketMaxPriceSpreadRatio/${markets[0]!.id}` },
+    { name: 'audit', path: '/audit' },
+    { name: 'proposals', path: '/proposals' },
+    { name: 'draft', path: '/proposals/new' },
+    { name: 'proposal', path: `/proposals/${encodeURIComponent(await awaitingProposal(url))}` },
+    { name: 'query', path: '/graphql' },
+    { name: 'nowhere', path: '/nowhere' },
+  ]
+}
+
+type Drafted = { id: string; safe: `0x${string}`; safeTx: Parameters<typeof safeTxFromJson>[0] }
+
+/** A proposal that has been simulated and awaits the second of its signatures: what the policy lets pass of the models' recommendations. */
+async function awaitingProposal(url: string): Promise<string> {
+  const { recommendations } = await queryApi<{ recommendations: { id: string; direction: string; currentRaw: string; recommendedRaw: string }[] }>(url, '{ recommendations(settableOnly: true) { id direction currentRaw recommendedRaw } }')
+  const passed: string[] = []
+  for (const { id, direction, currentRaw, recommendedRaw } of recommendations) {
+    if (direction === 'HOLD' || currentRaw === recommendedRaw) continue
+    const { validateDraft } = await queryApi<{ validateDraft: { ok: boolean } }>(url, 'query ($input: DraftProposalInput!) { validateDraft(input: $input) { ok } }', { input: { title: 'Two steps', recommendationIds: [...passed, id] } })
+    if (validateDraft.ok && passed.length < 2) passed.push(id)
+  }
+  const token = await signIn(url, steward)
+  const mutate = <T>(query: string, variables: Record<string, unknown>, by = token): Promise<T> => queryApi<T>(url, query, variables, undefined, by)
+  const { draftProposal } = await mutate<{ draftProposal: { id: string } }>('mutation ($input: DraftProposalInput!) { draftProposal(input: $input) { id } }', { input: { title: 'Two steps that the models ask for', recommendationIds: passed } })
+  const { id } = draftProposal
+  await mutate('mutation ($id: ID!) { simulateProposal(id: $id) { id } }', { id })
+  const { requestSignatures } = await mutate<{ requestSignatures: Drafted }>('mutation ($id: ID!) { requestSignatures(id: $id) { id safe safeTx } }', { id })
+  const owner = devnetAccounts('safeOwner', DEVNET_CHAIN_ID)[0]!
+  const { signer, signature } = await signWithKey(owner.privateKey, { chainId: DEVNET_CHAIN_ID, safe: requestSignatures.safe }, safeTxFromJson(requestSignatures.safeTx))
+  await mutate('mutation ($id: ID!, $signer: Address!, $signature: Hex!) { addSignature(id: $id, signer: $signer, signature: $signature) { state } }', { id, signer, signature }, await signIn(url, owners[0]!))
+  return id
+}
+
+/** Until everything that a page asks for first is there, and drawn. */
+export async function settled(page: Page): Promise<void> {
+  await page.locator('h1').first().waitFor()
+  await page.waitForFunction(() => document.querySelector('.loading, .boot') === null, undefined, { timeout: 60_000 })
+  await page.evaluate(() => document.fonts.ready)
+}
+
+/** Until the page has shown `count` more blocks. */
+export async function blocksLater(page: Page, count: number): Promise<void> {
+  const block = page.locator('.standing .block')
+  for (let seen = 0; seen < count; seen++) {
+    const before = await block.innerText()
+    await page.waitForFunction((text) => document.querySelector<HTMLElement>('.standing .block')?.innerText !== text, before, { timeout: 30_000 })
+  }
+}
