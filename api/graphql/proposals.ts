@@ -254,7 +254,7 @@ function impactAnswer(stored: unknown) {
   }
 }
 
-function aftermathAnswer(stored: unknown) {
+function aftermathAnswer(stored: unknown, settlementDecimals: number) {
   const aftermath = stored as Aftermath | null
   if (aftermath === null) return null
   const { liquidations } = aftermath
@@ -262,7 +262,7 @@ function aftermathAnswer(stored: unknown) {
     untilSec: BigInt(aftermath.untilSec),
     complete: aftermath.complete,
     parameters: aftermath.parameters.map((one) => ({ ...one, predicted: BigInt(one.predicted), actual: integerOrNull(one.actual) })),
-    liquidations: { ...liquidations, predicted: liquidations.predicted, notionalE18: BigInt(liquidations.notionalE18), others: [...liquidations.others], badDebt: BigInt(liquidations.badDebt) },
+    liquidations: { ...liquidations, predicted: liquidations.predicted, notionalE18: BigInt(liquidations.notionalE18), notional: amount(liquidations.notionalE18), others: [...liquidations.others], badDebt: BigInt(liquidations.badDebt), badDebtAmount: { raw: BigInt(liquidations.badDebt), decimals: settlementDecimals } },
   }
 }
 
@@ -305,7 +305,7 @@ export const proposalFields: ProposalResolvers<Context, ProposalNode> = {
     return { kind: stored.kind, safeTx: safeTxToJson(safeTx), nonce: Number(safeTx.nonce), ...hashes, typedData: typedDataOf({ chainId: row.chainId, safe: row.safe as Address }, safeTx), signatures: signaturesOf(row, 'CANCELLATION') }
   },
   events: (row) => row.events.map((event) => ({ at: event.at.toISOString(), fromState: event.fromState, toState: event.toState, note: event.note })),
-  aftermath: (row) => aftermathAnswer(row.aftermath),
+  aftermath: (row, _, { deployment }) => aftermathAnswer(row.aftermath, deployment.settlementToken.decimals),
   verifyCommand: ({ id }) => `npm run bulwark -- verify proposal-${id}.json --trust trust.yaml --rpc-url URL --rpc-url ANOTHER_URL`,
   reviewFile: ({ id }, _, { proposals }) => proposals.exportReview(id),
   batchFile: ({ id }, _, { proposals }) => proposals.exportBatch(id),

@@ -1,0 +1,27 @@
+/** Asks plainly, once, before something that cannot be taken back. */
+import { AlertDialog } from '@base-ui/react/alert-dialog'
+import type { ReactNode } from 'react'
+
+export type Question = { readonly title: string; readonly text: ReactNode; readonly yes: string; readonly danger?: boolean; readonly act: () => void }
+
+export function Confirm({ of, close }: { of: Question | null; close: () => void }) {
+  return (
+    <AlertDialog.Root open={of !== null} onOpenChange={(open) => { if (!open) close() }}>
+      <AlertDialog.Portal>
+        <AlertDialog.Backdrop className="backdrop" />
+        <AlertDialog.Popup className="dialog">
+          {of && (
+            <>
+              <AlertDialog.Title>{of.title}</AlertDialog.Title>
+              <AlertDialog.Description render={<div />}>{of.text}</AlertDialog.Description>
+              <div className="actions">
+                <AlertDialog.Close>Go back</AlertDialog.Close>
+                <button type="button" className={of.danger ? 'danger' : 'main'} onClick={() => { close(); of.act() }}>{of.yes}</button>
+              </div>
+            </>
+          )}
+        </AlertDialog.Popup>
+      </AlertDialog.Portal>
+    </AlertDialog.Root>
+  )
+}

@@ -1,0 +1,80 @@
+/** What the change does to accounts, fund and breakers, as the simulation found it. */
+import { Link } from 'wouter'
+import type { ReviewFragment } from '../generated/operations.ts'
+import { percent, signedPercent, time, usd, whole, words } from '../ui/format.ts'
+import { Address, Empty, Facts, Notice, Panel, Sums, Unknown } from '../ui/parts.tsx'
+import { CsvButton, Table } from '../ui/Table.tsx'
+import type { Column } from '../ui/Table.tsx'
+
+type Found = NonNullable<ReviewFragment['impact']>
+type Hit = Found['newlyLiquidatable'][number]
+
+const NOT_KNOWN = 'A volatility is unknown at this block'
+const margin = (ratio: number | null) => (ratio === null ? null : percent(ratio))
+
+const COLUMNS: readonly Column<Hit>[] = [
+  { key: 'account', head: 'Account', value: (row) => row.account, cell: (row) => <><Address of={row.account} label="Account" /> <Link href={`/accounts/${row.account}`}>open</Link></> },
+  { key: 'falls', head: 'May be liquidated', value: (row) => row.falls.map(words).join(', '), cell: (row) => <>{row.falls.map(words).join(', ')}{row.afterCancelling && <small className="muted"> after cancelling its liquidity</small>}</> },
+  { key: 'before', head: 'Margin before', numeric: true, value: (row) => row.before.marginRatio, cell: (row) => margin(row.before.marginRatio) },
+  { key: 'after', head: 'Margin after', numeric: true, value: (row) => row.after.marginRatio, cell: (row) => margin(row.after.marginRatio) },
+  { key: 'value', head: <>Value after <u>USD</u></>, name: 'Account value after, USD', numeric: true, value: (row) => row.after.value.value, cell: (row) => usd(row.after.value.value) },
+  { key: 'requirement', head: <>Requirement after <u>USD</u></>, name: 'Requirement after, USD', numeric: true, value: (row) => row.after.requirement.value, cell: (row) => usd(row.after.requirement.value) },
+  { key: 'gross', head: <>Positions <u>USD</u></>, name: 'Positions, USD', numeric: true, value: (row) => row.gross.value, cell: (row) => usd(row.gross.value) },
+  { key: 'badDebt', head: <>Bad debt now <u>USD</u></>, name: 'Bad debt if closed now, USD', numeric: true, value: (row) => row.badDebt.value, cell: (row) => usd(row.badDebt.value) },
+  { key: 'expected', head: <>Expected <u>USD</u></>, name: 'Expected bad debt, USD', numeric: true, value: (row) => row.expectedBadDebt?.value ?? null, cell: (row) => (row.expectedBadDebt ? usd(row.expectedBadDebt.value) : <Unknown why={NOT_KNOWN} />) },
+]
+
+const countOf = (list: unknown): number => (Array.isArray(list) ? list.length : 0)
+
+export function ImpactPanel({ of: impact }: { of: Found }) {
+  const hit = impact.newlyLiquidatable
+  const differences = countOf(impact.differences)
+  const unreadable = countOf(impact.unreadable)
+  return (
+    <Panel id="impact" title="Affected accounts" note={`at block ${whole(impact.block)}, ${time(impact.timestamp)}`} actions={<CsvButton title="Newly liquidatable" columns={COLUMNS} rows={hit} />}>
+      <Sums of={[
+        ['Newly liquidatable', <span key="n" className={hit.length > 0 ? 'down' : undefined}>{whole(hit.length)}</span>, `${whole(impact.noLongerLiquidatable.length)} no longer`],
+        ['Their positions', usd(impact.gross.value), 'USD'],
+        ['Bad debt if closed now', usd(impact.badDebt.value), 'USD'],
+        ['Expected bad debt', impact.expectedBadDebt ? usd(impact.expectedBadDebt.value) : <Unknown why={NOT_KNOWN} />, impact.uncovered ? `USD, ${usd(impact.uncovered.value)} beyond the fund` : 'USD'],
+        ['Fund', impact.fund ? usd(impact.fund.value) : <Unknown why="The fund's capacity is not known at this block" />, impact.cover === null ? 'USD' : `USD, ${impact.cover > 1000 ? 'more than 1,000' : impact.cover.toFixed(1)} times the expected bad debt`],
+        ['Fund target', impact.fundTargetAfter ? usd(impact.fundTargetAfter.value) : <Unknown why={impact.fundGap ?? 'Unknown'} />, impact.fundTargetBefore ? `USD, ${usd(impact.fundTargetBefore.value)} before` : 'USD'],
+      ]} />
+      {impact.loosening.map((each) => <Notice key={each} kind="degraded" title={`${each.replace(/\.$/, '')}.`} />)}
+      {hit.length === 0 ? <Empty>No account can be liquidated by this change that could not be before.</Empty> : <Table title="Newly liquidatable accounts" columns={COLUMNS} rows={hit} rowKey={({ account }) => account} few={10} />}
+      {impact.nearMiss.length > 0 && (
+        <>
+          <h3 className="proposal-sub">If prices move before it is executed</h3>
+          <Table
+            title="Accounts due if prices move first"
+            rows={impact.nearMiss}
+            rowKey={({ move }) => String(move)}
+            columns={[
+              { key: 'move', head: 'Every index price', value: (row) => row.move, cell: (row) => signedPercent(row.move) },
+              { key: 'without', head: 'Accounts due without the change', numeric: true, value: (row) => row.without, cell: (row) => whole(row.without) },
+              { key: 'with', head: 'With it', numeric: true, value: (row) => row.with, cell: (row) => <b className={row.with > row.without ? 'down' : undefined}>{whole(row.with)}</b> },
+              { key: 'added', head: 'Added', numeric: true, value: (row) => row.added.length, cell: (row) => <span title={row.added.join(', ')}>{whole(row.added.length)}</span> },
+            ]}
+          />
+        </>
+      )}
+      <Facts of={[
+        ['Accounts read', `${whole(impact.accountsRead)} of ${whole(impact.accountsIndexed)} from the contracts' own getters${impact.cut ? ': those nearest to liquidation; the risk engine stands for the rest' : ''}${unreadable > 0 ? `; ${unreadable} could not be read` : ''}`],
+        ['Second opinion', impact.engineGap ?? (differences === 0 ? `The risk engine agrees in all ${whole(impact.comparedBefore + impact.comparedAfter)} figures` : `The risk engine differs in ${differences} of ${whole(impact.comparedBefore + impact.comparedAfter)} figures`)],
+        ['Couplings', impact.invariantsNewlyBroken === 0 ? `${whole(impact.invariantsChecked)} checked after every call, none broken` : `${impact.invariantsNewlyBroken} of ${impact.invariantsChecked} broken at a step`],
+        ...replayFacts(impact.replays),
+      ]} />
+      {impact.notes.length > 0 && <details className="proposal-more"><summary>What was assumed</summary><ul>{impact.notes.map((note) => <li key={note}>{note}</li>)}</ul></details>}
+    </Panel>
+  )
+}
+
+type Replay = { readonly market: string; readonly trades: number; readonly unknown: number; readonly fromSec: number; readonly toSec: number; readonly before: { readonly trades: number }; readonly after: { readonly trades: number; readonly accounts: number }; readonly note: string }
+const isReplay = (each: unknown): each is Replay => typeof each === 'object' && each !== null && 'market' in each && 'before' in each && 'after' in each
+
+/** What a narrower band or tick cap would have refused in the last days. */
+const replayFacts = (replays: unknown): (readonly [string, string])[] =>
+  (Array.isArray(replays) ? replays.filter(isReplay) : []).map(({ market, trades, unknown, fromSec, toSec, before, after, note }) => [
+    `Replay, ${market}`,
+    `Of ${whole(trades)} trades from ${time(fromSec)} to ${time(toSec)} the new setting would have refused ${whole(after.trades)} of ${whole(after.accounts)} accounts, the present one ${whole(before.trades)}${unknown > 0 ? `; of ${whole(unknown)} nobody can say` : ''}. ${note}`,
+  ])

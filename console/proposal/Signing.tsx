@@ -1,0 +1,269 @@
+/** The three hashes, what to compare them with, and a signature: made by this browser's wallet, or brought as a file. */
+import { useEffect, useMemo, useState } from 'react'
+import { ApiError, ask, renew, useAnswer } from '../data/client.ts'
+import { AddSignatureDocument, PublishProposalDocument, PullSignaturesDocument, ReviewFileDocument, StatusDocument } from '../generated/operations.ts'
+import type { ReviewFragment, SignatureKind } from '../generated/operations.ts'
+import { download } from '../ui/export.ts'
+import { short } from '../ui/format.ts'
+import { Address, Copy, Facts, Notice, Panel } from '../ui/parts.tsx'
+import { SessionLine, useAct } from '../wallet/Session.tsx'
+import { check, signerOf } from '../wallet/safeTx.ts'
+import type { Checked, Doing, Told } from '../wallet/safeTx.ts'
+import { useSigner } from '../wallet/wallet.tsx'
+import { Confirm } from './Confirm.tsx'
+import type { Question } from './Confirm.tsx'
+
+export type SafeNow = { readonly address: string; readonly published: boolean; readonly onChain: { readonly owners: readonly string[]; readonly threshold: number; readonly nonce: number; readonly mismatch: string | null } }
+type Signature = { readonly signer: string; readonly signature: string }
+
+/** What is to be signed: the proposal's own transaction, or the one that cancels it. */
+export type Signable = { readonly kind: SignatureKind; readonly told: Told; readonly doing: Doing; readonly signatures: readonly Signature[] }
+
+export function signableOf(proposal: ReviewFragment, kind: SignatureKind): Signable | null {
+  const { chainId, safe, cancellation, queue } = proposal
+  if (kind === 'CHANGE') return { kind, told: proposal, doing: { kind, deeds: proposal.deeds }, signatures: proposal.signatures }
+  if (cancellation === null) return null
+  const doing: Doing | null = cancellation.kind === 'REJECTION' ? { kind: 'REJECTION' } : queue === null ? null : { kind: 'TIMELOCK', timelock: queue.timelock, operation: queue.operation }
+  return doing && { kind, told: { ...cancellation, chainId, safe }, doing, signatures: cancellation.signatures }
+}
+
+export const isSame = (a: string, b: string): boolean => a.toLowerCase() === b.toLowerCase()
+
+/** This page's own derivation, held against all that the API tells; undefined while chain and Safe are not known yet. */
+export function useChecked(signable: Signable | null, safe: SafeNow | undefined): Checked | undefined {
+  const chainId = useAnswer(StatusDocument, {}, 'block').data?.status.chainId
+  return useMemo(() => (signable === null || chainId === undefined || safe === undefined ? undefined : check(signable.told, signable.doing, { chainId, safe: safe.address })), [signable, chainId, safe?.address])
+}
+
+/** `0x` and groups of eight digits: what eyes can follow from one screen to another. */
+function Hash({ label, value }: { label: string; value: string }) {
+  const groups = value.slice(2).match(/.{1,8}/g) ?? []
+  return (
+    <div className="proposal-hash">
+      <dt>{label}</dt>
+      <dd>
+        <code aria-label={value}><span>0x</span>{groups.map((group, index) => <span key={index}>{group}</span>)}</code>
+        <Copy text={value} label={label}>copy</Copy>
+      </dd>
+    </div>
+  )
+}
+
+export function HashesPanel({ proposal, signable, checked }: { proposal: ReviewFragment; signable: Signable; checked: Checked | undefined }) {
+  const { fault, busy, act } = useAct()
+  const { told } = signable
+  const name = `proposal-${proposal.id}.json`
+  const save = () => act('file', async () => {
+    const { proposal: found } = await ask(ReviewFileDocument, { id: proposal.id })
+    download(name, `${JSON.stringify(found?.reviewFile, null, 2)}\n`, 'application/json')
+  })
+  return (
+    <Panel id="hashes" title={signable.kind === 'CHANGE' ? 'Compare before you sign' : 'Compare before you sign the cancellation'}>
+      <dl className="proposal-hashes">
+        <Hash label="Domain hash" value={told.domainHash} />
+        <Hash label="Message hash" value={told.messageHash} />
+        <Hash label="safeTxHash" value={told.safeTxHash} />
+      </dl>
+      {checked && (checked.faults.length === 0
+        ? <Notice kind="good" title="This page derived all three again from the transaction's fields, and they agree.">That finds an API that lies, not a page that does: the check below needs neither.</Notice>
+        : checked.faults.map((each) => <Notice key={each} kind="down" title={`${each}.`} />))}
+      <div className="body proposal-prose">
+        <h3>On your device</h3>
+        <p>A hardware wallet shows the <b>domain hash</b> and the <b>message hash</b>; some tools show the <b>safeTxHash</b>. Compare every character on the device’s own screen. Where one differs, refuse there, and tell the other owners.</p>
+        <h3>On your machine</h3>
+        {signable.kind === 'CHANGE' ? (
+          <>
+            <p>Take the file, and let your own copy of Bulwark derive everything again. It trusts neither this page nor its server, and needs READY to be its answer.</p>
+            <p className="proposal-command"><code>{proposal.verifyCommand}</code> <Copy text={proposal.verifyCommand} label="Command">copy</Copy></p>
+            <button type="button" disabled={busy !== null} onClick={() => void save()}>Download {name}</button>
+          </>
+        ) : (
+          <>
+            <p>{proposal.cancellation?.kind === 'TIMELOCK' ? 'This takes the operation out of the timelock.' : 'This is the empty transaction of the Safe to itself at the proposal’s nonce: once it is executed, nothing else at that nonce can be.'} Your own copy of Bulwark derives it from the same file.</p>
+            <p className="proposal-command"><code>{`npm run bulwark -- proposal cancel-sign ${name} --trust trust.yaml`}</code></p>
+          </>
+        )}
+        {fault && <Notice kind="down" title={fault} />}
+      </div>
+      {checked?.typedData && (
+        <details className="proposal-more">
+          <summary>The transaction’s fields</summary>
+          <Facts of={[
+            ['Safe', <Address key="safe" of={checked.typedData.domain.verifyingContract} whole />],
+            ['Chain id', String(checked.typedData.domain.chainId)],
+            ...Object.entries(checked.typedData.message).map(([field, value]) => [field, field === 'data' ? <Copy key="data" text={String(value)} label="data"><code>{short(String(value))}</code> ({(String(value).length - 2) / 2} bytes)</Copy> : <code key={field}>{String(value)}</code>] as const),
+          ]} />
+        </details>
+      )}
+    </Panel>
+  )
+}
+
+/** A signature that the API has not taken yet stays in this browser until it has. */
+const kept = {
+  key: (safeTxHash: string) => `bulwark.signature.${safeTxHash}`,
+  get(safeTxHash: string): Signature | null {
+    try {
+      const found = JSON.parse(sessionStorage.getItem(kept.key(safeTxHash)) ?? 'null') as Signature | null
+      return found && typeof found.signer === 'string' && typeof found.signature === 'string' ? found : null
+    } catch {
+      return null
+    }
+  },
+  set(safeTxHash: string, signature: Signature | null): void {
+    try {
+      if (signature === null) sessionStorage.removeItem(kept.key(safeTxHash))
+      else sessionStorage.setItem(kept.key(safeTxHash), JSON.stringify(signature))
+    } catch {
+      // Kept in memory alone.
+    }
+  },
+}
+
+export function SignPanel({ proposal, signable, checked, safe }: { proposal: ReviewFragment; signable: Signable; checked: Checked | undefined; safe: SafeNow }) {
+  const { wallet, has } = useSigner()
+  const { busy, fault, act } = useAct()
+  const [question, setQuestion] = useState<Question | null>(null)
+  const { told, signatures, kind } = signable
+  const [waiting, setWaiting] = useState<Signature | null>(() => kept.get(told.safeTxHash))
+  useEffect(() => setWaiting(kept.get(told.safeTxHash)), [told.safeTxHash])
+  const keep = (signature: Signature | null) => { kept.set(told.safeTxHash, signature); setWaiting(signature) }
+  const { owners, threshold } = safe.onChain
+  const signed = (owner: string): boolean => signatures.some(({ signer }) => isSame(signer, owner))
+  const count = owners.filter(signed).length
+
+  const hand = (signature: Signature) => act('hand in', async () => {
+    try {
+      await ask(AddSignatureDocument, { id: proposal.id, signer: signature.signer, signature: signature.signature, of: kind })
+    } catch (error) {
+      // Another tab, or an answer that was lost: it is there already.
+      if (!(error instanceof ApiError && /second signature/.test(error.message))) throw error
+    }
+    keep(null)
+    await renew('Proposal', 'Proposals')
+  }, 'The signature is kept in this browser')
+
+  const bring = async (signature: string, claimed?: string) => {
+    const hash = checked?.hashes?.safeTxHash
+    if (hash === undefined || checked === undefined || checked.faults.length > 0) throw new Error('Found a transaction that this page cannot derive, allowed is none; do not sign')
+    const signer = await signerOf(hash, signature)
+    if (signer === null || !owners.some((owner) => isSame(owner, signer)) || (claimed !== undefined && !isSame(signer, claimed))) {
+      throw new Error(`Found a signature ${signer === null ? 'of nobody that can be told' : `by ${signer}`} over ${hash}, allowed is one of the Safe’s owners over exactly these bytes; ${signer === null ? 'sign this transaction again' : 'choose an owner’s account and sign again'}`)
+    }
+    const one = { signer: signer.toLowerCase(), signature }
+    keep(one)
+    if (has('OWNER')) await hand(one)
+  }
+
+  const sign = () => act('sign', async () => {
+    if (!checked?.typedData || checked.faults.length > 0) throw new Error('Found hashes that differ, allowed are those that this page derives; do not sign')
+    await bring(await wallet.signTypedData(checked.typedData))
+  }, 'Nothing was signed')
+
+  const { account } = wallet
+  const isOwner = account !== null && owners.some((owner) => isSame(owner, account))
+  const hindrance =
+    checked === undefined ? 'The hashes are being derived on this page.'
+    : checked.faults.length > 0 ? 'What the API tells is not what this page derives: signing is not offered.'
+    : account === null ? 'Connect the wallet of an owner to sign here.'
+    : wallet.elsewhere !== null ? `The wallet is on chain ${wallet.elsewhere}; switch it to ${wallet.network} (chain ${wallet.chainId}).`
+    : !isOwner ? `Found ${short(account)} in the wallet, allowed are the Safe’s owners; choose one of them in the wallet.`
+    : signed(account) ? `${short(account)} has signed; another owner is next.`
+    : null
+  return (
+    <Panel id="sign" title={kind === 'CHANGE' ? 'Signatures' : 'Signatures of the cancellation'} note={`${count} of ${threshold} that the Safe wants`}>
+      <ul className="proposal-owners">
+        {owners.map((owner) => {
+          const theirs = signatures.find(({ signer }) => isSame(signer, owner))
+          return <li key={owner}><i className={theirs ? 'up' : 'muted'} aria-hidden="true">{theirs ? '✓' : '○'}</i><Address of={owner} label="Owner" /> <span className={theirs ? undefined : 'muted'}>{theirs ? 'signed' : 'not yet'}{account !== null && isSame(owner, account) ? ', in this wallet' : ''}</span>{theirs && <Copy text={theirs.signature} label="Signature">copy</Copy>}</li>
+        })}
+      </ul>
+      <SessionLine why={kind === 'CHANGE' ? 'Owners sign in so that their signatures are kept here.' : 'Owners sign in to hand in signatures.'} />
+      <div className="body proposal-act">
+        {hindrance !== null && <p className="muted">{hindrance}</p>}
+        <button
+          type="button"
+          className="main"
+          disabled={hindrance !== null || busy !== null}
+          onClick={() => setQuestion({
+            title: kind === 'CHANGE' ? 'Sign this transaction?' : 'Sign its cancellation?',
+            text: (
+              <div className="proposal-prose">
+                {kind === 'CHANGE' ? <ul>{proposal.changes.map(({ sentence }) => <li key={sentence}><b>{sentence}</b></li>)}</ul> : <p><b>{proposal.title}</b> can no longer happen once this is executed.</p>}
+                <p>A signature cannot be taken back: with {threshold} of them anybody can execute it until its deadline. Compare the hashes on your device’s own screen.</p>
+                <p className="mono proposal-break">{told.safeTxHash}</p>
+              </div>
+            ),
+            yes: 'I compared them: sign',
+            act: () => void sign(),
+          })}
+        >
+          {busy === 'sign' ? 'Waiting for the wallet …' : busy === 'hand in' ? 'Handing it in …' : 'Sign with the wallet'}
+        </button>
+      </div>
+      {fault && <Notice kind="down" title={`${fault.replace(/\.$/, '')}.`} />}
+      {waiting !== null && !signed(waiting.signer) && (
+        <Notice kind="degraded" title={`A signature by ${short(waiting.signer)} is not handed in yet.`}>
+          {has('OWNER') ? '' : 'Sign in as an owner, then hand it in; or give it to somebody who can. '}
+          <button type="button" disabled={!has('OWNER') || busy !== null} onClick={() => void hand(waiting)}>Hand it in</button>{' '}
+          <button type="button" onClick={() => download(`signature-${proposal.id}-${waiting.signer.slice(0, 8)}.json`, fileOf(signable, waiting), 'application/json')}>Save it as a file</button>
+        </Notice>
+      )}
+      <Brought take={bring} signable={signable} />
+      {safe.published && kind === 'CHANGE' && <Service id={proposal.id} may={has('OWNER') || has('STEWARD')} />}
+      <Confirm of={question} close={() => setQuestion(null)} />
+    </Panel>
+  )
+}
+
+/** As `bulwark proposal sign` writes it. */
+const fileOf = ({ kind, told }: Signable, { signer, signature }: Signature): string =>
+  `${JSON.stringify({ format: 'bulwark-signature', version: 1, kind, chainId: told.chainId, safe: told.safe.toLowerCase(), nonce: String(told.nonce), safeTxHash: told.safeTxHash, signer: signer.toLowerCase(), signature }, null, 2)}\n`
+
+/** A signature that was made elsewhere: the file, or its 65 bytes. */
+function Brought({ take, signable }: { take: (signature: string, signer?: string) => Promise<void>; signable: Signable }) {
+  const { busy, fault, act } = useAct()
+  const [text, setText] = useState('')
+  const read = (content: string) => act('read', async () => {
+    const trimmed = content.trim()
+    if (/^0x[0-9a-f]+$/i.test(trimmed)) await take(trimmed)
+    else {
+      let file: Record<string, unknown> | null
+      try {
+        file = JSON.parse(trimmed) as Record<string, unknown> | null
+      } catch {
+        file = null
+      }
+      if (file?.['format'] !== 'bulwark-signature' || typeof file['signature'] !== 'string' || typeof file['signer'] !== 'string') throw new Error('Found no signature, allowed are 65 bytes of hex or a file as “bulwark proposal sign” writes it; get it again from its signer')
+      if (!isSame(String(file['safeTxHash']), signable.told.safeTxHash)) throw new Error(`Found a signature of ${String(file['safeTxHash']).slice(0, 66)}, allowed is one of ${signable.told.safeTxHash}; it belongs to another transaction`)
+      await take(file['signature'], file['signer'])
+    }
+    setText('')
+  })
+  return (
+    <details className="proposal-more">
+      <summary>A signature made elsewhere</summary>
+      <div className="body proposal-act">
+        <label className="field">The file’s text, or the signature’s 65 bytes<textarea rows={3} className="mono" value={text} onChange={(event) => setText(event.target.value)} spellCheck={false} /></label>
+        <label className="field">Or the file<input type="file" accept="application/json,.json" onChange={(event) => { const file = event.target.files?.[0]; if (file) void file.text().then((content) => { setText(content); return read(content) }) }} /></label>
+        <button type="button" disabled={busy !== null || text.trim() === ''} onClick={() => void read(text)}>Hand it in</button>
+        {fault && <Notice kind="down" title={`${fault.replace(/\.$/, '')}.`} />}
+      </div>
+    </details>
+  )
+}
+
+/** Where owners with other tools look for what waits for them. */
+function Service({ id, may }: { id: string; may: boolean }) {
+  const { busy, fault, act } = useAct()
+  return (
+    <div className="body proposal-act">
+      <p className="muted">The Safe Transaction Service holds signatures for owners with other tools.{may ? '' : ' Stewards and owners publish and pull.'}</p>
+      <span className="actions">
+        <button type="button" disabled={!may || busy !== null} onClick={() => void act('pull', async () => { await ask(PullSignaturesDocument, { id }); await renew('Proposal', 'Proposals') })}>Pull signatures</button>
+        <button type="button" disabled={!may || busy !== null} onClick={() => void act('publish', async () => { await ask(PublishProposalDocument, { id }) })}>Publish</button>
+      </span>
+      {fault && <Notice kind="down" title={`${fault.replace(/\.$/, '')}.`} />}
+    </div>
+  )
+}
