@@ -34,7 +34,7 @@ inBrowser('screenshots', () => {
           })
         }
       }
-      await run('pngquant', ['--force', '--ext', '.png', '--skip-if-larger', '--strip', '256', ...paths]).catch((error: NodeJS.ErrnoException & { code?: string | number }) => {
+      await run('pngquant', ['--force', '--ext', '.png', '--skip-if-larger', '--strip', '256', ...paths]).catch((error: { code?: unknown }) => {
         // 98 and 99: it left one as it was, since it would have gained nothing.
         if (error.code === 'ENOENT') process.stderr.write('Found no pngquant: the pictures are three times as large as they need be; run apt-get install pngquant, and again\n')
         else if (error.code !== 98 && error.code !== 99) throw error
