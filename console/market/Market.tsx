@@ -1,5 +1,115 @@
-import { PageHead } from '../ui/parts.tsx'
+/** A market's desk. */
+import { useCallback } from 'react'
+import type { ReactNode } from 'react'
+import { Link } from 'wouter'
+import { renew, useAnswer } from '../data/client.ts'
+import { useEvents } from '../data/live.ts'
+import { CapacityDocument, MarketBreakerChangedDocument, MarketBreakersDocument, MarketDocument, MarketLiquidatedDocument, MarketNamesDocument } from '../generated/operations.ts'
+import type { BreakerLevel, MarketQuery } from '../generated/operations.ts'
+import { age, compact, percent, price, signedPercent, size, whole, words } from '../ui/format.ts'
+import { Address, Empty, Figure, Hint, Loaded, PageHead, Panel, Sums, Tag, Unknown } from '../ui/parts.tsx'
+import { Breaker } from './Breaker.tsx'
+import { Deleveraging } from './Deleveraging.tsx'
+import { Interest } from './Interest.tsx'
+import { Keepers } from './Keepers.tsx'
+import { Ladder } from './Ladder.tsx'
+import { Liquidity } from './Liquidity.tsx'
+import { Margins } from './Margins.tsx'
+import { Oracle } from './Oracle.tsx'
+import { Parameters } from './Parameters.tsx'
+import { Price } from './Price.tsx'
+import { Volatility } from './Volatility.tsx'
+import { Later } from './parts.tsx'
+import { freezeWords } from './series.ts'
+import './market.css'
+
+export type MarketRow = NonNullable<MarketQuery['market']>
+
+const SECTIONS = [['price', 'Price'], ['ladder', 'Ladder'], ['interest', 'Open interest'], ['breaker', 'Breaker'], ['volatility', 'Volatility'], ['margins', 'Margins'], ['liquidity', 'Liquidity'], ['keepers', 'Keepers'], ['deleveraging', 'Deleveraging'], ['oracle', 'Oracle'], ['parameters', 'Parameters']] as const
 
 export default function Market({ id }: { id: string }) {
-  return <PageHead title="Market" note={id} />
+  const answer = useAnswer(MarketDocument, { id }, 'block')
+  return (
+    <Loaded of={answer} height={600}>
+      {({ market, status }) => (market ? <Desk market={market} nowSec={Number(status.indexed?.timestamp ?? 0)} /> : <><PageHead title="No such market" /><Empty>The index holds no market “{id}”. <Link href="/markets">See all markets</Link>.</Empty></>)}
+    </Loaded>
+  )
+}
+
+export const levelTag = (level: BreakerLevel): 'quiet' | 'warn' | 'down' => (level === 'NORMAL' ? 'quiet' : level === 'WATCH' ? 'warn' : 'down')
+
+function Desk({ market, nowSec }: { market: MarketRow; nowSec: number }) {
+  const { id, symbol } = market
+  useEvents(MarketBreakerChangedDocument, { subject: id }, useCallback(() => void renew('MarketBreakers'), []))
+  useEvents(MarketLiquidatedDocument, { market: id }, useCallback(() => void renew('MarketLiquidations', 'Interest'), []))
+  const breakers = useAnswer(MarketBreakersDocument, {}, 'minute')
+  const breaker = breakers.data?.circuitBreakers?.markets.find(({ subject }) => subject === id)
+  return (
+    <>
+      <PageHead title={symbol} note={<Address of={id} label={`Base token of ${symbol}`} />}>
+        <Others symbol={symbol} />
+      </PageHead>
+      <Standing market={market} nowSec={nowSec} breaker={breaker?.effective} />
+      <nav className="market-sections" aria-label="Sections of this page">{SECTIONS.map(([section, name]) => <a key={section} href={`#${section}`}>{name}</a>)}</nav>
+      <div className="stack">
+        <div className="desk">
+          <div className="stack">
+            <Panel id="price" title="Price"><Price market={market} nowSec={nowSec} breaker={breaker} /></Panel>
+            <Panel id="ladder" title="Liquidation ladder" note="What each price would set off"><Ladder market={id} symbol={symbol} /></Panel>
+          </div>
+          <div className="stack">
+            <Later id="interest" title="Open interest" height={560}>{() => <Interest market={id} symbol={symbol} nowSec={nowSec} />}</Later>
+            <Panel id="breaker" title="Circuit breaker"><Breaker of={breakers} market={id} /></Panel>
+          </div>
+        </div>
+        <div className="desk">
+          <Later id="volatility" title="Volatility and its backtest" height={900}>{() => <Volatility market={id} symbol={symbol} nowSec={nowSec} />}</Later>
+          <Later id="margins" title="Margins that volatility asks for" height={900}>{() => <Margins market={id} symbol={symbol} />}</Later>
+        </div>
+        <div className="desk">
+          <Later id="liquidity" title="Liquidity" height={520}>{() => <Liquidity market={id} symbol={symbol} />}</Later>
+          <Later id="keepers" title="Keepers" note="Which liquidations pay" height={520}>{() => <Keepers market={id} symbol={symbol} />}</Later>
+        </div>
+        <div className="desk">
+          <Later id="deleveraging" title="Deleveraging queue" height={480}>{() => <Deleveraging market={id} symbol={symbol} />}</Later>
+          <Later id="oracle" title="Oracle" height={480}>{() => <Oracle market={id} />}</Later>
+        </div>
+        <Later id="parameters" title="Parameters" height={560}>{() => <Parameters market={id} symbol={symbol} nowSec={nowSec} />}</Later>
+      </div>
+    </>
+  )
+}
+
+/** The other markets, with this place kept in mind: the hash stays. */
+function Others({ symbol }: { symbol: string }) {
+  const { data } = useAnswer(MarketNamesDocument, {}, 'event')
+  return <nav className="market-others" aria-label="Markets"><Link href="/markets">All</Link>{data?.markets.map((one) => <Link key={one.id} href={`/markets/${one.symbol}`} aria-current={one.symbol === symbol ? 'page' : undefined}>{one.symbol}</Link>)}</nav>
+}
+
+/** The figures that are always looked at first. */
+function Standing({ market, nowSec, breaker }: { market: MarketRow; nowSec: number; breaker: BreakerLevel | undefined }) {
+  const capacity = useAnswer(CapacityDocument, { market: market.id }, 'minute').data?.marketCapacity
+  const noPrice = 'The oracle has given no price yet'
+  const amount = (value: { value: string } | null, why: string): ReactNode => (value ? <Figure exact={value.value} unit="USD">{price(value.value)}</Figure> : <Unknown why={why} />)
+  const interest = (base: { value: string }, quote: number | null | undefined, name: 'long' | 'short'): ReactNode => <Figure exact={base.value} unit="base"><span className={name}>{quote == null ? `${size(base.value)} base` : compact(quote)}</span></Figure>
+  return (
+    <section className="panel" aria-label={`${market.symbol} now`}>
+      <Sums of={[
+        ['Index', amount(market.indexPrice, noPrice), market.oracleAgeSec === null ? ' ' : `${age(market.oracleAgeSec)} old`],
+        ['Mark', amount(market.markPrice, 'The contract gives no mark price now'), 'margins use it'],
+        ['Pool', amount(market.marketPrice, 'Nobody has traded yet'), market.premium === null ? 'premium unknown' : `${signedPercent(market.premium)} of the index`],
+        ['Long', interest(market.openInterestLong, capacity?.openInterestLong, 'long'), `${size(market.openInterestLong.value)} base`],
+        ['Short', interest(market.openInterestShort, capacity?.openInterestShort, 'short'), `${size(market.openInterestShort.value)} base`],
+        ['Of capacity', capacity == null ? '…' : capacity.utilisation === null ? <Unknown why={capacity.unknown?.message} /> : <span className={capacity.utilisation > 1 ? 'down' : undefined}>{percent(capacity.utilisation, 0)}</span>, capacity?.cap == null ? ' ' : `${compact(capacity.cap)}, by ${capacity.binding ?? ''}`],
+        ['Volume', <Figure key="v" exact={market.volume.value} unit="USD">{compact(Number(market.volume.value))}</Figure>, 'since the start'],
+        ['Liquidated', <Figure key="l" exact={market.liquidatedNotional.value} unit="USD">{compact(Number(market.liquidatedNotional.value))}</Figure>, `${whole(market.liquidationCount)} since the start`],
+        ['State', <span key="s" className="market-tags">
+          <Tag kind={market.state === 'OPEN' ? 'quiet' : 'down'}>{words(market.state)}</Tag>
+          {breaker && <Tag kind={levelTag(breaker)}>breaker {words(breaker)}</Tag>}
+          {market.oracleFreezeReason !== null && market.oracleFreezeReason !== 0 && <Tag kind="down">oracle frozen: {freezeWords(market.oracleFreezeReason)}</Tag>}
+          {market.oracleFallback === true && <Hint text="The dispatcher has fallen back to its on-chain source; it never comes back."><Tag kind="warn">oracle fallback</Tag></Hint>}
+        </span>, nowSec === 0 ? 'nothing is indexed yet' : ' '],
+      ]} />
+    </section>
+  )
 }

@@ -54,7 +54,7 @@ export function float(value: number, places = Math.abs(value) >= 1000 || value =
 export function compact(value: number): string {
   const magnitude = Math.abs(value)
   const [divisor, unit] = magnitude >= 1e9 ? [1e9, 'B'] : magnitude >= 1e6 ? [1e6, 'M'] : magnitude >= 1e4 ? [1e3, 'k'] : [1, '']
-  return `${value < 0 ? '−' : ''}${Number((magnitude / divisor).toPrecision(3))}${unit}`
+  return `${value < 0 ? '−' : ''}${(magnitude / divisor).toLocaleString('en', { maximumSignificantDigits: 3 })}${unit}`
 }
 
 /** Time of day of a unix time, `02:03 UTC`; with the date, `23 Jan 02:03 UTC`. */

@@ -1,0 +1,1 @@
+export const Breaker = (_: Record<string, unknown>) => null

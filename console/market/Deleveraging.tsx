@@ -1,0 +1,1 @@
+export const Deleveraging = (_: Record<string, unknown>) => null

@@ -1,0 +1,1 @@
+export const Interest = (_: Record<string, unknown>) => null

@@ -1,0 +1,1 @@
+export const Keepers = (_: Record<string, unknown>) => null

@@ -1,0 +1,1 @@
+export const Liquidity = (_: Record<string, unknown>) => null

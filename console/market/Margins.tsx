@@ -1,0 +1,1 @@
+export const Margins = (_: Record<string, unknown>) => null

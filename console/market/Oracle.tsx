@@ -1,0 +1,1 @@
+export const Oracle = (_: Record<string, unknown>) => null

@@ -1,0 +1,1 @@
+export const Parameters = (_: Record<string, unknown>) => null

@@ -1,0 +1,1 @@
+export const Volatility = (_: Record<string, unknown>) => null
