@@ -1,5 +1,80 @@
-import { PageHead } from '../ui/parts.tsx'
+/** The page that stays open all day: whether the protocol is safe now, by what, and what to do next. */
+import { useEffect } from 'react'
+import { useAnswer } from '../data/client.ts'
+import type { Asked } from '../data/client.ts'
+import { useConnection } from '../data/live.ts'
+import { OverviewBreakersDocument, OverviewFundDocument, OverviewOraclesDocument, OverviewQueueDocument, StatusDocument } from '../generated/operations.ts'
+import { Hint } from '../ui/parts.tsx'
+import { Breakers } from './Breakers.tsx'
+import { Feed } from './Feed.tsx'
+import { Markets } from './Markets.tsx'
+import { Backlog, Fund, Oracles } from './Reserves.tsx'
+import { Underway, Urgent } from './Work.tsx'
+import { answerOf, notHad, ofBreakers, ofFigures, ofFund, ofOracles, ofQueue } from './safety.ts'
+import type { Check, Verdict } from './safety.ts'
+import './overview.css'
+
+/** Told apart by shape as well. */
+const MARK: Readonly<Record<Verdict, string>> = { asking: '○', safe: '●', watch: '▲', unknown: '○', danger: '■' }
+const SAID: Readonly<Record<Verdict, string>> = { asking: 'asked for', safe: 'safe', watch: 'to be watched', unknown: 'unknown', danger: 'not safe' }
+
+const HOW = 'No: a breaker at RESTRICT or HALT; accounts that cannot be closed without a loss, that nobody can take, or more than an hour of work for liquidators; a fund that the loss of one account could exhaust; a feed that fails. Not known: a part of this is not measured, or the figures are old. With care: a breaker at WATCH, accounts due, a fund below its target, a late price. Otherwise yes.'
+
+function check<Data>(what: string, of: Asked<Data>, judge: (data: Data) => Check): Check {
+  if (of.data !== undefined) return judge(of.data)
+  return of.error ? notHad(what, of.error) : { verdict: 'asking', figure: '…', why: '' }
+}
 
 export function Overview() {
-  return <PageHead title="Overview" />
+  const status = useAnswer(StatusDocument, {}, 'block')
+  const breakers = useAnswer(OverviewBreakersDocument, {}, 'block')
+  const queue = useAnswer(OverviewQueueDocument, {}, 'block')
+  const fund = useAnswer(OverviewFundDocument, {}, 'block')
+  const oracles = useAnswer(OverviewOraclesDocument, {}, 'block')
+  const isLost = useConnection().connection === 'lost'
+  const indexed = status.data?.status.indexed
+  const indexedSec = indexed ? Number(indexed.timestamp) : null
+  const checks: readonly (readonly [href: string, name: string, check: Check])[] = [
+    ['#breakers', 'Breakers', check('breakers', breakers, (data) => ofBreakers(data, indexedSec))],
+    ['#backlog', 'Liquidations', check('liquidations', queue, ofQueue)],
+    ['#fund', 'Insurance fund', check('the insurance fund', fund, ofFund)],
+    ['#oracles', 'Oracles', check('oracles', oracles, ofOracles)],
+    ['#main', 'Figures', check('the figures', status, (data) => ofFigures(data, isLost))],
+  ]
+  const { verdict, word, reasons } = answerOf(checks.map(([, , one]) => one))
+  // A page in the background says it by its title.
+  useEffect(() => { document.title = verdict === 'asking' ? 'Overview · Bulwark' : `${MARK[verdict]} ${word} · Bulwark` }, [verdict, word])
+  return (
+    <div className="stack">
+      <section className={`overview-answer ${verdict}`} aria-labelledby="overview-question">
+        <h1 id="overview-question"><Hint text={HOW}>Is the protocol safe now?</Hint></h1>
+        <p role="status"><b>{word}:</b> <span>{reasons}</span></p>
+        <ul>
+          {checks.map(([href, name, { verdict: own, figure, why }]) => (
+            <li key={name} className={own}>
+              <a href={href} title={why}>
+                <span className="name"><i aria-hidden="true">{MARK[own]}</i>{name}<span className="sr"> {SAID[own]}</span></span>
+                <b>{figure}</b>
+                <small>{why}</small>
+              </a>
+            </li>
+          ))}
+        </ul>
+      </section>
+      <div className="overview-columns">
+        <div className="stack">
+          <Markets breakers={breakers.data?.circuitBreakers?.markets} />
+          <Breakers of={breakers} />
+          <Oracles of={oracles} />
+          <Backlog of={queue} />
+          <Underway indexedSec={indexedSec} />
+        </div>
+        <div className="stack">
+          <Feed indexedSec={indexedSec} />
+          <Urgent />
+          <Fund of={fund} />
+        </div>
+      </div>
+    </div>
+  )
 }

@@ -5,6 +5,7 @@ import type { ReactNode } from 'react'
 import { Link, useLocation } from 'wouter'
 import { useBasket } from '../data/basket.ts'
 import { useAnswer } from '../data/client.ts'
+import { useFollowing } from '../data/happened.ts'
 import { useConnection, useLive } from '../data/live.ts'
 import { StatusDocument } from '../generated/operations.ts'
 import type { StatusQuery } from '../generated/operations.ts'
@@ -28,6 +29,7 @@ export const PAGES = [
 
 export function Shell({ children }: { children: ReactNode }) {
   useLive()
+  useFollowing()
   const { data } = useAnswer(StatusDocument, {}, 'block')
   return (
     <>

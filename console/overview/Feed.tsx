@@ -1,0 +1,39 @@
+/** What just happened, newest first: told by subscription, and before that read from lists. */
+import { Link } from 'wouter'
+import { useHappened } from '../data/happened.ts'
+import type { Happening } from '../data/happened.ts'
+import { age, dateTime, short, size, usd, whole, words } from '../ui/format.ts'
+import { Empty, Panel, Tag, Time } from '../ui/parts.tsx'
+import { Level } from './Breakers.tsx'
+
+function What({ of: one }: { of: Happening }) {
+  switch (one.kind) {
+    case 'liquidation':
+      return <><Tag kind="warn">liquidated</Tag> <Link href={`/accounts/${one.of.account}`} title={one.of.account}><code>{short(one.of.account)}</code></Link> {size(one.of.size.value)} <Link href={`/markets/${one.of.market.symbol}`}>{one.of.market.symbol}</Link>, <span title={`${one.of.notional.value} USD`}>{usd(one.of.notional.value)} USD</span></>
+    case 'breaker':
+      return <><Level of={one.of.to} /> <Link href={`/breakers#breaker-${one.of.label}`}>{one.of.label === 'protocol' ? 'Protocol' : one.of.label}</Link> from {one.of.from}: {one.of.why}</>
+    case 'recommendation': {
+      const [first, ...more] = one.of
+      return <><Tag kind="accent">recommended</Tag> {first && <Link href={`/recommendations/${encodeURIComponent(first.id)}`}>{first.title} of {first.subjectLabel}</Link>} {first?.currentDisplay} → {first?.recommendedDisplay}{first && <>, urgency {first.urgency}</>}{more.length > 0 && <>, and <Link href="/recommendations">{more.length} more</Link></>}</>
+    }
+    case 'proposal':
+      return <><Tag kind="quiet">{words(one.event.toState)}</Tag> <Link href={`/proposals/${encodeURIComponent(one.of.id)}`}>{one.of.title}</Link>: <span title={one.event.note}>{one.event.note.replace(/0x[0-9a-f]{16,}/gi, short)}</span></>
+    case 'reorganisation':
+      return <><Tag kind="warn">reorganised</Tag> The chain took back what stood above block {one.of.common ? whole(one.of.common.number) : 'unknown'}; block {whole(one.of.to.number)} is served now</>
+  }
+}
+
+export function Feed({ indexedSec }: { indexedSec: number | null }) {
+  const happened = useHappened()
+  return (
+    <Panel id="happened" title="What just happened" note="newest first">
+      <div className="overview-feed" tabIndex={0} role="log" aria-labelledby="happened-title">
+        {happened.length === 0 ? <Empty>Nothing yet. Breaker changes, liquidations, new recommendations, proposals and reorganisations appear here by themselves.</Empty> : (
+          <ol>
+            {happened.map((one) => <li key={one.id}><Time at={one.at}>{indexedSec !== null && indexedSec - one.at < 86_400 ? age(indexedSec - one.at) : dateTime(one.at).replace(/ \d\d:\d\d UTC$/, '')}</Time><p><What of={one} /></p></li>)}
+          </ol>
+        )}
+      </div>
+    </Panel>
+  )
+}

@@ -1,0 +1,110 @@
+/** "Is the protocol safe now?": one judgement per part, each with its sentence, and the answer that they make together. What is unknown is not safe. */
+import type { OverviewBreakersQuery, OverviewFundQuery, OverviewOraclesQuery, OverviewQueueQuery, StatusQuery } from '../generated/operations.ts'
+import { age, compact, duration, percent, whole, words } from '../ui/format.ts'
+
+/** In order of severity; `asking` before the first answer. */
+export type Verdict = 'asking' | 'safe' | 'watch' | 'unknown' | 'danger'
+export type Check = { readonly verdict: Verdict; readonly figure: string; readonly why: string }
+
+export const LEVELS = ['NORMAL', 'WATCH', 'RESTRICT', 'HALT'] as const
+export const severityOf = (level: (typeof LEVELS)[number]): number => LEVELS.indexOf(level)
+
+/** An observation that is this much older than the index says nothing of now. */
+const LATE_SEC = 300
+/** More than an hour's worth of liquidations is not taken in time. */
+const BACKLOG_HOURS = 1
+
+/** `vETH`, `vETH and vBTC`, `vETH, vBTC and vOP`. */
+export const list = (names: readonly string[]): string => (names.length < 2 ? (names[0] ?? '') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`)
+const some = (count: number, one: string, many = `${one}s`): string => `${whole(count)} ${count === 1 ? one : many}`
+
+type Breakers = NonNullable<OverviewBreakersQuery['circuitBreakers']>
+export const boardOf = ({ protocol, markets }: Breakers): readonly Breakers['protocol'][] => [protocol, ...markets]
+
+export function ofBreakers({ circuitBreakers }: OverviewBreakersQuery, indexedSec: number | null): Check {
+  if (!circuitBreakers) return { verdict: 'unknown', figure: 'Unknown', why: 'no breaker has been observed yet' }
+  const { provenance } = circuitBreakers
+  const board = boardOf(circuitBreakers)
+  const worst = board.reduce((a, b) => (severityOf(b.effective) > severityOf(a.effective) ? b : a)).effective
+  const raised = board.filter(({ level }) => level !== 'NORMAL').toSorted((a, b) => severityOf(b.level) - severityOf(a.level))
+  const late = indexedSec === null ? 0 : indexedSec - Number(provenance.block.timestamp)
+  if (late > LATE_SEC && worst !== 'HALT' && worst !== 'RESTRICT') return { verdict: 'unknown', figure: words(worst), why: `breakers were last observed ${age(late)} before the indexed block` }
+  const blind = board.map(({ label, triggers }) => ({ label, names: triggers.filter(({ state }) => state === 'UNKNOWN').map(({ name }) => NAMES[name] ?? name) })).filter(({ names }) => names.length > 0)
+  const unknown = blind.length > 0 ? `${list(blind.map(({ label, names }) => `${list(names)} of ${label}`))} ${blind.length === 1 && blind[0]?.names.length === 1 ? 'is' : 'are'} not measured` : ''
+  const what = raised.length > 0 ? list(raised.map(({ label, level }) => `${label === 'protocol' ? 'the protocol' : label} stands at ${level}`)) : ''
+  const why = [what, unknown].filter(Boolean).join('; ') || 'every breaker is normal'
+  return { verdict: severityOf(worst) >= 2 ? 'danger' : unknown ? 'unknown' : worst === 'WATCH' ? 'watch' : 'safe', figure: worst, why }
+}
+
+/** Words for the triggers of a breaker, and what each counts. */
+export const NAMES: Readonly<Record<string, string>> = { staleness: 'staleness', deviation: 'deviation', band: '5-minute move', velocity: 'liquidation velocity', fundDrawdown: 'fund drawdown', utilisation: 'utilisation' }
+
+export function ofQueue({ liquidationQueue: queue }: OverviewQueueQuery): Check {
+  if (!queue) return { verdict: 'unknown', figure: 'Unknown', why: 'nothing is indexed that accounts could be measured by' }
+  const beyond = queue.tiers.filter(({ tier, accounts }) => accounts > 0 && ['BACKSTOP', 'FUND', 'ADL', 'SOCIALISED'].includes(tier)).reduce((sum, { accounts }) => sum + accounts, 0)
+  const stuck = queue.dueNotional - queue.takeableNotional
+  const figure = `${whole(queue.dueAccounts)} due`
+  const due = `${some(queue.dueAccounts, 'account')} due, ${compact(queue.dueNotional)} USD`
+  if (beyond > 0) return { verdict: 'danger', figure, why: `${some(beyond, 'account')} cannot be closed without a loss for others` }
+  if (queue.dueAccounts > 0 && stuck > 0.5) return { verdict: 'danger', figure, why: `${due}, of which ${compact(stuck)} USD cannot be taken` }
+  if (queue.dueAccounts > 0 && (queue.backlogHours === null || queue.backlogHours > BACKLOG_HOURS)) return { verdict: 'danger', figure, why: `${due}: ${queue.backlogHours === null ? 'nobody can take it at this depth' : `${duration(queue.backlogHours * 3600)} of work for liquidators`}` }
+  if (queue.unknown.length > 0) return { verdict: 'unknown', figure, why: `whether accounts can be closed without loss is not fully known: ${queue.unknown[0]?.message ?? ''}`.replace(/\.$/, '') }
+  if (queue.dueAccounts > 0) return { verdict: 'watch', figure, why: `${due}, ${duration(queue.etaSec ?? 0)} of work for liquidators` }
+  return { verdict: 'safe', figure, why: 'no account is due for liquidation' }
+}
+
+export function ofFund({ insuranceFund }: OverviewFundQuery): Check {
+  const target = insuranceFund?.target
+  if (!insuranceFund || !target) return { verdict: 'unknown', figure: 'Unknown', why: insuranceFund ? 'the fund’s target is unknown' : 'the insurance fund has not been indexed yet' }
+  if (target.fund === null || target.gap === null) return { verdict: 'unknown', figure: 'Unknown', why: `the insurance fund is unknown: ${target.fundUnknown?.message ?? ''}`.replace(/[.: ]+$/, '') }
+  const figure = target.target > 0 ? percent(target.fund / target.target, 0) : 'No target'
+  const runway = target.runwayDays === null ? '' : `, and lasts ${duration(target.runwayDays * 86_400)}`
+  if (target.fund < target.cover1) return { verdict: 'danger', figure, why: `the insurance fund holds ${compact(target.fund)} USD and one account can lose ${compact(target.cover1)} USD more than it has` }
+  if (target.gap > 0) return { verdict: 'watch', figure, why: `the insurance fund lacks ${compact(target.gap)} USD of its target${runway}` }
+  if (target.simulationUnknown) return { verdict: 'unknown', figure, why: 'the insurance fund’s target lacks its simulated shortfall' }
+  return { verdict: 'safe', figure, why: 'the insurance fund holds its target' }
+}
+
+export function ofOracles({ oracleHealth }: OverviewOraclesQuery): Check {
+  if (!oracleHealth || oracleHealth.feeds.length === 0) return { verdict: 'unknown', figure: 'Unknown', why: 'no price feed has been indexed yet' }
+  const { feeds } = oracleHealth
+  const names = (some: typeof feeds): string => list(some.flatMap(({ symbols, feed }) => (symbols.length > 0 ? symbols : [feed])))
+  const failed = feeds.filter(({ status }) => status === 'FAIL')
+  const silent = feeds.filter(({ ageSec }) => ageSec === null)
+  const warned = feeds.filter(({ status }) => status === 'WARN')
+  const figure = `${feeds.filter(({ status }) => status === 'OK').length} of ${feeds.length} ok`
+  if (failed.length > 0) return { verdict: 'danger', figure, why: `the price of ${names(failed)} cannot be trusted` }
+  if (silent.length > 0) return { verdict: 'unknown', figure, why: `${names(silent)} ${silent.length === 1 ? 'has' : 'have'} no price yet` }
+  if (warned.length > 0) return { verdict: 'watch', figure, why: `the price of ${names(warned)} is late or off the market` }
+  return { verdict: 'safe', figure, why: 'every price is fresh' }
+}
+
+/** Parts without which the figures themselves cannot be relied on. */
+const BEARING = ['chain', 'graph-node', 'mirror', 'database', 'margin', 'breakers', 'api']
+
+export function ofFigures({ status }: StatusQuery, isLost: boolean): Check {
+  const figure = status.indexed ? `Block ${whole(status.indexed.number)}` : 'None yet'
+  if (isLost) return { verdict: 'unknown', figure, why: 'the API does not answer, so nothing newer is known' }
+  if (!status.indexed) return { verdict: 'unknown', figure, why: 'no block has been indexed yet' }
+  const lame = status.parts.filter(({ name, health }) => health !== 'UP' && BEARING.includes(name))
+  if (lame.length > 0) return { verdict: 'unknown', figure, why: `${list(lame.map(({ name, health }) => `${name} is ${words(health)}`))}, so figures may be missing or old` }
+  if (status.ageSec === null) return { verdict: 'unknown', figure, why: 'the age of the figures is unknown' }
+  if (status.ageSec > LATE_SEC) return { verdict: 'unknown', figure, why: `the figures are ${age(status.ageSec)} old` }
+  return { verdict: 'safe', figure, why: 'figures are current' }
+}
+
+/** What an answer that cannot be had leaves. */
+export const notHad = (what: string, error: Error): Check => ({ verdict: 'unknown', figure: 'Unknown', why: `${what}: ${error.message.replace(/\.$/, '')}` })
+
+const ANSWERS: Readonly<Record<Exclude<Verdict, 'asking'>, string>> = { safe: 'Yes', watch: 'With care', unknown: 'Not known', danger: 'No' }
+
+/** The worst word, then the reasons for it; what is only to be watched, or also unknown, after them. */
+export function answerOf(checks: readonly Check[]): { readonly verdict: Verdict; readonly word: string; readonly reasons: string } {
+  const of = (verdict: Verdict): string[] => checks.filter((check) => check.verdict === verdict).map(({ why }) => why)
+  const [danger, unknown, watch] = [of('danger'), of('unknown'), of('watch')]
+  if (danger.length === 0 && checks.some(({ verdict }) => verdict === 'asking')) return { verdict: 'asking', word: '…', reasons: 'asking the API' }
+  const verdict = danger.length > 0 ? 'danger' : unknown.length > 0 ? 'unknown' : watch.length > 0 ? 'watch' : 'safe'
+  const first = verdict === 'danger' ? danger : verdict === 'unknown' ? unknown : verdict === 'watch' ? watch : of('safe')
+  const also = [...(verdict === 'danger' ? unknown.map((why) => `not known: ${why}`) : []), ...(verdict === 'danger' || verdict === 'unknown' ? watch : [])]
+  return { verdict, word: ANSWERS[verdict], reasons: `${[...first, ...also].join('; ')}.` }
+}
