@@ -27,6 +27,22 @@ export function step(fromRaw: string, toRaw: string, unit: string, inputDecimals
   return `${amount}${name ? ` ${name}` : ''}${relative}`
 }
 
+/** From here on a contract's amount is its way to say that there is no limit. */
+const NO_LIMIT = 2n ** 255n
+
+/** Bounds for people: `0 to 100 %`, `at least 5,000 USDC`, `any`; raw where the values are no amounts. null is no bound. */
+export function range(minRaw: string | null, maxRaw: string | null, inputDecimals: number | null | undefined, unit: string): string {
+  const text = (raw: string): string => {
+    if (inputDecimals == null) return raw
+    const value = unscaled(raw, inputDecimals)
+    return decimal(value, placesOf(value))
+  }
+  const most = maxRaw === null || BigInt(maxRaw) >= NO_LIMIT ? null : text(maxRaw)
+  const named = unit && inputDecimals != null ? ` ${unit}` : ''
+  if (minRaw === null) return most === null ? 'any' : `at most ${most}${named}`
+  return most === null ? `from ${text(minRaw)}${named}, no upper limit` : `${text(minRaw)} to ${most}${named}`
+}
+
 /** The number that a value's text for people begins with: `355,839.556197 USDC` is 355839.556197; null for `no limit`, an address, `yes`. For places on an axis alone. */
 export function numberOf(display: string): number | null {
   const match = /^[−-]?\d[\d,]*(?:\.\d+)?(?=$| )/.exec(display)

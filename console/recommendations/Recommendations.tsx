@@ -80,7 +80,7 @@ function List({ rows, before }: { rows: readonly Recommendation[]; before: Seen 
       { key: 'change', head: 'Now → recommended', value: (row) => `${row.currentDisplay} → ${row.recommendedDisplay}`, cell: (row) => (
         <span className="recommendation-change"><span>{row.currentDisplay} → <b>{row.recommendedDisplay}</b></span><small>{[stepOf(row), directionText(row.direction)].filter(Boolean).join(' · ')}</small></span>
       ) },
-      { key: 'urgency', head: 'Urgency', name: 'Urgency, 0 to 100', numeric: true, value: (row) => row.urgency, cell: (row) => <span className="recommendation-urgency"><meter min={0} max={100} low={34} high={67} optimum={0} value={row.urgency} aria-hidden="true" /><span>{row.urgency}</span><span className="sr"> of 100</span></span> },
+      { key: 'urgency', head: 'Urgency', numeric: true, value: (row) => row.urgency, cell: (row) => <span className="recommendation-urgency"><meter min={0} max={100} low={34} high={67} optimum={0} value={row.urgency} aria-hidden="true" /><span>{row.urgency}</span><span className="sr"> of 100</span></span> },
       { key: 'confidence', head: 'Confidence', numeric: true, value: (row) => row.confidence, cell: (row) => percent(row.confidence, 0) },
       { key: 'model', head: 'Model', value: (row) => `${row.model} ${row.modelVersion}`, cell: (row) => <span className="recommendation-model">{row.model} {row.modelVersion}<small>block {whole(row.block.number)}</small></span> },
       { key: 'basket', head: 'Proposal', value: (row) => (row.settable ? 'can be set' : `advisory: ${whyAdvisory(row)}`), cell: (row) => (row.settable ? <BasketButton item={itemOf(row)} /> : <Tag>advisory alone</Tag>) },
