@@ -85,8 +85,8 @@ export const cutOff = (page: Page): Promise<string[]> =>
     if (scrollWidth > clientWidth) found.push(`the page: ${scrollWidth} px in ${clientWidth}`)
     for (const element of document.body.querySelectorAll<HTMLElement>('*')) {
       const { overflowX, clip, clipPath, textOverflow, position } = getComputedStyle(element)
-      const isForReaders = position === 'absolute' && (clip !== 'auto' || clipPath !== 'none')
-      if (isForReaders || element.clientWidth === 0 || element.scrollWidth <= element.clientWidth + 1) continue
+      const isForReaders = (position === 'absolute' || position === 'fixed') && (clip !== 'auto' || clipPath !== 'none')
+      if (isForReaders || element instanceof HTMLInputElement || element.clientWidth === 0 || element.scrollWidth <= element.clientWidth + 1) continue
       if (overflowX !== 'hidden' && overflowX !== 'clip') continue
       if (textOverflow === 'ellipsis' && element.closest('[title]') !== null) continue
       found.push(`${element.tagName.toLowerCase()}.${element.className}: "${element.innerText.slice(0, 60)}" ${element.scrollWidth} px in ${element.clientWidth}`)
