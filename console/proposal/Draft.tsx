@@ -1,5 +1,349 @@
-import { PageHead } from '../ui/parts.tsx'
+/** A basket of changes becomes a draft: values in their own units, with what policy and lint say while one types. */
+import { useEffect, useMemo, useState } from 'react'
+import type { ReactNode } from 'react'
+import { Link, useLocation, useSearchParams } from 'wouter'
+import { emptyBasket, putInBasket, takeFromBasket, useBasket } from '../data/basket.ts'
+import type { BasketItem } from '../data/basket.ts'
+import { ask, renew, useAnswer } from '../data/client.ts'
+import { stored } from '../data/stored.ts'
+import { DraftProposalDocument, ImportBatchDocument, ProposableParametersDocument, ValidateDraftDocument } from '../generated/operations.ts'
+import type { DraftProposalInput, ProposableParametersQuery, ValidateDraftQuery } from '../generated/operations.ts'
+import { duration, words } from '../ui/format.ts'
+import { Address, Empty, Loaded, Notice, PageHead, Panel, Tag } from '../ui/parts.tsx'
+import { SessionLine, useAct } from '../wallet/Session.tsx'
+import { Wallets, useSigner } from '../wallet/wallet.tsx'
+import { rawOf, textOf } from './amount.ts'
+import './proposal.css'
+
+type Known = ProposableParametersQuery
+type Parameter = Known['parameters'][number]
+type Rule = Known['policy']['parameters'][number]
+type Finding = ValidateDraftQuery['validateDraft']['findings'][number]
+
+/** What is typed and not drafted yet stays in this browser. `texts` and `confirms` by parameter and subject. */
+type Typed = { readonly title: string; readonly hours: string; readonly texts: Readonly<Record<string, string>>; readonly confirms: Readonly<Record<string, string>>; readonly desired: string }
+const NOTHING: Typed = { title: '', hours: '', texts: {}, confirms: {}, desired: '' }
+const isTexts = (value: unknown): boolean => typeof value === 'object' && value !== null && Object.values(value).every((each) => typeof each === 'string')
+const typed = stored<Typed>('bulwark.draft', NOTHING, (value): value is Typed => {
+  const { title, hours, texts, confirms, desired } = (value ?? {}) as Record<string, unknown>
+  return typeof title === 'string' && typeof hours === 'string' && typeof desired === 'string' && isTexts(texts) && isTexts(confirms)
+})
+const change = (next: Partial<Typed>): void => typed.set({ ...typed.get(), ...next })
+
+type Ref = Pick<BasketItem, 'parameter' | 'subject'>
+const keyOf = ({ parameter, subject }: Ref): string => `${parameter}:${subject.toLowerCase()}`
+const find = (known: Known, ref: Ref): Parameter | undefined => known.parameters.find(({ name, subject }) => keyOf({ parameter: name, subject }) === keyOf(ref))
+const without = (texts: Readonly<Record<string, string>>, key: string): Record<string, string> => Object.fromEntries(Object.entries(texts).filter(([name]) => name !== key))
 
 export default function Draft() {
-  return <PageHead title="Draft" />
+  const known = useAnswer(ProposableParametersDocument, {}, 'minute')
+  return (
+    <div className="proposal">
+      <PageHead title="New proposal" note="One Safe transaction for its owners to sign"><Link href="/proposals">All proposals</Link></PageHead>
+      <Loaded of={known} height={500}>{(data) => <Wallets fallback={<div className="loading page" />}><Form known={data} /></Wallets>}</Loaded>
+    </div>
+  )
+}
+
+function itemOf(parameter: Parameter): BasketItem {
+  const { name, subject, subjectLabel, title, raw, display } = parameter
+  return { recommendationId: null, parameter: name, subject, subjectLabel, title, fromRaw: raw, fromDisplay: display, toRaw: raw, toDisplay: display }
+}
+
+function Form({ known }: { known: Known }) {
+  const basket = useBasket()
+  const { title, hours, texts, confirms, desired } = typed.use()
+  const { has } = useSigner()
+  const { busy, fault, act } = useAct()
+  const [, go] = useLocation()
+  useLinked(known)
+
+  const rows = basket.map((item) => ({ item, parameter: find(known, item), key: keyOf(item) }))
+  const wrong = rows.filter(({ item, parameter, key }) => parameter !== undefined && parseValue(parameter, texts[key] ?? valueText(parameter, item.toRaw)) === null)
+  const changed = rows.filter(({ item, parameter }) => parameter === undefined || item.toRaw !== parameter.raw)
+  const validForSec = /^\d+(\.\d+)?$/.test(hours) ? Math.round(Number(hours) * 3600) : null
+  const input: DraftProposalInput = {
+    title: title.trim() || defaultTitle(changed.map(({ item }) => item)),
+    recommendationIds: changed.flatMap(({ item }) => (item.recommendationId === null ? [] : [item.recommendationId])),
+    changes: changed.filter(({ item }) => item.recommendationId === null).map(({ item, key }) => ({ parameter: item.parameter, subject: item.subject, toRaw: item.toRaw, ...(confirms[key] ? { confirm: confirms[key] } : {}) })),
+    ...(desired.trim() === '' ? {} : { desired, ...(title.trim() === '' && changed.length === 0 ? { title: null } : {}) }),
+    ...(validForSec === null ? {} : { validForSec }),
+  }
+  const asked = changed.length > 0 || desired.trim() !== ''
+  const { settled, waiting } = useSettled(input, 300)
+  const found = useAnswer(ValidateDraftDocument, { input: settled }, 'event', asked)
+  const verdict = asked ? found.data?.validateDraft : undefined
+  const current = verdict !== undefined && !waiting && !found.isFetching && !found.isPlaceholderData
+  const findings = verdict?.findings ?? []
+  const beside = (ref: BasketItem): readonly Finding[] => findings.filter((each) => concerns(each, ref, rows.map(({ item }) => item)))
+  const others = findings.filter((each) => !rows.some(({ item }) => concerns(each, item, rows.map((row) => row.item))))
+  const stops = findings.filter(({ severity }) => severity === 'BLOCK').length
+
+  const draft = () => act('draft', async () => {
+    const { draftProposal } = await ask(DraftProposalDocument, { input })
+    emptyBasket()
+    typed.set(NOTHING)
+    await renew('Proposals')
+    go(`/proposals/${draftProposal.id}`)
+  }, 'Nothing was drafted, and what was typed is still here')
+
+  return (
+    <div className="desk">
+      <div className="stack">
+        <Panel id="basket" title="Changes" note={rows.length === 0 ? undefined : `${changed.length} of ${rows.length} differ from what is in force`} actions={rows.length > 0 && <button type="button" className="quiet" onClick={() => { emptyBasket(); change({ texts: {}, confirms: {} }) }}>Take all out</button>}>
+          {rows.length === 0 && <Empty>The basket is empty. Put in what is <Link href="/recommendations">recommended</Link>, or choose a parameter here and write its new value.</Empty>}
+          <ul className="proposal-rows">
+            {rows.map(({ item, parameter, key }) => <li key={key}>{parameter
+              ? <Row item={item} parameter={parameter} rule={known.policy.parameters.find(({ name }) => name === item.parameter)} text={texts[key]} confirm={confirms[key] ?? ''} findings={beside(item)} told={verdict?.changes.find((each) => keyOf(each) === key)} />
+              : <p>{item.title} of {item.subjectLabel}: {item.toDisplay} <span className="muted">is not indexed now</span> <button type="button" className="quiet" onClick={() => takeFromBasket(item)}>Take out</button></p>}</li>)}
+          </ul>
+          <Add known={known} basket={basket} />
+        </Panel>
+        <Desired text={desired} />
+        <Import />
+      </div>
+      <div className="stack">
+        <Panel id="draft" title="Draft">
+          <SessionLine why="Stewards sign in to draft; anybody can try what policy and lint say." />
+          <div className="body proposal-act">
+            <label className="field">Title, one line for people<input value={title} maxLength={200} placeholder={defaultTitle(changed.map(({ item }) => item))} onChange={(event) => change({ title: event.target.value })} /></label>
+            <label className="field">Time that signers have, in hours<input inputMode="decimal" value={hours} aria-invalid={hours !== '' && validForSec === null} placeholder={String(known.policy.defaultValidForSec / 3600)} onChange={(event) => change({ hours: event.target.value })} /><small className="muted">of chain time; the policy allows up to {duration(known.policy.maxValidForSec)}, and {duration(known.policy.defaultValidForSec)} where nothing is said</small></label>
+            <Verdict asked={asked} wrong={wrong.length} stops={stops} current={current} ok={verdict?.ok ?? false} fault={asked && found.error ? found.error.message : null} />
+            {others.length > 0 && <Findings of={others} />}
+            {verdict && verdict.ok && current && <ol className="proposal-sentences">{verdict.changes.map(({ sentence }) => <li key={sentence}>{sentence}</li>)}</ol>}
+            <button type="button" className="main" disabled={busy !== null || wrong.length > 0 || !current || !verdict.ok || !has('STEWARD') || (hours !== '' && validForSec === null)} onClick={() => void draft()}>{busy === 'draft' ? 'Drafting …' : 'Draft it'}</button>
+            {!has('STEWARD') && <small className="muted">Drafting is for stewards whom the DAO’s policy names.</small>}
+            {fault && <Notice kind="down" title={`${fault.replace(/\.$/, '')}.`} />}
+          </div>
+        </Panel>
+        <TogetherPanel known={known} basket={basket} />
+      </div>
+    </div>
+  )
+}
+
+/** `/proposals/new?parameter=feeRatio&subject=0x…` puts that parameter into the form. */
+function useLinked(known: Known): void {
+  const [params, setParams] = useSearchParams()
+  const [parameter, subject] = [params.get('parameter'), params.get('subject')]
+  useEffect(() => {
+    if (parameter === null) return
+    const found = known.parameters.find((each) => each.name === parameter && each.settable && (subject === null ? each.scope === 'PROTOCOL' : each.subject.toLowerCase() === subject.toLowerCase() || each.subjectLabel === subject))
+    if (found) putInBasket(itemOf(found))
+    setParams({}, { replace: true })
+  }, [parameter, subject])
+}
+
+/** The value once nobody has typed for `ms`. */
+function useSettled<T>(value: T, ms: number): { readonly settled: T; readonly waiting: boolean } {
+  const text = JSON.stringify(value)
+  const [settled, setSettled] = useState(text)
+  useEffect(() => {
+    if (text === settled) return
+    const timer = setTimeout(() => setSettled(text), ms)
+    return () => clearTimeout(timer)
+  }, [text, settled, ms])
+  return { settled: useMemo(() => JSON.parse(settled) as T, [settled]), waiting: text !== settled }
+}
+
+const defaultTitle = (items: readonly BasketItem[]): string => {
+  if (items.length === 0) return 'Change of parameters'
+  const all = items.map(({ title, subjectLabel }) => (subjectLabel === 'protocol' ? title : `${title} of ${subjectLabel}`)).join(', ')
+  return all.length <= 120 ? all : `${items.length} parameters`
+}
+
+/** A finding names its parameter, or its sentence does: `feeRatio of vETH`. */
+function concerns({ parameter, subject, text }: Finding, ref: BasketItem, all: readonly BasketItem[]): boolean {
+  if (parameter !== null) return parameter === ref.parameter && (subject === null || subject.toLowerCase() === ref.subject.toLowerCase())
+  if (!new RegExp(`\\b${ref.parameter}\\b`).test(text)) return false
+  const alike = all.filter((each) => each.parameter === ref.parameter)
+  return alike.length === 1 || text.includes(ref.subjectLabel) || text.toLowerCase().includes(ref.subject.toLowerCase())
+}
+
+// ─── One change ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const isYesNo = ({ unit }: Parameter): boolean => unit === 'yes or no'
+const isAddress = ({ unit }: Parameter): boolean => unit === 'address'
+/** As one would write it. */
+const valueText = (parameter: Parameter, raw: string): string => (isAddress(parameter) ? `0x${BigInt(raw).toString(16).padStart(40, '0')}` : parameter.inputDecimals === null ? raw : textOf(raw, parameter.inputDecimals))
+const withUnit = (parameter: Parameter, raw: string | bigint): string => (parameter.inputDecimals === null ? String(raw) : BigInt(raw) >= 2n ** 128n ? 'no limit' : `${grouped(textOf(raw, parameter.inputDecimals))}${parameter.unit ? ` ${parameter.unit}` : ''}`)
+const grouped = (text: string): string => text.replace(/^\d+/, (whole) => whole.replace(/\B(?=(\d{3})+$)/g, ','))
+
+function parseValue(parameter: Parameter, text: string): bigint | null {
+  if (isAddress(parameter)) return /^0x[0-9a-f]{40}$/i.test(text.trim()) ? BigInt(text.trim()) : null
+  if (isYesNo(parameter)) return text === '0' || text === '1' ? BigInt(text) : null
+  // The unit may be written behind the number.
+  const bare = parameter.unit !== '' && text.trim().endsWith(parameter.unit) ? text.trim().slice(0, -parameter.unit.length) : text
+  return parameter.inputDecimals === null ? null : rawOf(bare, parameter.inputDecimals)
+}
+
+function Row({ item, parameter, rule, text, confirm, findings, told }: { item: BasketItem; parameter: Parameter; rule: Rule | undefined; text: string | undefined; confirm: string; findings: readonly Finding[]; told: ValidateDraftQuery['validateDraft']['changes'][number] | undefined }) {
+  const key = keyOf(item)
+  const shown = text ?? valueText(parameter, item.toRaw)
+  const raw = parseValue(parameter, shown)
+  const moved = item.fromRaw !== parameter.raw
+  const id = `value-${key.replace(/[^a-zA-Z0-9]/g, '-')}`
+  const type = (next: string) => {
+    change({ texts: { ...typed.get().texts, [key]: next } })
+    const value = parseValue(parameter, next)
+    if (value === null || value.toString() === item.toRaw) return
+    putInBasket({ ...item, recommendationId: null, toRaw: value.toString(), toDisplay: isYesNo(parameter) ? (value === 0n ? 'no' : 'yes') : isAddress(parameter) ? next.trim() : withUnit(parameter, value), fromRaw: parameter.raw, fromDisplay: parameter.display })
+  }
+  const name = `${item.parameter} of ${item.subjectLabel}`
+  const stops = raw === null || findings.some(({ severity }) => severity === 'BLOCK')
+  return (
+    <div className="proposal-row">
+      <header>
+        <label htmlFor={id}><b>{parameter.title}</b> of {item.subjectLabel}</label>
+        {item.recommendationId !== null && <Tag kind="accent">recommended</Tag>}
+        {parameter.irreversible && <Tag kind="down">cannot be undone</Tag>}
+        <button type="button" className="quiet" onClick={() => { takeFromBasket(item); change({ texts: without(typed.get().texts, key), confirms: without(typed.get().confirms, key) }) }}>Take out<span className="sr"> {name}</span></button>
+      </header>
+      <div className="proposal-edit">
+        <span><small className="muted">In force</small><span title={`raw ${parameter.raw}`}>{isAddress(parameter) ? <Address of={valueText(parameter, parameter.raw)} /> : parameter.display}</span></span>
+        <i aria-hidden="true">→</i>
+        <span>
+          <small className="muted">New{parameter.unit && !isYesNo(parameter) ? `, ${parameter.unit}` : ''}</small>
+          {isYesNo(parameter)
+            ? <select id={id} value={shown} aria-describedby={`${id}-says`} onChange={(event) => type(event.target.value)}><option value="0">no</option><option value="1">yes</option></select>
+            : <input id={id} value={shown} inputMode={isAddress(parameter) ? 'text' : 'decimal'} className={isAddress(parameter) ? 'mono wide' : 'n'} autoComplete="off" spellCheck={false} aria-invalid={stops} aria-describedby={`${id}-says`} onChange={(event) => type(event.target.value)} />}
+        </span>
+        <span><small className="muted">Raw</small><code>{raw === null ? '—' : raw.toString()}</code></span>
+        {told && <span><small className="muted">Step</small>{told.step}</span>}
+      </div>
+      <div id={`${id}-says`} aria-live="polite">
+        {raw === null && <p className="down">Found “{shown}”, allowed is {isAddress(parameter) ? 'an address of 20 bytes, 0x and 40 digits' : `a number from 0 with at most ${parameter.inputDecimals ?? 0} decimals${parameter.unit ? `, in ${parameter.unit}` : ''}`}; write for example {valueText(parameter, parameter.raw)}.</p>}
+        {raw !== null && raw.toString() === parameter.raw && <p className="muted">This is in force already: it is left out until it differs.</p>}
+        {moved && <p className="warn">It was {item.fromDisplay} when it was put in, and is {parameter.display} now.</p>}
+        <Findings of={findings} />
+      </div>
+      <Limits parameter={parameter} rule={rule} />
+      {parameter.irreversible && <label className="field proposal-confirm">Type “{name}” to confirm what the chain cannot take back<input value={confirm} autoComplete="off" spellCheck={false} aria-invalid={confirm !== name} onChange={(event) => {
+        change({ confirms: { ...typed.get().confirms, [key]: event.target.value } })
+        // A recommendation carries no confirmation: with one it is a change by hand.
+        if (item.recommendationId !== null) putInBasket({ ...item, recommendationId: null })
+      }} /></label>}
+    </div>
+  )
+}
+
+/** What the contract takes, what the DAO's policy takes, and how far one step may go. */
+function Limits({ parameter, rule }: { parameter: Parameter; rule: Rule | undefined }) {
+  if (parameter.inputDecimals === null) return <p className="proposal-limits muted">{parameter.description}</p>
+  const say = (raw: string | bigint) => withUnit(parameter, raw)
+  const current = BigInt(parameter.raw)
+  const bounds = (min: string | null, max: string | null): string => (min !== null && max !== null ? `${say(min)} to ${say(max)}` : min !== null ? `from ${say(min)}` : max !== null ? `up to ${say(max)}` : 'any')
+  const relative = rule?.maxStepRelative == null ? null : (current * BigInt(Math.round(rule.maxStepRelative * 1e6))) / 1_000_000n
+  const absolute = rule?.maxStepRaw == null ? null : BigInt(rule.maxStepRaw)
+  const step = relative === null ? absolute : absolute === null || relative < absolute ? relative : absolute
+  const low = step === null ? null : current > step ? current - step : 0n
+  return (
+    <p className="proposal-limits muted">
+      {rule === undefined
+        ? <span className="warn">The policy does not let stewards propose this one.</span>
+        : <><span>Policy: <b>{bounds(rule.minRaw, rule.maxRaw)}</b></span>{step !== null && low !== null && <span>one step: <b>{say(low)} to {say(current + step)}</b>{rule.maxStepRelative != null && ` (${rule.maxStepRelative * 100} %)`}</span>}{rule.exemptRaw.length > 0 && <span>at any time: <b>{rule.exemptRaw.map(say).join(', ')}</b></span>}{rule.minDelaySec > 0 && <span>at most every {duration(rule.minDelaySec)}</span>}</>}
+      <span>Contract: {bounds(parameter.bounds.min, parameter.bounds.max)}</span>
+      <span className="long">{parameter.description}{parameter.bounds.note && ` ${parameter.bounds.note}`}</span>
+    </p>
+  )
+}
+
+const Findings = ({ of }: { of: readonly Finding[] }) => of.length === 0 ? null : <ul className="proposal-findings">{of.map((each, index) => <li key={index}><Tag kind={each.severity === 'BLOCK' ? 'down' : 'warn'}>{words(each.severity)}</Tag> <span>{each.text} <code className="muted">{each.rule}</code></span></li>)}</ul>
+
+function Verdict({ asked, wrong, stops, current, ok, fault }: { asked: boolean; wrong: number; stops: number; current: boolean; ok: boolean; fault: string | null }) {
+  const say = (kind: 'down' | 'degraded' | 'good', title: string): ReactNode => <Notice kind={kind} title={title} />
+  if (fault !== null) return say('down', `${fault.replace(/\.$/, '')}.`)
+  if (wrong > 0) return say('down', `${wrong === 1 ? 'One value' : `${wrong} values`} cannot be read; see beside ${wrong === 1 ? 'it' : 'them'}.`)
+  if (!asked) return <p className="muted">Change a value, or paste a file of desired values.</p>
+  if (!current) return <p className="muted" role="status">Asking policy and lint …</p>
+  return ok ? say('good', 'Policy and lint let this be drafted.') : say('down', stops === 1 ? 'One rule stops this.' : `${stops} rules stop this.`)
+}
+
+/** Choosing one puts it into the list with the value that it has. */
+function Add({ known, basket }: { known: Known; basket: readonly BasketItem[] }) {
+  const inBasket = new Set(basket.map(keyOf))
+  const settable = known.parameters.filter(({ settable: may }) => may)
+  const groups = [...new Set(settable.map(({ subjectLabel }) => subjectLabel))]
+  return (
+    <div className="controls">
+      <label className="field">Change a parameter by hand
+        <select value="" onChange={(event) => { const found = settable.find(({ id }) => id === event.target.value); if (found) putInBasket(itemOf(found)) }}>
+          <option value="">choose one …</option>
+          {groups.map((group) => <optgroup key={group} label={group}>{settable.filter(({ subjectLabel }) => subjectLabel === group).toSorted((a, b) => (a.title < b.title ? -1 : 1)).map((each) => <option key={each.id} value={each.id} disabled={inBasket.has(keyOf({ parameter: each.name, subject: each.subject }))}>{each.title}{isAddress(each) ? '' : `: ${each.display}`}</option>)}</optgroup>)}
+        </select>
+      </label>
+    </div>
+  )
+}
+
+// ─── Files ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const MAX_BYTES = 200_000
+
+/** Text that can be typed, pasted, dropped or chosen as a file. */
+function FileText({ label, accept, value, onText, rows = 6 }: { label: string; accept: string; value: string; onText: (text: string) => void; rows?: number }) {
+  const [over, setOver] = useState(false)
+  const [fault, setFault] = useState<string | null>(null)
+  const read = async (file: File | undefined) => {
+    if (!file) return
+    if (file.size > MAX_BYTES) return setFault(`Found a file of ${file.size} bytes, allowed are ${MAX_BYTES}; choose the right one`)
+    setFault(null)
+    onText(await file.text())
+  }
+  return (
+    <div className="proposal-file" data-over={over || undefined} onDragOver={(event) => { event.preventDefault(); setOver(true) }} onDragLeave={() => setOver(false)} onDrop={(event) => { event.preventDefault(); setOver(false); void read(event.dataTransfer.files[0]) }}>
+      <label className="field">{label}<textarea className="mono" rows={rows} value={value} spellCheck={false} onChange={(event) => onText(event.target.value)} /></label>
+      <label className="field">or a file, chosen or dropped here<input type="file" accept={accept} onChange={(event) => void read(event.target.files?.[0])} /></label>
+      {fault && <Notice kind="down" title={fault} />}
+    </div>
+  )
+}
+
+function Desired({ text }: { text: string }) {
+  return (
+    <Panel id="desired" title="Desired values" note="what stands already is no change">
+      <details className="proposal-more" open={text !== ''}>
+        <summary>Paste or drop a file, YAML or JSON</summary>
+        <div className="body proposal-act">
+          <FileText label="The file’s text" accept=".yaml,.yml,.json" value={text} onText={(desired) => change({ desired })} />
+          <pre className="muted">{'title: Narrow the band of vETH\nvalidFor: 2 d\nmarkets: { vETH: { marketMaxPriceSpreadRatio: 7 % } }'}</pre>
+          {text !== '' && <button type="button" className="quiet" onClick={() => change({ desired: '' })}>Take it out</button>}
+        </div>
+      </details>
+    </Panel>
+  )
+}
+
+/** Nothing is taken over from the file but the values that its calls set. */
+function Import() {
+  const { has } = useSigner()
+  const { busy, fault, act } = useAct()
+  const [file, setFile] = useState('')
+  const [confirm, setConfirm] = useState('')
+  const [, go] = useLocation()
+  return (
+    <Panel id="import" title="Import" note="a batch of Safe’s Transaction Builder">
+      <details className="proposal-more">
+        <summary>Paste or drop its file</summary>
+        <div className="body proposal-act">
+          <FileText label="The file’s text" accept=".json" value={file} onText={setFile} />
+          <label className="field">Confirmations, one a line, where a refusal asks for them<textarea rows={2} value={confirm} spellCheck={false} onChange={(event) => setConfirm(event.target.value)} /></label>
+          <button type="button" disabled={busy !== null || file.trim() === '' || !has('STEWARD')} onClick={() => void act('import', async () => {
+            const { importBatch } = await ask(ImportBatchDocument, { input: { file, confirm: confirm.split('\n').map((line) => line.trim()).filter((line) => line !== '') } })
+            await renew('Proposals')
+            go(`/proposals/${importBatch.id}`)
+          }, 'Nothing was drafted')}>{busy === 'import' ? 'Reading its calls …' : 'Draft what its calls set'}</button>
+          {!has('STEWARD') && <small className="muted">Importing is for stewards; sign in beside.</small>}
+          {fault && <Notice kind="down" title={`${fault.replace(/\.$/, '')}.`} />}
+        </div>
+      </details>
+    </Panel>
+  )
+}
+
+/** Parameters that the policy wants changed in one batch or not at all. */
+function TogetherPanel({ known, basket }: { known: Known; basket: readonly BasketItem[] }) {
+  const groups = known.policy.together.filter((names) => names.some((name) => basket.some(({ parameter }) => parameter === name)))
+  if (groups.length === 0) return null
+  return <Panel id="together" title="Changed together or not at all"><ul className="proposal-findings">{groups.map((names) => <li key={names.join()}>{names.join(', ')}</li>)}</ul></Panel>
 }

@@ -7,13 +7,12 @@ import { Wallets, useSigner, walletWords } from './wallet.tsx'
 import './wallet.css'
 
 /** Runs what a wallet or the API may refuse; what went wrong stays on the page until the next try. */
-export function useAct(): { readonly busy: string | null; readonly fault: string | null; clear(): void; act(name: string, work: () => Promise<void>, stays?: string): Promise<boolean> } {
+export function useAct(): { readonly busy: string | null; readonly fault: string | null; readonly act: (name: string, work: () => Promise<void>, stays?: string) => Promise<boolean> } {
   const [busy, setBusy] = useState<string | null>(null)
   const [fault, setFault] = useState<string | null>(null)
   return {
     busy,
     fault,
-    clear: () => setFault(null),
     act: async (name, work, stays) => {
       setBusy(name)
       setFault(null)

@@ -49,15 +49,15 @@ export type Wallet = {
   /** The wallet is on another chain than this page; its number. */
   readonly elsewhere: number | null
   /** Wallets that announced themselves. */
-  readonly found: readonly { readonly id: string; readonly name: string; connect(): Promise<void> }[]
-  disconnect(): void
-  switchNetwork(): Promise<void>
+  readonly found: readonly { readonly id: string; readonly name: string; readonly connect: () => Promise<void> }[]
+  readonly disconnect: () => void
+  readonly switchNetwork: () => Promise<void>
   /** Signs in to the API with the connected account. */
-  signIn(): Promise<void>
-  signTypedData(data: TypedData): Promise<Hex>
-  send(transaction: { readonly to: Hex; readonly value: bigint; readonly data: Hex; readonly gas: bigint }): Promise<Hex>
+  readonly signIn: () => Promise<void>
+  readonly signTypedData: (data: TypedData) => Promise<Hex>
+  readonly send: (transaction: { readonly to: Hex; readonly value: bigint; readonly data: Hex; readonly gas: bigint }) => Promise<Hex>
   /** How a transaction went, as the wallet's own node tells it; null while it is not mined. */
-  receipt(hash: Hex): Promise<{ readonly status: 'success' | 'reverted'; readonly block: bigint } | null>
+  readonly receipt: (hash: Hex) => Promise<{ readonly status: 'success' | 'reverted'; readonly block: bigint } | null>
 }
 
 export function useWallet(): Wallet {
@@ -102,7 +102,7 @@ export function useWallet(): Wallet {
 }
 
 /** Who has signed in and with what: the account of the session is the one that the API asks about, the wallet's the one that signs. */
-export function useSigner(): { readonly wallet: Wallet; readonly viewer: ReturnType<typeof useViewer>; readonly isWallets: boolean; has(role: 'STEWARD' | 'OWNER'): boolean } {
+export function useSigner(): { readonly wallet: Wallet; readonly viewer: ReturnType<typeof useViewer>; readonly isWallets: boolean; readonly has: (role: 'STEWARD' | 'OWNER') => boolean } {
   const wallet = useWallet()
   const viewer = useViewer()
   return { wallet, viewer, isWallets: viewer != null && wallet.account !== null && viewer.address.toLowerCase() === wallet.account.toLowerCase(), has: (role) => viewer?.roles.includes(role) ?? false }
