@@ -40,6 +40,8 @@ const config: CodegenConfig = {
           Market: '../model.ts#MarketNode',
           CollateralAsset: '../model.ts#CollateralAssetNode',
           Account: '../model.ts#AccountNode',
+          AccountTable: '../accounts.ts#AccountTableNode',
+          AccountRow: '../lists.ts#AccountRowNode',
           CollateralBalance: '../model.ts#CollateralBalanceNode',
           Position: '../model.ts#PositionNode',
           LiquidityRange: '../model.ts#LiquidityRangeNode',

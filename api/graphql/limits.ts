@@ -31,7 +31,7 @@ const DEAR: Readonly<Record<string, number>> = { stressTest: 5_000, volatility: 
 const WITH_DEAR: ReadonlySet<string> = new Set(['Query', 'InsuranceFund', 'Proposal'])
 
 /** Lists whose length is the page size of the field that they are in. */
-const PAGED: ReadonlySet<string> = new Set(['nodes', 'entries', 'reviews'])
+const PAGED: ReadonlySet<string> = new Set(['nodes', 'rows', 'entries', 'reviews'])
 
 /** Depth and cost of an operation. Introspection counts 1: graphql-js bounds it by a rule of its own. */
 export function measure(schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode, variables: Record<string, unknown>, limits: Limits = LIMITS): Size {

@@ -1,9 +1,13 @@
 /** The lists of the API as page sources: facts newest first, states by id, accounts by their margin. */
 import type { Prisma } from '../../prisma/client.ts'
+import { BadInputError } from '../../core/errors.ts'
 import type { Context } from './context.ts'
-import type { AccountBook, RankedAccount } from './margins.ts'
+import type { AccountFilterInput } from './generated/resolvers.ts'
+import { marketId } from './lookup.ts'
+import type { AccountBook, Health, Holding } from './margins.ts'
 import type { AccountNode, Db } from './model.ts'
 import type { PageSource } from './paging.ts'
+import { isDescending, placeOf, type AccountFilter, type AccountOrder, type Direction, type Standings } from './standings.ts'
 
 /** A fact's place on the chain. */
 type Fact = { readonly id: string; readonly blockNumber: bigint; readonly logIndex: number }
@@ -26,7 +30,7 @@ export function facts<Table extends FactTable>(context: Context, table: Table, w
   }
 }
 
-function olderThan([block = '0', log = '0', id = '']: readonly string[]): object {
+export function olderThan([block = '0', log = '0', id = '']: readonly string[]): object {
   const blockNumber = BigInt(block)
   const logIndex = Number(log)
   return { blockNumber: { lte: blockNumber }, OR: [{ blockNumber: { lt: blockNumber } }, { logIndex: { lt: logIndex } }, { logIndex, id: { lt: id } }] }
@@ -78,58 +82,97 @@ export function proposals(context: Context, where: Prisma.ProposalWhereInput) {
 
 export const PROPOSAL_PARTS = { signatures: { orderBy: { signer: 'asc' } }, events: { orderBy: { id: 'asc' } } } as const satisfies Prisma.ProposalInclude
 
-/** Accounts without an open position or range have no margin to rank. */
-const UNEXPOSED: Prisma.AccountWhereInput = { openPositionCount: 0, openRangeCount: 0 }
+export type AccountListArgs = { readonly orderBy?: AccountOrder | null | undefined; readonly direction?: Direction; readonly filter?: AccountFilterInput | null | undefined }
 
 /**
- * Accounts in three groups: with a known rank, in its order; exposed with an unknown margin; not exposed. The last two by id.
- * The first two stand in the book, which is in memory; the third is read from the database.
+ * Accounts in three groups: with a known figure, in its order; exposed with an unknown one; those that have none. The last two by id.
+ * All but the plain order of ids stand in the book, which is in memory.
  */
-export function accounts(context: Context, order: 'MARGIN_RATIO' | 'POSITION_VALUE' | 'ID'): PageSource<AccountNode> {
-  const list = `accounts by ${order}`
-  const total = async () => (await context.db()).account.count()
-  const byId = async (where: Prisma.AccountWhereInput, after: string | null, take: number) =>
-    (await context.db()).account.findMany({ where: after === null ? where : { AND: [where, { id: { gt: after } }] }, orderBy: { id: 'asc' }, take })
-  if (order === 'ID') return { list, parts: ['text'], key: (row) => [row.id], total, rows: (key, take) => byId({}, key?.[0] ?? null, take) }
+export async function accounts(context: Context, args: AccountListArgs): Promise<PageSource<AccountNode>> {
+  const { direction } = args
+  const order = args.orderBy ?? 'MARGIN_RATIO'
+  const filter = await accountFilter(context, args.filter)
+  const descending = isDescending(order, direction)
+  const list = `accounts by ${order}${descending === isDescending(order, null) ? '' : descending ? ' DESC' : ' ASC'}`
+  if (order === 'ID' && Object.keys(filter).length === 0) {
+    const rows = async (key: readonly string[] | null, take: number) =>
+      (await context.db()).account.findMany({ where: key === null ? {} : { id: descending ? { lt: key[0] ?? '' } : { gt: key[0] ?? '' } }, orderBy: { id: descending ? 'desc' : 'asc' }, take })
+    return { list, parts: ['text'], key: (row) => [row.id], total: async () => (await context.db()).account.count(), rows }
+  }
 
+  const standings = async () => (await context.book())?.standings()
   const places = new Map<string, readonly string[]>()
+  // A cursor of ids is the id alone, whoever made it.
+  const placeIn = (key: readonly string[]): readonly string[] => (order === 'ID' ? ['0', '0', key[0] ?? ''] : key)
   return {
     list,
-    parts: ['integer', 'integer', 'text'],
-    total,
-    key: (row) => places.get(row.id) ?? ['2', '0', row.id],
+    parts: order === 'ID' ? ['text'] : ['integer', 'integer', 'text'],
+    total: async () => (await standings())?.list(order, direction, filter).length ?? (await context.db()).account.count(),
+    key: (row) => places.get(row.id) ?? [row.id],
     rows: async (key, take) => {
-      const ranked = rank(await context.book(), order)
-      const start = key === null ? 0 : key[0] === '2' ? ranked.length : ranked.findIndex((one) => compare(one.place, key) > 0)
-      const slice = start < 0 ? [] : ranked.slice(start, start + take)
-      for (const one of slice) places.set(one.id, one.place)
-      const rows = (await context.accounts.loadMany(slice.map((one) => one.id))).filter((row): row is AccountNode => row !== null && !(row instanceof Error))
-      if (slice.length >= take) return rows
-      const rest = await byId(UNEXPOSED, key !== null && key[0] === '2' ? (key[2] ?? '') : null, take - slice.length)
-      return [...rows, ...rest]
+      const [book, made] = [await context.book(), await standings()]
+      if (book === null || made === undefined) return []
+      const all = made.list(order, direction, filter)
+      const start = key === null ? 0 : made.after(all, order, direction, placeIn(key))
+      const ids = idsOf(made, all, start, take)
+      const healths = book.healths(ids)
+      for (const [i, id] of ids.entries()) {
+        const holding = book.holding(id)
+        const place = holding && placeOf(order, direction, holding, healths[i] ?? null)
+        if (place !== undefined) places.set(id, order === 'ID' ? [id] : place)
+      }
+      return (await context.accounts.loadMany(ids)).filter((row): row is AccountNode => row !== null && !(row instanceof Error))
     },
   }
 }
 
-/** [group, rank as an integer, id] */
-type Place = readonly [group: '0' | '1', rank: string, id: string]
+const idsOf = (standings: Standings, list: Uint32Array, offset: number, take: number): string[] => [...list.subarray(offset, offset + take)].map((place) => standings.ids[place] as string)
 
-function rank(book: AccountBook | null, order: 'MARGIN_RATIO' | 'POSITION_VALUE'): readonly { id: string; place: Place }[] {
-  // Lowest ratio first; largest value first.
-  const valueOf = (one: RankedAccount) => (order === 'MARGIN_RATIO' ? one.marginRatioE18 : one.positionValueE18 === null ? null : -one.positionValueE18)
-  return [...(book?.ranked ?? [])]
-    .map((one) => {
-      const value = valueOf(one)
-      return { id: one.id, place: (value === null ? ['1', '0', one.id] : ['0', value.toString(), one.id]) as Place }
-    })
-    .toSorted((a, b) => compare(a.place, b.place))
+/** What stands in the filter of a query, with its names looked up. Throws BadInputError. */
+async function accountFilter(context: Context, input: AccountFilterInput | null | undefined): Promise<AccountFilter> {
+  if (input == null) return {}
+  const { address, market, side, collateral, tiers, liquidatable, withPositions, minPositionValue, unknownMargin } = input
+  const prefix = address?.trim().toLowerCase()
+  if (prefix != null && !/^0x[0-9a-f]{0,40}$/.test(prefix)) throw new BadInputError(`Found "${prefix.slice(0, 60)}" for the beginning of an address, allowed is 0x and up to 40 hexadecimal digits; correct it`, { field: 'filter.address', found: prefix.slice(0, 60) })
+  if (minPositionValue != null && !(minPositionValue >= 0 && minPositionValue <= 1e18)) throw new BadInputError(`Found minPositionValue: ${minPositionValue}, allowed is 0 to 1e18, in quote; choose one in that range`, { field: 'filter.minPositionValue' })
+  if (tiers?.length === 0) throw new BadInputError('Found no tier in `tiers`, allowed is at least one; leave `tiers` out for accounts of every tier', { field: 'filter.tiers' })
+  const assets = collateral == null ? [] : [...(await context.collaterals()).values()]
+  const asset = assets.find(({ id, symbol }) => id === collateral?.toLowerCase() || symbol.toLowerCase() === collateral?.toLowerCase())
+  if (collateral != null && asset === undefined) throw new BadInputError(`Found collateral "${collateral.slice(0, 60)}", allowed are ${assets.map(({ symbol }) => symbol).join(', ') || 'none yet'} and their addresses; take one of these`, { field: 'filter.collateral', found: collateral.slice(0, 60) })
+  const marketFound = await marketId(context, market, 'filter.market')
+  return {
+    ...(prefix == null || prefix === '0x' ? {} : { prefix }),
+    ...(marketFound === null ? {} : { market: marketFound }),
+    ...(side == null ? {} : { side }),
+    ...(asset === undefined ? {} : { collateral: asset.id }),
+    ...(tiers == null ? {} : { tiers: [...tiers] }),
+    ...(liquidatable == null ? {} : { liquidatable }),
+    ...(withPositions == null ? {} : { withPositions }),
+    ...(minPositionValue == null || minPositionValue === 0 ? {} : { minPositionValue }),
+    ...(unknownMargin == null ? {} : { unknown: unknownMargin }),
+  }
 }
 
-function compare(a: readonly string[], b: readonly string[]): number {
-  const [groupA = '', rankA = '0', idA = ''] = a
-  const [groupB = '', rankB = '0', idB = ''] = b
-  if (groupA !== groupB) return groupA < groupB ? -1 : 1
-  const [x, y] = [BigInt(rankA), BigInt(rankB)]
-  if (x !== y) return x < y ? -1 : 1
-  return idA < idB ? -1 : idA > idB ? 1 : 0
+/** An account as a table shows it: all of it out of one book. */
+export type AccountRowNode = { readonly holding: Holding; readonly health: Health | null }
+
+/** The whole list at one block: the newest, or one that is still kept. null before the first step. */
+export async function tableOf(context: Context, args: AccountListArgs & { readonly block?: string | null | undefined }): Promise<{ readonly book: AccountBook; readonly count: number; rows(offset: number, take: number): readonly AccountRowNode[] } | null> {
+  const filter = await accountFilter(context, args.filter)
+  const book = args.block == null ? await context.book() : await context.margins.kept(args.block.toLowerCase())
+  if (book === null) return null
+  const standings = await book.standings()
+  const list = standings.list(args.orderBy ?? 'MARGIN_RATIO', args.direction, filter)
+  return {
+    book,
+    count: list.length,
+    rows: (offset, take) => {
+      const ids = idsOf(standings, list, offset, take)
+      const healths = book.healths(ids)
+      return ids.flatMap((id, i) => {
+        const holding = book.holding(id)
+        return holding === undefined ? [] : [{ holding, health: healths[i] ?? null }]
+      })
+    },
+  }
 }

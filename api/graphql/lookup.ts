@@ -11,12 +11,12 @@ export async function findMarket(context: Context, id: string): Promise<MarketNo
 }
 
 /** Id of the market that an argument names; null where it names none. Throws BadInputError for an unknown one. */
-export async function marketId(context: Context, id: string | null | undefined): Promise<string | null> {
+export async function marketId(context: Context, id: string | null | undefined, field = 'market'): Promise<string | null> {
   if (id == null) return null
   const market = await findMarket(context, id)
   if (market) return market.id
   const known = [...(await context.markets()).values()].map((one) => one.symbol)
-  throw new BadInputError(`Found market "${id.slice(0, 60)}", allowed are ${known.length ? known.join(', ') : 'none yet'} and their base token addresses; take one of these`, { field: 'market', found: id, allowed: known })
+  throw new BadInputError(`Found market "${id.slice(0, 60)}", allowed are ${known.length ? known.join(', ') : 'none yet'} and their base token addresses; take one of these`, { field, found: id, allowed: known })
 }
 
 /** `field`: the argument that holds it, where the caller names none. */

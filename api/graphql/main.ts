@@ -142,6 +142,7 @@ async function main(): Promise<void> {
   const heard = (): void => {
     void events.look()
     for (const job of jobs) job.trigger()
+    margins.warm().catch((error: unknown) => log.debug({ err: error }, 'the new block’s margins were not made before somebody asks'))
     risk.books.warm().catch((error: unknown) => log.debug({ err: error }, 'the new block’s book was not made before somebody asks'))
   }
   const listener = listen(config.DATABASE_URL, STEP_CHANNEL, heard, log)

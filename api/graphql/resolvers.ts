@@ -5,6 +5,7 @@ import type { Address } from '../../protocols/adapter.ts'
 import { priceOfSqrtX96 } from '../../protocols/curie/uniswap-v3.ts'
 import { labelOf } from '../../proposals/draft.ts'
 import { byUrgency, modelEntryOf } from '../recommendations/index.ts'
+import { accountRowFields, accountTable, accountTableFields, historyOf, movesOf } from './accounts.ts'
 import { transactionKey } from './context.ts'
 import type { Context } from './context.ts'
 import { displayUnit, displayValue, inputDecimals, specOf } from './display.ts'
@@ -67,7 +68,8 @@ export const resolvers: Resolvers<Context> = {
     protocol: async (_, __, context) => (await context.db()).protocol.findFirst(),
     markets: async (_, __, context) => [...(await context.markets()).values()],
     market: (_, { id }, context) => findMarket(context, id),
-    accounts: (_, args, context) => page(accounts(context, args.orderBy ?? 'MARGIN_RATIO'), args),
+    accounts: async (_, args, context) => page(await accounts(context, args), args),
+    accountTable,
     account: (_, { id }, context) => context.accounts.load(address('an account', id, 'id')),
     positions: async (_, args, context) => page(openPositions(context, await marketId(context, args.market)), args),
     liquidations: async (_, args, context) => {
@@ -207,7 +209,12 @@ export const resolvers: Resolvers<Context> = {
     collaterals: ({ id }, _, context) => context.balancesOf.load(id),
     positions: ({ id }, _, context) => context.positionsOf.load(id),
     ranges: ({ id }, _, context) => context.rangesOf.load(id),
+    moves: movesOf,
+    history: historyOf,
   },
+
+  AccountTable: accountTableFields,
+  AccountRow: accountRowFields,
 
   CollateralBalance: {
     asset: ({ assetId }, _, context) => collateral(context, assetId),

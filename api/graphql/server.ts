@@ -20,6 +20,7 @@ import { callerOf } from './caller.ts'
 import { createContext } from './context.ts'
 import type { Context, Services } from './context.ts'
 import { errorFormatter } from './errors.ts'
+import { exportAccounts } from './exports.ts'
 import { LIMITS, limitRules, limitsPlugin } from './limits.ts'
 import type { Limits } from './limits.ts'
 import { createMetrics } from './metrics.ts'
@@ -119,6 +120,7 @@ export async function startServer(options: ServerOptions): Promise<ApiServer> {
     else next()
   })
   app.use('/graphql', rates.requests, express.json({ limit: '256kb' }), expressMiddleware(apollo, { context: async ({ req }) => createContext(options, { caller: () => callerOf(req, options.auth.sessions, reach), rates }) }))
+  app.get('/export/accounts.csv', rates.requests, exportAccounts(options, () => schema as unknown as GraphQLSchema, log))
   app.use('/assets', express.static(`${pagesDir}/assets`, { immutable: true, maxAge: '1y', fallthrough: true }))
   app.get('/{*place}', (request, response, next) => {
     if (isPlace(request)) sendPage(pagesDir, 'index.html', response)

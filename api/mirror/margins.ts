@@ -1,4 +1,4 @@
-/** What the margins of all accounts depend on, out of the mirror's rows at one block. */
+/** What the margins of accounts depend on, out of the mirror's rows at one block: of all of them at once, or kept from block to block by what changed. */
 import { Prisma } from '../../prisma/client.ts'
 import type { PrismaClient } from '../../prisma/client.ts'
 import type { Deployment, IndexStates, Json, Protocol, ReplayRow } from '../../protocols/adapter.ts'
@@ -18,16 +18,28 @@ export type MarginOptions = {
 /** Accounts with positions or ranges. As of one snapshot: `db` must stand on the block. */
 export async function readMarginInputs(db: Db, { protocol, deployment, withCollateral = false }: MarginOptions, block: { readonly hash: string; readonly timestamp: bigint }): Promise<MarginInputs> {
   const states = await readStates(db, withCollateral)
+  const gap = await gapOf(db, { protocol, deployment }, block)
+  if (gap !== null) return { states, rows: [], gap }
+
+  const { accountKinds } = protocol.margins
+  const ids = states.accounts.map(({ id }) => id)
+  const ofAccounts = rowsOf(await db.$queryRaw<Stored[]>`SELECT "id", "kind", "value" FROM "ReplayRow" WHERE "kind" IN (${Prisma.join([...accountKinds])}) AND split_part("id", ':', 2) = ANY(${ids})`)
+  return { states, rows: [...(await readMarketRows(db, protocol, states, block)), ...ofAccounts], gap: null }
+}
+
+/** Why the replayed rows are not those of the block, in words; null where they are. */
+async function gapOf(db: Db, { protocol, deployment }: Pick<MarginOptions, 'protocol' | 'deployment'>, block: { readonly hash: string }): Promise<string | null> {
   const status = await db.replayStatus.findUnique({ where: { id: 1 } })
   const checkpoint = await db.checkpoint.findFirst({ where: { blockHash: block.hash } })
-  if (status === null) return { states, rows: [], gap: `the mirror has not replayed the facts of ${deployment.network} yet` }
-  if (status.version !== protocol.reducer?.version || status.blockNumber !== checkpoint?.blockNumber) return { states, rows: [], gap: `the mirror has replayed the facts up to block ${status.blockNumber} with version ${status.version}, and is to replay them again` }
+  if (status === null) return `the mirror has not replayed the facts of ${deployment.network} yet`
+  if (status.version !== protocol.reducer?.version || status.blockNumber !== checkpoint?.blockNumber) return `the mirror has replayed the facts up to block ${status.blockNumber} with version ${status.version}, and is to replay them again`
+  return null
+}
 
+/** Rows that belong to no account. */
+async function readMarketRows(db: Db, protocol: MarginOptions['protocol'], states: IndexStates, block: { readonly timestamp: bigint }): Promise<ReplayRow[]> {
   const { accountKinds, series } = protocol.margins
-  const ids = states.accounts.map(({ id }) => id)
-  const rows = rowsOf(await db.$queryRaw<Stored[]>`
-    SELECT "id", "kind", "value" FROM "ReplayRow"
-    WHERE "kind" NOT IN (${Prisma.join([...accountKinds, ...series.kinds])}) OR ("kind" IN (${Prisma.join([...accountKinds])}) AND split_part("id", ':', 2) = ANY(${ids}))`)
+  const rows = rowsOf(await db.$queryRaw<Stored[]>`SELECT "id", "kind", "value" FROM "ReplayRow" WHERE "kind" NOT IN (${Prisma.join([...accountKinds, ...series.kinds])})`)
   const sinceSec = protocol.margins.sinceSec(rows, states, Number(block.timestamp))
   const inSeries = rowsOf(await db.$queryRaw<Stored[]>`
     WITH "series" AS MATERIALIZED (
@@ -35,7 +47,128 @@ export async function readMarginInputs(db: Db, { protocol, deployment, withColla
       FROM "ReplayRow" WHERE "kind" IN (${Prisma.join([...series.kinds])})
     ), "before" AS (SELECT "owner", max("at") AS "at" FROM "series" WHERE "at" <= ${BigInt(sinceSec)} GROUP BY "owner")
     SELECT "id", "kind", "value" FROM "series" LEFT JOIN "before" USING ("owner") WHERE "series"."at" > ${BigInt(sinceSec)} OR "series"."at" = "before"."at"`)
-  return { states, rows: [...rows, ...inSeries], gap: null }
+  return [...rows, ...inSeries]
+}
+
+// ─── From block to block ───────────────────────────────────────────────────────────────────────────────────────────
+
+/** One account with all that its margin depends on beside the markets. */
+export type Holding = {
+  readonly id: string
+  /** It has a position or a range, or what is left of one. */
+  readonly exposed: boolean
+  readonly liquidationCount: number
+  readonly badDebtE18: bigint
+  readonly states: Pick<IndexStates, 'accounts' | 'positions' | 'ranges' | 'balances'>
+  readonly rows: readonly ReplayRow[]
+}
+
+/** What all margins share at a block. */
+export type MarketInputs = { readonly states: Pick<IndexStates, 'assets' | 'parameters'>; readonly rows: readonly ReplayRow[]; readonly gap: string | null }
+
+/** Every account as of a block, by id. `version`: of the rows that it was read from; rows of another are read anew. */
+export type Holdings = { readonly block: { readonly number: bigint; readonly hash: string }; readonly version: string; readonly all: readonly Holding[] }
+
+export async function readMarketInputs(db: Db, options: MarginOptions, block: { readonly hash: string; readonly timestamp: bigint }): Promise<MarketInputs> {
+  const { assets, parameters } = await readShared(db)
+  const gap = await gapOf(db, options, block)
+  return { states: { assets, parameters }, rows: gap === null ? await readMarketRows(db, options.protocol, { accounts: [], positions: [], ranges: [], balances: [], assets, parameters }, block) : [], gap }
+}
+
+/** Accounts read at a time: what one answer of the database holds up the process for. */
+const ACCOUNTS_AT_ONCE = 1_000
+/** More changed accounts than this are read anew with all the others. */
+const MOST_CHANGED = 5_000
+
+/**
+ * Every account at the block that `db` stands on. Where `before` is a block that the undo log leads back to, only what
+ * changed since is read; the rest is taken over from it.
+ */
+export async function readHoldings(db: Db, { protocol }: MarginOptions, block: { readonly number: bigint; readonly hash: string }, before: Holdings | null): Promise<Holdings> {
+  const [replay, mirror] = [await db.replayStatus.findUnique({ where: { id: 1 } }), await db.mirrorStatus.findUnique({ where: { id: 1 }, select: { rebuildCount: true } })]
+  const version = `${replay?.version ?? 'none'}:${mirror?.rebuildCount ?? 0}`
+  const changed = before?.version === version ? await changedSince(db, protocol, before.block) : null
+  if (before !== null && changed !== null) return { block, version, all: merged(before.all, await readSome(db, protocol, changed)) }
+
+  const all: Holding[] = []
+  for (let after = ''; ; ) {
+    const page = await readWhere(db, protocol, { id: { gt: after } }, ACCOUNTS_AT_ONCE)
+    all.push(...page)
+    if (page.length < ACCOUNTS_AT_ONCE) return { block, version, all }
+    after = page.at(-1)?.id ?? ''
+  }
+}
+
+/** Addresses of accounts that steps after a checkpoint wrote; null where the undo log does not say, or it is too many. */
+async function changedSince(db: Db, protocol: MarginOptions['protocol'], { number, hash }: Holdings['block']): Promise<string[] | null> {
+  const steps = await db.checkpoint.findMany({ where: { blockNumber: { gte: number } }, orderBy: { blockNumber: 'asc' }, select: { blockNumber: true, blockHash: true, rowCount: true } })
+  if (steps[0]?.blockNumber !== number || steps[0].blockHash !== hash) return null
+  const logged = new Set((await db.$queryRaw<{ blockNumber: bigint }[]>`SELECT DISTINCT "blockNumber" FROM "UndoLog" WHERE "blockNumber" > ${number}`).map((row) => row.blockNumber))
+  if (steps.slice(1).some(({ blockNumber, rowCount }) => rowCount > 0 && !logged.has(blockNumber))) return null
+  // Ids of what accounts have begin with the account's address: 42 characters.
+  const rows = await db.$queryRaw<{ id: string }[]>`
+    SELECT DISTINCT CASE WHEN "entity" = 'ReplayRow' THEN split_part("rowId", ':', 2) ELSE left("rowId", 42) END AS "id" FROM "UndoLog"
+    WHERE "blockNumber" > ${number} AND ("entity" IN ('Account', 'Position', 'LiquidityRange', 'CollateralBalance') OR ("entity" = 'ReplayRow' AND split_part("rowId", ':', 1) IN (${Prisma.join([...protocol.margins.accountKinds])})))
+    LIMIT ${MOST_CHANGED + 1}`
+  return rows.length > MOST_CHANGED ? null : rows.map(({ id }) => id)
+}
+
+async function readSome(db: Db, protocol: MarginOptions['protocol'], ids: readonly string[]): Promise<Holding[]> {
+  const read: Holding[] = []
+  for (let i = 0; i < ids.length; i += ACCOUNTS_AT_ONCE) read.push(...(await readWhere(db, protocol, { id: { in: ids.slice(i, i + ACCOUNTS_AT_ONCE) } }, ACCOUNTS_AT_ONCE)))
+  return read
+}
+
+/** Both by id; of an account in both, the newer. */
+function merged(before: readonly Holding[], changed: readonly Holding[]): readonly Holding[] {
+  if (changed.length === 0) return before
+  const newer = new Map(changed.map((one) => [one.id, one]))
+  const all = before.map((one) => {
+    const now = newer.get(one.id)
+    if (now === undefined) return one
+    newer.delete(one.id)
+    return now
+  })
+  return newer.size === 0 ? all : [...all, ...newer.values()].sort((a, b) => (a.id < b.id ? -1 : 1))
+}
+
+async function readWhere(db: Db, protocol: MarginOptions['protocol'], where: Prisma.AccountWhereInput, take: number): Promise<Holding[]> {
+  const accounts = await db.account.findMany({ where, orderBy: { id: 'asc' }, take, select: { id: true, settlementBalance: true, owedRealizedPnlE18: true, openPositionCount: true, openRangeCount: true, liquidationCount: true, badDebtE18: true } })
+  const ids = accounts.map(({ id }) => id)
+  const ofThem = { accountId: { in: ids } }
+  const positions = await db.position.findMany({ where: { ...ofThem, OR: [{ rawSizeE18: { not: 0 } }, { openNotionalE18: { not: 0 } }] }, select: { accountId: true, marketId: true, rawSizeE18: true, openNotionalE18: true } })
+  const ranges = await db.liquidityRange.findMany({ where: { ...ofThem, liquidity: { not: 0 } }, select: { accountId: true, marketId: true, lowerTick: true, upperTick: true, liquidity: true, baseDebtE18: true, quoteDebtE18: true } })
+  const balances = await db.collateralBalance.findMany({ where: { ...ofThem, amount: { not: 0 } }, select: { accountId: true, assetId: true, amount: true } })
+  // U+10FFFF is the last character in the order of bytes, which is this column's.
+  const rows = rowsOf(await db.$queryRaw<Stored[]>`
+    SELECT r."id", r."kind", r."value" FROM unnest(${protocol.margins.accountKinds.flatMap((kind) => ids.map((id) => `${kind}:${id}:`))}::text[]) AS p(prefix)
+    JOIN "ReplayRow" AS r ON r."id" >= p.prefix COLLATE "C" AND r."id" <= (p.prefix || chr(1114111)) COLLATE "C"`)
+  const grouped = <Row>(list: readonly Row[], idOf: (row: Row) => string): ReadonlyMap<string, Row[]> => {
+    const groups = new Map<string, Row[]>()
+    for (const row of list) {
+      const group = groups.get(idOf(row))
+      if (group === undefined) groups.set(idOf(row), [row])
+      else group.push(row)
+    }
+    return groups
+  }
+  const [positionsOf, rangesOf, balancesOf, rowsOfAccount] = [grouped(positions, (row) => row.accountId), grouped(ranges, (row) => row.accountId), grouped(balances, (row) => row.accountId), grouped(rows, ({ key }) => key.slice(0, key.indexOf(':')))]
+  return accounts.map((row) => {
+    const held = positionsOf.get(row.id) ?? []
+    return {
+      id: row.id,
+      exposed: row.openPositionCount > 0 || row.openRangeCount > 0 || held.length > 0,
+      liquidationCount: row.liquidationCount,
+      badDebtE18: toBigInt(row.badDebtE18),
+      states: {
+        accounts: [{ id: row.id, settlementBalance: toBigInt(row.settlementBalance), owedRealizedPnlE18: toBigInt(row.owedRealizedPnlE18) }],
+        positions: held.map((one) => ({ ...one, rawSizeE18: toBigInt(one.rawSizeE18), openNotionalE18: toBigInt(one.openNotionalE18) })),
+        ranges: (rangesOf.get(row.id) ?? []).map((one) => ({ ...one, liquidity: toBigInt(one.liquidity), baseDebtE18: toBigInt(one.baseDebtE18), quoteDebtE18: toBigInt(one.quoteDebtE18) })),
+        balances: (balancesOf.get(row.id) ?? []).map((one) => ({ ...one, amount: toBigInt(one.amount) })),
+      },
+      rows: rowsOfAccount.get(row.id) ?? [],
+    }
+  })
 }
 
 type Stored = { readonly id: string; readonly kind: string; readonly value: Json }
@@ -50,13 +183,16 @@ async function readStates(db: Db, withCollateral: boolean): Promise<IndexStates>
   const positions = await db.position.findMany({ where: ofThem, select: { accountId: true, marketId: true, rawSizeE18: true, openNotionalE18: true } })
   const ranges = await db.liquidityRange.findMany({ where: { ...ofThem, liquidity: { not: 0 } }, select: { accountId: true, marketId: true, lowerTick: true, upperTick: true, liquidity: true, baseDebtE18: true, quoteDebtE18: true } })
   const balances = await db.collateralBalance.findMany({ where: { ...ofThem, amount: { not: 0 } }, select: { accountId: true, assetId: true, amount: true } })
-  const parameters = await db.parameter.findMany({ select: { name: true, subject: true, value: true } })
   return {
+    ...(await readShared(db)),
     accounts: accounts.map((row) => ({ id: row.id, settlementBalance: toBigInt(row.settlementBalance), owedRealizedPnlE18: toBigInt(row.owedRealizedPnlE18) })),
     positions: positions.map((row) => ({ ...row, rawSizeE18: toBigInt(row.rawSizeE18), openNotionalE18: toBigInt(row.openNotionalE18) })),
     ranges: ranges.map((row) => ({ ...row, liquidity: toBigInt(row.liquidity), baseDebtE18: toBigInt(row.baseDebtE18), quoteDebtE18: toBigInt(row.quoteDebtE18) })),
     balances: balances.map((row) => ({ ...row, amount: toBigInt(row.amount) })),
-    assets: await db.collateralAsset.findMany({ select: { id: true, decimals: true } }),
-    parameters: parameters.map((row) => ({ ...row, value: toBigInt(row.value) })),
   }
+}
+
+async function readShared(db: Db): Promise<Pick<IndexStates, 'assets' | 'parameters'>> {
+  const parameters = await db.parameter.findMany({ select: { name: true, subject: true, value: true } })
+  return { assets: await db.collateralAsset.findMany({ select: { id: true, decimals: true } }), parameters: parameters.map((row) => ({ ...row, value: toBigInt(row.value) })) }
 }

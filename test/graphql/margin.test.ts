@@ -207,7 +207,7 @@ describe('margin at the indexed block', () => {
     await context.indexed()
     const book = await context.book()
     await context.close()
-    expect([book?.ranked.length, book?.gaps, book?.exposed(addressOf(41_000))?.accountValueE18]).toEqual([40_005, [], 1000n * 10n ** 18n])
+    expect([book?.exposedIds.length, book?.gaps, book?.exposed(addressOf(41_000))?.accountValueE18]).toEqual([40_005, [], 1000n * 10n ** 18n])
     await many.$disconnect()
   })
 })

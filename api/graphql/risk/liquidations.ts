@@ -57,9 +57,8 @@ export async function liquidationAccounts(context: Context, book: RiskBook): Pro
   const penalty = protocolRatio(book, book.context.names.liquidationPenalty)
   const holders = new Map(book.inputs.accounts.flatMap((account) => (account.collaterals.length === 0 ? [] : [[account.id, account] as const])))
   let unknown = 0
-  for (const { id } of margins?.ranked ?? []) {
-    const health = margins?.exposed(id)
-    if (health == null) {
+  for await (const [id, health] of margins?.walk() ?? []) {
+    if (health === null) {
       unknown++
       continue
     }
