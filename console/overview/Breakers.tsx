@@ -81,7 +81,7 @@ export function Breakers({ of }: { of: Asked<OverviewBreakersQuery> }) {
   const shown = columns(nowSec, board)
   return (
     <Panel id="breakers" title={<Link href="/breakers">Circuit breakers</Link>} note={`Value against ${LEVELS.slice(1).join(', ')}; the bar ends at HALT`} actions={<CsvButton title="Circuit breakers" columns={shown} rows={board} />}>
-      <Loaded of={of} height={186}>{({ circuitBreakers }) => {
+      <Loaded of={of} height={208}>{({ circuitBreakers }) => {
         if (!circuitBreakers) return <Empty>No breaker has been observed yet. The first observation follows the first indexed block; the header’s health says how far that is.</Empty>
         const raised = board.filter(({ effective }) => effective !== 'NORMAL').toSorted((a, b) => severityOf(b.effective) - severityOf(a.effective))
         return (

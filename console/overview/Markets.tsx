@@ -16,21 +16,24 @@ type Prices = Readonly<Record<string, readonly (readonly [number, number])[]>>
 /** `ETH` of `vETH`: what a position counts. */
 const baseOf = (symbol: string): string => symbol.replace(/^v(?=[A-Z])/, '')
 
+/** From the first of them to the last, fraction. */
+const changeOf = (points: readonly (readonly [number, number])[]): number | null => (points.length > 1 ? (points.at(-1)?.[1] ?? 0) / (points[0]?.[1] ?? 1) - 1 : null)
+
 function columns(prices: Prices, breakers: readonly BreakerNowFragment[] | undefined): Column<Market>[] {
-  const interest = (side: 'openInterestLong' | 'openInterestShort', head: string): Column<Market> => ({
-    key: side, head, name: `${head}, base`, numeric: true, value: (one) => one[side].value,
-    cell: (one) => <Figure exact={one[side].value} unit={baseOf(one.symbol)} note={one.indexPrice ? 'shown at the index price' : undefined}>{one.indexPrice ? compact(Number(one[side].value) * Number(one.indexPrice.value)) : <>{size(one[side].value)} <u>{baseOf(one.symbol)}</u></>}</Figure>,
-  })
+  const interest = (side: 'openInterestLong' | 'openInterestShort', head: string): Column<Market> => {
+    const usdOf = (one: Market): number | null => (one.indexPrice ? Number(one[side].value) * Number(one.indexPrice.value) : null)
+    return { key: side, head, name: `${head}, USD`, numeric: true, value: usdOf, cell: (one) => { const value = usdOf(one); return <Figure exact={one[side].value} unit={baseOf(one.symbol)}>{value === null ? <>{size(one[side].value)} <u>{baseOf(one.symbol)}</u></> : compact(value)}</Figure> } }
+  }
   return [
     { key: 'symbol', head: 'Market', value: (one) => one.symbol, cell: (one) => { const breaker = breakers?.find(({ subject }) => subject === one.id); return <span className="overview-market"><Link href={`/markets/${one.symbol}`}>{one.symbol}</Link>{breaker && breaker.effective !== 'NORMAL' && <Level of={breaker.effective} />}{one.state !== 'OPEN' && <Tag kind="down">{words(one.state)}</Tag>}</span> } },
-    { key: 'index', head: 'Index', name: 'Index price, USD', numeric: true, value: (one) => one.indexPrice?.value, cell: (one) => (one.indexPrice ? <Figure exact={one.indexPrice.value} unit="USD">{price(one.indexPrice.value)}</Figure> : <Unknown why="The oracle has given no valid price yet" />) },
-    { key: 'mark', head: 'Mark', name: 'Mark price, USD', numeric: true, value: (one) => one.markPrice?.value, cell: (one) => (one.markPrice ? <Figure exact={one.markPrice.value} unit="USD">{price(one.markPrice.value)}</Figure> : <Unknown why="The protocol has no mark price at this block" />) },
-    { key: 'premium', head: 'Premium', name: 'Premium of the pool over the index, fraction', numeric: true, value: (one) => one.premium, cell: (one) => (one.premium === null ? <Unknown why="Needs a price of the pool and of the oracle" /> : signedPercent(one.premium)) },
-    { key: 'line', head: 'Last prices', name: 'Last index price, USD', value: (one) => one.indexPrice?.value, cell: (one) => { const points = prices[one.id] ?? []; const change = points.length > 1 ? (points.at(-1)?.[1] ?? 0) / (points[0]?.[1] ?? 1) - 1 : null; return <span className="overview-line"><Spark of={points} label={change === null ? 'no prices yet' : `last ${points.length} index prices, ${signedPercent(change)} over ${age((points.at(-1)?.[0] ?? 0) - (points[0]?.[0] ?? 0))}`} />{change === null ? <Unknown why="Fewer than two prices yet" /> : <small title={`Over the last ${points.length} prices`}>{signedPercent(change)}</small>}</span> } },
+    { key: 'index', head: 'Index', name: 'Index, USD', numeric: true, value: (one) => one.indexPrice?.value, cell: (one) => (one.indexPrice ? <Figure exact={one.indexPrice.value} unit="USD">{price(one.indexPrice.value)}</Figure> : <Unknown why="The oracle has given no valid price yet" />) },
+    { key: 'mark', head: 'Mark', name: 'Mark, USD', numeric: true, value: (one) => one.markPrice?.value, cell: (one) => (one.markPrice ? <Figure exact={one.markPrice.value} unit="USD">{price(one.markPrice.value)}</Figure> : <Unknown why="The protocol has no mark price at this block" />) },
+    { key: 'premium', head: <span title="Pool’s price over the index">Premium</span>, name: 'Premium', numeric: true, value: (one) => one.premium, cell: (one) => (one.premium === null ? <Unknown why="Needs a price of the pool and of the oracle" /> : signedPercent(one.premium)) },
+    { key: 'line', head: 'Last prices', value: (one) => changeOf(prices[one.id] ?? []), cell: (one) => { const points = prices[one.id] ?? []; const change = changeOf(points); return <span className="overview-line"><Spark of={points} label={change === null ? 'no prices yet' : `last ${points.length} index prices, ${signedPercent(change)} over ${age((points.at(-1)?.[0] ?? 0) - (points[0]?.[0] ?? 0))}`} />{change !== null && <small title={`Over the last ${points.length} prices`}>{signedPercent(change)}</small>}</span> } },
     interest('openInterestLong', 'OI long'),
     interest('openInterestShort', 'OI short'),
-    { key: 'depth', head: 'Depth 2 %', name: 'Depth to 2 %, thinner side, USD', numeric: true, value: (one) => (one.depth ? String(Math.min(Number(one.depth.buyQuote.value), Number(one.depth.sellQuote.value))) : null), cell: (one) => (one.depth ? <span title={`Moves the pool by 2 %: buying ${usd(one.depth.buyQuote.value)} USD, selling ${usd(one.depth.sellQuote.value)} USD`}>{compact(Math.min(Number(one.depth.buyQuote.value), Number(one.depth.sellQuote.value)))}</span> : <Unknown why="The liquidity of its pool is unknown" />) },
-    { key: 'age', head: 'Oracle age', name: 'Age of the oracle’s price, s', numeric: true, value: (one) => one.oracleAgeSec, cell: (one) => (one.oracleAgeSec === null ? <Unknown why="The oracle has given no price yet" /> : <span title={`${one.oracleAgeSec} s`}>{age(one.oracleAgeSec)}</span>) },
+    { key: 'depth', head: 'Depth 2 %', name: 'Depth 2 %, USD', numeric: true, value: (one) => (one.depth ? String(Math.min(Number(one.depth.buyQuote.value), Number(one.depth.sellQuote.value))) : null), cell: (one) => (one.depth ? <span title={`Moves the pool by 2 %: buying ${usd(one.depth.buyQuote.value)} USD, selling ${usd(one.depth.sellQuote.value)} USD`}>{compact(Math.min(Number(one.depth.buyQuote.value), Number(one.depth.sellQuote.value)))}</span> : <Unknown why="The liquidity of its pool is unknown" />) },
+    { key: 'age', head: 'Oracle age', name: 'Oracle age, s', numeric: true, value: (one) => one.oracleAgeSec, cell: (one) => (one.oracleAgeSec === null ? <Unknown why="The oracle has given no price yet" /> : <span title={`${one.oracleAgeSec} s`}>{age(one.oracleAgeSec)}</span>) },
   ]
 }
 
@@ -41,7 +44,7 @@ export function Markets({ breakers }: { breakers: readonly BreakerNowFragment[] 
   const shown = columns(lines, breakers)
   return (
     <Panel id="markets" title={<Link href="/markets">Markets</Link>} note="USD; depth moves the pool by 2 %, the thinner side" actions={<CsvButton title="Markets" columns={shown} rows={markets.data?.markets ?? []} />}>
-      <Loaded of={markets} height={136}>{(data) => <Table title="Markets" columns={shown} rows={data.markets} rowKey={({ id }) => id} empty="No market is indexed yet. They come with the first indexed blocks; the header’s health says how far that is." />}</Loaded>
+      <Loaded of={markets} height={127}>{(data) => <Table title="Markets" columns={shown} rows={data.markets} rowKey={({ id }) => id} empty="No market is indexed yet. They come with the first indexed blocks; the header’s health says how far that is." />}</Loaded>
     </Panel>
   )
 }

@@ -43,10 +43,10 @@ export function Overview() {
   ]
   const { verdict, word, reasons } = answerOf(checks.map(([, , one]) => one))
   // A page in the background says it by its title.
-  useEffect(() => { document.title = verdict === 'asking' ? 'Overview · Bulwark' : `${MARK[verdict]} ${word} · Bulwark` }, [verdict, word])
+  useEffect(() => { document.title = `${verdict === 'asking' ? '' : `${MARK[verdict]} ${word} · `}Overview · Bulwark` }, [verdict, word])
   return (
     <div className="stack">
-      <section className={`overview-answer ${verdict}`} aria-labelledby="overview-question">
+      <section className={`overview-answer ${verdict}${verdict === 'asking' ? ' loading' : ''}`} aria-labelledby="overview-question">
         <h1 id="overview-question"><Hint text={HOW}>Is the protocol safe now?</Hint></h1>
         <p role="status"><b>{word}:</b> <span>{reasons}</span></p>
         <ul>

@@ -22,11 +22,11 @@ const TIER: Readonly<Record<string, 'good' | 'warn' | 'down' | 'quiet'>> = { HEA
 const ENTRIES: readonly Column<Entry>[] = [
   { key: 'account', head: 'Account', value: (one) => one.account, cell: (one) => <Link href={`/accounts/${one.account}`} title={one.account}><code>{short(one.account)}</code></Link> },
   { key: 'tier', head: 'Tier', value: (one) => one.tier, cell: (one) => <span title={one.why}><Tag kind={TIER[one.tier] ?? 'down'}>{words(one.tier)}</Tag>{one.hindered && <> <Hint text={one.hindered}>hindered</Hint></>}</span> },
-  { key: 'distance', head: 'Distance', name: '(value − requirement) / gross notional, fraction', numeric: true, value: (one) => one.distance, cell: (one) => signedPercent(one.distance) },
-  { key: 'value', head: 'Value', name: 'Account value, USD', numeric: true, value: (one) => one.value, cell: (one) => <Figure exact={String(one.value)} unit="USD">{money(one.value)}</Figure> },
-  { key: 'requirement', head: 'Required', name: 'Maintenance requirement, USD', numeric: true, value: (one) => one.requirement, cell: (one) => <Figure exact={String(one.requirement)} unit="USD">{money(one.requirement)}</Figure> },
-  { key: 'gross', head: 'Gross', name: 'Gross notional, USD', numeric: true, value: (one) => one.gross, cell: (one) => <Figure exact={String(one.gross)} unit="USD" note={one.positions.map(({ market, notional }) => `${market.symbol} ${money(notional)}`).join(', ')}>{money(one.gross)}</Figure> },
-  { key: 'due', head: 'Due', name: 'Due to liquidators now, USD', numeric: true, value: (one) => one.dueNotional, cell: (one) => <Figure exact={String(one.dueNotional)} unit="USD">{money(one.dueNotional)}</Figure> },
+  { key: 'distance', head: <span title="(value − requirement) / gross notional">Distance</span>, name: 'Distance', numeric: true, value: (one) => one.distance, cell: (one) => signedPercent(one.distance) },
+  { key: 'value', head: 'Value', name: 'Value, USD', numeric: true, value: (one) => one.value, cell: (one) => <Figure exact={String(one.value)} unit="USD">{money(one.value)}</Figure> },
+  { key: 'requirement', head: 'Required', name: 'Required, USD', numeric: true, value: (one) => one.requirement, cell: (one) => <Figure exact={String(one.requirement)} unit="USD">{money(one.requirement)}</Figure> },
+  { key: 'gross', head: 'Gross', name: 'Gross, USD', numeric: true, value: (one) => one.gross, cell: (one) => <Figure exact={String(one.gross)} unit="USD" note={one.positions.map(({ market, notional }) => `${market.symbol} ${money(notional)}`).join(', ')}>{money(one.gross)}</Figure> },
+  { key: 'due', head: 'Due', name: 'Due, USD', numeric: true, value: (one) => one.dueNotional, cell: (one) => <Figure exact={String(one.dueNotional)} unit="USD">{money(one.dueNotional)}</Figure> },
 ]
 
 /** Accounts by how far they are from liquidation. */
@@ -43,7 +43,7 @@ function Buckets({ of }: { of: Queue['buckets'] }) {
             <th scope="row">{name(bucket)}</th>
             <td className="n">{bucket.accounts}</td>
             <td className="n" title={`${bucket.notional} USD`}>{compact(bucket.notional)}</td>
-            <td aria-hidden="true" className="bar"><svg viewBox="0 0 100 8" preserveAspectRatio="none"><rect width={(bucket.notional / most) * 100} height="8" className={bucket.from === null ? 'due' : undefined} /></svg></td>
+            <td aria-hidden="true" className="overview-length"><svg viewBox="0 0 100 8" preserveAspectRatio="none"><rect width={(bucket.notional / most) * 100} height="8" className={bucket.from === null ? 'due' : undefined} /></svg></td>
           </tr>
         ))}
       </tbody>
@@ -54,7 +54,7 @@ function Buckets({ of }: { of: Queue['buckets'] }) {
 export function Backlog({ of }: { of: Asked<OverviewQueueQuery> }) {
   return (
     <Panel id="backlog" title={<Link href="/accounts">Liquidation backlog</Link>} note="Accounts within 5 % of gross notional of their requirement, nearest first" actions={<CsvButton title="Liquidation backlog" columns={ENTRIES} rows={of.data?.liquidationQueue?.entries ?? []} />}>
-      <Loaded of={of} height={360}>{({ liquidationQueue: queue }) => {
+      <Loaded of={of} height={400}>{({ liquidationQueue: queue }) => {
         if (!queue) return <Empty>No account is indexed yet that could be liquidated.</Empty>
         const stuck = queue.dueNotional - queue.takeableNotional
         return (
@@ -81,7 +81,7 @@ export function Backlog({ of }: { of: Asked<OverviewQueueQuery> }) {
 export function Fund({ of }: { of: Asked<OverviewFundQuery> }) {
   return (
     <Panel id="fund" title={<Link href="/fund">Insurance fund</Link>} note="against what it should hold">
-      <Loaded of={of} height={232}>{({ insuranceFund: fund }) => {
+      <Loaded of={of} height={340}>{({ insuranceFund: fund }) => {
         if (!fund) return <Empty>The fund has not been indexed yet. It comes with the first indexed blocks.</Empty>
         const { target, stats } = fund
         const days = stats.nodes.toReversed()
@@ -131,8 +131,8 @@ const FEEDS: readonly Column<Feed>[] = [
   { key: 'feed', head: 'Feed', value: (one) => one.symbols.join(' '), cell: (one) => <span title={one.feed}>{one.symbols.length === 0 ? <code>{short(one.feed)}</code> : one.symbols.map((symbol, index) => <span key={symbol}>{index > 0 && ' '}{/^v[A-Z]/.test(symbol) ? <Link href={`/markets/${symbol}#oracle`}>{symbol}</Link> : symbol}</span>)}</span> },
   { key: 'status', head: 'Status', value: (one) => one.status, cell: (one) => <span title={one.flags.map(({ text }) => text).join('; ') || undefined}><Tag kind={STATUS[one.status]}>{one.status === 'OK' ? 'ok' : one.status === 'WARN' ? 'warn' : 'fail'}</Tag></span> },
   { key: 'age', head: 'Age / heartbeat', name: 'Age, s', numeric: true, value: (one) => one.ageSec, cell: (one) => (one.ageSec === null ? <Unknown why="The feed has given no price yet" /> : <span className="overview-age">{whole(one.ageSec)} / {whole(one.heartbeatSec)} <u>s</u><meter aria-label={`Age of ${one.symbols.join(' ')} against its heartbeat`} min={0} max={one.heartbeatSec * 2} low={one.heartbeatSec} high={one.heartbeatSec * 1.2} optimum={0} value={one.ageSec} /></span>) },
-  { key: 'deviation', head: 'Deviation / limit', name: 'Deviation from the market, fraction', numeric: true, value: (one) => one.deviation, cell: (one) => (one.deviation === null ? <Unknown why="No market price to compare it with" /> : <>{signedPercent(one.deviation)} / {one.deviationLimit === null ? <Unknown why="Volatility is unknown" /> : percent(one.deviationLimit)}</>) },
-  { key: 'hides', head: <span title="Move that the price’s age can hide at 3 σ">Can hide</span>, name: 'Move that the age can hide at 3 σ, fraction', numeric: true, value: (one) => one.stalenessLoss, cell: (one) => (one.stalenessLoss === null ? <Unknown why="Volatility is unknown" /> : percent(one.stalenessLoss)) },
+  { key: 'deviation', head: 'Deviation / limit', name: 'Deviation', numeric: true, value: (one) => one.deviation, cell: (one) => (one.deviation === null ? <Unknown why="No market price to compare it with" /> : <>{signedPercent(one.deviation)} / {one.deviationLimit === null ? <Unknown why="Volatility is unknown" /> : percent(one.deviationLimit)}</>) },
+  { key: 'hides', head: <span title="Move that the price’s age can hide at 3 σ">Can hide</span>, name: 'Can hide', numeric: true, value: (one) => one.stalenessLoss, cell: (one) => (one.stalenessLoss === null ? <Unknown why="Volatility is unknown" /> : percent(one.stalenessLoss)) },
 ]
 const whole = (value: number): string => float(value, 0)
 
@@ -141,7 +141,7 @@ export function Oracles({ of }: { of: Asked<OverviewOraclesQuery> }) {
   const flags = feeds.flatMap(({ symbols, flags: own, fallback, freezeReason }) => [...own.map(({ text, severity }) => ({ text: `${symbols.join(', ')}: ${text}`, severity })), ...(fallback && own.length === 0 ? [{ text: `${symbols.join(', ')} has fallen back to its other source`, severity: 'WARN' }] : []), ...(freezeReason !== 'not frozen' && own.length === 0 ? [{ text: `${symbols.join(', ')}: ${freezeReason}`, severity: 'WARN' }] : [])])
   return (
     <Panel id="oracles" title="Oracles" note="the heartbeat is the policy’s" actions={<CsvButton title="Oracles" columns={FEEDS} rows={feeds} />}>
-      <Loaded of={of} height={190}>{({ oracleHealth }) => {
+      <Loaded of={of} height={191}>{({ oracleHealth }) => {
         if (!oracleHealth) return <Empty>No price feed is indexed yet.</Empty>
         return (
           <>

@@ -24,7 +24,7 @@ export function Urgent() {
   const changes = (recommendations.data?.recommendations ?? []).filter(({ direction }) => direction !== 'HOLD')
   return (
     <Panel id="urgent" title={<Link href="/recommendations">Recommendations</Link>} note={recommendations.data && recommendations.data.recommendations.length > 0 ? `${changes.length} to change, ${recommendations.data.recommendations.length - changes.length} to hold` : undefined}>
-      <Loaded of={recommendations} height={300}>{(data) => {
+      <Loaded of={recommendations} height={440}>{(data) => {
         if (data.recommendations.length === 0) return <Empty>No run has finished yet. The first follows the first indexed blocks; the header’s health says when it was last tried.</Empty>
         if (changes.length === 0) return <Empty>Nothing to change now. <Link href="/recommendations">Why each value is held</Link>.</Empty>
         return (
@@ -75,7 +75,7 @@ export function Underway({ indexedSec }: { indexedSec: number | null }) {
   const open = (proposals.data?.proposals.nodes ?? []).filter(({ state }) => !OVER.includes(state))
   return (
     <Panel id="underway" title={<Link href="/proposals">Proposals under way</Link>} note={basket.length > 0 ? <Link href="/proposals/new">{basket.length} in the basket</Link> : undefined}>
-      <Loaded of={proposals} height={80}>{(data) => (open.length === 0 ? <Empty>{data.proposals.totalCount === 0 ? 'No proposal yet.' : 'None is under way.'} Add recommendations to the basket, then <Link href="/proposals/new">draft a proposal</Link>.</Empty> : (
+      <Loaded of={proposals} height={100}>{(data) => (open.length === 0 ? <Empty>{data.proposals.totalCount === 0 ? 'No proposal yet.' : 'None is under way.'} Add recommendations to the basket, then <Link href="/proposals/new">draft a proposal</Link>.</Empty> : (
         <ul className="overview-underway">
           {open.map((one) => (
             <li key={one.id}>

@@ -1,17 +1,25 @@
 /** What stays on the screen whatever page is shown: where one is, what the figures stand on, what is wrong, who has signed in. */
 import { Popover } from '@base-ui/react/popover'
-import { useEffect, useState } from 'react'
+import { Suspense, lazy, useCallback, useEffect, useState } from 'react'
 import type { ReactNode } from 'react'
 import { Link, useLocation } from 'wouter'
 import { useBasket } from '../data/basket.ts'
 import { useAnswer } from '../data/client.ts'
-import { useFollowing } from '../data/happened.ts'
+import { useFollowing, useHappened } from '../data/happened.ts'
 import { useConnection, useLive } from '../data/live.ts'
+import { useViewer } from '../data/session.ts'
 import { StatusDocument } from '../generated/operations.ts'
 import type { StatusQuery } from '../generated/operations.ts'
-import { age, time, whole, words } from '../ui/format.ts'
+import { age, short, time, whole, words } from '../ui/format.ts'
 import { Copy, Notice, Time } from '../ui/parts.tsx'
 import { ThemeButton } from '../ui/ThemeButton.tsx'
+import { useShortcuts } from './shortcuts.ts'
+import './shell.css'
+
+/** None of these belongs to the first page that is shown. */
+const Session = lazy(() => import('../wallet/Session.tsx'))
+const Palette = lazy(() => import('./Palette.tsx'))
+const Keys = lazy(async () => ({ default: (await import('./Palette.tsx')).Keys }))
 
 type Status = StatusQuery['status']
 
@@ -31,6 +39,10 @@ export function Shell({ children }: { children: ReactNode }) {
   useLive()
   useFollowing()
   const { data } = useAnswer(StatusDocument, {}, 'block')
+  const [over, setOver] = useState<'find' | 'keys' | null>(null)
+  const find = useCallback(() => setOver('find'), [])
+  const help = useCallback(() => setOver('keys'), [])
+  useShortcuts({ find, help })
   return (
     <>
       <a className="skip" href="#main">Skip to the page</a>
@@ -38,6 +50,8 @@ export function Shell({ children }: { children: ReactNode }) {
         <Link href="/" className="brand">Bulwark</Link>
         <Nav />
         <Standing status={data?.status} />
+        <button type="button" className="quiet find" onClick={find} title="Find a page, market, account, parameter or proposal (/ or Ctrl K; ? lists all keys)">Find <kbd aria-hidden="true">/</kbd></button>
+        <Who />
         <ThemeButton />
       </header>
       <main id="main" tabIndex={-1}>
@@ -48,7 +62,12 @@ export function Shell({ children }: { children: ReactNode }) {
         <span>Amounts in USD unless a unit is given. Ages in chain time. “—” is unknown, never zero.</span>
         <Link href="/audit">Audit log</Link>
         <a href="/graphql">Query the API</a>
+        <button type="button" className="quiet" onClick={help}>Keys</button>
       </footer>
+      <Suspense fallback={null}>
+        {over === 'find' && <Palette onClose={() => setOver(null)} />}
+        {over === 'keys' && <Keys onClose={() => setOver(null)} />}
+      </Suspense>
     </>
   )
 }
@@ -76,7 +95,7 @@ function Standing({ status }: { status: Status | undefined }) {
   return (
     <div className="standing">
       <span className="pill" title={status ? `Chain id ${status.chainId}` : undefined}>{status?.network ?? '…'}</span>
-      <span className="block">Block {status?.indexed ? <Copy text={status.indexed.hash} label={`Hash of block ${status.indexed.number}`}>{whole(status.indexed.number)}</Copy> : '—'}</span>
+      <span className="block"><span className="word">Block </span>{status?.indexed ? <Copy text={status.indexed.hash} label={`Hash of block ${status.indexed.number}`}>{whole(status.indexed.number)}</Copy> : '—'}</span>
       <span className="age" title={status?.indexed ? `Block time ${time(status.indexed.timestamp)}` : undefined}>{status?.ageSec == null ? '—' : age(status.ageSec + sinceSec)}<span className="sr"> old</span></span>
       <Popover.Root>
         <Popover.Trigger className="quiet health"><Health name={connection === 'lost' ? 'API away' : health === 'UP' ? 'Live' : health ? words(health) : 'Connecting'} health={health} /></Popover.Trigger>
@@ -93,22 +112,51 @@ function Standing({ status }: { status: Status | undefined }) {
 const MARK = { UP: '●', DEGRADED: '▲', DOWN: '■' } as const
 
 function Health({ name, health }: { name: string; health: keyof typeof MARK | undefined }) {
-  return <span className={`part ${health?.toLowerCase() ?? 'unknown'}`}><i aria-hidden="true">{health ? MARK[health] : '○'}</i>{name}<span className="sr">{health ? ` ${words(health)}` : ' not known yet'}</span></span>
+  return <span className={`part ${health?.toLowerCase() ?? 'unknown'}`}><i aria-hidden="true">{health ? MARK[health] : '○'}</i><span>{name}</span><span className="sr">{health ? ` ${words(health)}` : ' not known yet'}</span></span>
 }
 
-/** What is wrong and what to do, while the last good figures stay below. */
+/** Who has signed in; wallets come with the first click. */
+function Who() {
+  const viewer = useViewer()
+  return (
+    <Popover.Root>
+      <Popover.Trigger className={viewer ? 'quiet shell-who' : 'shell-who'} title={viewer ? `Signed in as ${viewer.address}` : 'Reading needs no sign-in; drafting, signing and lifting a HALT do'}>
+        {viewer ? <><code>{short(viewer.address)}</code><span className="sr">signed in{viewer.roles.length > 0 ? ` as ${viewer.roles.map(words).join(' and ')}` : ''}</span></> : 'Sign in'}
+      </Popover.Trigger>
+      <Popover.Portal><Popover.Positioner sideOffset={6} align="end"><Popover.Popup className="popup shell-session">
+        <Popover.Title className="sr">Session</Popover.Title>
+        <Suspense fallback={<div className="loading" role="status"><span className="sr">Loading …</span></div>}><Session why="Reading needs no sign-in. Stewards draft, owners sign; a wallet proves who one is and moves nothing." /></Suspense>
+        {viewer && <p>Until {time(Date.parse(viewer.expiresAt) / 1000)}.</p>}
+      </Popover.Popup></Popover.Positioner></Popover.Portal>
+    </Popover.Root>
+  )
+}
+
+/** What is wrong and what to do, while the last good figures stay. What comes and goes lies over the page's foot, so that nothing above moves. */
 function Trouble({ status }: { status: Status | undefined }) {
   const { connection } = useConnection()
-  const parts = connection === 'lost' ? [] : (status?.parts.filter((part) => part.health !== 'UP') ?? [])
+  const [seen, setSeen] = useState<string>()
+  const reorganisation = useHappened().find(({ kind }) => kind === 'reorganisation')
+  const isLost = connection === 'lost'
+  const parts = isLost ? [] : (status?.parts.filter((part) => part.health !== 'UP') ?? [])
   return (
     <>
-      {connection === 'lost' && (
-        <Notice kind="down" title="The API does not answer.">
-          {status?.indexed ? `The figures below stand at block ${whole(status.indexed.number)}, ${time(status.indexed.timestamp)}. ` : ''}
-          If you run Bulwark on this machine, see whether <code>npm start</code> is still running. This page asks again every few seconds and goes on by itself.
-        </Notice>
-      )}
       {parts.map((part) => <Notice key={part.name} kind={part.health === 'DOWN' ? 'down' : 'degraded'} title={`${part.name} is ${words(part.health)}.`}>{part.detail}</Notice>)}
+      {(isLost || (reorganisation?.kind === 'reorganisation' && reorganisation.id !== seen)) && (
+        <div className="shell-trouble">
+          {reorganisation?.kind === 'reorganisation' && reorganisation.id !== seen && (
+            <Notice kind="degraded" title="The chain was reorganised.">
+              <span>{reorganisation.of.common ? `What was shown of blocks above ${whole(reorganisation.of.common.number)} is void.` : `What was shown up to block ${whole(reorganisation.of.from.number)} may be void.`} All figures were asked for again and stand on block {whole(reorganisation.of.to.number)} or later. Compare what you noted down before.</span>
+              <button type="button" onClick={() => setSeen(reorganisation.id)}>Seen</button>
+            </Notice>
+          )}
+          {isLost && (
+            <Notice kind="down" title="The API does not answer.">
+              <span>{status?.indexed ? `The figures below stand at block ${whole(status.indexed.number)}, ${time(status.indexed.timestamp)}. ` : ''}If you run Bulwark on this machine, see whether <code>npm start</code> is still running. This page asks again every few seconds and goes on by itself.</span>
+            </Notice>
+          )}
+        </div>
+      )}
     </>
   )
 }
