@@ -1,0 +1,64 @@
+/** Levels of breakers as words and on the time axis. */
+import { useCallback } from 'react'
+import type { BreakerLevel } from '../generated/operations.ts'
+import { Chart, axis, tooltip } from '../ui/Chart.tsx'
+import type { Palette } from '../ui/Chart.tsx'
+import { dateTime, duration, time } from '../ui/format.ts'
+import { Tag } from '../ui/parts.tsx'
+
+export const LEVELS = ['NORMAL', 'WATCH', 'RESTRICT', 'HALT'] as const satisfies readonly BreakerLevel[]
+const MARK: Record<BreakerLevel, string> = { NORMAL: '●', WATCH: '▲', RESTRICT: '◆', HALT: '■' }
+
+export const LevelTag = ({ level }: { level: BreakerLevel }) => <Tag kind={level === 'NORMAL' ? 'good' : level === 'WATCH' ? 'warn' : 'down'}>{MARK[level]} {level}</Tag>
+
+export type Span = { readonly from: number; readonly to: number; readonly level: BreakerLevel; readonly why: string }
+
+/** Spans of one level out of the moves from one to another, oldest first; before the first it stood at what that left. */
+export function spansOf(moves: readonly { readonly at: number; readonly from: BreakerLevel; readonly to: BreakerLevel; readonly why: string }[], { from, to, level }: { from: number; to: number; level: BreakerLevel }): Span[] {
+  const [first] = moves
+  const spans: Span[] = []
+  let start = from
+  let now: BreakerLevel = first?.from ?? level
+  let why = ''
+  for (const move of moves) {
+    if (move.at > start) spans.push({ from: start, to: move.at, level: now, why })
+    ;[start, now, why] = [move.at, move.to, move.why]
+  }
+  if (to > start) spans.push({ from: start, to, level: now, why })
+  return spans
+}
+
+const colourOf = (colours: Palette, level: BreakerLevel): string => ({ NORMAL: colours.up, WATCH: colours.warn, RESTRICT: colours.series[1] ?? colours.warn, HALT: colours.down })[level]
+
+type Drawing = { value(at: number): number; coord(point: readonly number[]): number[]; size(size: readonly number[]): number[] }
+
+/** A band per breaker; the higher the level, the higher the block, so that it is told without colour. */
+export function LevelsChart({ title, summary, rows, from, to }: { title: string; summary: string; rows: readonly { readonly label: string; readonly spans: readonly Span[] }[]; from: number; to: number }) {
+  const option = useCallback((colours: Palette) => {
+    const spans = rows.flatMap(({ label, spans: own }, row) => own.map((span) => ({ ...span, label, row })))
+    return {
+      grid: { left: 76, right: 20, top: 10, bottom: 46 },
+      xAxis: { ...axis(colours, 'Block time, UTC', { nameGap: 28 }), type: 'time', min: from * 1000, max: to * 1000, splitLine: { show: false }, axisLabel: { color: colours.muted, fontSize: 11, hideOverlap: true, formatter: (ms: number) => dateTime(ms / 1000).replace(' 00:00 UTC', '').replace(' UTC', '') } },
+      yAxis: { ...axis(colours, ''), type: 'category', inverse: true, data: rows.map(({ label }) => label), axisTick: { show: false }, splitLine: { show: true, lineStyle: { color: colours.line } }, axisLabel: { color: colours.text, fontSize: 12 } },
+      tooltip: tooltip((at) => {
+        const span = spans[(at as { dataIndex: number }).dataIndex]
+        return span ? [[span.label, `${MARK[span.level]} ${span.level}`], ['From', time(span.from)], ['For', duration(span.to - span.from)], ...(span.why ? [['Why', span.why] as const] : [])] : []
+      }, { trigger: 'item' }),
+      series: [{
+        type: 'custom',
+        data: spans.map((span) => ({ value: [span.row, span.from * 1000, span.to * 1000, LEVELS.indexOf(span.level)] })),
+        encode: { x: [1, 2], y: 0 },
+        renderItem: (_: unknown, api: Drawing) => {
+          const [row, start, end, level] = [api.value(0), api.value(1), api.value(2), api.value(3)]
+          const [left = 0, middle = 0] = api.coord([start, row])
+          const [right = 0] = api.coord([end, row])
+          const [, band = 0] = api.size([0, 1])
+          const height = band * (0.16 + 0.2 * level)
+          return { type: 'rect', shape: { x: left, y: middle + band * 0.38 - height, width: Math.max(2, right - left), height }, style: { fill: colourOf(colours, LEVELS[level] ?? 'NORMAL'), opacity: level === 0 ? 0.55 : 1 } }
+        },
+      }],
+    }
+  }, [rows, from, to])
+  const data = rows.flatMap(({ label, spans }) => spans.map((span) => [label, span.level, time(span.from), time(span.to), span.to - span.from, span.why]))
+  return <Chart title={title} summary={summary} option={option} data={{ head: ['Breaker', 'Level', 'From', 'To', 'Seconds', 'Why'], rows: data }} height={66 + rows.length * 46} />
+}
