@@ -209,7 +209,7 @@ function Row({ item, parameter, rule, text, confirm, findings, told }: { item: B
             : <input id={id} value={shown} inputMode={isAddress(parameter) ? 'text' : 'decimal'} className={isAddress(parameter) ? 'mono wide' : 'n'} autoComplete="off" spellCheck={false} aria-invalid={stops} aria-describedby={`${id}-says`} onChange={(event) => type(event.target.value)} />}
         </span>
         <span><small className="muted">Raw</small><code>{raw === null ? '—' : raw.toString()}</code></span>
-        {told && <span><small className="muted">Step</small>{told.step}</span>}
+        {told && <span><small className="muted">Step</small><span>{told.step}</span></span>}
       </div>
       <div id={`${id}-says`} aria-live="polite">
         {raw === null && <p className="down">Found “{shown}”, allowed is {isAddress(parameter) ? 'an address of 20 bytes, 0x and 40 digits' : `a number from 0 with at most ${parameter.inputDecimals ?? 0} decimals${parameter.unit ? `, in ${parameter.unit}` : ''}`}; write for example {valueText(parameter, parameter.raw)}.</p>}
@@ -236,12 +236,16 @@ function Limits({ parameter, rule }: { parameter: Parameter; rule: Rule | undefi
   const relative = rule?.maxStepRelative == null ? null : (current * BigInt(Math.round(rule.maxStepRelative * 1e6))) / 1_000_000n
   const absolute = rule?.maxStepRaw == null ? null : BigInt(rule.maxStepRaw)
   const step = relative === null ? absolute : absolute === null || relative < absolute ? relative : absolute
-  const low = step === null ? null : current > step ? current - step : 0n
+  // A step within the bounds of both: what lies beyond either is refused anyway.
+  const least = [rule?.minRaw, parameter.bounds.min].reduce((low, each) => (each != null && BigInt(each) > low ? BigInt(each) : low), 0n)
+  const most = [rule?.maxRaw, parameter.bounds.max].reduce<bigint | null>((high, each) => (each != null && (high === null || BigInt(each) < high) ? BigInt(each) : high), null)
+  const low = step === null ? null : current - step > least ? current - step : least
+  const high = step === null ? null : most !== null && current + step > most ? most : current + step
   return (
     <p className="proposal-limits muted">
       {rule === undefined
         ? <span className="warn">The policy does not let stewards propose this one.</span>
-        : <><span>Policy: <b>{bounds(rule.minRaw, rule.maxRaw)}</b></span>{step !== null && low !== null && <span>one step: <b>{say(low)} to {say(current + step)}</b>{rule.maxStepRelative != null && ` (${rule.maxStepRelative * 100} %)`}</span>}{rule.exemptRaw.length > 0 && <span>at any time: <b>{rule.exemptRaw.map(say).join(', ')}</b></span>}{rule.minDelaySec > 0 && <span>at most every {duration(rule.minDelaySec)}</span>}</>}
+        : <><span>Policy: <b>{bounds(rule.minRaw, rule.maxRaw)}</b></span>{low !== null && high !== null && low < high && <span>one step: <b>{say(low)} to {say(high)}</b>{rule.maxStepRelative != null && ` (${rule.maxStepRelative * 100} %)`}</span>}{rule.exemptRaw.length > 0 && <span>at any time: <b>{rule.exemptRaw.map(say).join(', ')}</b></span>}{rule.minDelaySec > 0 && <span>at most every {duration(rule.minDelaySec)}</span>}</>}
       <span>Contract: {bounds(parameter.bounds.min, parameter.bounds.max)}</span>
       <span className="long">{parameter.description}{parameter.bounds.note && ` ${parameter.bounds.note}`}</span>
     </p>

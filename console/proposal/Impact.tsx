@@ -38,30 +38,25 @@ export function ImpactPanel({ of: impact }: { of: Found }) {
         ['Bad debt if closed now', usd(impact.badDebt.value), 'USD'],
         ['Expected bad debt', impact.expectedBadDebt ? usd(impact.expectedBadDebt.value) : <Unknown why={NOT_KNOWN} />, impact.uncovered ? `USD, ${usd(impact.uncovered.value)} beyond the fund` : 'USD'],
         ['Fund', impact.fund ? usd(impact.fund.value) : <Unknown why="The fund's capacity is not known at this block" />, impact.cover === null ? 'USD' : `USD, ${impact.cover > 1000 ? 'more than 1,000' : impact.cover.toFixed(1)} times the expected bad debt`],
-        ['Fund target', impact.fundTargetAfter ? usd(impact.fundTargetAfter.value) : <Unknown why={impact.fundGap ?? 'Unknown'} />, impact.fundTargetBefore ? `USD, ${usd(impact.fundTargetBefore.value)} before` : 'USD'],
       ]} />
       {impact.loosening.map((each) => <Notice key={each} kind="degraded" title={`${each.replace(/\.$/, '')}.`} />)}
       {hit.length === 0 ? <Empty>No account can be liquidated by this change that could not be before.</Empty> : <Table title="Newly liquidatable accounts" columns={COLUMNS} rows={hit} rowKey={({ account }) => account} few={10} />}
       {impact.nearMiss.length > 0 && (
         <>
           <h3 className="proposal-sub">If prices move before it is executed</h3>
-          <Table
-            title="Accounts due if prices move first"
-            rows={impact.nearMiss}
-            rowKey={({ move }) => String(move)}
-            columns={[
-              { key: 'move', head: 'Every index price', value: (row) => row.move, cell: (row) => signedPercent(row.move) },
-              { key: 'without', head: 'Accounts due without the change', numeric: true, value: (row) => row.without, cell: (row) => whole(row.without) },
-              { key: 'with', head: 'With it', numeric: true, value: (row) => row.with, cell: (row) => <b className={row.with > row.without ? 'down' : undefined}>{whole(row.with)}</b> },
-              { key: 'added', head: 'Added', numeric: true, value: (row) => row.added.length, cell: (row) => <span title={row.added.join(', ')}>{whole(row.added.length)}</span> },
-            ]}
-          />
+          <div className="scroll">
+            <table>
+              <thead><tr><th scope="col">Every index price</th><th scope="col" className="n">Due without it</th><th scope="col" className="n">Due with it</th><th scope="col" className="n">Added</th></tr></thead>
+              <tbody>{impact.nearMiss.map((row) => <tr key={row.move}><th scope="row">{signedPercent(row.move)}</th><td className="n">{whole(row.without)}</td><td className="n"><b className={row.with > row.without ? 'down' : undefined}>{whole(row.with)}</b></td><td className="n" title={row.added.join(', ') || undefined}>{whole(row.added.length)}</td></tr>)}</tbody>
+            </table>
+          </div>
         </>
       )}
       <Facts of={[
+        ['Fund target', impact.fundTargetBefore && impact.fundTargetAfter ? `${usd(impact.fundTargetBefore.value)} → ${usd(impact.fundTargetAfter.value)} USD` : <Unknown key="target" why={impact.fundGap ?? 'Unknown'} />],
         ['Accounts read', `${whole(impact.accountsRead)} of ${whole(impact.accountsIndexed)} from the contracts' own getters${impact.cut ? ': those nearest to liquidation; the risk engine stands for the rest' : ''}${unreadable > 0 ? `; ${unreadable} could not be read` : ''}`],
         ['Second opinion', impact.engineGap ?? (differences === 0 ? `The risk engine agrees in all ${whole(impact.comparedBefore + impact.comparedAfter)} figures` : `The risk engine differs in ${differences} of ${whole(impact.comparedBefore + impact.comparedAfter)} figures`)],
-        ['Couplings', impact.invariantsNewlyBroken === 0 ? `${whole(impact.invariantsChecked)} checked after every call, none broken` : `${impact.invariantsNewlyBroken} of ${impact.invariantsChecked} broken at a step`],
+        ['Couplings', impact.invariantsChecked === 0 ? 'None of the policy concerns these parameters' : impact.invariantsNewlyBroken === 0 ? `${whole(impact.invariantsChecked)} checked after every call, none broken` : `${impact.invariantsNewlyBroken} of ${impact.invariantsChecked} broken at a step`],
         ...replayFacts(impact.replays),
       ]} />
       {impact.notes.length > 0 && <details className="proposal-more"><summary>What was assumed</summary><ul>{impact.notes.map((note) => <li key={note}>{note}</li>)}</ul></details>}
@@ -76,5 +71,5 @@ const isReplay = (each: unknown): each is Replay => typeof each === 'object' && 
 const replayFacts = (replays: unknown): (readonly [string, string])[] =>
   (Array.isArray(replays) ? replays.filter(isReplay) : []).map(({ market, trades, unknown, fromSec, toSec, before, after, note }) => [
     `Replay, ${market}`,
-    `Of ${whole(trades)} trades from ${time(fromSec)} to ${time(toSec)} the new setting would have refused ${whole(after.trades)} of ${whole(after.accounts)} accounts, the present one ${whole(before.trades)}${unknown > 0 ? `; of ${whole(unknown)} nobody can say` : ''}. ${note}`,
+    `Of ${whole(trades)} trades from ${time(fromSec)} to ${time(toSec)} the new setting would have refused ${whole(after.trades)}${after.accounts > 0 ? ` (${whole(after.accounts)} accounts)` : ''}, the old one ${whole(before.trades)}${unknown > 0 ? `; of ${whole(unknown)} nobody can say` : ''}. ${note}`,
   ])

@@ -158,7 +158,7 @@ function ChangesPanel({ of: proposal }: { of: ReviewFragment }) {
             <p className="proposal-shift"><span>{change.fromDisplay}</span><i aria-hidden="true">→</i><span className="sr">becomes</span><b>{change.toDisplay}</b><em>{change.step}</em></p>
             <p className="muted">Raw <code>{change.fromRaw}</code> → <code>{change.toRaw}</code> · <code>{change.parameter}</code> of <Address of={change.subject} label="Subject" /></p>
             <p>{change.description}</p>
-            {change.note && <Notice kind="degraded" title={change.note} />}
+            {change.note && <p className="muted">{change.note}</p>}
           </li>
         ))}
       </ol>

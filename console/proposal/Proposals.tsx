@@ -47,7 +47,7 @@ export default function Proposals() {
       </PageHead>
       <Panel id="proposals" title="By state" note={found.data ? `${whole(found.data.proposals.totalCount)} in all` : undefined} actions={<CsvButton title="Proposals" columns={columns} rows={found.data?.proposals.nodes ?? []} />}>
         <div className="controls">
-          <label className="field">State
+          <label>State{' '}
             <select value={state ?? ''} onChange={(event) => setParams(event.target.value === '' ? {} : { state: event.target.value.toLowerCase() })}>
               <option value="">all</option>
               {STATES.map((each) => <option key={each} value={each}>{words(each)}</option>)}

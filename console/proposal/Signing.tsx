@@ -42,7 +42,7 @@ function Hash({ label, value }: { label: string; value: string }) {
     <div className="proposal-hash">
       <dt>{label}</dt>
       <dd>
-        <code aria-label={value}><span>0x</span>{groups.map((group, index) => <span key={index}>{group}</span>)}</code>
+        <code><span className="sr">{value}</span><i aria-hidden="true">0x</i>{groups.map((group, index) => <span key={index} aria-hidden="true">{group}</span>)}</code>
         <Copy text={value} label={label}>copy</Copy>
       </dd>
     </div>
@@ -73,7 +73,7 @@ export function HashesPanel({ proposal, signable, checked }: { proposal: ReviewF
         <h3>On your machine</h3>
         {signable.kind === 'CHANGE' ? (
           <>
-            <p>Take the file, and let your own copy of Bulwark derive everything again. It trusts neither this page nor its server, and needs READY to be its answer.</p>
+            <p>Take the file, and let your own copy of Bulwark derive everything again. It trusts neither this page nor its server. Sign only where its answer is READY.</p>
             <p className="proposal-command"><code>{proposal.verifyCommand}</code> <Copy text={proposal.verifyCommand} label="Command">copy</Copy></p>
             <button type="button" disabled={busy !== null} onClick={() => void save()}>Download {name}</button>
           </>

@@ -95,7 +95,7 @@ function holdTypedData(told: unknown, own: TypedData, hold: (what: string, found
   const { domain, types, primaryType, message } = (told ?? {}) as Record<string, unknown>
   hold('primary type', primaryType, own.primaryType)
   hold('types', JSON.stringify(types), JSON.stringify(TYPES))
-  const flat = (of: unknown): string => JSON.stringify(Object.entries((of ?? {}) as object).map(([name, value]) => [name, String(value).toLowerCase()]).toSorted())
+  const flat = (of: unknown): string => Object.entries((of ?? {}) as object).map(([name, value]) => `${name} ${String(value).toLowerCase()}`).toSorted((a, b) => (a < b ? -1 : 1)).join(', ')
   hold('domain', flat(domain), flat(own.domain))
   hold('message', flat(message), flat(own.message))
 }

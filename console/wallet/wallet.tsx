@@ -7,9 +7,9 @@ import type { ReactNode } from 'react'
 import { BaseError, UserRejectedRequestError, defineChain } from 'viem'
 import type { Hex } from 'viem'
 import { createSiweMessage } from 'viem/siwe'
-import { WagmiProvider, createConfig, createStorage, injected, unstable_connector, useConfig, useConnect, useConnection, useConnectors, useDisconnect } from 'wagmi'
+import { WagmiContext, createConfig, createStorage, injected, unstable_connector, useConfig, useConnect, useConnection, useConnectors, useDisconnect } from 'wagmi'
 import type { Config } from 'wagmi'
-import { getTransactionReceipt, sendTransaction, signMessage, signTypedData, switchChain } from 'wagmi/actions'
+import { getTransactionReceipt, reconnect, sendTransaction, signMessage, signTypedData, switchChain } from 'wagmi/actions'
 import { useAnswer } from '../data/client.ts'
 import { signIn, signInNonce, useViewer } from '../data/session.ts'
 import { StatusDocument } from '../generated/operations.ts'
@@ -29,6 +29,8 @@ function configFor(chainId: number, network: string): Config {
     storage: createStorage({ storage: localStorage, key: 'bulwark.wallet' }),
   })
   known = { chainId, config }
+  // What was connected when the page was last open; the wallet is not asked anew.
+  void reconnect(config)
   return config
 }
 
@@ -37,7 +39,8 @@ export function Wallets({ children, fallback = null }: { children: ReactNode; fa
   const { data } = useAnswer(StatusDocument, {}, 'block')
   const status = data?.status
   const config = useMemo(() => (status ? configFor(status.chainId, status.network) : null), [status?.chainId, status?.network])
-  return config ? <WagmiProvider config={config}>{children}</WagmiProvider> : fallback
+  // wagmi's own provider connects again whenever it is drawn.
+  return config ? <WagmiContext.Provider value={config}>{children}</WagmiContext.Provider> : fallback
 }
 
 export type Wallet = {

@@ -1,0 +1,205 @@
+/** A wish becomes a parameter on chain with nothing but the page and wallets: steward, two signers, somebody who pays. */
+import { afterAll, beforeAll, expect, jest, test } from '@jest/globals'
+import type { Browser, Page } from 'playwright-core'
+import { queryApi } from '../../cli/graphql.ts'
+import { owners, steward, stranger } from '../support/signIn.ts'
+import { injectWallet } from '../support/wallet.ts'
+import type { TestWallet } from '../support/wallet.ts'
+import { axeFindings, cutOff, inBrowser, openBrowser, visit } from './browser.ts'
+import type { VisitOptions } from './browser.ts'
+import { DESK_MS, startDesk } from './desk.ts'
+import type { Desk } from './desk.ts'
+
+jest.setTimeout(180_000)
+
+/** A fork, its traces, and every account's margins: seconds on an idle machine. */
+const SIMULATED_MS = 90_000
+/** Indexer, mirror, tracker: a few blocks. */
+const FOLLOWED_MS = 40_000
+
+let desk: Desk
+let browser: Browser
+
+/** A page with a wallet of its own, as a person at a machine of their own. */
+const person = (path: string, account: typeof steward, use: (page: Page, wallet: TestWallet) => Promise<void>, options: VisitOptions = {}): Promise<void> => {
+  let wallet: TestWallet | undefined
+  return visit(browser, `${desk.url}${path}`, { ...options, before: async (page) => { wallet = await injectWallet(page, { rpcUrl: desk.rpcUrl, accounts: [account] }) } }, (page) => use(page, wallet!))
+}
+
+const connect = (page: Page): Promise<void> => page.locator('main').getByRole('button', { name: 'Connect Test wallet' }).click()
+
+async function signIn(page: Page): Promise<void> {
+  await connect(page)
+  await page.locator('main').getByRole('button', { name: 'Sign in', exact: true }).click()
+  await page.locator('main').getByText(/Signed in as/).waitFor()
+}
+
+const stateOf = (page: Page) => page.locator('.pagehead .tag')
+const stands = (page: Page, state: string, timeout = FOLLOWED_MS): Promise<void> => stateOf(page).getByText(state, { exact: true }).waitFor({ timeout })
+
+/** Drafts on the page what `parameter` of vETH is to be, until its owners are asked to sign. */
+async function drafted(page: Page, parameter: string, label: string, value: string): Promise<string> {
+  await page.goto(`${desk.url}/proposals/new?parameter=${parameter}&subject=vETH`)
+  await page.getByLabel(`${label} of vETH`).fill(value)
+  await page.getByText('Policy and lint let this be drafted.').waitFor()
+  await page.getByRole('button', { name: 'Draft it' }).click()
+  await stands(page, 'draft')
+  await page.getByRole('button', { name: 'Simulate', exact: true }).click()
+  await stands(page, 'simulated', SIMULATED_MS)
+  await page.getByRole('button', { name: 'Ask owners to sign' }).click()
+  await stands(page, 'awaiting signatures')
+  return new URL(page.url()).pathname
+}
+
+async function sign(page: Page): Promise<void> {
+  await page.getByRole('button', { name: 'Sign with the wallet' }).click()
+  await page.getByRole('alertdialog').getByRole('button', { name: 'I compared them: sign' }).click()
+}
+
+async function execute(page: Page, name = 'Execute'): Promise<void> {
+  await page.getByRole('button', { name, exact: true }).click()
+  await page.getByRole('alertdialog').getByRole('button', { name: 'Send it' }).click()
+}
+
+type Parameters = { parameters: { name: string; subjectLabel: string; raw: string }[] }
+const indexed = async (name: string): Promise<string | undefined> => (await queryApi<Parameters>(desk.url, '{ parameters { name subjectLabel raw } }')).parameters.find((each) => each.name === name && each.subjectLabel === 'vETH')?.raw
+
+inBrowser('proposals', () => {
+  beforeAll(async () => {
+    ;[desk, browser] = await Promise.all([startDesk(), openBrowser()])
+  }, DESK_MS)
+
+  afterAll(async () => {
+    await browser?.close()
+    await desk?.close()
+  }, 60_000)
+
+  test('behavior: steward, two signers at once, executed by anybody, APPLIED, each seeing the others without loading the page again', async () => {
+    const before = BigInt((await indexed('feeRatio'))!)
+    // 0.01 % more: 100 of a million, within the policy's step of 0.1 %.
+    const after = before + 100n
+    await person('/proposals/new', steward, async (page) => {
+      await signIn(page)
+      const path = await drafted(page, 'feeRatio', 'Trading fee', `${Number(after) / 10_000}`)
+      await person(path, owners[0]!, async (first) => {
+        await person(path, owners[1]!, async (second) => {
+          for (const owner of [first, second]) await signIn(owner)
+          expect(await first.locator('#changes').innerText()).toContain(`Raw ${before} → ${after}`)
+          await sign(first)
+          // The second and the steward see it without asking.
+          for (const other of [second, page]) await other.getByText('1 of 2 that the Safe wants').waitFor({ timeout: FOLLOWED_MS })
+          await sign(second)
+          for (const each of [first, second, page]) await stands(each, 'ready')
+          await person(path, stranger, async (anybody) => {
+            await connect(anybody)
+            await execute(anybody)
+            for (const each of [anybody, first, page]) await stands(each, 'applied')
+            await anybody.locator('#aftermath').waitFor()
+          })
+        })
+      })
+      expect(await indexed('feeRatio')).toBe(after.toString())
+    })
+  })
+
+  test('behavior: what the page shows is what the wallet is asked to sign, and a refusal, a wrong account and a wrong network lose nothing', async () => {
+    await person('/proposals/new', steward, async (page) => {
+      await signIn(page)
+      const path = await drafted(page, 'insuranceFundFeeRatio', "Insurance fund's share of fees", '14')
+      await person(path, stranger, async (signer, wallet) => {
+        await connect(signer)
+        await signer.getByText(/allowed are the Safe’s owners; choose one of them in the wallet/).waitFor()
+        expect(await signer.getByRole('button', { name: 'Sign with the wallet' }).isDisabled()).toBe(true)
+        await wallet.use(owners[2]!)
+        await signer.getByRole('button', { name: 'Sign with the wallet' }).and(signer.locator(':enabled')).waitFor()
+        await wallet.goTo(1)
+        await signer.getByText(/The wallet is on chain 1, this page serves devnet \(chain 31337\)/).waitFor()
+        expect(await signer.getByRole('button', { name: 'Sign with the wallet' }).isDisabled()).toBe(true)
+        await signer.getByRole('button', { name: 'Switch to devnet' }).click()
+        await signer.getByRole('button', { name: 'Sign with the wallet' }).and(signer.locator(':enabled')).waitFor()
+        wallet.refuseNext()
+        await sign(signer)
+        await signer.getByText('The request was refused in the wallet. Nothing was signed; ask it again when you are ready.').waitFor()
+        // Signed before anybody has signed in: the signature waits in this browser, also when the page is loaded again.
+        await sign(signer)
+        await signer.getByText(/is not handed in yet/).waitFor()
+        await signer.reload()
+        await signer.getByText(/is not handed in yet/).waitFor()
+        await signer.locator('main').getByRole('button', { name: 'Sign in', exact: true }).click()
+        await signer.getByRole('button', { name: 'Hand it in' }).first().click()
+        await signer.getByText('1 of 2 that the Safe wants').waitFor()
+        expect(wallet.asked).toContain('eth_signTypedData_v4')
+      })
+      // Cancelled by its owners, so that nothing waits for its nonce.
+      await page.getByRole('button', { name: 'Cancel', exact: true }).click()
+      await page.getByRole('alertdialog').getByRole('button', { name: 'Ask the owners to cancel it' }).click()
+      await stands(page, 'cancelling')
+      for (const owner of [owners[0]!, owners[1]!]) {
+        await person(path, owner, async (signer) => {
+          await signIn(signer)
+          await sign(signer)
+          await signer.getByText(/has signed; another owner is next/).waitFor()
+          if (owner === owners[1]) await execute(signer, 'Execute the cancellation')
+        })
+      }
+      await stands(page, 'cancelled')
+    })
+  })
+
+  test('error: hashes or bytes that the API tells otherwise than this page derives them are named, and signing is not offered', async () => {
+    await person('/proposals/new', steward, async (page) => {
+      await signIn(page)
+      const path = await drafted(page, 'feeRatio', 'Trading fee', '0.12')
+      const { proposal } = await queryApi<{ proposal: { safeTxHash: string; deeds: { data: string }[] } }>(desk.url, 'query ($id: ID!) { proposal(id: $id) { safeTxHash deeds { data } } }', { id: path.split('/').at(-1)! })
+      const last = proposal.deeds.at(-1)!.data
+      // One digit each: of the hash, and of the very value that is set, which is packed in the signed data.
+      for (const [honest, told, says] of [
+        [proposal.safeTxHash, `${proposal.safeTxHash.slice(0, -1)}${proposal.safeTxHash.endsWith('0') ? '1' : '0'}`, /Found safeTxHash 0x.*this page derives 0x/],
+        [last.slice(2), `${last.slice(2, -1)}${last.endsWith('f') ? 'e' : 'f'}`, /Found messageHash 0x.*this page derives 0x/],
+      ] as const) {
+        await person('/proposals', owners[0]!, async (signer) => {
+          await signer.route('**/graphql', async (route) => {
+            const answer = await route.fetch()
+            await route.fulfill({ response: answer, body: (await answer.text()).replaceAll(honest, told) })
+          })
+          await signer.goto(`${desk.url}${path}`)
+          await connect(signer)
+          await signer.getByText(says).first().waitFor()
+          await signer.getByText('What the API tells is not what this page derives: signing is not offered.').waitFor()
+          expect(await signer.getByRole('button', { name: 'Sign with the wallet' }).isDisabled()).toBe(true)
+        })
+      }
+      await page.getByRole('button', { name: 'Simulate again' }).waitFor()
+    })
+  })
+
+  test('behavior: policy and lint speak beside the field as one types, what cannot be read is said, and nothing typed is lost', async () => {
+    await person('/proposals/new?parameter=feeRatio&subject=vETH', stranger, async (page) => {
+      const field = page.getByLabel('Trading fee of vETH')
+      await field.fill('0.9')
+      await page.locator('.proposal-row').getByText('policy-step').waitFor()
+      expect(await page.getByRole('button', { name: 'Draft it' }).isDisabled()).toBe(true)
+      await field.fill('0.00001')
+      await page.getByText('Found “0.00001”, allowed is a number from 0 with at most 4 decimals, in %').waitFor()
+      await page.reload()
+      expect(await page.getByLabel('Trading fee of vETH').inputValue()).toBe('0.00001')
+      await page.getByLabel('Trading fee of vETH').fill('0.15')
+      await page.getByText('Policy and lint let this be drafted.').waitFor()
+      await page.getByText('Trading fee of vETH: 0.11 % → 0.15 % (raw 1100 → 1500)').waitFor()
+    })
+  })
+
+  test.each([[1440, 900], [390, 844]])('behavior: at %d px review and draft fit, and axe finds nothing serious, in both themes', async (width, height) => {
+    const { proposals } = await queryApi<{ proposals: { nodes: { id: string }[] } }>(desk.url, '{ proposals { nodes { id } } }')
+    for (const colorScheme of ['light', 'dark'] as const) {
+      for (const path of ['/proposals', '/proposals/new?parameter=marketMaxPriceSpreadRatio&subject=vETH', `/proposals/${proposals.nodes[0]!.id}`]) {
+        await person(path, owners[0]!, async (page) => {
+          await page.locator('.panel').first().waitFor()
+          await page.locator('.loading').first().waitFor({ state: 'detached' })
+          expect(await cutOff(page)).toEqual([])
+          expect(await axeFindings(page)).toEqual([])
+        }, { viewport: { width, height }, colorScheme })
+      }
+    }
+  })
+})
