@@ -18,14 +18,14 @@ import { Margins } from './Margins.tsx'
 import { Oracle } from './Oracle.tsx'
 import { Parameters } from './Parameters.tsx'
 import { Price } from './Price.tsx'
-import { Volatility } from './Volatility.tsx'
+import { Backtests, Volatility } from './Volatility.tsx'
 import { Later } from './parts.tsx'
 import { freezeWords } from './series.ts'
 import './market.css'
 
 export type MarketRow = NonNullable<MarketQuery['market']>
 
-const SECTIONS = [['price', 'Price'], ['ladder', 'Ladder'], ['interest', 'Open interest'], ['breaker', 'Breaker'], ['volatility', 'Volatility'], ['margins', 'Margins'], ['liquidity', 'Liquidity'], ['keepers', 'Keepers'], ['deleveraging', 'Deleveraging'], ['oracle', 'Oracle'], ['parameters', 'Parameters']] as const
+const SECTIONS = [['price', 'Price'], ['ladder', 'Ladder'], ['interest', 'Open interest'], ['breaker', 'Breaker'], ['volatility', 'Volatility'], ['margins', 'Margins'], ['backtest', 'Backtest'], ['liquidity', 'Liquidity'], ['keepers', 'Keepers'], ['deleveraging', 'Deleveraging'], ['oracle', 'Oracle'], ['parameters', 'Parameters']] as const
 
 export default function Market({ id }: { id: string }) {
   const answer = useAnswer(MarketDocument, { id }, 'block')
@@ -63,9 +63,10 @@ function Desk({ market, nowSec }: { market: MarketRow; nowSec: number }) {
           </div>
         </div>
         <div className="desk">
-          <Later id="volatility" title="Volatility and its backtest" height={900}>{() => <Volatility market={id} symbol={symbol} nowSec={nowSec} />}</Later>
+          <Later id="volatility" title="Volatility" height={900}>{() => <Volatility market={id} symbol={symbol} nowSec={nowSec} />}</Later>
           <Later id="margins" title="Margins that volatility asks for" height={900}>{() => <Margins market={id} symbol={symbol} />}</Later>
         </div>
+        <Later id="backtest" title="Backtest" note="How right each model was over the last 30 days" height={330}>{() => <Backtests market={id} />}</Later>
         <div className="desk">
           <Later id="liquidity" title="Liquidity" height={520}>{() => <Liquidity market={id} symbol={symbol} />}</Later>
           <Later id="keepers" title="Keepers" note="Which liquidations pay" height={520}>{() => <Keepers market={id} symbol={symbol} />}</Later>

@@ -39,6 +39,9 @@ async function hoursSince(id: string, fromSec: number, signal: AbortSignal): Pro
   return hours
 }
 
+/** Completed hours of the market's feed from a time on, newest first. */
+export const useHours = (id: string, fromSec: number, enabled: boolean) => useQuery<Hour[]>({ queryKey: ['minute', 'MarketHours', { id, from: Math.floor(fromSec / HOUR_SEC) }], queryFn: ({ signal }) => hoursSince(id, fromSec, signal), enabled, staleTime: 60_000, placeholderData: keepPreviousData })
+
 /** The part of the time axis that is shown, from the address: a range up to now, or a window within it. */
 export function useWindow(nowSec: number): { range: keyof typeof RANGES; setRange: (range: keyof typeof RANGES) => void; from: number; to: number; zoomed: boolean; zoom: (from: number, to: number) => void; whole: () => void } {
   const [range, setRange] = useChoice('range', ['1d', '7d', '30d'], '7d')
@@ -66,7 +69,7 @@ export function Price({ market, nowSec, breaker }: { market: MarketRow; nowSec: 
   const oldest = all?.[0]
   // All prices of a market fit into one answer, or the range is longer than they reach: then its hours are asked for.
   const hourly = all?.length === MOST_PRICES && Number(oldest?.timestamp) > view.from
-  const hours = useQuery<Hour[]>({ queryKey: ['minute', 'MarketHours', { id, from: Math.floor(view.from / HOUR_SEC) }], queryFn: ({ signal }) => hoursSince(id, view.from, signal), enabled: hourly, staleTime: 60_000, placeholderData: keepPreviousData })
+  const hours = useHours(id, view.from, hourly)
 
   const [minute, hour] = [Math.ceil(nowSec / 60) * 60, hourly]
   const drawn = useMemo(() => (all && (!hour || hours.data) ? drawing(all, hour ? hours.data : undefined, Number(market.oracle?.timeoutSec ?? USUAL_SILENCE_SEC), minute, view.from, view.to) : undefined), [all, hour, hours.data, market.oracle?.timeoutSec, minute, view.from, view.to])
