@@ -176,7 +176,8 @@ inBrowser('pages', () => {
 
 inBrowser('before the first indexed block', () => {
   test('behavior: every page says what to wait for, and none breaks', async () => {
-    const [browser, scratch] = [await openBrowser(), await startScratch({ fill: async () => {} })]
+    const scratch = await startScratch({ fill: async () => {} })
+    const browser = await openBrowser()
     try {
       for (const path of ['/', '/markets', '/markets/vETH', '/accounts', '/accounts/0x00000000000000000000000000000000000000a1', '/stress', '/fund', '/recommendations', '/recommendations/none', '/breakers', '/parameters', '/audit', '/proposals', '/proposals/new', '/proposals/none']) {
         await visit(browser, `${scratch.url}${path}`, {}, async (page) => {
