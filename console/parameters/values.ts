@@ -51,3 +51,9 @@ export function numberOf(display: string): number | null {
 
 /** A raw value on the axis of its unit. */
 export const onAxis = (raw: string, inputDecimals: number): number => Number(unscaled(raw, inputDecimals))
+
+/** Whether people write it as a number: not an address, not yes or no. */
+export const isAmount = ({ inputDecimals }: { readonly inputDecimals: number | null }): boolean => inputDecimals !== null
+
+/** Where a new value for it is typed and drafted. */
+export const changeHref = ({ name, subject }: { readonly name: string; readonly subject: string }): string => `/proposals/new?change=${encodeURIComponent(`${name}:${subject}`)}`

@@ -10,7 +10,7 @@ import { Empty, Loaded, PageHead, Panel, Tag, Time } from '../ui/parts.tsx'
 import { CsvButton, Table } from '../ui/Table.tsx'
 import type { Column } from '../ui/Table.tsx'
 import { BasketButton } from './BasketButton.tsx'
-import { difference, directionText, isHeld, itemOf, newsOf, seen, seenOf, whyAdvisory } from './recommendation.ts'
+import { difference, directionText, heldBy, isHeld, itemOf, newsOf, seen, seenOf, whyAdvisory } from './recommendation.ts'
 import type { Recommendation, Seen } from './recommendation.ts'
 import './recommendations.css'
 
@@ -122,12 +122,6 @@ function Sentence({ of, before }: { of: Recommendation; before: Seen | null }) {
       {!of.settable && <span className="recommendation-sentence">It cannot be set: {whyAdvisory(of)}.</span>}
     </span>
   )
-}
-
-/** The last step of the controller that brought it back to the value now. */
-export function heldBy({ adjustments, currentDisplay }: Recommendation): string {
-  const last = adjustments.findLast(({ to }) => to === currentDisplay)
-  return last ? `${last.step}: ${last.why}` : 'the model asks for the value that it has'
 }
 
 function WithoutModel() {

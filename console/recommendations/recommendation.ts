@@ -11,6 +11,12 @@ export const itemOf = (of: Recommendation): BasketItem => ({ recommendationId: o
 
 export const isHeld = ({ direction }: Pick<Recommendation, 'direction'>): boolean => direction === 'HOLD'
 
+/** The last step of the controller that brought it back to the value now. */
+export function heldBy({ adjustments, currentDisplay }: Recommendation): string {
+  const last = adjustments.findLast(({ to }) => to === currentDisplay)
+  return last ? `${last.step}: ${last.why}` : 'the model asks for the value that it has'
+}
+
 /** Why a change cannot be set by a transaction of the Safe alone, without the word before it. */
 export const whyAdvisory = ({ advisory }: Pick<Recommendation, 'advisory'>): string => advisory?.replace(/^advisory: /, '') ?? 'The parameter has no setter'
 
