@@ -18,5 +18,6 @@ export default defineConfig({
     assetsInlineLimit: 0,
     rollupOptions: { input: { index: fileURLToPath(new URL('./console/index.html', import.meta.url)), sandbox: fileURLToPath(new URL('./console/sandbox.html', import.meta.url)) } },
   },
-  server: { host: '127.0.0.1', proxy: { '/graphql': { target: api, ws: true }, '/auth': api, '/export': api } },
+  // The host stays the page's own: the API takes sessions and sign-ins from its own page alone.
+  server: { host: '127.0.0.1', proxy: { '/graphql': { target: api, ws: true }, '/auth': { target: api }, '/export': api } },
 })
