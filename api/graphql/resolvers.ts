@@ -272,7 +272,7 @@ export const resolvers: Resolvers<Context> = {
     outflow: (row) => amount(row.outflowE18),
     badDebt: (row) => amount(row.badDebtE18),
     target: resolveFundTarget,
-    flows: ({ id }, args, context) => page(facts(context, 'insuranceFundFlow', { fundId: id }), args),
+    flows: ({ id }, args, context) => page(facts(context, 'insuranceFundFlow', { fundId: id, ...(args.kinds == null ? {} : { kind: { in: [...args.kinds] } }) }), args),
     stats: ({ id }, args, context) => page(stats(context, 'fundStats', args.interval ?? 'DAY', { fundId: id }), args),
   },
 
