@@ -10,7 +10,7 @@ import type { VisitOptions } from './browser.ts'
 import { DESK_MS, startDesk } from './desk.ts'
 import type { Desk } from './desk.ts'
 
-jest.setTimeout(180_000)
+jest.setTimeout(300_000)
 
 /** A fork, its traces, and every account's margins: seconds on an idle machine. */
 const SIMULATED_MS = 90_000
