@@ -66,6 +66,13 @@ export const queryClient = new QueryClient({
 /** How long the last answers took, ms, by their query's hash. */
 const took = new Map<string, number>()
 export const tookMs = (queryHash: string): number => took.get(queryHash) ?? 0
+/** Notes how long an answer takes, for queries that are not `useAnswer`'s: the slower, the less often it is renewed. */
+export async function timed<Data>(queryKey: readonly unknown[], work: () => Promise<Data>): Promise<Data> {
+  const startMs = performance.now()
+  const data = await work()
+  took.set(hashKey(queryKey), performance.now() - startMs)
+  return data
+}
 
 /**
  * When an answer is asked for again. `block`: with each indexed block, at most every 2 s, and less often where it takes long (data/live.ts). `minute`: with a block, at most once a minute,
@@ -80,12 +87,7 @@ export function useAnswer<Data, Variables>(document: TypedDocumentString<Data, V
   const queryKey = [renewal, operationOf(document), variables]
   return useQuery<Data, Error>({
     queryKey,
-    queryFn: async ({ signal }) => {
-      const startMs = performance.now()
-      const data = await ask(document, variables, signal)
-      took.set(hashKey(queryKey), performance.now() - startMs)
-      return data
-    },
+    queryFn: ({ signal }) => timed(queryKey, () => ask(document, variables, signal)),
     placeholderData: keepPreviousData as never,
     staleTime: renewal === 'never' ? Infinity : renewal === 'minute' ? 60_000 : 1000,
     enabled,

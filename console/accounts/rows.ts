@@ -1,0 +1,119 @@
+/**
+ * Rows of the table of accounts, a page at a time and all of one block. A new block is asked for beside the rows that stand, and takes their
+ * place only once everything on the screen is there: nothing moves under the reader, and no two blocks stand side by side unmarked.
+ */
+import { keepPreviousData, useQueries, useQuery, useQueryClient } from '@tanstack/react-query'
+import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
+import { ApiError, ask, timed } from '../data/client.ts'
+import { AccountTableDocument } from '../generated/operations.ts'
+import type { AccountTableQuery, AccountTableQueryVariables } from '../generated/operations.ts'
+
+type Answer = NonNullable<AccountTableQuery['accountTable']>
+export type Row = Answer['rows'][number]
+export type Block = Answer['block']
+export type View = Pick<AccountTableQueryVariables, 'orderBy'> & { readonly direction: 'ASC' | 'DESC'; readonly filter: NonNullable<AccountTableQueryVariables['filter']> }
+
+/** Rows of a page: one answer of some 30 kB, 10 ms of the server. */
+export const PAGE = 100
+
+type Snapshot = { readonly view: string; readonly block: Block; readonly total: number; readonly pages: ReadonlyMap<number, readonly Row[]> }
+
+export type Rows = {
+  /** undefined before the first answer; null before the first indexed block. */
+  readonly shown: { readonly block: Block; readonly total: number } | null | undefined
+  /** A row by its number; of an earlier block where that is all there is yet, undefined where there is none. */
+  readonly at: (index: number) => { readonly row: Row; readonly stale: boolean } | undefined
+  readonly error: Error | null
+  /** An order or filter that was asked for is not on the screen yet. */
+  readonly waiting: boolean
+  /** Which rows are on the screen. */
+  readonly look: (first: number, last: number) => void
+  readonly again: () => void
+}
+
+async function pageOf(view: View, index: number, block: string | null, signal?: AbortSignal): Promise<Answer | null> {
+  return (await ask(AccountTableDocument, { ...view, first: PAGE, offset: index * PAGE, block }, signal)).accountTable ?? null
+}
+
+export function useRows(view: View): Rows {
+  const queryClient = useQueryClient()
+  const viewKey = JSON.stringify(view)
+  const [seen, setSeen] = useState<readonly [number, number]>([0, 0])
+  /** Read when a block is asked for: what is on the screen then. */
+  const latest = useRef({ viewKey, seen })
+  if (latest.current.viewKey !== viewKey) latest.current = { viewKey, seen: [0, 0] }
+  useEffect(() => setSeen(latest.current.seen), [viewKey])
+
+  const queryKey = useMemo(() => ['block', 'AccountTable', viewKey], [viewKey])
+  const head = useQuery<Snapshot | null>({
+    queryKey,
+    queryFn: ({ signal }) =>
+      timed(queryKey, async () => {
+        const [first, last] = latest.current.viewKey === viewKey ? latest.current.seen : [0, 0]
+        const newest = await pageOf(view, first, null, signal)
+        if (newest === null) return null
+        const others = Array.from({ length: last - first }, (_, i) => first + 1 + i)
+        const more = await Promise.all(others.map((index) => pageOf(view, index, newest.block.hash, signal)))
+        return { view: viewKey, block: newest.block, total: newest.totalCount, pages: new Map([[first, newest.rows], ...others.map((index, i) => [index, more[i]?.rows ?? []] as const)]) }
+      }),
+    placeholderData: keepPreviousData,
+    staleTime: 1000,
+  })
+  const shown = head.data
+  const isCurrent = shown?.view === viewKey
+
+  const wanted = useMemo(() => {
+    if (shown == null || !isCurrent) return []
+    // One page beside what is seen, so that reading on finds it there.
+    const indexes = [seen[0], seen[1], seen[1] + 1, seen[0] - 1]
+    for (let index = seen[0]; index <= seen[1]; index++) indexes.push(index)
+    return [...new Set(indexes)].filter((index) => index >= 0 && index * PAGE < shown.total && !shown.pages.has(index))
+  }, [shown, isCurrent, seen])
+  const { pages: beside, gone, fault } = useQueries({
+    queries: wanted.map((index) => ({
+      queryKey: ['never', 'AccountPage', viewKey, shown?.block.hash, index],
+      queryFn: ({ signal }: { signal: AbortSignal }) => pageOf(view, index, shown?.block.hash ?? null, signal),
+      staleTime: Infinity,
+      gcTime: 60_000,
+    })),
+    combine: useCallback(
+      (answers: { data: Answer | null | undefined; error: Error | null }[]) => ({
+        pages: new Map(answers.flatMap(({ data }, i) => (data ? [[wanted[i] as number, data.rows] as const] : []))),
+        gone: answers.some(({ error }) => error instanceof ApiError && error.code === 'NOT_FOUND'),
+        fault: answers.find(({ error }) => error !== null && !(error instanceof ApiError && error.code === 'NOT_FOUND'))?.error ?? null,
+      }),
+      [wanted],
+    ),
+  })
+  // The server has let go of the block: its newest is asked for.
+  useEffect(() => { if (gone) void queryClient.invalidateQueries({ queryKey }) }, [gone, queryClient, queryKey])
+
+  /** Pages of this view that were read: of this block, and of others until they are read again. */
+  const store = useRef<{ view: string; pages: Map<number, { block: string; rows: readonly Row[] }> }>({ view: '', pages: new Map() })
+  if (shown != null) {
+    if (store.current.view !== shown.view) store.current = { view: shown.view, pages: new Map() }
+    for (const pages of [shown.pages, isCurrent ? beside : new Map<number, readonly Row[]>()]) for (const [index, rows] of pages) store.current.pages.set(index, { block: shown.block.hash, rows })
+  }
+  const hash = shown?.block.hash
+  const at = useCallback((index: number) => {
+    const page = store.current.pages.get(Math.floor(index / PAGE))
+    const row = page?.rows[index % PAGE]
+    return row === undefined || page === undefined ? undefined : { row, stale: page.block !== hash }
+    // What is in the store changes with these.
+    // oxlint-disable-next-line react-hooks/exhaustive-deps
+  }, [hash, beside, shown])
+
+  return {
+    shown,
+    at,
+    error: head.error ?? fault,
+    waiting: head.isFetching && !isCurrent,
+    look: useCallback((first: number, last: number) => {
+      const pages = [Math.floor(Math.max(0, first) / PAGE), Math.floor(Math.max(0, last) / PAGE)] as const
+      if (latest.current.seen[0] === pages[0] && latest.current.seen[1] === pages[1]) return
+      latest.current = { ...latest.current, seen: pages }
+      setSeen(pages)
+    }, []),
+    again: useCallback(() => void queryClient.invalidateQueries({ queryKey }), [queryClient, queryKey]),
+  }
+}
