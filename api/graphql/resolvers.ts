@@ -173,6 +173,11 @@ export const resolvers: Resolvers<Context> = {
       const rows = await (await context.db()).priceUpdate.findMany({ where: { feedId }, orderBy: [{ blockNumber: 'desc' }, { logIndex: 'desc' }], take })
       return rows.toReversed().map((row) => ({ timestamp: row.priceTimestamp, price: amount(row.priceE18), freezeReason: row.freezeReason }))
     },
+    poolPrices: async ({ id }, { last }, context) => {
+      const take = checkFirst(last, 'last', 2000)
+      const rows = await (await context.db()).positionChange.findMany({ where: { marketId: id, sqrtPriceAfterX96: { not: null } }, orderBy: [{ blockNumber: 'desc' }, { logIndex: 'desc' }], take, select: { timestamp: true, sqrtPriceAfterX96: true } })
+      return rows.toReversed().flatMap(({ timestamp, sqrtPriceAfterX96 }) => (sqrtPriceAfterX96 === null ? [] : [{ timestamp, price: e18(priceOfSqrtX96(integer(sqrtPriceAfterX96))) }]))
+    },
   },
 
   CollateralAsset: {

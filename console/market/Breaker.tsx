@@ -6,8 +6,7 @@ import { dateTime, float, time, words } from '../ui/format.ts'
 import { Address, Empty, Loaded, Provenance, Tag, Unknown } from '../ui/parts.tsx'
 import { Table } from '../ui/Table.tsx'
 import type { Column } from '../ui/Table.tsx'
-import { levelTag } from './Market.tsx'
-import { Assumed } from './parts.tsx'
+import { Assumed, levelTag } from './parts.tsx'
 
 type Row = NonNullable<MarketBreakersQuery['circuitBreakers']>['markets'][number]
 type Trigger = Row['triggers'][number]

@@ -19,11 +19,11 @@ import { Oracle } from './Oracle.tsx'
 import { Parameters } from './Parameters.tsx'
 import { Price } from './Price.tsx'
 import { Backtests, Volatility } from './Volatility.tsx'
-import { Later } from './parts.tsx'
+import { Later, levelTag } from './parts.tsx'
 import { freezeWords } from './series.ts'
 import './market.css'
 
-export type MarketRow = NonNullable<MarketQuery['market']>
+type MarketRow = NonNullable<MarketQuery['market']>
 
 const SECTIONS = [['price', 'Price'], ['ladder', 'Ladder'], ['interest', 'Open interest'], ['breaker', 'Breaker'], ['volatility', 'Volatility'], ['margins', 'Margins'], ['backtest', 'Backtest'], ['liquidity', 'Liquidity'], ['keepers', 'Keepers'], ['deleveraging', 'Deleveraging'], ['oracle', 'Oracle'], ['parameters', 'Parameters']] as const
 
@@ -35,8 +35,6 @@ export default function Market({ id }: { id: string }) {
     </Loaded>
   )
 }
-
-export const levelTag = (level: BreakerLevel): 'quiet' | 'warn' | 'down' => (level === 'NORMAL' ? 'quiet' : level === 'WATCH' ? 'warn' : 'down')
 
 function Desk({ market, nowSec }: { market: MarketRow; nowSec: number }) {
   const { id, symbol } = market

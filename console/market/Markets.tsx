@@ -9,8 +9,7 @@ import { age, compact, percent, price, signedPercent, size, words } from '../ui/
 import { Figure, Hint, Loaded, PageHead, Panel, Tag, Unknown, sentence } from '../ui/parts.tsx'
 import { CsvButton, Table } from '../ui/Table.tsx'
 import type { Column } from '../ui/Table.tsx'
-import { levelTag } from './Market.tsx'
-import { sumE18, text } from './parts.tsx'
+import { levelTag, sumE18, text } from './parts.tsx'
 import './market.css'
 
 type Market = MarketsQuery['markets'][number]

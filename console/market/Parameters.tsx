@@ -10,7 +10,7 @@ import { Chart, axis, tooltip } from '../ui/Chart.tsx'
 import type { ChartData, Palette } from '../ui/Chart.tsx'
 import { compact, dateTime, short, time, words } from '../ui/format.ts'
 import { Address, Empty, Hint, Loaded, Tag, Time, Unknown } from '../ui/parts.tsx'
-import { CsvButton, Table } from '../ui/Table.tsx'
+import { CsvButton, Table, cellsOf } from '../ui/Table.tsx'
 import type { Column } from '../ui/Table.tsx'
 import { Choice, useChoice, usePlace } from './parts.tsx'
 
@@ -81,7 +81,7 @@ function HistoryOf({ parameter, nowSec }: { parameter: ParameterRowFragment; now
   const isNumber = history !== null && history !== undefined && unit !== 'address'
   const option = useCallback((colours: Palette) => chartOption(colours, nodes, decimals, unit, parameter.title, minute), [nodes, decimals, unit, parameter.title, minute])
   const title = `History of ${parameter.title}, ${parameter.subjectLabel}`
-  const data = useMemo((): ChartData => ({ head: HISTORY.map(({ name, head }) => name ?? String(head)), rows: nodes.map((node) => HISTORY.map((column) => column.value(node))) }), [nodes])
+  const data = useMemo((): ChartData => cellsOf(HISTORY, nodes), [nodes])
   return (
     <Loaded of={answer} height={HEIGHT + 200}>
       {() => (!history ? <Empty>The index holds no history of {parameter.title}.</Empty> : (

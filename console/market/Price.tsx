@@ -3,17 +3,17 @@ import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import { useCallback, useMemo } from 'react'
 import { ask, useAnswer } from '../data/client.ts'
 import { MarketBandDocument, MarketHoursDocument, MarketLiquidationsDocument, MarketPricesDocument, MarketReplayDocument } from '../generated/operations.ts'
-import type { MarketBreakersQuery, MarketHoursQuery } from '../generated/operations.ts'
+import type { MarketBreakersQuery, MarketHoursQuery, MarketQuery } from '../generated/operations.ts'
 import { Chart, axis, tooltip } from '../ui/Chart.tsx'
 import type { ChartData, Palette } from '../ui/Chart.tsx'
 import { dateTime, duration, price as priceText, time, usd, words } from '../ui/format.ts'
 import { Loaded, Notice, Provenance, sentence } from '../ui/parts.tsx'
-import type { MarketRow } from './Market.tsx'
 import { Choice, Toggle, useChoice, usePlace } from './parts.tsx'
 import { RANGES, bandRatio, freezeWords, gapsOf, holed, levelSpans, standing, stepsOf } from './series.ts'
 import type { Point, Span } from './series.ts'
 
 type BreakerRow = NonNullable<MarketBreakersQuery['circuitBreakers']>['markets'][number]
+type MarketRow = NonNullable<MarketQuery['market']>
 type Hour = NonNullable<NonNullable<MarketHoursQuery['market']>['oracle']>['stats']['nodes'][number]
 type Mark = { readonly sec: number; readonly price: number; readonly notional: string; readonly account: string }
 

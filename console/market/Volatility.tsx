@@ -9,7 +9,7 @@ import { Chart, axis, tooltip } from '../ui/Chart.tsx'
 import type { ChartData, Palette } from '../ui/Chart.tsx'
 import { dateTime, duration, float, percent, time, whole } from '../ui/format.ts'
 import { Empty, Hint, Loaded, Provenance, Sums, Tag, Unknown, sentence } from '../ui/parts.tsx'
-import { CsvButton, Table } from '../ui/Table.tsx'
+import { CsvButton, Table, cellsOf } from '../ui/Table.tsx'
 import type { Column } from '../ui/Table.tsx'
 import { useHours, useWindow } from './Price.tsx'
 import { Choice, Unknowns, Warnings, useChoice } from './parts.tsx'
@@ -58,7 +58,7 @@ function Forecasts({ of: { sample, ewma, garch, unknown, forecasts, provenance }
   const why = unknown[0]?.message
   const title = `VaR and expected shortfall, ${symbol}`
   const option = useCallback((colours: Palette) => forecastOption(colours, forecasts), [forecasts])
-  const data = useMemo((): ChartData => ({ head: FORECASTS.map(({ name, head }) => name ?? String(head)), rows: forecasts.map((row) => FORECASTS.map((column) => column.value(row))) }), [forecasts])
+  const data = useMemo((): ChartData => cellsOf(FORECASTS, forecasts), [forecasts])
   return (
     <>
       <div className="market-tight"><Sums of={[

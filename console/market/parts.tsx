@@ -2,6 +2,7 @@
 import { useCallback, useEffect, useId, useRef, useState } from 'react'
 import type { ReactNode } from 'react'
 import { useSearchParams } from 'wouter'
+import type { BreakerLevel } from '../generated/operations.ts'
 import { Hint, Panel } from '../ui/parts.tsx'
 
 /** One choice in the address, `fallback` where it is missing or none of those allowed; choosing leaves the rest of the address as it is. */
@@ -64,6 +65,9 @@ export function Warnings({ of }: { of: readonly string[] }) {
 
 /** A long assumption behind a short word. */
 export const Assumed = ({ of, children = 'assumptions' }: { of: readonly string[]; children?: ReactNode }) => (of.length === 0 ? null : <Hint text={<ul className="market-assumed">{of.map((one) => <li key={one}>{one}</li>)}</ul>}>{children}</Hint>)
+
+/** How a breaker's level is marked. */
+export const levelTag = (level: BreakerLevel): 'quiet' | 'warn' | 'down' => (level === 'NORMAL' ? 'quiet' : level === 'WATCH' ? 'warn' : 'down')
 
 /** Sum of raw amounts with 18 decimals, as decimal text: exact. */
 export function sumE18(raws: readonly string[]): string {

@@ -29,8 +29,12 @@ export function compare(a: Cell, b: Cell, falling: boolean): number {
   return falling ? -order : order
 }
 
+/** The same as plain cells: what its CSV holds, and a chart of the same rows shows as its table. */
+export const cellsOf = <Row,>(columns: readonly Column<Row>[], rows: readonly Row[]): { head: string[]; rows: Cell[][] } => ({ head: columns.map(nameOf), rows: rows.map((row) => columns.map((column) => column.value(row))) })
+
 export function tableCsv<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): string {
-  return csv(columns.map(nameOf), rows.map((row) => columns.map((column) => column.value(row))))
+  const cells = cellsOf(columns, rows)
+  return csv(cells.head, cells.rows)
 }
 
 export const CsvButton = <Row,>({ title, columns, rows }: { title: string; columns: readonly Column<Row>[]; rows: readonly Row[] }) => (

@@ -168,6 +168,16 @@ describe('amounts', () => {
     const { data } = await ask('{ market(id: "veth") { prices(last: 2) { price { value } } } }')
     expect(data.market.prices.map((point: { price: { value: string } }) => point.price.value)).toEqual(['1995', '2000'])
   })
+
+  test('behavior: prices of the pool are those after its last trades, oldest first', async () => {
+    const [eth] = await prisma.market.findMany({ where: { symbol: 'vETH' } })
+    const trade = (n: number, sqrtPriceAfterX96: string | null) => ({ id: `pool-price-${n}`, accountId: addressOf(1), marketId: eth!.id, sizeDeltaE18: '0', notionalDeltaE18: '0', feeE18: '0', sizeAfterE18: '0', openNotionalAfterE18: '0', realizedPnlE18: '0', sqrtPriceAfterX96, blockNumber: BigInt(990 + n), timestamp: 1_699_999_900n + BigInt(n), transactionHash: `0x${'cd'.repeat(32)}`, logIndex: 0 })
+    // 2 · 2^96 and 3 · 2^96: prices of 4 and 9 to the wei.
+    await prisma.positionChange.createMany({ data: [trade(1, `${2n * 2n ** 96n}`), trade(2, null), trade(3, `${3n * 2n ** 96n}`)] })
+    const { data } = await ask('{ market(id: "vETH") { poolPrices(last: 2) { timestamp price { value } } } }')
+    await prisma.positionChange.deleteMany({ where: { id: { startsWith: 'pool-price-' } } })
+    expect(data.market.poolPrices).toEqual([{ timestamp: '1699999901', price: { value: '4' } }, { timestamp: '1699999903', price: { value: '9' } }])
+  })
 })
 
 describe('recommendations and proposals', () => {
