@@ -11,7 +11,7 @@ import type { Range } from '../ui/Dial.tsx'
 import { Table } from '../ui/Table.tsx'
 import type { Column } from '../ui/Table.tsx'
 import { compact, duration, float, percent, whole } from '../ui/format.ts'
-import { Empty, Figure, Loaded, Notice, Panel, Sums, Time, Unknown, sentence } from '../ui/parts.tsx'
+import { Copy, Empty, Figure, Hint, Loaded, Notice, Panel, Sums, Time, Unknown, sentence } from '../ui/parts.tsx'
 import type { FundTarget } from './Target.tsx'
 
 type Put = (changes: Readonly<Record<string, string | null>>) => void
@@ -19,6 +19,7 @@ type Input = StartFundMutationVariables['input']
 
 export function Simulations({ target, runId, put }: { target: FundTarget | null; runId: string | null; put: Put }) {
   const runs = useAnswer(FundRunsDocument, {}, 'minute')
+  const id = runId ?? target?.simulation?.run ?? null
   const [given, setGiven] = useState<string | null>(null)
   const start = async (input: Input): Promise<string | null> => {
     try {
@@ -33,46 +34,47 @@ export function Simulations({ target, runId, put }: { target: FundTarget | null;
   }
   return (
     <Panel id="shortfall" title="Simulated shortfall" note={runId === null ? 'the policy’s own run, which recommendations stand on' : 'a run that you chose: the target above stands on it'} actions={runId !== null && <button type="button" onClick={() => put({ run: null })}>Back to the policy’s own</button>}>
-      {runId === null ? <Own target={target} again={(input) => void start(input)} /> : <Chosen key={runId} id={runId} given={given === runId} fund={target?.fund ?? null} again={(input) => void start(input)} />}
+      {id === null ? <None target={target} /> : <Shown key={id} id={id} given={given === id} fund={target?.fund ?? null} again={(input) => void start(input)} />}
       <div className="fund-two fund-runs">
         <Start start={start} />
-        <Loaded of={runs} height={140}>{({ riskRuns }) => <Runs runs={riskRuns} shown={runId ?? target?.simulation?.run ?? null} put={put} />}</Loaded>
+        <Loaded of={runs} height={140}>{({ riskRuns }) => <Runs runs={riskRuns} shown={id} put={put} />}</Loaded>
       </div>
     </Panel>
   )
 }
 
-function Own({ target, again }: { target: FundTarget | null; again: (input: Input) => void }) {
-  if (target === null) return <div className="loading" style={{ minHeight: 330 }} role="status"><span className="sr">Loading …</span></div>
-  if (target.simulation === null) return <Empty><Unknown why={target.simulationUnknown?.message} /> {target.simulationUnknown?.message}.</Empty>
-  const { level, confidence, seed, paths, horizonSec } = target.simulation
-  return <Distribution of={target.simulation} fund={target.fund} again={() => again({ paths, hours: horizonSec / 3600, seed, level, confidence })} />
+function None({ target }: { target: FundTarget | null }) {
+  if (target === null) return <div className="loading" style={{ minHeight: 380 }} role="status"><span className="sr">Loading …</span></div>
+  return <Empty><Unknown why={target.simulationUnknown?.message} /> {target.simulationUnknown?.message}.</Empty>
 }
 
-function Chosen({ id, given, fund, again }: { id: string; given: boolean; fund: number | null; again: (input: Input) => void }) {
+function Shown({ id, given, fund, again }: { id: string; given: boolean; fund: number | null; again: (input: Input) => void }) {
   const answer = useAnswer(FundRunDocument, { id }, 'event')
   return (
-    <Loaded of={answer} height={330}>
+    <Loaded of={answer} height={380}>
       {({ riskRun: run }) => run === null || run.kind !== 'FUND' ? <Notice kind="degraded" title="This run is no longer kept.">Found no simulation {id.slice(0, 36)}; the newest 200 runs are kept. Start one below, or go back to the policy’s own.</Notice> : (
         <>
           <RunHead run={run} />
           {given && <Notice kind="good" title="This question had been answered.">The same was asked of the same inputs before: nothing was computed again, and this is that run.</Notice>}
           {!isOver(run) && <Running run={run} operations={['FundRun', 'FundRuns', 'FundTargetNow']} />}
           {isOver(run) && run.state !== 'DONE' && <Ended run={run} again={() => again(run.input as Input)} />}
-          {run.fund && <Distribution of={run.fund} fund={fund} again={() => again(run.input as Input)} />}
+          {run.fund && <Distribution of={run.fund} inputsDigest={run.inputsDigest} fund={fund} again={() => again(run.input as Input)} />}
         </>
       )}
     </Loaded>
   )
 }
 
+/** 0.999 is `99.9 %`: a level has no more places than it was given. */
+export const level = (share: number): string => `${Number((share * 100).toPrecision(6))} %`
+
 const Money = ({ of }: { of: number }) => <Figure exact={String(of)} unit="USD">{float(of, of >= 100 || of === 0 ? 0 : 2)}</Figure>
 
-function Distribution({ of, fund, again }: { of: SimulationFragment; fund: number | null; again: () => void }) {
+function Distribution({ of, inputsDigest, fund, again }: { of: SimulationFragment; inputsDigest: string; fund: number | null; again: () => void }) {
   return (
     <>
       <Sums of={[
-        [`${percent(of.level)} quantile`, <Money of={of.quantile} />, `${percent(of.confidence)} interval ${compact(of.lower)} to ${of.upper === null ? 'unknown: too few paths beyond' : compact(of.upper)}`],
+        [`${level(of.level)} quantile`, <Money of={of.quantile} />, `${level(of.confidence)} interval ${compact(of.lower)} to ${of.upper === null ? 'unknown: too few paths beyond' : compact(of.upper)}`],
         ['Expected shortfall', <Money of={of.expectedShortfall} />, 'mean beyond the quantile'],
         ['Mean of a path', <><Money of={of.mean} /> <small>± {float(of.standardError)}</small></>, 'and its standard error'],
         ['Paths with a loss', percent(of.lossShare), `of ${whole(of.paths)}`],
@@ -82,7 +84,7 @@ function Distribution({ of, fund, again }: { of: SimulationFragment; fund: numbe
       {of.histogram === null ? (
         <Notice kind="degraded" title="Its distribution is unknown.">{of.histogramUnknown?.message}. <button type="button" onClick={again}>Run it again</button></Notice>
       ) : of.lossShare === 0 ? <Empty>None of {whole(of.paths)} paths leaves a loss behind: there is no distribution to draw.</Empty> : <div className="fund-two"><Histogram of={of} bins={of.histogram} fund={fund} /><Exceedance of={of} bins={of.histogram} fund={fund} /></div>}
-      <p className="provenance">insurance-target, filtered historical simulation · block <b>{whole(of.block.number)}</b>, <Time at={of.block.timestamp} /> · {whole(of.paths)} paths, seed {of.seed}</p>
+      <p className="provenance"><Hint text="api/risk/shortfall.ts: filtered historical simulation, Barone-Adesi, Giannopoulos, Vosper 1999; interval by order statistics">simulated shortfall</Hint> · block <b>{whole(of.block.number)}</b>, <Time at={of.block.timestamp} /> · {whole(of.paths)} paths, seed {of.seed} · inputs <Copy text={inputsDigest} label="SHA-256 of the inputs"><code>{inputsDigest.slice(0, 10)}</code></Copy></p>
     </>
   )
 }
@@ -100,7 +102,7 @@ const lossAxis = (colours: Palette, bins: Bins, fund: number | null) => {
 }
 
 const marks = (colours: Palette, of: SimulationFragment, fund: number | null) => [
-  { xAxis: place(of.quantile), lineStyle: { color: colours.warn, type: 'solid' }, label: { formatter: `${percent(of.level)}`, color: colours.text } },
+  { xAxis: place(of.quantile), lineStyle: { color: colours.warn, type: 'solid' }, label: { formatter: level(of.level), color: colours.text } },
   { xAxis: place(of.expectedShortfall), lineStyle: { color: colours.down, type: 'dashed' }, label: { formatter: 'ES', color: colours.text, distance: 16 } },
   ...(fund !== null && fund > 0 ? [{ xAxis: place(fund), lineStyle: { color: colours.up, type: 'solid', width: 2 }, label: { formatter: 'Fund', color: colours.text } }] : []),
 ]
@@ -167,7 +169,7 @@ function Exceedance({ of, bins, fund }: { of: SimulationFragment; bins: Bins; fu
   return (
     <Chart
       title="Share of paths that lose more" height={260} option={option}
-      summary={`${percent(of.lossShare)} lose anything, ${percent(1 - of.level)} more than ${compact(of.quantile)}, none more than ${compact(most?.to ?? 0)}.${fund === null ? '' : fund >= (most?.to ?? 0) ? ` The fund of ${compact(fund)} pays each of them.` : ''}`}
+      summary={`${percent(of.lossShare)} lose anything, ${level(1 - of.level)} more than ${compact(of.quantile)}, none more than ${compact(most?.to ?? 0)}.${fund === null ? '' : fund >= (most?.to ?? 0) ? ` The fund of ${compact(fund)} pays each of them.` : ''}`}
       data={{ head: ['Loss above, USD', 'Paths', 'Share of paths'], rows: points.map(({ loss, beyond }) => [loss, beyond, beyond / of.paths]) }}
     />
   )
@@ -221,6 +223,7 @@ function Runs({ runs, shown, put }: { runs: readonly RunHeadFragment[]; shown: s
 }
 
 function describe(input: unknown): string {
-  const { paths, hours, level, seed } = (input ?? {}) as Partial<Record<string, number>>
-  return [paths === undefined ? null : `${whole(paths)} paths`, hours === undefined ? null : `${hours} h`, level === undefined ? null : percent(level), seed === undefined ? null : `seed ${seed}`].filter(Boolean).join(', ')
+  const asked = (input ?? {}) as Partial<Record<'paths' | 'hours' | 'level' | 'seed', number>>
+  const { paths, hours, seed } = asked
+  return [paths === undefined ? null : `${whole(paths)} paths`, hours === undefined ? null : `${hours} h`, asked.level === undefined ? null : level(asked.level), seed === undefined ? null : `seed ${seed}`].filter(Boolean).join(', ')
 }

@@ -12,6 +12,7 @@ import { CsvButton, Table } from '../ui/Table.tsx'
 import type { Column } from '../ui/Table.tsx'
 import { compact, float, percent } from '../ui/format.ts'
 import { Empty, Figure, Loaded, Panel, Provenance, Sums, Tag, Unknown } from '../ui/parts.tsx'
+import { level } from './Simulations.tsx'
 
 export type FundTarget = NonNullable<NonNullable<FundTargetNowQuery['insuranceFund']>['target']>
 
@@ -131,7 +132,7 @@ const BINDING: Readonly<Record<string, string>> = { 'cover-2': 'cover2', 'expect
 const termsOf = (of: FundTarget, kappa?: string): readonly Term[] => [
   { key: 'cover2', name: 'Cover-2', says: `the two largest losses together, ${of.scenario}`, value: of.cover2, counts: true },
   { key: 'scenarios', name: 'Scenario shortfall', says: 'mean of the worst quarter of the scenarios', value: of.scenarioShortfall, counts: true },
-  { key: 'simulated', name: 'Simulated quantile', says: of.simulation ? `${percent(of.simulation.level)} of ${float(of.simulation.paths, 0)} paths lose less` : 'nothing was simulated', value: of.simulation?.quantile ?? null, why: of.simulationUnknown?.message, counts: true },
+  { key: 'simulated', name: 'Simulated quantile', says: of.simulation ? `${level(of.simulation.level)} of ${float(of.simulation.paths, 0)} paths lose less` : 'nothing was simulated', value: of.simulation?.quantile ?? null, why: of.simulationUnknown?.message, counts: true },
   { key: 'interest', name: 'Open interest', says: kappa === undefined ? 'share of open interest' : `${kappa} % of open interest`, value: of.openInterestTerm, counts: true },
   { key: 'cover1', name: 'Cover-1', says: 'the largest loss of one account; for comparison, it does not count', value: of.cover1, counts: false },
 ]
@@ -158,7 +159,7 @@ function Terms({ of }: { of: FundTarget }) {
     series: [{
       type: 'bar', barMaxWidth: 18, data: terms.map(({ value, key, counts }) => ({ value, itemStyle: { color: BINDING[of.binding] === key ? colours.accent : counts ? colours.series[5] : colours.line } })),
       label: { show: true, position: 'right', color: colours.text, fontSize: 11, formatter: ({ value }: { value: number | null }) => (value == null ? 'unknown' : compact(value)) },
-      ...(of.fund === null ? {} : { markLine: { symbol: 'none', silent: true, lineStyle: { color: colours.up, type: 'solid', width: 2 }, label: { formatter: `Fund ${compact(of.fund)}`, color: colours.text, position: 'end', fontSize: 11 }, data: [{ xAxis: of.fund }] } }),
+      ...(of.fund === null ? {} : { markLine: { symbol: 'none', silent: true, lineStyle: { color: colours.up, type: 'solid', width: 2 }, label: { formatter: `Fund ${compact(of.fund)}`, color: colours.text, position: 'start', fontSize: 11 }, data: [{ xAxis: of.fund }] } }),
     }],
     tooltip: tooltip((parameters) => (parameters as { name: string; value: number | null }[]).map(({ name, value }) => [name, value == null ? 'unknown' : `${float(value, 2)} USD`])),
   }), [of, terms])

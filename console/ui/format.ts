@@ -50,11 +50,11 @@ export function float(value: number, places = Math.abs(value) >= 1000 || value =
   return /[eEN]/.test(text) || !Number.isFinite(value) ? (value === Infinity ? '∞' : text) : decimal(text, places)
 }
 
-/** 1,200,000 is `1.2M`: for axes and small spaces; the whole figure stands beside it or in its title. */
+/** 1,200,000 is `1.2M`, 2,746.3 is `2746`: for axes and small spaces; the whole figure stands beside it or in its title. */
 export function compact(value: number): string {
   const magnitude = Math.abs(value)
   const [divisor, unit] = magnitude >= 1e9 ? [1e9, 'B'] : magnitude >= 1e6 ? [1e6, 'M'] : magnitude >= 1e4 ? [1e3, 'k'] : [1, '']
-  return `${value < 0 ? '−' : ''}${(magnitude / divisor).toLocaleString('en', { maximumSignificantDigits: 3 })}${unit}`
+  return `${value < 0 ? '−' : ''}${(magnitude / divisor).toLocaleString('en', { maximumSignificantDigits: divisor === 1 ? 4 : 3 })}${unit}`
 }
 
 /** Time of day of a unix time, `02:03 UTC`; with the date, `23 Jan 02:03 UTC`. */
