@@ -3,11 +3,12 @@ import { CSPProvider } from '@base-ui/react/csp-provider'
 import { Tooltip } from '@base-ui/react/tooltip'
 import { QueryClientProvider } from '@tanstack/react-query'
 import { Suspense, lazy, useEffect, useRef } from 'react'
+import type { ReactNode } from 'react'
 import { Link, Redirect, Route, Switch, useLocation } from 'wouter'
 import { queryClient } from './data/client.ts'
 import { Overview } from './overview/Overview.tsx'
 import { Shell } from './shell/Shell.tsx'
-import { Empty, PageHead } from './ui/parts.tsx'
+import { Boundary, Empty, PageHead } from './ui/parts.tsx'
 
 const Markets = lazy(() => import('./market/Markets.tsx'))
 const Market = lazy(() => import('./market/Market.tsx'))
@@ -32,29 +33,31 @@ export function App() {
       <CSPProvider disableStyleElements>
         <Tooltip.Provider delay={300}>
           <Shell>
-            <Suspense fallback={<div className="loading page" role="status"><span className="sr">Loading …</span></div>}>
-              <Arrival />
-              <Switch>
-                <Route path="/" component={Overview} />
-                <Route path="/markets" component={Markets} />
-                <Route path="/markets/:id">{({ id }) => <Market key={id} id={id} />}</Route>
-                <Route path="/accounts" component={Accounts} />
-                <Route path="/accounts/:id">{({ id }) => <Account key={id} id={id} />}</Route>
-                <Route path="/stress" component={Stress} />
-                <Route path="/fund" component={Fund} />
-                <Route path="/recommendations" component={Recommendations} />
-                <Route path="/recommendations/:id">{({ id }) => <Recommendation key={id} id={id} />}</Route>
-                <Route path="/breakers" component={Breakers} />
-                <Route path="/parameters" component={Parameters} />
-                <Route path="/parameters/:name/:subject">{({ name, subject }) => <Parameter key={`${name}:${subject}`} name={name} subject={subject} />}</Route>
-                <Route path="/audit" component={Audit} />
-                <Route path="/proposals" component={Proposals} />
-                <Route path="/proposals/new" component={Draft} />
-                <Route path="/proposals/:id">{({ id }) => <Proposal key={id} id={id} />}</Route>
-                <Route path="/index.html"><Redirect to="/" /></Route>
-                <Route><PageHead title="No such page" /><Empty>The address leads nowhere here. <Link href="/">Go to the overview</Link>.</Empty></Route>
-              </Switch>
-            </Suspense>
+            <Pages>
+              <Suspense fallback={<div className="loading page" role="status"><span className="sr">Loading …</span></div>}>
+                <Arrival />
+                <Switch>
+                  <Route path="/" component={Overview} />
+                  <Route path="/markets" component={Markets} />
+                  <Route path="/markets/:id">{({ id }) => <Market key={id} id={id} />}</Route>
+                  <Route path="/accounts" component={Accounts} />
+                  <Route path="/accounts/:id">{({ id }) => <Account key={id} id={id} />}</Route>
+                  <Route path="/stress" component={Stress} />
+                  <Route path="/fund" component={Fund} />
+                  <Route path="/recommendations" component={Recommendations} />
+                  <Route path="/recommendations/:id">{({ id }) => <Recommendation key={id} id={id} />}</Route>
+                  <Route path="/breakers" component={Breakers} />
+                  <Route path="/parameters" component={Parameters} />
+                  <Route path="/parameters/:name/:subject">{({ name, subject }) => <Parameter key={`${name}:${subject}`} name={name} subject={subject} />}</Route>
+                  <Route path="/audit" component={Audit} />
+                  <Route path="/proposals" component={Proposals} />
+                  <Route path="/proposals/new" component={Draft} />
+                  <Route path="/proposals/:id">{({ id }) => <Proposal key={id} id={id} />}</Route>
+                  <Route path="/index.html"><Redirect to="/" /></Route>
+                  <Route><PageHead title="No such page" /><Empty>The address leads nowhere here. <Link href="/">Go to the overview</Link>.</Empty></Route>
+                </Switch>
+              </Suspense>
+            </Pages>
           </Shell>
         </Tooltip.Provider>
       </CSPProvider>
@@ -62,14 +65,20 @@ export function App() {
   )
 }
 
-/** A new page begins at its top, with the focus there; the first one leaves both to the browser. */
+/** A page that fails, or cannot be had because the API is away or was renewed, leaves the shell standing; another page is another attempt. */
+function Pages({ children }: { children: ReactNode }) {
+  const [path] = useLocation()
+  return <Boundary key={path} retry={{ name: 'Load the page again', run: () => location.reload() }}>{children}</Boundary>
+}
+
+/** A new page begins at its top, with the focus there; the first one, and one whose address names a part, leave that to the browser and the part. */
 function Arrival() {
   const [path] = useLocation()
   const before = useRef(path)
   useEffect(() => {
     if (before.current === path) return
     before.current = path
-    scrollTo(0, 0)
+    if (location.hash === '') scrollTo(0, 0)
     document.getElementById('main')?.focus({ preventScroll: true })
   }, [path])
   return null

@@ -1,6 +1,6 @@
 /** The state of every breaker: what each trigger measures against its entries, what changed when, what can be done, and what another setting would have done. */
 import { Dialog } from '@base-ui/react/dialog'
-import { useEffect, useMemo, useState } from 'react'
+import { useMemo, useState } from 'react'
 import { Link, useSearchParams } from 'wouter'
 import { ask, renew, useAnswer } from '../data/client.ts'
 import { useEvents } from '../data/live.ts'
@@ -20,9 +20,6 @@ import './breakers.css'
 export default function Breakers() {
   const breakers = useAnswer(BreakersDocument, {}, 'block')
   useEvents(BreakerMovedDocument, {}, () => void renew('BreakerHistory', 'Playbooks'))
-  // A deep link to a panel that only now has an answer.
-  const there = breakers.data !== undefined
-  useEffect(() => { if (there && location.hash) document.getElementById(decodeURIComponent(location.hash.slice(1)))?.scrollIntoView() }, [there])
   return (
     <>
       <PageHead title="Circuit breakers" note="None stops liquidations. What a level asks for, people do by a proposal" />

@@ -18,9 +18,16 @@ export type BasketItem = {
   readonly playbook?: string
 }
 
-const TEXTS = ['parameter', 'subject', 'subjectLabel', 'title', 'fromRaw', 'fromDisplay', 'toRaw', 'toDisplay'] as const
-const isItem = (value: unknown): value is BasketItem =>
-  typeof value === 'object' && value !== null && TEXTS.every((name) => typeof (value as Record<string, unknown>)[name] === 'string') && ['string', 'object'].includes(typeof (value as Record<string, unknown>)['recommendationId'])
+const TEXTS = ['parameter', 'subject', 'subjectLabel', 'title', 'fromDisplay', 'toDisplay'] as const
+/** What this browser kept may be of another version, or of anybody who could write there. */
+function isItem(value: unknown): value is BasketItem {
+  if (typeof value !== 'object' || value === null) return false
+  const { recommendationId, playbook, fromRaw, toRaw, ...texts } = value as Record<string, unknown>
+  return TEXTS.every((name) => typeof texts[name] === 'string')
+    && [fromRaw, toRaw].every((raw) => typeof raw === 'string' && /^\d{1,78}$/.test(raw))
+    && (recommendationId === null || typeof recommendationId === 'string')
+    && (playbook === undefined || typeof playbook === 'string')
+}
 const isBasket = (value: unknown): value is readonly BasketItem[] => Array.isArray(value) && value.every(isItem)
 
 const basket = stored<readonly BasketItem[]>('bulwark.basket', [], isBasket)

@@ -2,9 +2,9 @@
 import { createClient } from 'graphql-ws'
 import type { Client } from 'graphql-ws'
 import { useEffect, useRef, useSyncExternalStore } from 'react'
-import { BlocksDocument } from '../generated/operations.ts'
+import { BlocksDocument, StatusDocument } from '../generated/operations.ts'
 import type { BlocksSubscription, TypedDocumentString } from '../generated/operations.ts'
-import { queryClient, tookMs } from './client.ts'
+import { operationOf, queryClient, tookMs } from './client.ts'
 
 export type Connection = 'connecting' | 'open' | 'lost'
 
@@ -34,8 +34,8 @@ function socket(): Client {
     on: {
       connected: (_socket, _payload, retried) => {
         to('open')
-        // What happened meanwhile was told to nobody: everything on the page is asked for again.
-        if (retried) void queryClient.invalidateQueries()
+        // What happened meanwhile was told to nobody.
+        if (retried) renewShown()
       },
       closed: () => to('lost'),
       error: () => to('lost'),
@@ -83,28 +83,33 @@ const MINUTE_MS = 60_000
 const SHARE = 0.1
 let blockTimer: ReturnType<typeof setTimeout> | undefined
 let blockAtMs = 0
-let minuteAtMs = 0
 
 function onBlock(_block: BlocksSubscription): void {
   if (blockTimer !== undefined || document.hidden) return
   blockTimer = setTimeout(() => {
     blockTimer = undefined
     blockAtMs = Date.now()
-    void queryClient.invalidateQueries({ queryKey: ['block'], predicate: ({ queryHash, state }) => blockAtMs - state.dataUpdatedAt >= tookMs(queryHash) / SHARE }, { cancelRefetch: false })
-    if (blockAtMs - minuteAtMs >= MINUTE_MS) {
-      minuteAtMs = blockAtMs
-      void queryClient.invalidateQueries({ queryKey: ['minute'] }, { cancelRefetch: false })
-    }
+    void queryClient.invalidateQueries({ predicate: ({ queryKey: [renewal], queryHash, state }) => blockAtMs - state.dataUpdatedAt >= (renewal === 'block' ? tookMs(queryHash) / SHARE : renewal === 'minute' ? MINUTE_MS : Infinity) }, { cancelRefetch: false })
   }, Math.max(0, blockAtMs + BLOCK_MS - Date.now()))
 }
+
+/** Asks again for what may have changed while nothing was told, and for what could not be had. */
+function renewShown(): void {
+  const now = Date.now()
+  void queryClient.invalidateQueries({ predicate: ({ queryKey: [renewal], state }) => renewal === 'block' || renewal === 'event' || state.error !== null || (renewal === 'minute' && now - state.dataUpdatedAt >= MINUTE_MS) })
+}
+
+/** An index that stands still tells of no block: how everything is doing is asked by this machine's clock as well. */
+const STATUS_MS = 5000
 
 /** Starts following blocks; once, by the shell. A page that was hidden is renewed when it is looked at again. */
 export function useLive(): void {
   useEffect(() => {
     const stop = subscribe(BlocksDocument, {}, onBlock)
-    const shown = () => { if (!document.hidden) void queryClient.invalidateQueries() }
+    const shown = () => { if (!document.hidden) renewShown() }
     document.addEventListener('visibilitychange', shown)
-    return () => { stop(); document.removeEventListener('visibilitychange', shown) }
+    const timer = setInterval(() => { if (!document.hidden) void queryClient.invalidateQueries({ predicate: ({ queryKey }) => queryKey[1] === operationOf(StatusDocument) }, { cancelRefetch: false }) }, STATUS_MS)
+    return () => { stop(); clearInterval(timer); document.removeEventListener('visibilitychange', shown) }
   }, [])
 }
 

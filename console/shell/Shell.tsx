@@ -38,7 +38,7 @@ export const PAGES = [
 export function Shell({ children }: { children: ReactNode }) {
   useLive()
   useFollowing()
-  const { data } = useAnswer(StatusDocument, {}, 'block')
+  const { data, dataUpdatedAt } = useAnswer(StatusDocument, {}, 'block')
   const [over, setOver] = useState<'find' | 'keys' | null>(null)
   const find = useCallback(() => setOver('find'), [])
   const help = useCallback(() => setOver('keys'), [])
@@ -49,7 +49,7 @@ export function Shell({ children }: { children: ReactNode }) {
       <header className="bar">
         <Link href="/" className="brand">Bulwark</Link>
         <Nav />
-        <Standing status={data?.status} />
+        <Standing status={data?.status} atMs={dataUpdatedAt} />
         <button type="button" className="quiet find" onClick={find} title="Find a page, market, account, parameter or proposal (/ or Ctrl K; ? lists all keys)">Find <kbd aria-hidden="true">/</kbd></button>
         <Who />
         <ThemeButton />
@@ -86,11 +86,11 @@ function Nav() {
   )
 }
 
-/** The indexed block, its age and the health of every part. */
-function Standing({ status }: { status: Status | undefined }) {
-  const { connection, lostAtMs } = useConnection()
-  const now = useNow(connection === 'lost')
-  const sinceSec = connection === 'lost' ? Math.max(0, (now - lostAtMs) / 1000) : 0
+/** The indexed block, its age and the health of every part. `atMs`: when the status came, by this machine's clock, from where the age goes on. */
+function Standing({ status, atMs }: { status: Status | undefined; atMs: number }) {
+  const { connection } = useConnection()
+  const now = useNow()
+  const sinceSec = Math.max(0, (now - atMs) / 1000)
   const health = connection === 'lost' ? 'DOWN' : status?.health
   return (
     <div className="standing">
@@ -161,14 +161,12 @@ function Trouble({ status }: { status: Status | undefined }) {
   )
 }
 
-/** This machine's clock, once a second while it is wanted. */
-function useNow(wanted: boolean): number {
+/** This machine's clock, once a second. */
+function useNow(): number {
   const [now, setNow] = useState(Date.now())
   useEffect(() => {
-    if (!wanted) return
-    setNow(Date.now())
     const timer = setInterval(() => setNow(Date.now()), 1000)
     return () => clearInterval(timer)
-  }, [wanted])
+  }, [])
   return now
 }

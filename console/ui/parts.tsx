@@ -4,12 +4,15 @@ import { Component, useEffect, useRef, useState } from 'react'
 import type { ReactNode } from 'react'
 import type { Asked } from '../data/client.ts'
 import { ApiError } from '../data/client.ts'
+import { arrive } from './arrive.ts'
 import { short, time } from './format.ts'
 
 /** A titled part of a page. `id` makes it a deep link; `actions` stand at the right of its head. */
 export function Panel({ id, title, note, actions, className, children }: { id: string; title: ReactNode; note?: ReactNode; actions?: ReactNode; className?: string | undefined; children: ReactNode }) {
+  const part = useRef<HTMLElement>(null)
+  useEffect(() => (part.current ? arrive(part.current) : undefined), [])
   return (
-    <section id={id} className={`panel${className ? ` ${className}` : ''}`} aria-labelledby={`${id}-title`}>
+    <section ref={part} id={id} className={`panel${className ? ` ${className}` : ''}`} aria-labelledby={`${id}-title`}>
       <header><h2 id={`${id}-title`}>{title}</h2>{note && <small>{note}</small>}{actions && <div className="actions">{actions}</div>}</header>
       <Boundary>{children}</Boundary>
     </section>
@@ -23,13 +26,14 @@ export function PageHead({ title, note, children }: { title: ReactNode; note?: R
   return <div className="pagehead"><h1>{title}</h1>{note && <p>{note}</p>}{children && <div className="actions">{children}</div>}</div>
 }
 
-/** A fault in one part leaves the others standing. */
-class Boundary extends Component<{ children: ReactNode }, { fault: string | null }> {
+/** A fault in one part leaves the others standing. `retry` is what to do about it; to show it again where left out. */
+export class Boundary extends Component<{ children: ReactNode; retry?: { readonly name: string; run(): void } }, { fault: string | null }> {
   override state: { fault: string | null } = { fault: null }
-  static getDerivedStateFromError(error: unknown) { return { fault: error instanceof Error ? error.message : String(error) } }
+  static getDerivedStateFromError(error: unknown) { return { fault: sentence(error) } }
   override render() {
     if (this.state.fault === null) return this.props.children
-    return <Notice kind="down" title="This part of the page failed.">{this.state.fault}. <button type="button" onClick={() => this.setState({ fault: null })}>Show it again</button></Notice>
+    const retry = this.props.retry ?? { name: 'Show it again', run: () => this.setState({ fault: null }) }
+    return <Notice kind="down" title="This part of the page failed.">{this.state.fault} <button type="button" onClick={() => retry.run()}>{retry.name}</button></Notice>
   }
 }
 
