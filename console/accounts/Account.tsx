@@ -112,6 +112,9 @@ function Requirements({ of }: { of: Of }) {
 }
 
 type Move = NonNullable<Of['moves']>[number]
+/** A nought is no 0.00000. */
+const sizeOf = (value: string): string => (/^-?0(\.0*)?$/.test(value) ? '0' : size(value))
+
 const nameOf = (move: Move): string => move.market?.symbol ?? 'All prices together'
 const changeOf = (change: number | null | undefined, none: string) => (change == null ? <Hint text={none}><span className="muted">none</span></Hint> : <span className={change < 0 ? 'down' : 'up'}>{signedPercent(change)}</span>)
 const NEVER = 'No price above 0 takes it there, the other prices as they are'
@@ -128,10 +131,10 @@ function Moves({ of }: { of: Of }) {
   const positions = new Map(of.margin?.positions.map((position) => [position.market.id, position]))
   const columns: Column<Move>[] = [
     { key: 'what', head: 'What moves', value: nameOf, cell: (move) => <button type="button" className={`quiet accounts-pick`} aria-pressed={move === chosen} onClick={() => choose(move)}>{move.market ? move.market.symbol : <>All prices together <small>collateral’s, too</small></>}</button> },
-    { key: 'mark', head: <>Mark price <u>USD</u></>, name: 'mark price (USD)', numeric: true, value: (move) => positions.get(move.market?.id ?? '')?.market.markPrice?.value, cell: (move) => markOf(positions.get(move.market?.id ?? '')?.market.markPrice, move) },
-    { key: 'liquidation', head: <>Liquidated at <u>USD</u></>, name: 'liquidation price (USD)', numeric: true, value: (move) => positions.get(move.market?.id ?? '')?.liquidationPrice?.value, cell: (move) => markOf(positions.get(move.market?.id ?? '')?.liquidationPrice, move, NEVER) },
+    { key: 'mark', head: <span>Mark price <u>USD</u></span>, name: 'mark price (USD)', numeric: true, value: (move) => positions.get(move.market?.id ?? '')?.market.markPrice?.value, cell: (move) => markOf(positions.get(move.market?.id ?? '')?.market.markPrice, move) },
+    { key: 'liquidation', head: <span>Liquidated at <u>USD</u></span>, name: 'liquidation price (USD)', numeric: true, value: (move) => positions.get(move.market?.id ?? '')?.liquidationPrice?.value, cell: (move) => markOf(positions.get(move.market?.id ?? '')?.liquidationPrice, move, NEVER) },
     { key: 'change', head: 'by a move of', name: 'move to liquidation (fraction)', numeric: true, value: (move) => move.liquidationChange, cell: (move) => (move.unknown ? <Unknown why={move.unknown} /> : changeOf(move.liquidationChange, NEVER)) },
-    { key: 'bankrupt', head: <>Worth 0 at <u>USD</u></>, name: 'bankruptcy price (USD)', numeric: true, value: (move) => positions.get(move.market?.id ?? '')?.bankruptcyPrice?.value, cell: (move) => markOf(positions.get(move.market?.id ?? '')?.bankruptcyPrice, move, NEVER) },
+    { key: 'bankrupt', head: <span>Worth 0 at <u>USD</u></span>, name: 'bankruptcy price (USD)', numeric: true, value: (move) => positions.get(move.market?.id ?? '')?.bankruptcyPrice?.value, cell: (move) => markOf(positions.get(move.market?.id ?? '')?.bankruptcyPrice, move, NEVER) },
     { key: 'bankruptChange', head: 'by a move of', name: 'move to bankruptcy (fraction)', numeric: true, value: (move) => move.bankruptcyChange, cell: (move) => (move.unknown ? <Unknown why={move.unknown} /> : changeOf(move.bankruptcyChange, NEVER)) },
   ]
   return (
@@ -155,7 +158,7 @@ function MoveChart({ of }: { of: Move }) {
   const points = useMemo(() => JSON.parse(key) as Move['points'], [key])
   const at = of.liquidationChange
   const option = useCallback((colours: Parameters<Parameters<typeof Chart>[0]['option']>[0]) => ({
-    grid: { left: 64, right: 18, top: 14, bottom: 44 },
+    grid: { left: 64, right: 18, top: 26, bottom: 44 },
     tooltip: tooltip((parameters) => {
       const point = points[(parameters as { dataIndex: number }[])[0]?.dataIndex ?? 0]
       return point ? [['Price move', signedPercent(point.change)], ['Account value', `${usd(point.accountValue.value)} USD`], ['Maintenance margin', `${usd(point.maintenanceMargin.value)} USD`]] : []
@@ -163,7 +166,7 @@ function MoveChart({ of }: { of: Move }) {
     xAxis: axis(colours, 'Price move, %', { type: 'value', min: -50, max: 50, nameGap: 26, axisLabel: { color: colours.muted, formatter: (value: number) => `${value > 0 ? '+' : value < 0 ? '−' : ''}${Math.abs(value)}` } }),
     yAxis: axis(colours, 'USD', { type: 'value', nameGap: 48, axisLabel: { color: colours.muted, formatter: (value: number) => compact(value) } }),
     series: [
-      { name: 'Account value', type: 'line', symbol: 'none', lineStyle: { width: 2, color: colours.series[0] }, data: points.map(({ change, accountValue }) => [change * 100, Number(accountValue.value)]), markLine: { silent: true, symbol: 'none', label: { color: colours.muted, fontSize: 11, position: 'insideEndTop', formatter: '{b}' }, lineStyle: { color: colours.down, type: 'solid' }, data: [{ name: 'now', xAxis: 0, lineStyle: { color: colours.muted, type: 'dashed' } }, ...(at != null && Math.abs(at) <= 0.5 ? [{ name: `liquidated at ${signedPercent(at)}`, xAxis: at * 100 }] : [])] } },
+      { name: 'Account value', type: 'line', symbol: 'none', lineStyle: { width: 2, color: colours.series[0] }, data: points.map(({ change, accountValue }) => [change * 100, Number(accountValue.value)]), markLine: { silent: true, symbol: 'none', label: { color: colours.text, fontSize: 11, position: 'end', rotate: 0, distance: 4, formatter: '{b}' }, lineStyle: { color: colours.down, type: 'solid' }, data: [{ name: at != null && Math.abs(at) < 0.2 ? '' : 'now', xAxis: 0, lineStyle: { color: colours.muted, type: 'dashed' } }, ...(at != null && Math.abs(at) <= 0.5 ? [{ name: `liquidated at ${signedPercent(at)}`, xAxis: at * 100 }] : [])] } },
       { name: 'Maintenance margin', type: 'line', symbol: 'none', lineStyle: { width: 2, type: 'dashed', color: colours.down }, data: points.map(({ change, maintenanceMargin }) => [change * 100, Number(maintenanceMargin.value)]) },
     ],
   }), [points, at])
@@ -178,7 +181,7 @@ function Positions({ of }: { of: Of }) {
   const taker = new Map(of.positions.map((position) => [position.market.id, position]))
   const held: Held[] = (of.margin?.positions ?? []).map((position) => ({ ...position, taker: taker.get(position.market.id) }))
   const amount = (key: string, head: string, unit: string, pick: (row: Held) => Amount | null | undefined, show: (value: string) => string, none?: string): Column<Held> => ({
-    key, head: <>{head} <u>{unit}</u></>, name: `${head.toLowerCase()} (${unit})`, numeric: true, value: (row) => pick(row)?.value,
+    key, head: <span>{head} <u>{unit}</u></span>, name: `${head.toLowerCase()} (${unit})`, numeric: true, value: (row) => pick(row)?.value,
     cell: (row) => {
       const found = pick(row)
       return found == null ? (none ? <Hint text={none}><span className="muted">none</span></Hint> : <Unknown />) : <Figure exact={found.value} unit={unit}><span className={found.value.startsWith('-') && key !== 'size' ? 'down' : undefined}>{show(found.value)}</span></Figure>
@@ -186,7 +189,7 @@ function Positions({ of }: { of: Of }) {
   })
   const columns: Column<Held>[] = [
     { key: 'market', head: 'Market', value: (row) => row.market.symbol, cell: (row) => <><Link href={`/markets/${row.market.symbol}`}>{row.market.symbol}</Link> <span className={row.size.value.startsWith('-') ? 'short' : 'long'}>{row.size.value.startsWith('-') ? 'short' : row.size.value === '0' ? '' : 'long'}</span></> },
-    amount('size', 'Size', 'base', (row) => row.size, size),
+    amount('size', 'Size', 'base', (row) => row.size, sizeOf),
     amount('entry', 'Entry', 'USD', (row) => row.taker?.entryPrice, price, 'All of it stands in ranges'),
     amount('mark', 'Mark', 'USD', (row) => row.market.markPrice, price),
     amount('value', 'Value', 'USD', (row) => row.value, usd),
@@ -194,7 +197,7 @@ function Positions({ of }: { of: Of }) {
     amount('liquidation', 'Liquidated at', 'USD', (row) => row.liquidationPrice, price, 'No price, or it has liquidity in this market'),
     amount('im', 'Initial margin', 'USD', (row) => row.initialMargin, usd),
     amount('mm', 'Maintenance', 'USD', (row) => row.maintenanceMargin, usd),
-    amount('takeable', 'Can be taken now', 'base', (row) => row.liquidatableSize, size),
+    amount('takeable', 'Can be taken now', 'base', (row) => row.liquidatableSize, sizeOf),
     amount('realized', 'Realised PnL', 'USD', (row) => row.taker?.realizedPnl, usd, 'No position of its own'),
     amount('funding', 'Funding paid', 'USD', (row) => row.taker?.fundingPaid, usd, 'No position of its own'),
   ]
@@ -210,8 +213,8 @@ function Collateral({ of, settlement }: { of: Of; settlement: string }) {
   const lines: Line[] = [{ id: settlement, symbol: 'Settlement token', amount: of.settlementBalance.value, price: '1' }, ...of.collaterals.map(({ asset, amount }) => ({ id: asset.id, symbol: asset.symbol, amount: amount.value, price: asset.price?.value ?? null }))]
   const columns: Column<Line>[] = [
     { key: 'token', head: 'Token', value: (line) => line.symbol, cell: (line) => <Hint text={line.id}>{line.symbol}</Hint> },
-    { key: 'amount', head: <>Amount <u>tokens</u></>, name: 'amount (tokens)', numeric: true, value: (line) => line.amount, cell: (line) => <Figure exact={line.amount} unit={line.symbol}><span className={line.amount.startsWith('-') ? 'down' : undefined}>{size(line.amount)}</span></Figure> },
-    { key: 'price', head: <>Oracle price <u>USD</u></>, name: 'oracle price (USD)', numeric: true, value: (line) => line.price, cell: (line) => (line.price === null ? <Unknown why="The oracle has given no price" /> : price(line.price)) },
+    { key: 'amount', head: <span>Amount <u>tokens</u></span>, name: 'amount (tokens)', numeric: true, value: (line) => line.amount, cell: (line) => <Figure exact={line.amount} unit={line.symbol}><span className={line.amount.startsWith('-') ? 'down' : undefined}>{size(line.amount)}</span></Figure> },
+    { key: 'price', head: <span>Oracle price <u>USD</u></span>, name: 'oracle price (USD)', numeric: true, value: (line) => line.price, cell: (line) => (line.price === null ? <Unknown why="The oracle has given no price" /> : price(line.price)) },
   ]
   return (
     <Panel id="collateral" title="Collateral" note={of.margin ? <>counts <Usd of={of.margin.collateralValue} /> after haircuts, with owed PnL and funding</> : undefined} actions={<CsvButton title={`collateral of ${of.id}`} columns={columns} rows={lines} />}>
@@ -231,10 +234,10 @@ function Ranges({ of }: { of: Of }) {
   type Range = Of['ranges'][number]
   const columns: Column<Range>[] = [
     { key: 'market', head: 'Market', value: (row) => row.market.symbol, cell: (row) => <Link href={`/markets/${row.market.symbol}`}>{row.market.symbol}</Link> },
-    { key: 'lower', head: <>From <u>USD</u></>, name: 'from (tick)', numeric: true, value: (row) => row.lowerTick, cell: (row) => <span title={`tick ${row.lowerTick}`}>{price(String(priceAtTick(row.lowerTick)))}</span> },
-    { key: 'upper', head: <>To <u>USD</u></>, name: 'to (tick)', numeric: true, value: (row) => row.upperTick, cell: (row) => <span title={`tick ${row.upperTick}`}>{price(String(priceAtTick(row.upperTick)))}</span> },
+    { key: 'lower', head: <span>From <u>USD</u></span>, name: 'from (tick)', numeric: true, value: (row) => row.lowerTick, cell: (row) => <span title={`tick ${row.lowerTick}`}>{price(String(priceAtTick(row.lowerTick)))}</span> },
+    { key: 'upper', head: <span>To <u>USD</u></span>, name: 'to (tick)', numeric: true, value: (row) => row.upperTick, cell: (row) => <span title={`tick ${row.upperTick}`}>{price(String(priceAtTick(row.upperTick)))}</span> },
     { key: 'in', head: 'Now', value: (row) => (inRange(row) === null ? null : inRange(row) ? 'in range' : 'out of range'), cell: (row) => (inRange(row) === null ? null : inRange(row) ? <Tag kind="good">in range</Tag> : <Tag>out of range</Tag>) },
-    { key: 'liquidity', head: <>Liquidity <u>raw L</u></>, name: 'liquidity (raw)', numeric: true, value: (row) => row.liquidity, cell: (row) => <span title={row.liquidity}>{compact(Number(row.liquidity))}</span> },
+    { key: 'liquidity', head: <span>Liquidity <u>raw L</u></span>, name: 'liquidity (raw)', numeric: true, value: (row) => row.liquidity, cell: (row) => <span title={row.liquidity}>{compact(Number(row.liquidity))}</span> },
   ]
   return (
     <Panel id="ranges" title="Liquidity ranges" actions={of.ranges.length > 0 && <CsvButton title={`ranges of ${of.id}`} columns={columns} rows={of.ranges} />}>
@@ -263,6 +266,8 @@ function Portfolio({ id, margin }: { id: string; margin: Margin }) {
 
 type PortfolioOf = NonNullable<AccountPortfolioQuery['portfolioMargin']>
 
+const took = (value: number): string => (Math.abs(value) < 0.005 ? 'takes nothing off' : value > 0 ? `takes ${float(value, 2)} off` : `adds ${float(-value, 2)}`)
+
 function PortfolioFigures({ of, margin }: { of: PortfolioOf; margin: Margin }) {
   const bars = useMemo(() => [
     ['Each position alone', of.isolated], ['Netting within assets', -of.netting], ['Gross: each asset alone', of.gross], ['Diversification between assets', -of.diversification], ['As a whole', of.margin],
@@ -279,18 +284,18 @@ function PortfolioFigures({ of, margin }: { of: PortfolioOf; margin: Margin }) {
       yAxis: axis(colours, 'Margin, USD', { type: 'value', nameGap: 48, axisLabel: { color: colours.muted, formatter: (value: number) => compact(value) } }),
       series: [
         { type: 'bar', stack: 'fall', silent: true, itemStyle: { color: 'transparent' }, data: bars.map(([, value], i) => (i % 2 === 1 ? Math.min(tops[i] ?? 0, (tops[i] ?? 0) + value) : 0)) },
-        { type: 'bar', stack: 'fall', barWidth: '56%', data: bars.map(([, value], i) => ({ value: Math.abs(value), itemStyle: { color: i % 2 === 1 ? (value <= 0 ? colours.up : colours.down) : colours.series[0] } })), label: { show: true, position: 'top', color: colours.text, fontSize: 11, formatter: ({ dataIndex }: { dataIndex: number }) => `${compact(bars[dataIndex]?.[1] ?? 0)}` } },
+        { type: 'bar', stack: 'fall', barWidth: '56%', data: bars.map(([, value], i) => ({ value: Math.abs(value), itemStyle: { color: i % 2 === 1 ? (value <= 0 ? colours.up : colours.down) : colours.series[0] } })), label: { show: true, position: 'top', color: colours.text, fontSize: 11, formatter: ({ dataIndex }: { dataIndex: number }) => { const value = bars[dataIndex]?.[1] ?? 0; return Math.abs(value) < 0.005 ? '0' : compact(value) } } },
       ],
     }
   }, [of, bars])
   const assets: Column<PortfolioOf['assets'][number]>[] = [
     { key: 'asset', head: 'Asset', value: (row) => row.asset },
-    { key: 'gross', head: <>Gross notional <u>USD</u></>, name: 'gross notional (USD)', numeric: true, value: (row) => row.grossNotional, cell: (row) => float(row.grossNotional, 2) },
-    { key: 'delta', head: <>Long or short of <u>USD</u></>, name: 'delta notional (USD)', numeric: true, value: (row) => row.deltaNotional, cell: (row) => <span className={row.deltaNotional < 0 ? 'short' : 'long'}>{float(row.deltaNotional, 2)}</span> },
-    { key: 'volatility', head: <>Volatility <u>a day</u></>, name: 'volatility over the horizon (fraction)', numeric: true, value: (row) => row.volatility, cell: (row) => percent(row.volatility) },
-    { key: 'alone', head: <>Margin alone <u>USD</u></>, name: 'margin alone (USD)', numeric: true, value: (row) => row.alone, cell: (row) => float(row.alone, 2) },
-    { key: 'scan', head: <>Worst of the grid <u>USD</u></>, name: 'worst loss of the grid (USD)', numeric: true, value: (row) => row.scanLoss, cell: (row) => float(row.scanLoss, 2) },
-    { key: 'scenario', head: 'in', name: 'worst scenario', value: (row) => row.scenario, cell: (row) => row.scenario ?? <span className="muted" title="Nothing in the grid loses">nothing loses</span> },
+    { key: 'gross', head: <span>Gross notional <u>USD</u></span>, name: 'gross notional (USD)', numeric: true, value: (row) => row.grossNotional, cell: (row) => float(row.grossNotional, 2) },
+    { key: 'delta', head: <span>Long or short of <u>USD</u></span>, name: 'delta notional (USD)', numeric: true, value: (row) => row.deltaNotional, cell: (row) => <span className={row.deltaNotional < 0 ? 'short' : 'long'}>{float(row.deltaNotional, 2)}</span> },
+    { key: 'volatility', head: <span>Volatility <u>a day</u></span>, name: 'volatility over the horizon (fraction)', numeric: true, value: (row) => row.volatility, cell: (row) => percent(row.volatility) },
+    { key: 'alone', head: <span>Margin alone <u>USD</u></span>, name: 'margin alone (USD)', numeric: true, value: (row) => row.alone, cell: (row) => float(row.alone, 2) },
+    { key: 'scan', head: <span>Worst loss <u>USD</u></span>, name: 'worst loss of the grid (USD)', numeric: true, value: (row) => row.scanLoss, cell: (row) => float(row.scanLoss, 2) },
+    { key: 'scenario', head: 'Worst row', value: (row) => row.scenario, cell: (row) => row.scenario ?? <span className="muted" title="Nothing in the grid loses">nothing loses</span> },
   ]
   return (
     <>
@@ -302,7 +307,7 @@ function PortfolioFigures({ of, margin }: { of: PortfolioOf; margin: Margin }) {
         ['Offsets take off', percent(of.offsetCredit), `of gross, at most ${percent(of.creditCap, 0)}`],
         ['Decided by', of.binding, of.scenario ? <>{of.scenario}: {float(of.scenarioLoss, 2)} USD</> : undefined],
       ]} />
-      <Chart title="From single positions to the whole" summary={`${float(of.isolated, 2)} USD each alone; netting takes ${float(of.netting, 2)}, diversification ${float(of.diversification, 2)}; ${float(of.margin, 2)} as a whole.`} height={230} option={option} data={{ head: ['step', 'margin (USD)'], rows: bars.map(([name, value]) => [name, value]) }} />
+      <Chart title="From single positions to the whole" summary={`${float(of.isolated, 2)} USD each alone; netting ${took(of.netting)}, diversification ${took(of.diversification)}; ${float(of.margin, 2)} as a whole.`} height={230} option={option} data={{ head: ['step', 'margin (USD)'], rows: bars.map(([name, value]) => [name, value]) }} />
       <Table title="Margin by asset" columns={assets} rows={of.assets} rowKey={(row) => row.asset} />
       {of.correlations.length > 0 && (
         <ul className="accounts-words">
@@ -322,8 +327,8 @@ const HISTORY_PAGE = 50
 function detail(event: Event): string {
   const amount = (of: Amount | null | undefined, show: (value: string) => string): string => (of == null ? '—' : show(of.value))
   switch (event.kind) {
-    case 'TRADE': return `${event.size?.value.startsWith('-') ? 'sold' : 'bought'} ${amount(event.size, (value) => size(value.replace('-', '')))} at ${amount(event.price, price)} USD, realised ${amount(event.realizedPnl, usd)} USD; ${amount(event.sizeAfter, size)} left`
-    case 'LIQUIDATION': return `${amount(event.size, size)} taken at ${amount(event.price, price)} USD by ${short(event.liquidator ?? '')}; ${amount(event.sizeAfter, size)} left`
+    case 'TRADE': return `${event.size?.value.startsWith('-') ? 'sold' : 'bought'} ${amount(event.size, (value) => size(value.replace('-', '')))} at ${amount(event.price, price)} USD, realised ${amount(event.realizedPnl, usd)} USD; ${amount(event.sizeAfter, sizeOf)} left`
+    case 'LIQUIDATION': return `${amount(event.size, size)} taken at ${amount(event.price, price)} USD by ${short(event.liquidator ?? '')}; ${amount(event.sizeAfter, sizeOf)} left`
     case 'COLLATERAL_LIQUIDATION': return `${amount(event.amount, size)} ${event.token} sold off by ${short(event.liquidator ?? '')}`
     case 'DEPOSIT': return `${amount(event.amount, size)} ${event.token} paid in`
     case 'WITHDRAWAL': return `${amount(event.amount, size)} ${event.token} taken out`
@@ -334,12 +339,12 @@ function detail(event: Event): string {
 }
 
 const EVENT_COLUMNS: readonly Column<Event>[] = [
-  { key: 'time', head: <>Time <u>UTC</u></>, name: 'time (unix s)', value: (row) => row.timestamp, cell: (row) => <Time at={row.timestamp} /> },
+  { key: 'time', head: <span>Time <u>UTC</u></span>, name: 'time (unix s)', value: (row) => row.timestamp, cell: (row) => <Time at={row.timestamp} /> },
   { key: 'kind', head: 'What', value: (row) => words(row.kind), cell: (row) => (row.kind === 'LIQUIDATION' || row.kind === 'BAD_DEBT' || row.kind === 'COLLATERAL_LIQUIDATION' ? <Tag kind="down">{words(row.kind)}</Tag> : <Tag>{words(row.kind)}</Tag>) },
   { key: 'market', head: 'Market', value: (row) => row.market?.symbol ?? row.token ?? '', cell: (row) => (row.market ? <Link href={`/markets/${row.market.symbol}`}>{row.market.symbol}</Link> : (row.token ?? '')) },
   { key: 'detail', head: 'Detail', value: detail },
-  { key: 'value', head: <>Value <u>USD</u></>, name: 'notional (USD)', numeric: true, value: (row) => row.notional?.value, cell: (row) => (row.notional ? <Figure exact={row.notional.value} unit="USD">{usd(row.notional.value)}</Figure> : <span className="muted">·</span>) },
-  { key: 'fee', head: <>Fee or penalty <u>USD</u></>, name: 'fee or penalty (USD)', numeric: true, value: (row) => row.fee?.value, cell: (row) => (row.fee ? <Figure exact={row.fee.value} unit="USD">{usd(row.fee.value)}</Figure> : <span className="muted">·</span>) },
+  { key: 'value', head: <span>Value <u>USD</u></span>, name: 'notional (USD)', numeric: true, value: (row) => row.notional?.value, cell: (row) => (row.notional ? <Figure exact={row.notional.value} unit="USD">{usd(row.notional.value)}</Figure> : <span className="muted">·</span>) },
+  { key: 'fee', head: <span>Fee or penalty <u>USD</u></span>, name: 'fee or penalty (USD)', numeric: true, value: (row) => row.fee?.value, cell: (row) => (row.fee ? <Figure exact={row.fee.value} unit="USD">{usd(row.fee.value)}</Figure> : <span className="muted">·</span>) },
   { key: 'block', head: 'Block', numeric: true, value: (row) => row.block, cell: (row) => whole(row.block) },
   { key: 'transaction', head: 'Transaction', value: (row) => row.transactionHash, cell: (row) => <Address of={row.transactionHash} label="Transaction" /> },
 ]

@@ -2,7 +2,7 @@
 import type { ReactNode } from 'react'
 import { Link } from 'wouter'
 import type { AccountTableQueryVariables } from '../generated/operations.ts'
-import { decimal, float, percent, short, signedPercent, size, usd, words } from '../ui/format.ts'
+import { float, percent, short, signedPercent, size, usd, words } from '../ui/format.ts'
 import { Tag } from '../ui/parts.tsx'
 import type { Row } from './rows.ts'
 
@@ -53,7 +53,7 @@ export const COLUMNS: readonly Column[] = [
     cell: (row) => (row.positions.length === 0 ? none(row) : <span className="accounts-held" title={row.positions.map(({ market, size: held }) => `${held.value} ${market.symbol}`).join(', ')}>{row.positions.map(({ market, size: held }, i) => <span key={market.symbol} className={held.value.startsWith('-') ? 'short' : 'long'}>{i > 0 && ', '}{held.value.startsWith('-') ? 'S' : 'L'} {size(held.value.replace('-', ''))} {market.symbol}</span>)}</span>),
   },
   { order: 'LIQUIDATIONS', head: 'Liquidations', width: 98, numeric: true, wide: true, cell: (row) => row.liquidationCount },
-  { order: 'BAD_DEBT', head: 'Bad debt', unit: 'USD', width: 92, numeric: true, wide: true, cell: (row) => (row.badDebt.value === '0' ? '0' : <span className="down" title={`${row.badDebt.value} USD`}>{decimal(row.badDebt.value, 0)}</span>) },
+  { order: 'BAD_DEBT', head: 'Bad debt', unit: 'USD', width: 92, numeric: true, wide: true, cell: (row) => (row.badDebt.value === '0' ? '0' : <span className="down" title={`${row.badDebt.value} USD`}>{usd(row.badDebt.value)}</span>) },
   { order: 'MAINTENANCE_MARGIN', head: 'Maintenance', unit: 'USD', width: 124, numeric: true, wide: true, cell: money((row) => row.maintenanceMargin) },
 ]
 
