@@ -4,7 +4,7 @@ import { Link } from 'wouter'
 import { useAnswer, ask } from '../data/client.ts'
 import { useEvents } from '../data/live.ts'
 import { BandPricesDocument, EarlierRecommendationsDocument, RecommendationDocument, RecommendedParameterDocument, RecommendationsDocument, RecomputeDocument } from '../generated/operations.ts'
-import type { EarlierRecommendationsSubscription, RecommendationQuery, RecomputeQuery } from '../generated/operations.ts'
+import type { EarlierRecommendationsSubscription, RecommendationQuery, RecommendedParameterQuery, RecomputeQuery } from '../generated/operations.ts'
 import { keyOf, numberOf, onAxis, range, step } from '../parameters/values.ts'
 import { percent, whole } from '../ui/format.ts'
 import { Copy, Empty, Facts, Loaded, Notice, PageHead, Panel, Sums, Tag, Time, sentence } from '../ui/parts.tsx'
@@ -21,17 +21,23 @@ type Whole = NonNullable<RecommendationQuery['recommendation']>
 export default function Recommendation({ id }: { id: string }) {
   const one = useAnswer(RecommendationDocument, { id }, 'never')
   return (
-    <Loaded of={one} height={640}>{({ recommendation }) => (recommendation ? <Shown of={recommendation} /> : (
+    <Loaded of={one} height={640}>{({ recommendation }) => (recommendation ? <Beside of={recommendation} /> : (
       <><PageHead title="Recommendation" /><Empty>There is no recommendation {id}. Runs are kept for a while alone, and those that a proposal names: see <Link href="/recommendations">the latest</Link>.</Empty></>
     ))}</Loaded>
   )
 }
 
-function Shown({ of }: { of: Whole }) {
+/** Its parameter as it is now comes first, so that nothing on the page moves when it arrives; without it the page stands, too. */
+function Beside({ of }: { of: Whole }) {
   const asked = useAnswer(RecommendedParameterDocument, { name: of.parameter, subject: of.subject }, 'minute')
-  const parameter = asked.data?.parameter
+  if (asked.isPending) return <div className="loading" style={{ minHeight: 640 }} role="status"><span className="sr">Loading …</span></div>
+  return <Shown of={of} now={asked.data} problem={asked.error} />
+}
+
+function Shown({ of, now, problem }: { of: Whole; now: RecommendedParameterQuery | undefined; problem: Error | null }) {
+  const parameter = now?.parameter
   const unit = parameter?.unit ?? ''
-  const rule = asked.data?.policy.parameters.find(({ name }) => name === of.parameter)
+  const rule = now?.policy.parameters.find(({ name }) => name === of.parameter)
   const decimals = parameter?.inputDecimals ?? null
   const policy = { min: rule?.minRaw != null && decimals !== null ? onAxis(rule.minRaw, decimals) : null, max: rule?.maxRaw != null && decimals !== null ? onAxis(rule.maxRaw, decimals) : null }
   const chart = evidenceChart(of)
@@ -42,6 +48,7 @@ function Shown({ of }: { of: Whole }) {
         {isHeld(of) ? <Tag>held</Tag> : of.settable ? <BasketButton item={itemOf(of)} /> : <Tag>advisory alone</Tag>}
       </PageHead>
       <Later of={of} />
+      {problem && <Notice kind="degraded" title={sentence(problem)}>The parameter’s value and limits now are not known.</Notice>}
       {moved && <Notice kind="degraded" title={`It is ${parameter.display} by now.`}>This recommendation was made when it was {of.currentDisplay}; a proposal of it would be refused as drifted.</Notice>}
       <section className="panel recommendation-head" aria-label="Recommendation">
         <p className="recommendation-lead">{of.reason}.</p>
@@ -67,12 +74,13 @@ function Shown({ of }: { of: Whole }) {
               { key: 'why', head: 'Why', value: (row) => row.why },
             ]} />
           </Panel>
-          <Past of={of} asked={asked} />
+          <Past of={of} parameter={parameter} />
         </div>
         <div className="stack">
           <Panel id="evidence" title="Evidence" note={`${of.evidence.length} figures, each with its source`} actions={<CsvButton title={`Evidence for ${of.title}, ${of.subjectLabel}`} columns={EVIDENCE} rows={of.evidence} />}>
             <Table title="Evidence" columns={EVIDENCE_SHOWN} rows={of.evidence} rowKey={({ label, source }) => `${label} ${source}`} />
           </Panel>
+          <Recompute id={of.id} />
           <Panel id="made" title="What it stands on">
             <Facts of={[
               ['Model', `${of.model}, version ${of.modelVersion}`],
@@ -80,10 +88,9 @@ function Shown({ of }: { of: Whole }) {
               ['SHA-256 of the inputs', <Copy text={of.inputsDigest} label="SHA-256 of the inputs"><code>{of.inputsDigest}</code></Copy>],
               ['Parameter', <Link href={`/parameters/${of.parameter}/${of.subject}`}>{of.parameter} of {of.subjectLabel}</Link>],
               ['Contract accepts', parameter ? <>{range(parameter.bounds.min, parameter.bounds.max, parameter.inputDecimals, unit)}{parameter.bounds.note && <span className="note"> {parameter.bounds.note}</span>}</> : null],
-              ['Policy allows', rule ? range(rule.minRaw, rule.maxRaw, decimals, unit) : asked.data ? 'It is not in the policy: it may not be proposed' : null],
+              ['Policy allows', rule ? range(rule.minRaw, rule.maxRaw, decimals, unit) : now ? 'It is not in the policy: it may not be proposed' : null],
             ]} />
           </Panel>
-          <Recompute id={of.id} />
         </div>
       </div>
     </>
@@ -106,8 +113,9 @@ const EVIDENCE_SHOWN: typeof EVIDENCE = [
 function Later({ of }: { of: Whole }) {
   const latest = useAnswer(RecommendationsDocument, {}, 'block').data?.recommendations
   const now = latest?.find((row) => keyOf(row) === keyOf(of))
-  if (!latest?.[0] || latest[0].block.number === of.block.number) return null
-  if (!now) return <Notice kind="degraded" title="The latest run says nothing of this parameter.">It is of block {whole(latest[0].block.number)}.</Notice>
+  if (!latest?.[0]) return <p className="recommendation-later" />
+  if (latest[0].block.number === of.block.number) return <p className="recommendation-later muted" role="status">It is of the latest run.</p>
+  if (!now) return <p className="recommendation-later" role="status">The latest run, of block {whole(latest[0].block.number)}, says nothing of this parameter.</p>
   const same = now.recommendedRaw === of.recommendedRaw && now.direction === of.direction && now.currentRaw === of.currentRaw
   return <p className="recommendation-later" role="status">{same ? 'A newer run asks for the same: ' : <b>A newer run asks for something else: {now.currentDisplay} → {now.recommendedDisplay}. </b>}<Link href={`/recommendations/${encodeURIComponent(now.id)}`}>block {whole(now.block.number)}</Link></p>
 }
@@ -128,18 +136,16 @@ function Moves({ of }: { of: Whole }) {
 
 type Told = EarlierRecommendationsSubscription['recommendationsAdded'][number]
 
-function Past({ of, asked }: { of: Whole; asked: Parameters<typeof Loaded<{ parameter: unknown }>>[0]['of'] }) {
+function Past({ of, parameter }: { of: Whole; parameter: RecommendedParameterQuery['parameter'] | undefined }) {
   const [earlier, setEarlier] = useState<ReadonlyMap<string, Told>>(new Map())
   useEvents(EarlierRecommendationsDocument, {}, ({ recommendationsAdded }) => {
     const found = recommendationsAdded.find((row) => keyOf(row) === keyOf(of))
     if (found) setEarlier((now) => new Map(now).set(found.id, found))
   })
-  const data = asked.data as { parameter: { unit: string; inputDecimals: number | null; raw: string; display: string; history: { nodes: { oldRaw: string | null; newRaw: string; newDisplay: string; timestamp: string }[]; totalCount: number } } | null } | undefined
-  const parameter = data?.parameter
   const told = [...earlier.values()].toSorted((a, b) => Number(b.block.number) - Number(a.block.number))
   return (
     <Panel id="past" title="Before" note="Values of the parameter, and what earlier runs asked for" actions={<Link href={`/parameters/${of.parameter}/${of.subject}`}>All changes</Link>}>
-      {parameter && parameter.inputDecimals !== null ? <HistoryChart title={`${of.title}, ${of.subjectLabel}`} unit={parameter.unit} inputDecimals={parameter.inputDecimals} changes={parameter.history.nodes} raw={parameter.raw} display={parameter.display} untilSec={Math.max(Number(of.block.timestamp), ...told.map(({ block }) => Number(block.timestamp)))} earlier={told} /> : <div className="loading" style={{ minHeight: 280 }} />}
+      {parameter && parameter.inputDecimals !== null ? <HistoryChart title={`${of.title}, ${of.subjectLabel}`} unit={parameter.unit} inputDecimals={parameter.inputDecimals} changes={parameter.history.nodes} raw={parameter.raw} display={parameter.display} untilSec={Math.max(Number(of.block.timestamp), ...told.map(({ block }) => Number(block.timestamp)))} earlier={told} /> : <Empty>The parameter’s own past is not known now.</Empty>}
       <Table title="Earlier recommendations" rowKey={({ id }) => id} rows={told} few={5} empty="No run that is kept asked for a change of it. Runs that held it are not told." columns={[
         { key: 'block', head: 'Run of block', numeric: true, value: (row) => row.block.number, cell: (row) => <Link href={`/recommendations/${encodeURIComponent(row.id)}`} aria-current={row.id === of.id ? 'true' : undefined}>{whole(row.block.number)}</Link> },
         { key: 'at', head: 'Block time', value: (row) => row.block.timestamp, cell: (row) => <Time at={row.block.timestamp} /> },

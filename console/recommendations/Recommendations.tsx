@@ -21,7 +21,6 @@ export default function Recommendations() {
     <>
       <PageHead title="Recommendations" note="What the models ask for, after bounds, rate limit, deadband and cooldown" />
       <Loaded of={latest} height={560}>{({ recommendations }) => (recommendations.length === 0 ? <Empty>No run of the models yet. The first comes with the first step of the mirror; the status bar says whether it is on its way.</Empty> : <Run latest={recommendations} />)}</Loaded>
-      <WithoutModel />
     </>
   )
 }
@@ -54,6 +53,7 @@ function Run({ latest }: { latest: readonly Recommendation[] }) {
         )}
       </p>
       <List rows={shown} before={before.current} />
+      <WithoutModel />
     </>
   )
 }
