@@ -80,10 +80,12 @@ export function Price({ market, nowSec, breaker }: { market: MarketRow; nowSec: 
   }), [liquidations.data, view.from, view.to])
   const levels = useMemo(() => levelSpans((breaker?.history.nodes ?? []).map(({ to, seenAt, why }) => ({ to, sec: Number(seenAt), why })), minute).filter((span) => span.to >= view.from && span.from <= view.to), [breaker, minute, view.from, view.to])
   const would = useMemo(() => (replayed === '1' && replay.data?.replayBreaker ? levelSpans(replay.data.replayBreaker.transitions.toReversed().map(({ to, timestamp, why }) => ({ to, sec: Number(timestamp), why })), Number(replay.data.replayBreaker.to)).filter((span) => span.to >= view.from && span.from <= view.to) : []), [replayed, replay.data, view.from, view.to])
-  const now = { pool: market.marketPrice?.value, mark: market.markPrice?.value }
+  const trades = prices.data?.market?.poolPrices
+  const pool = useMemo(() => pooled(trades ?? [], view.from, view.to, minute), [trades, view.from, view.to, minute])
+  const now = { mark: market.markPrice?.value }
   const withBand = banded === '1'
-  const option = useCallback((colours: Palette) => chartOption(colours, { drawn, steps: withBand ? steps : [], marks, levels, would, from: view.from, to: view.to, endsNow: view.to >= minute, now: { pool: now.pool, mark: now.mark }, symbol: market.symbol }), [drawn, steps, withBand, marks, levels, would, view.from, view.to, minute, now.pool, now.mark, market.symbol])
-  const data = useMemo((): ChartData => tableOf(drawn, steps, marks, levels, would), [drawn, steps, marks, levels, would])
+  const option = useCallback((colours: Palette) => chartOption(colours, { drawn, pool, steps: withBand ? steps : [], marks, levels, would, from: view.from, to: view.to, endsNow: view.to >= minute, now: { mark: now.mark }, symbol: market.symbol }), [drawn, pool, steps, withBand, marks, levels, would, view.from, view.to, minute, now.mark, market.symbol])
+  const data = useMemo((): ChartData => tableOf(drawn, pool, steps, marks, levels, would), [drawn, pool, steps, marks, levels, would])
   const length = view.to - view.from
   const middle = (view.from + view.to) / 2
   const ratio = standing(steps, view.to)
@@ -117,7 +119,9 @@ export function Price({ market, nowSec, breaker }: { market: MarketRow; nowSec: 
   )
 }
 
-type Drawn = { readonly points: readonly Point[]; readonly hourly: readonly Hour[] | undefined; readonly longestSec: number; readonly silent: readonly { from: number; to: number }[]; readonly refused: readonly Span[] }
+/** A price that something announced, or that still stands at an edge of the window. */
+type Stood = Point & { readonly stands?: true }
+type Drawn = { readonly points: readonly Stood[]; readonly hourly: readonly Hour[] | undefined; readonly longestSec: number; readonly silent: readonly { from: number; to: number }[]; readonly refused: readonly Span[] }
 
 /** The window's prices (the one before it, too: it still stands at its start), where the feed was silent, and where it refused what it was given. */
 function drawing(prices: readonly { readonly timestamp: string; readonly price: { readonly value: string }; readonly freezeReason: number }[], hours: readonly Hour[] | undefined, timeoutSec: number, nowSec: number, from: number, to: number): Drawn {
@@ -143,8 +147,17 @@ function drawing(prices: readonly { readonly timestamp: string; readonly price: 
   const refused = [...byStart].map(([start, { reasons, count }]) => ({ from: start, to: secs.find((sec) => sec > start) ?? nowSec, words: `${count} refused: ${[...reasons].join(', ')}` })).filter(inside)
   const before = points.findLast(({ sec }) => sec < from)
   const within = points.filter(({ sec }) => sec >= from && sec <= to)
-  const stands = last && nowSec <= to && nowSec - last.sec <= longestSec && nowSec > last.sec ? [{ sec: nowSec, value: last.value }] : []
-  return { points: [...(before ? [before] : []), ...within, ...(within.length > 0 || before === last ? stands : [])], hourly: hours, longestSec, silent, refused }
+  const stands = last && nowSec <= to && nowSec - last.sec <= longestSec && nowSec > last.sec ? [{ sec: nowSec, value: last.value, stands: true as const }] : []
+  return { points: [...(before ? [{ ...before, stands: true as const }] : []), ...within, ...(within.length > 0 || before === last ? stands : [])], hourly: hours, longestSec, silent, refused }
+}
+
+/** The pool's prices within the window; the one before it still stands at its start, the last one until now. */
+function pooled(trades: readonly { readonly timestamp: string; readonly price: { readonly value: string } }[], from: number, to: number, nowSec: number): Stood[] {
+  const points = trades.map(({ timestamp, price }) => ({ sec: Number(timestamp), value: Number(price.value) }))
+  const before = points.findLast(({ sec }) => sec < from)
+  const within = points.filter(({ sec }) => sec >= from && sec <= to)
+  const last = within.at(-1) ?? before
+  return [...(before ? [{ sec: from, value: before.value, stands: true as const }] : []), ...within, ...(last ? [{ sec: Math.min(to, nowSec), value: last.value, stands: true as const }] : [])]
 }
 
 const summaryOf = (from: number, to: number, hourly: boolean, ratio: number | null, liquidations: number, levels: number, silent: readonly unknown[], refused: readonly unknown[]): string =>
@@ -166,7 +179,7 @@ function Happened({ levels, would, drawn, cut }: { levels: readonly (Span & { le
   )
 }
 
-type Scene = { readonly drawn: Drawn | undefined; readonly steps: readonly Point[]; readonly marks: readonly Mark[]; readonly levels: readonly (Span & { level: string })[]; readonly would: readonly (Span & { level: string })[]; readonly from: number; readonly to: number; readonly endsNow: boolean; readonly now: { readonly pool: string | undefined; readonly mark: string | undefined }; readonly symbol: string }
+type Scene = { readonly drawn: Drawn | undefined; readonly pool: readonly Stood[]; readonly steps: readonly Point[]; readonly marks: readonly Mark[]; readonly levels: readonly (Span & { level: string })[]; readonly would: readonly (Span & { level: string })[]; readonly from: number; readonly to: number; readonly endsNow: boolean; readonly now: { readonly mark: string | undefined }; readonly symbol: string }
 
 const ms = (sec: number): number => sec * 1000
 
@@ -183,7 +196,7 @@ function bandOf(drawn: Drawn, steps: readonly Point[]): { sec: number; low: numb
   })
 }
 
-function chartOption(colours: Palette, { drawn, steps, marks, levels, would, from, to, endsNow, now, symbol }: Scene) {
+function chartOption(colours: Palette, { drawn, pool, steps, marks, levels, would, from, to, endsNow, now, symbol }: Scene) {
   const points = drawn?.points ?? []
   const longest = drawn?.longestSec ?? USUAL_SILENCE_SEC
   const band = drawn && steps.length > 0 ? bandOf(drawn, steps) : []
@@ -205,18 +218,20 @@ function chartOption(colours: Palette, { drawn, steps, marks, levels, would, fro
   return {
     useUTC: true,
     grid: { left: 64, right: 20, top: 34, bottom: 44 },
-    legend: { top: 4, left: 60, itemWidth: 14, itemHeight: 8, textStyle: { color: colours.muted, fontSize: 11 }, data: ['Index', ...(band.length > 0 ? ['Band'] : []), ...(marks.length > 0 ? ['Liquidation'] : []), ...(endsNow ? ['Pool now', 'Mark now'] : [])], selectedMode: false },
+    legend: { top: 4, left: 60, itemWidth: 14, itemHeight: 8, textStyle: { color: colours.muted, fontSize: 11 }, data: ['Index', ...(pool.length > 0 ? ['Pool'] : []), ...(band.length > 0 ? ['Band'] : []), ...(marks.length > 0 ? ['Liquidation'] : []), ...(endsNow && now.mark !== undefined ? ['Mark now'] : [])], selectedMode: false },
     tooltip: tooltip((parameters) => {
       const shown = parameters as readonly { seriesName: string; value: readonly (number | null)[] }[]
       const at = shown[0]?.value[0]
       if (at == null) return []
       const sec = at / 1000
       const index = standing(points, sec)
+      const traded = standing(pool, sec)
       const ratio = standing(steps, sec)
       const near = marks.filter((mark) => Math.abs(mark.sec - sec) <= (to - from) / 200)
       return [
         ['Time', dateTime(sec)],
         ...(index === null ? [] : [['Index', priceText(String(index))] as const]),
+        ...(traded === null ? [] : [['Pool', priceText(String(traded))] as const]),
         ...(index === null || ratio === null ? [] : [['Band', `${priceText(String(index * (1 - ratio)))} to ${priceText(String(index * (1 + ratio)))}`] as const]),
         ...near.slice(0, 3).map((mark) => [`Liquidation ${dateTime(mark.sec)}`, `${usd(mark.notional)} at ${priceText(String(mark.price))}`] as const),
         ...(near.length > 3 ? [['', `and ${near.length - 3} more`] as const] : []),
@@ -228,24 +243,25 @@ function chartOption(colours: Palette, { drawn, steps, marks, levels, would, fro
       { ...quiet, name: 'band from', stack: 'band', stackStrategy: 'all', lineStyle: { color: colours.accent, width: 1, opacity: 0.55, type: 'dashed' }, data: lows },
       { ...quiet, name: 'Band', stack: 'band', stackStrategy: 'all', lineStyle: { color: colours.accent, width: 1, opacity: 0.55, type: 'dashed' }, itemStyle: { color: colours.accent }, areaStyle: { color: colours.accent, opacity: 0.07 }, data: widths },
       { name: 'Index', type: 'line', showSymbol: false, ...step, z: 4, lineStyle: { width: 1.6, color: colours.text }, itemStyle: { color: colours.text }, data: holed(points, longest), markArea: { silent: true, data: areas } },
+      { ...quiet, step: 'end', name: 'Pool', z: 3, lineStyle: { width: 1, color: colours.series[0], opacity: 0.8 }, itemStyle: { color: colours.series[0] }, data: pool.map(({ sec, value }) => [ms(sec), value]) },
       { name: 'Liquidation', type: 'scatter', z: 5, symbol: 'diamond', symbolSize: (_: unknown, { dataIndex }: { dataIndex: number }) => 7 + 9 * Math.sqrt(Number(marks[dataIndex]?.notional ?? 0) / largest), itemStyle: { color: colours.down, opacity: 0.8, borderColor: colours.panel, borderWidth: 1 }, data: marks.map(({ sec, price }) => [ms(sec), price]) },
-      dot('Pool now', now.pool, 'circle', colours.series[0] as string),
       dot('Mark now', now.mark, 'rect', colours.series[1] as string),
     ],
   }
 }
 
-function tableOf(drawn: Drawn | undefined, steps: readonly Point[], marks: readonly Mark[], levels: readonly (Span & { level: string })[], would: readonly (Span & { level: string })[]): ChartData {
-  const priced = (drawn?.points ?? []).map(({ sec, value }) => {
+function tableOf(drawn: Drawn | undefined, pool: readonly Stood[], steps: readonly Point[], marks: readonly Mark[], levels: readonly (Span & { level: string })[], would: readonly (Span & { level: string })[]): ChartData {
+  const priced = (drawn?.points ?? []).map(({ sec, value, stands }) => {
     const ratio = standing(steps, sec)
     const hour = drawn?.hourly?.find(({ timestamp }) => Number(timestamp) + HOUR_SEC === sec)
-    return [sec, time(sec), 'price', value, hour?.low.value ?? null, hour?.high.value ?? null, ratio === null ? null : value * (1 - ratio), ratio === null ? null : value * (1 + ratio), ''] as const
+    return [sec, time(sec), 'price', value, hour?.low.value ?? null, hour?.high.value ?? null, ratio === null ? null : value * (1 - ratio), ratio === null ? null : value * (1 + ratio), stands ? 'still stands' : ''] as const
   })
   const event = (sec: number, what: string, price: number | null, told: string) => [sec, time(sec), what, price, null, null, null, null, told] as const
   return {
     head: ['Unix s', 'Time', 'What', 'Price, USD', 'Low of the hour, USD', 'High of the hour, USD', 'Band from, USD', 'Band to, USD', 'Words'],
     rows: [
       ...priced,
+      ...pool.map(({ sec, value, stands }) => event(sec, 'pool', value, stands ? 'still stands' : '')),
       ...marks.map((mark) => event(mark.sec, 'liquidation', mark.price, `${mark.notional} USD of ${mark.account}`)),
       ...levels.map((span) => event(span.from, `breaker ${span.level}`, null, `until ${time(span.to)}: ${span.words}`)),
       ...would.map((span) => event(span.from, `replayed ${span.level}`, null, `until ${time(span.to)}: ${span.words}`)),
