@@ -252,7 +252,7 @@ function Limits({ parameter, rule }: { parameter: Parameter; rule: Rule | undefi
   )
 }
 
-const Findings = ({ of }: { of: readonly Finding[] }) => of.length === 0 ? null : <ul className="proposal-findings">{of.map((each, index) => <li key={index}><Tag kind={each.severity === 'BLOCK' ? 'down' : 'warn'}>{words(each.severity)}</Tag> <span>{each.text} <code className="muted">{each.rule}</code></span></li>)}</ul>
+const Findings = ({ of }: { of: readonly Finding[] }) => of.length === 0 ? null : <ul className="proposal-findings">{of.filter((each, index) => of.findIndex(({ text }) => text === each.text) === index).map((each, index) => <li key={index}><Tag kind={each.severity === 'BLOCK' ? 'down' : 'warn'}>{words(each.severity)}</Tag> <span>{each.text} <code className="muted">{each.rule}</code></span></li>)}</ul>
 
 function Verdict({ asked, wrong, stops, current, ok, fault }: { asked: boolean; wrong: number; stops: number; current: boolean; ok: boolean; fault: string | null }) {
   const say = (kind: 'down' | 'degraded' | 'good', title: string): ReactNode => <Notice kind={kind} title={title} />

@@ -71,5 +71,5 @@ const isReplay = (each: unknown): each is Replay => typeof each === 'object' && 
 const replayFacts = (replays: unknown): (readonly [string, string])[] =>
   (Array.isArray(replays) ? replays.filter(isReplay) : []).map(({ market, trades, unknown, fromSec, toSec, before, after, note }) => [
     `Replay, ${market}`,
-    `Of ${whole(trades)} trades from ${time(fromSec)} to ${time(toSec)} the new setting would have refused ${whole(after.trades)}${after.accounts > 0 ? ` (${whole(after.accounts)} accounts)` : ''}, the old one ${whole(before.trades)}${unknown > 0 ? `; of ${whole(unknown)} nobody can say` : ''}. ${note}`,
+    `Of ${whole(trades)} trades from ${time(fromSec)} to ${time(toSec)} the new setting would have refused ${whole(after.trades)}${after.accounts > 0 ? ` (${whole(after.accounts)} accounts)` : ''}, the old one ${whole(before.trades)}${unknown > 0 ? `; of ${whole(unknown)} nobody can say` : ''}. ${note.charAt(0).toUpperCase()}${note.slice(1).replace(/\.?$/, '.')}`,
   ])

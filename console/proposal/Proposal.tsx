@@ -59,7 +59,7 @@ function Review({ of: proposal }: { of: ReviewFragment }) {
           {proposal.simulation && <SimulationPanel of={proposal} />}
         </div>
         <div className="stack">
-          {signable && <HashesPanel proposal={proposal} signable={signable} checked={checked} />}
+          {signable && <HashesPanel proposal={proposal} signable={signable} checked={checked} signing={signing} />}
           {signable && now && signing && <SignPanel key={signable.told.safeTxHash} proposal={proposal} signable={signable} checked={checked} safe={now} />}
           {!signing && <SignedPanel of={proposal} />}
           <WayPanel of={proposal} />
@@ -88,7 +88,7 @@ function NowPanel({ proposal, children }: { proposal: ReviewFragment; children: 
       ? { title: 'Withdraw this proposal?', text: <p>Nobody was asked to sign it yet. It stays in the list as withdrawn, and its nonce is free again.</p>, yes: 'Withdraw it', danger: true, act: () => run('Withdraw', () => ask(CancelProposalDocument, { id })) }
       : { title: 'Cancel this proposal?', text: <p>Signatures that were given stay valid until the chain has the cancellation: owners sign a transaction that uses up its nonce, and somebody executes it. Until then anybody can still execute the proposal itself.</p>, yes: 'Ask the owners to cancel it', danger: true, act: () => run('Cancel', () => ask(CancelProposalDocument, { id })) },
   )
-  const wanted = state === 'DRAFT' || state === 'SIMULATED' ? 'Stewards sign in to carry it on.' : SIGNING.has(state) ? 'Stewards sign in to cancel it, owners to sign it.' : undefined
+  const wanted = state === 'DRAFT' || state === 'SIMULATED' ? 'Stewards sign in to carry it on.' : state === 'EXECUTED' || state === 'APPLIED' ? 'Stewards sign in to draft the way back.' : undefined
   const cancellable = ['AWAITING_SIGNATURES', 'READY', 'QUEUED', 'STALE', 'EXPIRED'].includes(state)
   return (
     <section className="panel" id="now" aria-label="Now">
@@ -207,7 +207,9 @@ function WayPanel({ of: { rollback, governance, queue, validUntil, nonce, safe, 
   )
 }
 
-function FindingsPanel({ of: { findings } }: { of: ReviewFragment }) {
+function FindingsPanel({ of: proposal }: { of: ReviewFragment }) {
+  // One sentence may hold for several parameters.
+  const findings = proposal.findings.filter((each, index, all) => all.findIndex(({ text }) => text === each.text) === index)
   return (
     <Panel id="findings" title="Policy and lint" note="when it was drafted">
       {findings.length === 0 ? <Empty>Nothing to say: every rule of the policy and of lint holds.</Empty> : <ul className="proposal-findings">{findings.map((each, index) => <li key={index}><Tag kind={each.severity === 'BLOCK' ? 'down' : 'warn'}>{words(each.severity)}</Tag> <span>{each.text} <code className="muted">{each.rule}</code></span></li>)}</ul>}

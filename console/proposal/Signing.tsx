@@ -49,7 +49,7 @@ function Hash({ label, value }: { label: string; value: string }) {
   )
 }
 
-export function HashesPanel({ proposal, signable, checked }: { proposal: ReviewFragment; signable: Signable; checked: Checked | undefined }) {
+export function HashesPanel({ proposal, signable, checked, signing }: { proposal: ReviewFragment; signable: Signable; checked: Checked | undefined; signing: boolean }) {
   const { fault, busy, act } = useAct()
   const { told } = signable
   const name = `proposal-${proposal.id}.json`
@@ -58,7 +58,7 @@ export function HashesPanel({ proposal, signable, checked }: { proposal: ReviewF
     download(name, `${JSON.stringify(found?.reviewFile, null, 2)}\n`, 'application/json')
   })
   return (
-    <Panel id="hashes" title={signable.kind === 'CHANGE' ? 'Compare before you sign' : 'Compare before you sign the cancellation'}>
+    <Panel id="hashes" title={!signing ? 'Hashes' : signable.kind === 'CHANGE' ? 'Compare before you sign' : 'Compare before you sign the cancellation'}>
       <dl className="proposal-hashes">
         <Hash label="Domain hash" value={told.domainHash} />
         <Hash label="Message hash" value={told.messageHash} />
@@ -68,8 +68,8 @@ export function HashesPanel({ proposal, signable, checked }: { proposal: ReviewF
         ? <Notice kind="good" title="This page derived all three again from the transaction's fields, and they agree.">That finds an API that lies, not a page that does: the check below needs neither.</Notice>
         : checked.faults.map((each) => <Notice key={each} kind="down" title={`${each}.`} />))}
       <div className="body proposal-prose">
-        <h3>On your device</h3>
-        <p>A hardware wallet shows the <b>domain hash</b> and the <b>message hash</b>; some tools show the <b>safeTxHash</b>. Compare every character on the device’s own screen. Where one differs, refuse there, and tell the other owners.</p>
+        {signing && <><h3>On your device</h3>
+        <p>A hardware wallet shows the <b>domain hash</b> and the <b>message hash</b>; some tools show the <b>safeTxHash</b>. Compare every character on the device’s own screen. Where one differs, refuse there, and tell the other owners.</p></>}
         <h3>On your machine</h3>
         {signable.kind === 'CHANGE' ? (
           <>

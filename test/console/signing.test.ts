@@ -1,0 +1,137 @@
+/** What the page derives before it lets a wallet sign or send: held against protocol-kit's and against what a lying API could tell. */
+import { describe, expect, test } from '@jest/globals'
+import { calculateSafeTransactionHash } from '@safe-global/protocol-kit'
+import fc from 'fast-check'
+import { privateKeyToAccount } from 'viem/accounts'
+import { rawOf, textOf } from '../../console/proposal/amount.ts'
+import { wrongWithExecution, wrongWithQueued } from '../../console/wallet/execution.ts'
+import { check, signerOf } from '../../console/wallet/safeTx.ts'
+import type { Told } from '../../console/wallet/safeTx.ts'
+import { devnetAccounts } from '../../devnet/keys.ts'
+import { devnet as deployment } from '../../protocols/curie/deployments.ts'
+import { catalog } from '../../protocols/curie/parameters.ts'
+import { build, rejection } from '../../proposals/build.ts'
+import { deedsOf } from '../../proposals/decode.ts'
+import { draftChanges } from '../../proposals/draft.ts'
+import { GUARD_ADDRESS } from '../../proposals/guard.ts'
+import { encodeExecution, lower, safeTxToJson } from '../../proposals/safe.ts'
+import { joinSignatures, typedDataOf } from '../../proposals/sign.ts'
+
+const target = { catalog, deployment }
+const safe = deployment.safe!
+const domain = { chainId: deployment.chainId, safe: lower(safe.address) }
+const changes = draftChanges(target, [{ parameter: 'feeRatio', subject: 'vETH', to: 5n }, { parameter: 'liquidationPenaltyRatio', to: 2n }], () => 1n)
+const built = build(target, { changes, validUntilSec: 1_800_000_000n, nonce: 7n })
+const known = { multiSendCallOnly: lower(safe.multiSendCallOnly), precondition: GUARD_ADDRESS, timelock: null }
+const deeds = deedsOf(target, known, built.safeTx).map(({ kind, depth, call }) => ({ kind, depth, to: call.to, value: String(call.value), data: call.data }))
+const served = { chainId: deployment.chainId, safe: safe.address }
+
+/** As JSON carries it from the API to the page. */
+const overWire = <T>(value: T): T => JSON.parse(JSON.stringify(value, (_, each: unknown) => (typeof each === 'bigint' ? String(each) : each))) as T
+const told = (): Told => overWire({ ...domain, nonce: 7, safeTx: safeTxToJson(built.safeTx), ...built.hashes, typedData: typedDataOf(domain, built.safeTx) })
+const doing = { kind: 'CHANGE', deeds } as const
+
+describe('check', () => {
+  test('default: derives the hashes that protocol-kit derives, and finds nothing', () => {
+    const { hashes, typedData, faults } = check(told(), doing, served)
+    expect(faults).toEqual([])
+    expect(hashes).toEqual(built.hashes)
+    expect(hashes!.safeTxHash).toBe(calculateSafeTransactionHash(safe.address, { ...safeTxToJson(built.safeTx), nonce: 7 }, safe.version, BigInt(deployment.chainId)))
+    expect(typedData!.message.data).toBe(built.safeTx.data)
+  })
+
+  test('error: whatever one thing the API tells otherwise, there is a fault', () => {
+    const lies: readonly ((of: Record<string, any>) => void)[] = [
+      (of) => (of['chainId'] = 1),
+      (of) => (of['safe'] = `0x${'11'.repeat(20)}`),
+      (of) => (of['nonce'] = 8),
+      ...['domainHash', 'messageHash', 'safeTxHash'].map((name) => (of: Record<string, any>) => (of[name] = `0x${'22'.repeat(32)}`)),
+      ...['value', 'safeTxGas', 'baseGas', 'gasPrice', 'nonce'].map((name) => (of: Record<string, any>) => (of['safeTx'][name] = '9')),
+      ...['to', 'gasToken', 'refundReceiver'].map((name) => (of: Record<string, any>) => (of['safeTx'][name] = `0x${'33'.repeat(20)}`)),
+      (of) => (of['safeTx'].operation = 0),
+      (of) => (of['safeTx'].data = of['safeTx'].data.replace(/.$/, 'f')),
+      (of) => (of['safeTx'].more = '1'),
+      (of) => delete of['safeTx'].nonce,
+      (of) => (of['safeTx'].value = '-1'),
+      (of) => (of['safeTx'].data = '0xabc'),
+      (of) => (of['typedData'].domain.chainId = 1),
+      (of) => (of['typedData'].primaryType = 'SafeMessage'),
+      (of) => of['typedData'].types.SafeTx.pop(),
+      (of) => (of['typedData'].message.to = `0x${'44'.repeat(20)}`),
+    ]
+    for (const lie of lies) {
+      const of = told()
+      lie(of as unknown as Record<string, any>)
+      expect(check(of, doing, served).faults).not.toEqual([])
+    }
+  })
+
+  test('error: calls shown that are not those in the bytes, one left out, one that cannot be read', () => {
+    for (const other of [deeds.slice(1), [...deeds, deeds[0]!], deeds.map((deed, i) => (i === 1 ? { ...deed, data: deed.data.replace(/.$/, '6') } : deed))]) {
+      expect(check(told(), { kind: 'CHANGE', deeds: other }, served).faults).toEqual([expect.stringContaining('bytes that are not the calls shown')])
+    }
+    expect(check(told(), { kind: 'CHANGE', deeds: deeds.map((deed, i) => (i === 0 ? { ...deed, kind: 'UNDECODED' } : deed)) }, served).faults).toEqual([expect.stringContaining('1 calls that cannot be read')])
+  })
+
+  test('behavior: a rejection is the empty transaction of the Safe to itself, and nothing else', () => {
+    const { safeTx, hashes } = rejection(deployment, 7n)
+    const of = overWire({ ...domain, nonce: 7, safeTx: safeTxToJson(safeTx), ...hashes, typedData: typedDataOf(domain, safeTx) })
+    expect(check(of, { kind: 'REJECTION' }, served).faults).toEqual([])
+    expect(check(told(), { kind: 'REJECTION' }, served).faults).not.toEqual([])
+    expect(check(of, doing, served).faults).not.toEqual([])
+  })
+})
+
+describe('signerOf', () => {
+  const owner = privateKeyToAccount(devnetAccounts('safeOwner', 31337)[0]!.privateKey)
+
+  test('behavior: tells who signed exactly these bytes, as typed data or by eth_sign', async () => {
+    const signature = await owner.signTypedData(typedDataOf(domain, built.safeTx))
+    expect(await signerOf(built.hashes.safeTxHash, signature)).toBe(owner.address)
+    const prefixed = await owner.signMessage({ message: { raw: built.hashes.safeTxHash } })
+    const marked = `${prefixed.slice(0, -2)}${(Number.parseInt(prefixed.slice(-2), 16) + 4).toString(16)}`
+    expect(await signerOf(built.hashes.safeTxHash, marked)).toBe(owner.address)
+    expect(await signerOf(built.hashes.messageHash, signature)).not.toBe(owner.address)
+  })
+
+  test.each(['0x', '0x12', `0x${'00'.repeat(65)}`, `0x${'ff'.repeat(65)}`, 'nothing'])('error: nobody signed %s', async (signature) => {
+    expect(await signerOf(built.hashes.safeTxHash, signature)).toBeNull()
+  })
+})
+
+describe('wrongWithExecution', () => {
+  const signatures = devnetAccounts('safeOwner', 31337).slice(0, 2).map(({ address }, i) => ({ signer: lower(address), signature: `0x${`${i + 1}${i + 1}`.repeat(65)}` as const }))
+  const { typedData } = check(told(), doing, served)
+  const honest = { chainId: deployment.chainId, to: lower(safe.address), value: '0', data: encodeExecution(built.safeTx, joinSignatures(signatures, 2)), gas: '1' }
+
+  test('default: the Safe’s execTransaction of what was derived, with the signatures that are shown', () => {
+    expect(wrongWithExecution(honest, typedData!, signatures)).toBeNull()
+  })
+
+  test('error: another target, ether, another chain, another function, other fields, other signatures', () => {
+    const others = [
+      { ...honest, to: `0x${'55'.repeat(20)}` },
+      { ...honest, value: '1' },
+      { ...honest, chainId: 1 },
+      { ...honest, data: '0xa9059cbb' },
+      { ...honest, data: encodeExecution({ ...built.safeTx, to: `0x${'66'.repeat(20)}` }, joinSignatures(signatures, 2)) },
+      { ...honest, data: encodeExecution(built.safeTx, `0x${'77'.repeat(130)}`) },
+    ]
+    for (const other of others) expect(wrongWithExecution(other, typedData!, signatures)).toMatch(/nothing was sent$/)
+    expect(wrongWithQueued(honest, deployment.chainId, `0x${'88'.repeat(20)}`, [])).toMatch(/nothing was sent$/)
+  })
+})
+
+describe('amounts', () => {
+  test('behavior: what is written and what the contract takes are the same number, exactly', () => {
+    fc.assert(fc.property(fc.bigInt({ min: 0n, max: 2n ** 256n - 1n }), fc.integer({ min: 0, max: 18 }), (raw, decimals) => rawOf(textOf(raw, decimals), decimals) === raw))
+  })
+
+  test.each([['6.25', 4, 62_500n], ['6.250000', 4, 62_500n], ['1,000,000.5', 6, 1_000_000_500_000n], ['.5', 2, 50n], ['5.', 2, 500n], ['0', 0, 0n]])('behavior: %s with %d decimals', (text, decimals, raw) => {
+    expect(rawOf(text, decimals)).toBe(raw)
+  })
+
+  test.each([['', 4], ['.', 4], ['-1', 4], ['1e3', 4], ['6.25001', 4], ['1,00', 2], ['0x10', 0], ['ten', 0], ['1.5', 0]])('error: "%s" with %d decimals is no value', (text, decimals) => {
+    expect(rawOf(text, decimals)).toBeNull()
+  })
+})
