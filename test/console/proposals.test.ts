@@ -174,18 +174,19 @@ inBrowser('proposals', () => {
   })
 
   test('behavior: policy and lint speak beside the field as one types, what cannot be read is said, and nothing typed is lost', async () => {
-    await person('/proposals/new?parameter=feeRatio&subject=vETH', stranger, async (page) => {
-      const field = page.getByLabel('Trading fee of vETH')
-      await field.fill('0.9')
+    // The policy's step is 1 %, from 2.5 %.
+    await person('/proposals/new?parameter=liquidationPenaltyRatio', stranger, async (page) => {
+      const field = page.getByLabel('Liquidation penalty of protocol')
+      await field.fill('4')
       await page.locator('.proposal-row').getByText('policy-step').waitFor()
       expect(await page.getByRole('button', { name: 'Draft it' }).isDisabled()).toBe(true)
-      await field.fill('0.00001')
-      await page.getByText('Found “0.00001”, allowed is a number from 0 with at most 4 decimals, in %').waitFor()
+      await field.fill('2.60001')
+      await page.getByText('Found “2.60001”, allowed is a number from 0 with at most 4 decimals, in %').waitFor()
       await page.reload()
-      expect(await page.getByLabel('Trading fee of vETH').inputValue()).toBe('0.00001')
-      await page.getByLabel('Trading fee of vETH').fill('0.15')
+      expect(await field.inputValue()).toBe('2.60001')
+      await field.fill('2.6')
       await page.getByText('Policy and lint let this be drafted.').waitFor()
-      await page.getByText('Trading fee of vETH: 0.11 % → 0.15 % (raw 1100 → 1500)').waitFor()
+      await page.getByText('Liquidation penalty of the protocol: 2.50 % → 2.60 % (raw 25000 → 26000)').waitFor()
     })
   })
 

@@ -29,6 +29,8 @@ const served = { chainId: deployment.chainId, safe: safe.address }
 /** As JSON carries it from the API to the page. */
 const overWire = <T>(value: T): T => JSON.parse(JSON.stringify(value, (_, each: unknown) => (typeof each === 'bigint' ? String(each) : each))) as T
 const told = (): Told => overWire({ ...domain, nonce: 7, safeTx: safeTxToJson(built.safeTx), ...built.hashes, typedData: typedDataOf(domain, built.safeTx) })
+/** The same, for whoever changes it on the way. */
+type Lied = Record<string, unknown> & { safeTx: Record<string, unknown>; typedData: { domain: Record<string, unknown>; types: { SafeTx: unknown[] }; primaryType: string; message: Record<string, unknown> } }
 const doing = { kind: 'CHANGE', deeds } as const
 
 describe('check', () => {
@@ -41,27 +43,27 @@ describe('check', () => {
   })
 
   test('error: whatever one thing the API tells otherwise, there is a fault', () => {
-    const lies: readonly ((of: Record<string, any>) => void)[] = [
+    const lies: readonly ((of: Lied) => void)[] = [
       (of) => (of['chainId'] = 1),
       (of) => (of['safe'] = `0x${'11'.repeat(20)}`),
       (of) => (of['nonce'] = 8),
-      ...['domainHash', 'messageHash', 'safeTxHash'].map((name) => (of: Record<string, any>) => (of[name] = `0x${'22'.repeat(32)}`)),
-      ...['value', 'safeTxGas', 'baseGas', 'gasPrice', 'nonce'].map((name) => (of: Record<string, any>) => (of['safeTx'][name] = '9')),
-      ...['to', 'gasToken', 'refundReceiver'].map((name) => (of: Record<string, any>) => (of['safeTx'][name] = `0x${'33'.repeat(20)}`)),
-      (of) => (of['safeTx'].operation = 0),
-      (of) => (of['safeTx'].data = of['safeTx'].data.replace(/.$/, 'f')),
-      (of) => (of['safeTx'].more = '1'),
-      (of) => delete of['safeTx'].nonce,
-      (of) => (of['safeTx'].value = '-1'),
-      (of) => (of['safeTx'].data = '0xabc'),
-      (of) => (of['typedData'].domain.chainId = 1),
-      (of) => (of['typedData'].primaryType = 'SafeMessage'),
-      (of) => of['typedData'].types.SafeTx.pop(),
-      (of) => (of['typedData'].message.to = `0x${'44'.repeat(20)}`),
+      ...['domainHash', 'messageHash', 'safeTxHash'].map((name) => (of: Lied) => (of[name] = `0x${'22'.repeat(32)}`)),
+      ...['value', 'safeTxGas', 'baseGas', 'gasPrice', 'nonce'].map((name) => (of: Lied) => (of.safeTx[name] = '9')),
+      ...['to', 'gasToken', 'refundReceiver'].map((name) => (of: Lied) => (of.safeTx[name] = `0x${'33'.repeat(20)}`)),
+      (of) => (of.safeTx['operation'] = 0),
+      (of) => (of.safeTx['data'] = String(of.safeTx['data']).replace(/.$/, 'f')),
+      (of) => (of.safeTx['more'] = '1'),
+      (of) => delete of.safeTx['nonce'],
+      (of) => (of.safeTx['value'] = '-1'),
+      (of) => (of.safeTx['data'] = '0xabc'),
+      (of) => (of.typedData.domain['chainId'] = 1),
+      (of) => (of.typedData.primaryType = 'SafeMessage'),
+      (of) => of.typedData.types.SafeTx.pop(),
+      (of) => (of.typedData.message['to'] = `0x${'44'.repeat(20)}`),
     ]
     for (const lie of lies) {
       const of = told()
-      lie(of as unknown as Record<string, any>)
+      lie(of as unknown as Lied)
       expect(check(of, doing, served).faults).not.toEqual([])
     }
   })
