@@ -20,10 +20,10 @@ const baseOf = (symbol: string): string => symbol.replace(/^v(?=[A-Z])/, '')
 const changeOf = (points: readonly (readonly [number, number])[]): number | null => (points.length > 1 ? (points.at(-1)?.[1] ?? 0) / (points[0]?.[1] ?? 1) - 1 : null)
 
 function columns(prices: Prices, breakers: readonly BreakerNowFragment[] | undefined): Column<Market>[] {
-  const interest = (side: 'openInterestLong' | 'openInterestShort', head: string): Column<Market> => {
-    const usdOf = (one: Market): number | null => (one.indexPrice ? Number(one[side].value) * Number(one.indexPrice.value) : null)
-    return { key: side, head, name: `${head}, USD`, numeric: true, value: usdOf, cell: (one) => { const value = usdOf(one); return <Figure exact={one[side].value} unit={baseOf(one.symbol)}>{value === null ? <>{size(one[side].value)} <u>{baseOf(one.symbol)}</u></> : compact(value)}</Figure> } }
-  }
+  const interest = (side: 'openInterestLong' | 'openInterestShort', head: string): Column<Market> => ({
+    key: side, head, name: `${head}, base`, numeric: true, value: (one) => one[side].value,
+    cell: (one) => <Figure exact={one[side].value} unit={baseOf(one.symbol)}>{size(one[side].value)}</Figure>,
+  })
   return [
     { key: 'symbol', head: 'Market', value: (one) => one.symbol, cell: (one) => { const breaker = breakers?.find(({ subject }) => subject === one.id); return <span className="overview-market"><Link href={`/markets/${one.symbol}`}>{one.symbol}</Link>{breaker && breaker.effective !== 'NORMAL' && <Level of={breaker.effective} />}{one.state !== 'OPEN' && <Tag kind="down">{words(one.state)}</Tag>}</span> } },
     { key: 'index', head: 'Index', name: 'Index, USD', numeric: true, value: (one) => one.indexPrice?.value, cell: (one) => (one.indexPrice ? <Figure exact={one.indexPrice.value} unit="USD">{price(one.indexPrice.value)}</Figure> : <Unknown why="The oracle has given no valid price yet" />) },
@@ -43,7 +43,7 @@ export function Markets({ breakers }: { breakers: readonly BreakerNowFragment[] 
   const lines: Prices = Object.fromEntries(prices.data?.markets.map(({ id, prices: points }) => [id, points.map(({ timestamp, price: at }) => [Number(timestamp), Number(at.value)] as const)]) ?? [])
   const shown = columns(lines, breakers)
   return (
-    <Panel id="markets" title={<Link href="/markets">Markets</Link>} note="USD; depth moves the pool by 2 %, the thinner side" actions={<CsvButton title="Markets" columns={shown} rows={markets.data?.markets ?? []} />}>
+    <Panel id="markets" title={<Link href="/markets">Markets</Link>} note="Open interest in base; depth: USD that moves the pool by 2 %, the thinner side" actions={<CsvButton title="Markets" columns={shown} rows={markets.data?.markets ?? []} />}>
       <Loaded of={markets} height={127}>{(data) => <Table title="Markets" columns={shown} rows={data.markets} rowKey={({ id }) => id} empty="No market is indexed yet. They come with the first indexed blocks; the header’s health says how far that is." />}</Loaded>
     </Panel>
   )

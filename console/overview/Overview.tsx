@@ -4,13 +4,14 @@ import { useAnswer } from '../data/client.ts'
 import type { Asked } from '../data/client.ts'
 import { useConnection } from '../data/live.ts'
 import { OverviewBreakersDocument, OverviewFundDocument, OverviewOraclesDocument, OverviewQueueDocument, StatusDocument } from '../generated/operations.ts'
+import { duration } from '../ui/format.ts'
 import { Hint } from '../ui/parts.tsx'
 import { Breakers } from './Breakers.tsx'
 import { Feed } from './Feed.tsx'
 import { Markets } from './Markets.tsx'
 import { Backlog, Fund, Oracles } from './Reserves.tsx'
 import { Underway, Urgent } from './Work.tsx'
-import { answerOf, notHad, ofBreakers, ofFigures, ofFund, ofOracles, ofQueue } from './safety.ts'
+import { BACKLOG_HOURS, LATE_SEC, answerOf, notHad, ofBreakers, ofFigures, ofFund, ofOracles, ofQueue } from './safety.ts'
 import type { Check, Verdict } from './safety.ts'
 import './overview.css'
 
@@ -18,7 +19,7 @@ import './overview.css'
 const MARK: Readonly<Record<Verdict, string>> = { asking: '○', safe: '●', watch: '▲', unknown: '○', danger: '■' }
 const SAID: Readonly<Record<Verdict, string>> = { asking: 'asked for', safe: 'safe', watch: 'to be watched', unknown: 'unknown', danger: 'not safe' }
 
-const HOW = 'No: a breaker at RESTRICT or HALT; accounts that cannot be closed without a loss, that nobody can take, or more than an hour of work for liquidators; a fund that the loss of one account could exhaust; a feed that fails. Not known: a part of this is not measured, or the figures are old. With care: a breaker at WATCH, accounts due, a fund below its target, a late price. Otherwise yes.'
+const HOW = `No: a breaker at RESTRICT or HALT; accounts that cannot be closed without a loss for others, that nobody can take, or more than ${duration(BACKLOG_HOURS * 3600)} of work for liquidators; a fund that holds less than one account can lose in the worst scenario; a feed that fails. Not known: a part of this is not measured, the fund’s shortfall is not simulated, a part of the server is not up, or figures are more than ${duration(LATE_SEC)} old. With care: a breaker at WATCH, accounts due, a fund below its target, a price that is late or off the market. Otherwise yes.`
 
 function check<Data>(what: string, of: Asked<Data>, judge: (data: Data) => Check): Check {
   if (of.data !== undefined) return judge(of.data)
@@ -48,7 +49,9 @@ export function Overview() {
     <div className="stack">
       <section className={`overview-answer ${verdict}${verdict === 'asking' ? ' loading' : ''}`} aria-labelledby="overview-question">
         <h1 id="overview-question"><Hint text={HOW}>Is the protocol safe now?</Hint></h1>
-        <p role="status"><b>{word}:</b> <span>{reasons}</span></p>
+        <p><b>{word}:</b> <span>{reasons}</span></p>
+        {/* The figures in the reasons change with each block: only the word is read out. */}
+        <span className="sr" role="status">{verdict === 'asking' ? '' : word}</span>
         <ul>
           {checks.map(([href, name, { verdict: own, figure, why }]) => (
             <li key={name} className={own}>

@@ -91,7 +91,7 @@ export function Fund({ of }: { of: Asked<OverviewFundQuery> }) {
             <Sums of={[
               ['Fund', <Figure key="fund" exact={fund.capacity.value} unit="USD">{usd(fund.capacity.value)} <u>USD</u></Figure>, `${usd(fund.badDebt.value)} bad debt paid`],
               ['Target', target && <Money key="target" of={target.target} />, target && `by ${target.binding}`],
-              ['Gap', target && (target.gap === null ? <Unknown why={target.fundUnknown?.message} /> : target.gap > 0 ? <span className="warn"><Money of={target.gap} /></span> : <span className="up">none</span>), target?.gap != null && target.gap <= 0 ? `${compact(-target.gap)} USD above` : 'short of its target'],
+              ['Gap', target && (target.gap === null ? <Unknown why={target.fundUnknown?.message} /> : target.gap > 0 ? <span className="warn"><Money of={target.gap} /></span> : <span className="up">none</span>), target?.gap == null ? undefined : target.gap <= 0 ? `${compact(-target.gap)} USD above` : 'short of its target'],
               ['Runway', target && (target.runwayDays === null ? (target.simulationUnknown || target.fund === null ? <Unknown why={target.simulationUnknown?.message ?? target.fundUnknown?.message} /> : <span className="up">grows</span>) : duration(target.runwayDays * 86_400)), target?.runwayDays == null ? (target?.simulationUnknown ? 'nothing simulated yet' : 'income covers expected loss') : 'at expected loss less income'],
             ]} />
             {target && target.fund !== null && <Cover fund={target.fund} target={target.target} cover1={target.cover1} cover2={target.cover2} />}

@@ -1,22 +1,20 @@
 /** What waits for people: recommendations and proposals under way. */
 import { Link } from 'wouter'
-import { putInBasket, takeFromBasket, useBasket } from '../data/basket.ts'
+import { useBasket } from '../data/basket.ts'
 import { useAnswer } from '../data/client.ts'
 import { OverviewProposalsDocument, OverviewRecommendationsDocument } from '../generated/operations.ts'
 import type { OverviewProposalsQuery, OverviewRecommendationsQuery } from '../generated/operations.ts'
+import { BasketButton } from '../recommendations/BasketButton.tsx'
 import { age, percent, time, whole, words } from '../ui/format.ts'
-import { Empty, Loaded, Panel, Tag } from '../ui/parts.tsx'
+import { Empty, Hint, Loaded, Panel, Tag, sentence } from '../ui/parts.tsx'
 
 type Recommendation = OverviewRecommendationsQuery['recommendations'][number]
 const SHOWN = 4
-/** From here an alert is sent as well. */
-const URGENT = 60
 
-function BasketButton({ of }: { of: Recommendation }) {
-  const here = useBasket().some((one) => one.parameter === of.parameter && one.subject === of.subject && one.toRaw === of.recommendedRaw)
-  if (!of.settable) return <span className="muted" title={of.advisory ?? undefined}>advisory</span>
-  const item = { recommendationId: of.id, parameter: of.parameter, subject: of.subject, subjectLabel: of.subjectLabel, title: of.title, fromRaw: of.currentRaw, fromDisplay: of.currentDisplay, toRaw: of.recommendedRaw, toDisplay: of.recommendedDisplay }
-  return <button type="button" aria-pressed={here} onClick={() => (here ? takeFromBasket(item) : putInBasket(item))}>{here ? 'In the proposal' : 'Add to proposal'}<span className="sr">: {of.title} of {of.subjectLabel}</span></button>
+/** A change that can be set goes into the basket; what needs an upgrade says so. */
+function Take({ of }: { of: Recommendation }) {
+  if (!of.settable) return <Hint text={of.advisory ?? 'The parameter has no setter'}><span className="muted">advisory</span></Hint>
+  return <BasketButton item={{ recommendationId: of.id, parameter: of.parameter, subject: of.subject, subjectLabel: of.subjectLabel, title: of.title, fromRaw: of.currentRaw, fromDisplay: of.currentDisplay, toRaw: of.recommendedRaw, toDisplay: of.recommendedDisplay }} />
 }
 
 export function Urgent() {
@@ -33,12 +31,12 @@ export function Urgent() {
               {changes.slice(0, SHOWN).map((one) => (
                 <li key={`${one.parameter}/${one.subject}`}>
                   <p className="head">
-                    <Tag kind={one.urgency >= URGENT ? 'down' : 'warn'}>{one.urgency}<span className="sr"> urgency of 100</span></Tag>
+                    <Tag kind="warn">{one.urgency}<span className="sr"> urgency of 100</span></Tag>
                     <Link href={`/recommendations/${encodeURIComponent(one.id)}`}><b>{one.title}</b> of {one.subjectLabel}</Link>
                     <span className="step" title={`raw ${one.currentRaw} → ${one.recommendedRaw}`}>{one.currentDisplay} → <b>{one.recommendedDisplay}</b></span>
-                    <BasketButton of={one} />
+                    <span className="take"><Take of={one} /></span>
                   </p>
-                  <p className="why">{one.reason}. <span title="How far the sample and its backtest carry the model">Confidence {percent(one.confidence, 0)}.</span></p>
+                  <p className="why">{sentence(one.reason)} <span title="How far the sample and its backtest carry the model">Confidence {percent(one.confidence, 0)}.</span></p>
                 </li>
               ))}
             </ul>

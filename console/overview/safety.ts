@@ -10,9 +10,9 @@ export const LEVELS = ['NORMAL', 'WATCH', 'RESTRICT', 'HALT'] as const
 export const severityOf = (level: (typeof LEVELS)[number]): number => LEVELS.indexOf(level)
 
 /** An observation that is this much older than the index says nothing of now. */
-const LATE_SEC = 300
+export const LATE_SEC = 300
 /** More than an hour's worth of liquidations is not taken in time. */
-const BACKLOG_HOURS = 1
+export const BACKLOG_HOURS = 1
 
 /** `vETH`, `vETH and vBTC`, `vETH, vBTC and vOP`. */
 export const list = (names: readonly string[]): string => (names.length < 2 ? (names[0] ?? '') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`)
