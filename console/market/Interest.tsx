@@ -44,8 +44,8 @@ export function Interest({ market, symbol, nowSec }: { market: string; symbol: s
   }), [shown])
   return (
     <>
-      <Loaded of={capacity} height={170}>{({ marketCapacity }) => (marketCapacity ? <Carried of={marketCapacity} /> : <Empty>The API has no index price of this market yet, so its capacity is unknown.</Empty>)}</Loaded>
-      <Loaded of={hours} height={HEIGHT + 60}>
+      <Loaded of={capacity} height={246}>{({ marketCapacity }) => (marketCapacity ? <Carried of={marketCapacity} /> : <Empty>The API has no index price of this market yet, so its capacity is unknown.</Empty>)}</Loaded>
+      <Loaded of={hours} height={HEIGHT + 56}>
         {() => (shown.length > 0
           ? <Chart title={`Open interest and volume, ${symbol}`} summary={`By completed hour, ${dateTime(from)} to ${dateTime(to)}: the price chart's window.`} option={option} data={data} height={HEIGHT} />
           : <Empty>Nothing was traded in this window. A longer range shows what was before.</Empty>)}

@@ -153,16 +153,16 @@ function chartOption(colours: Palette, rungs: readonly Rung[], exact: Rung | und
   const index = (named: boolean) => ({ silent: true, symbol: 'none', label: { show: named, formatter: 'index now', color: colours.muted, fontSize: 11, position: 'end', distance: 3 }, lineStyle: { color: colours.muted, type: 'dashed' }, data: [{ xAxis: now }] })
   return {
     grid: [{ left: GRID.left, right: GRID.right, top: GRID.top, height: PLOT }, { left: GRID.left, right: GRID.right, bottom: GRID.bottom, height: PLOT }],
-    legend: { top: 0, left: GRID.left, itemWidth: 10, itemHeight: 10, textStyle: { color: colours.muted, fontSize: 11 }, selectedMode: false, data: ['Notional', 'Bad debt that the fund pays', 'Bad debt uncovered'] },
+    legend: { top: 0, left: 10, itemGap: 8, itemWidth: 10, itemHeight: 10, textStyle: { color: colours.muted, fontSize: 11 }, selectedMode: false, data: ['Notional', 'Bad debt, fund pays', 'Bad debt, uncovered'] },
     xAxis: [
       axis(colours, '', { ...across, gridIndex: 0, axisLabel: { show: false } }),
-      axis(colours, `Price of ${symbol}, USD`, { ...across, gridIndex: 1, nameGap: 26, axisLabel: { ...label, formatter: (value: number) => priceText(text(value)).replace(/\.0+$/, '') } }),
+      axis(colours, `Price of ${symbol}, USD`, { ...across, gridIndex: 1, nameGap: 26, axisLabel: { ...label, formatter: (value: number) => value.toLocaleString('en', { maximumSignificantDigits: 6 }) } }),
     ],
     yAxis: [up('Notional, USD', 0), up('Bad debt, USD', 1)],
     series: [
       { ...bars('Notional', colours.series[0] as string, 0, (rung) => rung.notional), markLine: index(true) },
-      { ...bars('Bad debt that the fund pays', colours.warn, 1, (rung) => rung.fundUsed ?? rung.badDebt), markLine: index(false) },
-      bars('Bad debt uncovered', colours.down, 1, (rung) => rung.uncovered),
+      { ...bars('Bad debt, fund pays', colours.warn, 1, (rung) => rung.fundUsed ?? rung.badDebt), markLine: index(false) },
+      bars('Bad debt, uncovered', colours.down, 1, (rung) => rung.uncovered),
       ...dot(0, colours.series[0] as string, (rung) => rung.notional),
       ...dot(1, exact?.uncovered ? colours.down : colours.warn, (rung) => rung.badDebt),
     ],

@@ -51,7 +51,7 @@ function chartOption(colours: Palette, rows: readonly DepthSidesFragment[], pool
       const at = (parameters as readonly { value: readonly [number, number]; seriesName: string }[])[0]
       return at ? [['Until the price is', price(String(at.value[0]))], [at.seriesName, `${usd(String(at.value[1]))} USD`]] : []
     }),
-    xAxis: axis(colours, `Price of ${symbol}, USD`, { type: 'value', min: 'dataMin', max: 'dataMax', nameGap: 26, splitLine: { show: false }, axisLabel: { color: colours.muted, fontSize: 11, hideOverlap: true, showMinLabel: false, showMaxLabel: false, formatter: (value: number) => price(String(value)).replace(/\.0+$/, '') } }),
+    xAxis: axis(colours, `Price of ${symbol}, USD`, { type: 'value', min: 'dataMin', max: 'dataMax', nameGap: 26, splitLine: { show: false }, axisLabel: { color: colours.muted, fontSize: 11, hideOverlap: true, showMinLabel: false, showMaxLabel: false, formatter: (value: number) => value.toLocaleString('en', { maximumSignificantDigits: 6 }) } }),
     yAxis: axis(colours, 'USD', { type: 'value', min: 0, nameGap: 48, axisLabel: { color: colours.muted, fontSize: 11, formatter: compact } }),
     series: [
       { ...side('Sold into the pool', colours.short, 'triangle', -1, (row) => row.sellQuote.value), markLine: { silent: true, symbol: 'none', label: { formatter: 'pool now', color: colours.muted, fontSize: 11 }, lineStyle: { color: colours.muted, type: 'dashed' }, data: [{ xAxis: pool }] } },

@@ -60,7 +60,7 @@ const columnsOf = (chosen: string, choose: (name: string) => void): readonly Col
     <div className="market-actions">
       <button type="button" className="quiet" aria-pressed={keyOf(parameter) === chosen} aria-label={`History of ${parameter.title}`} onClick={() => choose(keyOf(parameter))}>History</button>
       {parameter.settable
-        ? <>{recommendation && recommendation.direction !== 'HOLD' && recommendation.settable && <BasketButton item={{ recommendationId: recommendation.id, parameter: parameter.name, subject: parameter.subject, subjectLabel: parameter.subjectLabel, title: parameter.title, fromRaw: parameter.raw, fromDisplay: parameter.display, toRaw: recommendation.recommendedRaw, toDisplay: recommendation.recommendedDisplay }} />}<Link href={`/proposals/new?parameter=${parameter.name}&subject=${parameter.subject}`} className="button" aria-label={`Propose another value of ${parameter.title}`}>Propose a value</Link></>
+        ? <>{recommendation && recommendation.direction !== 'HOLD' && recommendation.settable && <BasketButton item={{ recommendationId: recommendation.id, parameter: parameter.name, subject: parameter.subject, subjectLabel: parameter.subjectLabel, title: parameter.title, fromRaw: parameter.raw, fromDisplay: parameter.display, toRaw: recommendation.recommendedRaw, toDisplay: recommendation.recommendedDisplay }} />}<Link href={`/proposals/new?parameter=${parameter.name}&subject=${parameter.subject}`} className="button" aria-label={`Propose a value of ${parameter.title}`}>Propose a value</Link></>
         : <Hint text={parameter.advisory ?? 'No setter changes it'}><span className="muted">no setter</span></Hint>}
     </div>
   ) },

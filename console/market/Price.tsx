@@ -218,7 +218,7 @@ function chartOption(colours: Palette, { drawn, pool, steps, marks, levels, woul
   return {
     useUTC: true,
     grid: { left: 64, right: 20, top: 34, bottom: 44 },
-    legend: { top: 4, left: 60, itemWidth: 14, itemHeight: 8, textStyle: { color: colours.muted, fontSize: 11 }, data: ['Index', ...(pool.length > 0 ? ['Pool'] : []), ...(band.length > 0 ? ['Band'] : []), ...(marks.length > 0 ? ['Liquidation'] : []), ...(endsNow && now.mark !== undefined ? ['Mark now'] : [])], selectedMode: false },
+    legend: { top: 4, left: 10, itemGap: 8, itemWidth: 12, itemHeight: 8, textStyle: { color: colours.muted, fontSize: 11 }, data: ['Index', ...(pool.length > 0 ? ['Pool'] : []), ...(band.length > 0 ? ['Band'] : []), ...(marks.length > 0 ? ['Liquidation'] : []), ...(endsNow && now.mark !== undefined ? ['Mark now'] : [])], selectedMode: false },
     tooltip: tooltip((parameters) => {
       const shown = parameters as readonly { seriesName: string; value: readonly (number | null)[] }[]
       const at = shown[0]?.value[0]
@@ -238,7 +238,7 @@ function chartOption(colours: Palette, { drawn, pool, steps, marks, levels, woul
       ]
     }),
     xAxis: axis(colours, 'Time, UTC', { type: 'time', min: ms(from), max: ms(to), nameGap: 26, splitLine: { show: false } }),
-    yAxis: axis(colours, `${symbol}, USD`, { type: 'value', scale: true, nameGap: 50, axisLabel: { color: colours.muted, fontSize: 11, formatter: (value: number) => priceText(String(value)).replace(/\.0+$/, '') } }),
+    yAxis: axis(colours, `${symbol}, USD`, { type: 'value', scale: true, nameGap: 50, axisLabel: { color: colours.muted, fontSize: 11, formatter: (value: number) => value.toLocaleString('en', { maximumSignificantDigits: 6 }) } }),
     series: [
       { ...quiet, name: 'band from', stack: 'band', stackStrategy: 'all', lineStyle: { color: colours.accent, width: 1, opacity: 0.55, type: 'dashed' }, data: lows },
       { ...quiet, name: 'Band', stack: 'band', stackStrategy: 'all', lineStyle: { color: colours.accent, width: 1, opacity: 0.55, type: 'dashed' }, itemStyle: { color: colours.accent }, areaStyle: { color: colours.accent, opacity: 0.07 }, data: widths },

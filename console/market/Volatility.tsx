@@ -18,6 +18,7 @@ type Answer = NonNullable<VolatilityQuery['volatility']>
 type Forecast = Answer['forecasts'][number]
 
 const MODELS: Readonly<Record<VolatilityModel, string>> = { NORMAL_EWMA: 'Normal, EWMA', NORMAL_GARCH: 'Normal, GARCH', FHS_EWMA: 'Filtered history, EWMA', FHS_GARCH: 'Filtered history, GARCH', HISTORICAL: 'History' }
+const SHORT: Readonly<Record<VolatilityModel, string>> = { NORMAL_EWMA: 'normal EWMA', NORMAL_GARCH: 'normal GARCH', FHS_EWMA: 'filtered EWMA', FHS_GARCH: 'filtered GARCH', HISTORICAL: 'history' }
 const HURTS: Readonly<Record<Side, string>> = { DOWN: 'long', UP: 'short' }
 const HORIZONS = [['3600', '1 h'], ['14400', '4 h'], ['86400', '1 d'], ['604800', '7 d']] as const
 const LEVELS = [['0.95', '95 %'], ['0.99', '99 %'], ['0.999', '99.9 %']] as const
@@ -69,7 +70,7 @@ function Forecasts({ of: { sample, ewma, garch, unknown, forecasts, provenance }
         ['Sample', whole(sample.returns), `returns of ${duration(sample.barSec)}, ${whole(sample.gapBars)} bars without a price`],
       ]} /></div>
       <Realised market={market} symbol={symbol} nowSec={nowSec} ewma={ewma?.nowPerYear ?? null} />
-      <Chart title={title} summary={`Of one unit of notional within ${duration(horizon)}, at ${Number((level * 100).toFixed(2))} %. Circles are VaR with its 95 % interval, diamonds expected shortfall.`} option={option} data={data} height={300} />
+      <Chart title={title} summary={`Of one unit of notional within ${duration(horizon)}, at ${Number((level * 100).toFixed(2))} %. Circles are VaR with its 95 % interval, diamonds expected shortfall; “(?)” is unknown.`} option={option} data={data} height={300} />
       <div className="market-head"><CsvButton title={title} columns={FORECASTS} rows={forecasts} /></div>
       <Table title="Forecasts by model and side" columns={FORECASTS} rows={forecasts} rowKey={({ model, side }) => `${model} ${side}`} />
       <Unknowns of={unknown} />
@@ -93,7 +94,7 @@ function Realised({ market, symbol, nowSec, ewma }: { market: string; symbol: st
     }),
     xAxis: axis(colours, 'Time, UTC', { type: 'time', min: from * 1000, max: to * 1000, nameGap: 26, splitLine: { show: false } }),
     yAxis: axis(colours, 'A year', { type: 'value', splitNumber: 3, nameGap: 50, axisLabel: { color: colours.muted, fontSize: 11, formatter: (value: number) => percent(value, 0) } }),
-    series: [{ name: 'Realised', type: 'bar', barMaxWidth: 6, itemStyle: { color: colours.series[5] }, data: shown.map((hour) => [(Number(hour.timestamp) + 1800) * 1000, hour.realizedVolatilityAnnualised]), ...(ewma === null ? {} : { markLine: { silent: true, symbol: 'none', label: { formatter: 'EWMA now', color: colours.muted, fontSize: 11, position: 'insideStartTop' }, lineStyle: { color: colours.accent, type: 'dashed' }, data: [{ yAxis: ewma }] } }) }],
+    series: [{ name: 'Realised', type: 'bar', barMaxWidth: 6, itemStyle: { color: colours.series[5] }, data: shown.map((hour) => [(Number(hour.timestamp) + 1800) * 1000, hour.realizedVolatilityAnnualised]), ...(ewma === null ? {} : { markLine: { silent: true, symbol: 'none', label: { formatter: 'EWMA now', color: colours.text, backgroundColor: colours.panel, padding: [1, 4], fontSize: 11, position: 'insideEndTop' }, lineStyle: { color: colours.accent, type: 'dashed' }, data: [{ yAxis: ewma }] } }) }],
   }), [shown, from, to, ewma])
   const data = useMemo((): ChartData => ({ head: ['Hour from, Unix s', 'Hour from', 'Realised volatility a year, fraction', 'Prices in it'], rows: shown.map((hour) => [hour.timestamp, time(hour.timestamp), hour.realizedVolatilityAnnualised, hour.samples]) }), [shown])
   return <Loaded of={hours} height={210}>{() => (shown.length === 0 ? <Empty>No completed hour with a price lies in this window.</Empty> : <Chart title={`Realised volatility, ${symbol}`} summary="Of each completed hour, a year." option={option} data={data} height={170} />)}</Loaded>
@@ -104,14 +105,14 @@ function forecastOption(colours: Palette, forecasts: readonly Forecast[]) {
   const colour = (side: Side): string => (side === 'DOWN' ? colours.long : colours.short)
   const known = rows.flatMap((row, at) => (row.valueAtRisk === null ? [] : [{ row, at }]))
   return {
-    grid: { left: 190, right: 24, top: 8, bottom: 44 },
+    grid: { left: 150, right: 24, top: 8, bottom: 44 },
     tooltip: tooltip((parameters) => {
       const at = (parameters as readonly { value: readonly [number, number] }[])[0]?.value[1]
       const row = at === undefined ? undefined : rows[at]
       return row ? [[MODELS[row.model], `hurts a ${HURTS[row.side]}`], ['VaR', row.valueAtRisk === null ? '—' : percent(row.valueAtRisk)], ...(row.valueAtRiskLow !== null && row.valueAtRiskHigh !== null ? [['95 % interval', `${percent(row.valueAtRiskLow)} to ${percent(row.valueAtRiskHigh)}`] as const] : []), ['Expected shortfall', row.expectedShortfall === null ? '—' : percent(row.expectedShortfall)]] : []
     }, { axisPointer: { axis: 'y', type: 'shadow' } }),
-    xAxis: axis(colours, 'Loss, fraction of notional', { type: 'value', min: 0, nameGap: 26, axisLabel: { color: colours.muted, fontSize: 11, formatter: (value: number) => percent(value, 1) } }),
-    yAxis: { type: 'category', data: rows.map((row) => `${MODELS[row.model]} · ${HURTS[row.side]}${row.valueAtRisk === null ? ' (unknown)' : ''}`), axisLabel: { color: colours.muted, fontSize: 11 }, axisTick: { show: false }, axisLine: { lineStyle: { color: colours.line } }, splitLine: { show: true, lineStyle: { color: colours.line, opacity: 0.6 } } },
+    xAxis: axis(colours, 'Loss, fraction of notional', { type: 'value', min: 0, nameGap: 26, splitNumber: 4, axisLabel: { color: colours.muted, fontSize: 11, hideOverlap: true, formatter: (value: number) => `${Number((value * 100).toFixed(1))} %` } }),
+    yAxis: { type: 'category', data: rows.map((row) => `${SHORT[row.model]} · ${HURTS[row.side]}${row.valueAtRisk === null ? ' (?)' : ''}`), axisLabel: { color: colours.muted, fontSize: 11 }, axisTick: { show: false }, axisLine: { lineStyle: { color: colours.line } }, splitLine: { show: true, lineStyle: { color: colours.line, opacity: 0.6 } } },
     series: [
       ...known.filter(({ row }) => row.valueAtRiskLow !== null && row.valueAtRiskHigh !== null).map(({ row, at }) => ({ name: 'interval', type: 'line', silent: true, showSymbol: true, symbol: 'rect', symbolSize: [1.5, 9], lineStyle: { color: colour(row.side), width: 1.5 }, itemStyle: { color: colour(row.side) }, data: [[row.valueAtRiskLow, at], [row.valueAtRiskHigh, at]] })),
       { name: 'VaR', type: 'scatter', symbol: 'circle', symbolSize: 9, z: 4, data: known.map(({ row, at }) => ({ value: [row.valueAtRisk, at], itemStyle: { color: colour(row.side), borderColor: colours.panel, borderWidth: 1 } })) },
