@@ -5,6 +5,7 @@ import type { ReactNode } from 'react'
 import type { ECharts, EChartsCoreOption } from './echarts.ts'
 import { csv, download, fileName } from './export.ts'
 import type { Cell } from './export.ts'
+import { Notice } from './parts.tsx'
 import { useDark } from './theme.ts'
 
 /** Colours by meaning, as the page's own style has them now. */
@@ -52,6 +53,8 @@ function base(colours: Palette): EChartsCoreOption {
     color: [...colours.series],
     textStyle: { fontFamily: FONT, fontSize: 12, color: colours.text },
     aria: { enabled: false },
+    // Every time on the page is UTC and says so.
+    useUTC: true,
   }
 }
 
@@ -107,6 +110,7 @@ export function Chart({ title, summary, option, data, height = 260, onReady, chi
   const chart = useRef<ECharts>(undefined)
   const [ready, setReady] = useState<ECharts>()
   const [table, setTable] = useState(false)
+  const [fault, setFault] = useState(false)
   const dark = useDark()
   const id = useId()
   useEffect(() => {
@@ -119,7 +123,7 @@ export function Chart({ title, summary, option, data, height = 260, onReady, chi
       observer = new ResizeObserver(() => made.resize())
       observer.observe(box.current)
       setReady(made)
-    })
+    }, () => { if (!gone) setFault(true) })
     return () => {
       gone = true
       observer?.disconnect()
@@ -164,6 +168,7 @@ export function Chart({ title, summary, option, data, height = 260, onReady, chi
           </Menu.Popup></Menu.Positioner></Menu.Portal>
         </Menu.Root>
       </figcaption>
+      {fault && <Notice kind="degraded" title="The chart could not be loaded.">Its figures can be had as a table or CSV (⋯). Load the page again for the chart.</Notice>}
       <div ref={box} className="canvas" style={{ height }} role="img" aria-label={`${title}. ${summary}`} />
       {children}
       {table && (
