@@ -11,10 +11,10 @@ import { age, duration, float, percent, whole, words } from '../ui/format.ts'
 import { Address, Empty, Hint, Loaded, Notice, PageHead, Panel, Provenance, Time, Unknown, sentence } from '../ui/parts.tsx'
 import { CsvButton, Table } from '../ui/Table.tsx'
 import type { Column } from '../ui/Table.tsx'
-import { LevelTag, LevelsChart, spansOf } from './levels.tsx'
+import { LevelTag, TRIGGERS, showTrigger } from '../ui/breakers.tsx'
+import { LevelsChart, spansOf } from './levels.tsx'
 import { Playbooks } from './Playbooks.tsx'
 import { Replay } from './Replay.tsx'
-import { TRIGGERS, showTrigger } from './triggers.ts'
 import './breakers.css'
 
 export default function Breakers() {

@@ -8,8 +8,8 @@ import { duration, float, percent, whole, words } from '../ui/format.ts'
 import { Notice, Panel, Provenance, Sums, Tag, Time, sentence } from '../ui/parts.tsx'
 import { CsvButton, Table } from '../ui/Table.tsx'
 import type { Column } from '../ui/Table.tsx'
-import { LEVELS, LevelTag, LevelsChart, spansOf } from './levels.tsx'
-import { TRIGGERS, unitOf } from './triggers.ts'
+import { LEVELS, LevelTag, TRIGGERS, unitOf } from '../ui/breakers.tsx'
+import { LevelsChart, spansOf } from './levels.tsx'
 
 type Entry = { readonly watch: string; readonly restrict: string; readonly halt: string }
 /** As typed. An empty field is "as in use", or "never" for an entry and "nobody" for the reset. */

@@ -1,15 +1,10 @@
 /** Levels of breakers as words and on the time axis. */
 import { useCallback } from 'react'
 import type { BreakerLevel } from '../generated/operations.ts'
+import { LEVELS, LEVEL_MARK } from '../ui/breakers.tsx'
 import { Chart, axis, tooltip } from '../ui/Chart.tsx'
 import type { Palette } from '../ui/Chart.tsx'
 import { dateTime, duration, time } from '../ui/format.ts'
-import { Tag } from '../ui/parts.tsx'
-
-export const LEVELS = ['NORMAL', 'WATCH', 'RESTRICT', 'HALT'] as const satisfies readonly BreakerLevel[]
-const MARK: Record<BreakerLevel, string> = { NORMAL: '●', WATCH: '▲', RESTRICT: '◆', HALT: '■' }
-
-export const LevelTag = ({ level }: { level: BreakerLevel }) => <Tag kind={level === 'NORMAL' ? 'good' : level === 'WATCH' ? 'warn' : 'down'}>{MARK[level]} {level}</Tag>
 
 export type Span = { readonly from: number; readonly to: number; readonly level: BreakerLevel; readonly why: string }
 
@@ -42,7 +37,7 @@ export function LevelsChart({ title, summary, rows, from, to }: { title: string;
       yAxis: { ...axis(colours, ''), type: 'category', inverse: true, data: rows.map(({ label }) => label), axisTick: { show: false }, splitLine: { show: true, lineStyle: { color: colours.line } }, axisLabel: { color: colours.text, fontSize: 12 } },
       tooltip: tooltip((at) => {
         const span = spans[(at as { dataIndex: number }).dataIndex]
-        return span ? [[span.label, `${MARK[span.level]} ${span.level}`], ['From', time(span.from)], ['For', duration(span.to - span.from)], ...(span.why ? [['Why', span.why] as const] : [])] : []
+        return span ? [[span.label, `${LEVEL_MARK[span.level]} ${span.level}`], ['From', time(span.from)], ['For', duration(span.to - span.from)], ...(span.why ? [['Why', span.why] as const] : [])] : []
       }, { trigger: 'item' }),
       series: [{
         type: 'custom',

@@ -45,6 +45,8 @@ export async function send(query: string, variables: object = {}, signal?: Abort
 export async function ask<Data, Variables>(document: TypedDocumentString<Data, Variables>, variables: Variables, signal?: AbortSignal): Promise<Data> {
   const answer = await send(document.toString(), variables as object, signal)
   const [error] = answer.errors ?? []
+  // The session is over: who has signed in is asked again, and shown.
+  if (error?.extensions?.code === 'UNAUTHENTICATED') void renew('Viewer')
   if (error || answer.data == null) throw new ApiError(error?.message ?? 'The API answered without data', error?.extensions?.code ?? 'INTERNAL', error?.extensions?.path)
   return answer.data as Data
 }
@@ -69,9 +71,11 @@ export const tookMs = (queryHash: string): number => took.get(queryHash) ?? 0
 /** Notes how long an answer takes, for queries that are not `useAnswer`'s: the slower, the less often it is renewed. */
 export async function timed<Data>(queryKey: readonly unknown[], work: () => Promise<Data>): Promise<Data> {
   const startMs = performance.now()
-  const data = await work()
-  took.set(hashKey(queryKey), performance.now() - startMs)
-  return data
+  try {
+    return await work()
+  } finally {
+    took.set(hashKey(queryKey), performance.now() - startMs)
+  }
 }
 
 /**

@@ -89,7 +89,7 @@ function onBlock(_block: BlocksSubscription): void {
   blockTimer = setTimeout(() => {
     blockTimer = undefined
     blockAtMs = Date.now()
-    void queryClient.invalidateQueries({ predicate: ({ queryKey: [renewal], queryHash, state }) => blockAtMs - state.dataUpdatedAt >= (renewal === 'block' ? tookMs(queryHash) / SHARE : renewal === 'minute' ? MINUTE_MS : Infinity) }, { cancelRefetch: false })
+    void queryClient.invalidateQueries({ predicate: ({ queryKey: [renewal], queryHash, state }) => blockAtMs - Math.max(state.dataUpdatedAt, state.errorUpdatedAt) >= (renewal === 'block' ? tookMs(queryHash) / SHARE : renewal === 'minute' ? MINUTE_MS : Infinity) }, { cancelRefetch: false })
   }, Math.max(0, blockAtMs + BLOCK_MS - Date.now()))
 }
 

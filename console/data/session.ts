@@ -1,13 +1,21 @@
 /** Who has signed in. The token itself stays in a cookie that no script reads. */
+import { useEffect } from 'react'
 import { ViewerDocument } from '../generated/operations.ts'
 import type { ViewerQuery } from '../generated/operations.ts'
 import { ApiError, renew, useAnswer } from './client.ts'
 
 export type Viewer = NonNullable<ViewerQuery['viewer']>
 
-/** null: nobody; undefined: not known yet. */
+/** null: nobody; undefined: not known yet. Asked again when the session ends. */
 export function useViewer(): Viewer | null | undefined {
-  return useAnswer(ViewerDocument, {}, 'event').data?.viewer
+  const viewer = useAnswer(ViewerDocument, {}, 'event').data?.viewer
+  const expiresAt = viewer?.expiresAt
+  useEffect(() => {
+    if (expiresAt === undefined) return
+    const timer = setTimeout(() => void renew('Viewer'), Math.max(1000, Date.parse(expiresAt) - Date.now() + 500))
+    return () => clearTimeout(timer)
+  }, [expiresAt])
+  return viewer
 }
 
 type AuthAnswer = { readonly nonce?: string; readonly chainId?: number; readonly errors?: readonly { readonly message: string; readonly extensions?: { readonly code?: string } }[] }

@@ -2,28 +2,21 @@
 import { Link } from 'wouter'
 import type { Asked } from '../data/client.ts'
 import type { BreakerNowFragment, OverviewBreakersQuery } from '../generated/operations.ts'
+import { LEVELS, LevelTag, TRIGGERS, severityOf } from '../ui/breakers.tsx'
 import { age, float, percent, words } from '../ui/format.ts'
-import { Empty, Hint, Loaded, Panel, Provenance, Tag, Time } from '../ui/parts.tsx'
+import { Empty, Hint, Loaded, Panel, Provenance, Time } from '../ui/parts.tsx'
 import { CsvButton, Table } from '../ui/Table.tsx'
 import type { Column } from '../ui/Table.tsx'
-import { LEVELS, NAMES, boardOf, severityOf } from './safety.ts'
+import { boardOf } from './safety.ts'
 
 type Breaker = BreakerNowFragment
 type Trigger = Breaker['triggers'][number]
 
 const KIND = { NORMAL: 'good', WATCH: 'warn', RESTRICT: 'down', HALT: 'down' } as const
-export const Level = ({ of }: { of: Breaker['level'] }) => <Tag kind={KIND[of]}>{of}</Tag>
 
-const COUNTS: Readonly<Record<string, string>> = {
-  staleness: 'Age of the price in heartbeats of its feed',
-  deviation: 'Distance of the market from the index in price bands',
-  band: 'Move of five minutes in price bands',
-  velocity: 'Liquidated over what could be taken in the same time',
-  fundDrawdown: 'Share of the fund lost in 24 h',
-  utilisation: 'Share in use of what backs the market',
-}
 const SHARES = ['fundDrawdown', 'utilisation']
 const amount = (name: string, value: number): string => (SHARES.includes(name) ? percent(value, 1) : value > 100 ? '> 100' : `${float(value, 2)}×`)
+/** Beside its bar; the head says the unit. */
 const limits = ({ name, watch, restrict, halt, exitFactor }: Trigger): string => `${[['WATCH', watch], ['RESTRICT', restrict], ['HALT', halt]].flatMap(([level, at]) => (typeof at === 'number' ? [`${level} from ${amount(name, at)}`] : [])).join(', ')}; left below ${percent(exitFactor, 0)} of that`
 
 /** Value against its three thresholds: the bar ends at HALT. */
@@ -52,11 +45,11 @@ function columns(nowSec: number, board: readonly Breaker[]): Column<Breaker>[] {
   const triggerOf = (breaker: Breaker, name: string) => breaker.triggers.find((one) => one.name === name)
   return [
     { key: 'label', head: 'Breaker', value: NAME_OF, cell: (one) => <Link href={`/breakers#breaker-${one.label}`}>{NAME_OF(one)}</Link> },
-    { key: 'effective', head: 'Level', value: (one) => severityOf(one.effective), cell: (one) => <><Level of={one.effective} />{one.level !== one.effective && <small className="muted"> own {one.level}</small>}</> },
+    { key: 'effective', head: 'Level', value: (one) => severityOf(one.effective), cell: (one) => <><LevelTag level={one.effective} />{one.level !== one.effective && <small className="muted"> own {one.level}</small>}</> },
     { key: 'since', head: 'Since', numeric: true, value: (one) => (one.since === '0' ? null : nowSec - Number(one.since)), cell: (one) => (one.since === '0' ? <span className="muted" title="It has never stood elsewhere">start</span> : <Time at={one.since}>{age(nowSec - Number(one.since))}</Time>) },
     ...used.map((name): Column<Breaker> => {
-      const title = NAMES[name] ?? name
-      return { key: name, head: <span title={COUNTS[name]}>{title[0]?.toUpperCase()}{title.slice(1)}</span>, name: title, numeric: true, value: (one) => triggerOf(one, name)?.value, cell: (one) => { const trigger = triggerOf(one, name); return trigger ? <Gauge of={trigger} /> : null } }
+      const title = TRIGGERS[name]?.title ?? name
+      return { key: name, head: <span title={TRIGGERS[name]?.what}>{title}</span>, name: title, numeric: true, value: (one) => triggerOf(one, name)?.value, cell: (one) => { const trigger = triggerOf(one, name); return trigger ? <Gauge of={trigger} /> : null } }
     }),
   ]
 }
@@ -67,8 +60,8 @@ function Raised({ of, nowSec }: { of: Breaker; nowSec: number }) {
   const asking = triggers.filter((one) => one.level !== 'NORMAL')
   return (
     <li>
-      <p><b>{NAME_OF(of)}</b> <Level of={effective} /> {since !== '0' && <>since <Time at={since} />. </>}
-        {asking.length > 0 ? asking.map((one) => `${COUNTS[one.name] ?? one.name} is ${one.value === null ? 'unknown since it passed its limit' : amount(one.name, one.value)} (${limits(one)})`).join('; ') : level === 'NORMAL' ? 'It follows the protocol’s own breaker' : `Nothing asks for it now${quietSince ? `, quiet for ${age(nowSec - Number(quietSince))}` : ''}; it falls by one level after each quiet time`}.</p>
+      <p><b>{NAME_OF(of)}</b> <LevelTag level={effective} /> {since !== '0' && <>since <Time at={since} />. </>}
+        {asking.length > 0 ? asking.map((one) => `${TRIGGERS[one.name]?.what ?? one.name} is ${one.value === null ? 'unknown since it passed its limit' : amount(one.name, one.value)} (${limits(one)})`).join('; ') : level === 'NORMAL' ? 'It follows the protocol’s own breaker' : `Nothing asks for it now${quietSince ? `, quiet for ${age(nowSec - Number(quietSince))}` : ''}; it falls by one level after each quiet time`}.</p>
       {asks.length > 0 && <p>It asks to {asks.map(({ action, why }, index) => <span key={action}>{index > 0 && ', '}<Hint text={why}>{words(action.replaceAll('-', ' '))}</Hint></span>)}: <Link href={`/breakers#breaker-${label}`}>the prepared changes</Link>. None of it stops liquidations.</p>}
       {latched && <p className="down"><b>HALT is latched.</b> It stays until a steward or an owner of the Safe has found the cause gone and lifts it: <Link href={`/breakers#breaker-${label}`}>lift it</Link>.</p>}
     </li>

@@ -3,16 +3,16 @@ import { useRef } from 'react'
 import { Link } from 'wouter'
 import { useHappened } from '../data/happened.ts'
 import type { Happening } from '../data/happened.ts'
+import { LevelTag } from '../ui/breakers.tsx'
 import { age, dateTime, short, size, usd, whole, words as spaced } from '../ui/format.ts'
 import { Empty, Panel, Tag, Time } from '../ui/parts.tsx'
-import { Level } from './Breakers.tsx'
 
 function What({ of: one }: { of: Happening }) {
   switch (one.kind) {
     case 'liquidation':
       return <><Tag kind="warn">liquidated</Tag> <Link href={`/accounts/${one.of.account}`} title={one.of.account}><code>{short(one.of.account)}</code></Link> {size(one.of.size.value)} <Link href={`/markets/${one.of.market.symbol}`}>{one.of.market.symbol}</Link>, <span title={`${one.of.notional.value} USD`}>{usd(one.of.notional.value)} USD</span></>
     case 'breaker':
-      return <><Level of={one.of.to} /> <Link href={`/breakers#breaker-${one.of.label}`}>{one.of.label === 'protocol' ? 'Protocol' : one.of.label}</Link> from {one.of.from}: {one.of.why}</>
+      return <><LevelTag level={one.of.to} /> <Link href={`/breakers#breaker-${one.of.label}`}>{one.of.label === 'protocol' ? 'Protocol' : one.of.label}</Link> from {one.of.from}: {one.of.why}</>
     case 'recommendation': {
       const [first, ...more] = one.of
       return <><Tag kind="accent">recommended</Tag> {first && <Link href={`/recommendations/${encodeURIComponent(first.id)}`}>{first.title} of {first.subjectLabel}</Link>} {first?.currentDisplay} → {first?.recommendedDisplay}{first && <>, urgency {first.urgency}</>}{more.length > 0 && <>, and <Link href="/recommendations">{more.length} more</Link></>}</>

@@ -3,11 +3,11 @@ import { Link } from 'wouter'
 import { useAnswer } from '../data/client.ts'
 import { OverviewMarketsDocument, OverviewPricesDocument } from '../generated/operations.ts'
 import type { BreakerNowFragment, OverviewMarketsQuery } from '../generated/operations.ts'
+import { LevelTag } from '../ui/breakers.tsx'
 import { age, compact, price, signedPercent, size, usd, words } from '../ui/format.ts'
 import { Figure, Loaded, Panel, Tag, Unknown } from '../ui/parts.tsx'
 import { CsvButton, Table } from '../ui/Table.tsx'
 import type { Column } from '../ui/Table.tsx'
-import { Level } from './Breakers.tsx'
 import { Spark } from './Spark.tsx'
 
 type Market = OverviewMarketsQuery['markets'][number]
@@ -25,7 +25,7 @@ function columns(prices: Prices, breakers: readonly BreakerNowFragment[] | undef
     cell: (one) => <Figure exact={one[side].value} unit={baseOf(one.symbol)}>{size(one[side].value)}</Figure>,
   })
   return [
-    { key: 'symbol', head: 'Market', value: (one) => one.symbol, cell: (one) => { const breaker = breakers?.find(({ subject }) => subject === one.id); return <span className="overview-market"><Link href={`/markets/${one.symbol}`}>{one.symbol}</Link>{breaker && breaker.effective !== 'NORMAL' && <Level of={breaker.effective} />}{one.state !== 'OPEN' && <Tag kind="down">{words(one.state)}</Tag>}</span> } },
+    { key: 'symbol', head: 'Market', value: (one) => one.symbol, cell: (one) => { const breaker = breakers?.find(({ subject }) => subject === one.id); return <span className="overview-market"><Link href={`/markets/${one.symbol}`}>{one.symbol}</Link>{breaker && breaker.effective !== 'NORMAL' && <LevelTag level={breaker.effective} />}{one.state !== 'OPEN' && <Tag kind="down">{words(one.state)}</Tag>}</span> } },
     { key: 'index', head: 'Index', name: 'Index, USD', numeric: true, value: (one) => one.indexPrice?.value, cell: (one) => (one.indexPrice ? <Figure exact={one.indexPrice.value} unit="USD">{price(one.indexPrice.value)}</Figure> : <Unknown why="The oracle has given no valid price yet" />) },
     { key: 'mark', head: 'Mark', name: 'Mark, USD', numeric: true, value: (one) => one.markPrice?.value, cell: (one) => (one.markPrice ? <Figure exact={one.markPrice.value} unit="USD">{price(one.markPrice.value)}</Figure> : <Unknown why="The protocol has no mark price at this block" />) },
     { key: 'premium', head: <span title="Pool’s price over the index">Premium</span>, name: 'Premium', numeric: true, value: (one) => one.premium, cell: (one) => (one.premium === null ? <Unknown why="Needs a price of the pool and of the oracle" /> : signedPercent(one.premium)) },

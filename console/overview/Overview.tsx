@@ -1,6 +1,6 @@
 /** The page that stays open all day: whether the protocol is safe now, by what, and what to do next. */
 import { useEffect } from 'react'
-import { useAnswer } from '../data/client.ts'
+import { ApiError, useAnswer } from '../data/client.ts'
 import type { Asked } from '../data/client.ts'
 import { useConnection } from '../data/live.ts'
 import { OverviewBreakersDocument, OverviewFundDocument, OverviewOraclesDocument, OverviewQueueDocument, StatusDocument } from '../generated/operations.ts'
@@ -11,7 +11,7 @@ import { Feed } from './Feed.tsx'
 import { Markets } from './Markets.tsx'
 import { Backlog, Fund, Oracles } from './Reserves.tsx'
 import { Underway, Urgent } from './Work.tsx'
-import { BACKLOG_HOURS, LATE_SEC, answerOf, notHad, ofBreakers, ofFigures, ofFund, ofOracles, ofQueue } from './safety.ts'
+import { BACKLOG_HOURS, LATE_SEC, answerOf, asOf, notHad, ofBreakers, ofFigures, ofFund, ofOracles, ofQueue } from './safety.ts'
 import type { Check, Verdict } from './safety.ts'
 import './overview.css'
 
@@ -21,9 +21,14 @@ const SAID: Readonly<Record<Verdict, string>> = { asking: 'asked for', safe: 'sa
 
 const HOW = `No: a breaker at RESTRICT or HALT; accounts that cannot be closed without a loss for others, that nobody can take, or more than ${duration(BACKLOG_HOURS * 3600)} of work for liquidators; a fund that holds less than one account can lose in the worst scenario; a feed that fails. Not known: a part of this is not measured, the fund’s shortfall is not simulated, a part of the server is not up, or figures are more than ${duration(LATE_SEC)} old. With care: a breaker at WATCH, accounts due, a fund below its target, a price that is late or off the market. Otherwise yes.`
 
-function check<Data>(what: string, of: Asked<Data>, judge: (data: Data) => Check): Check {
-  if (of.data !== undefined) return judge(of.data)
-  return of.error ? notHad(what, of.error) : { verdict: 'asking', figure: '…', why: '' }
+type Stood = { readonly provenance: { readonly block: { readonly timestamp: string } } } | null | undefined
+
+/** `stood`: what says on which block the answer stands. That the whole API is away is said once, by the figures. */
+function check<Data>(what: string, of: Asked<Data>, judge: (data: Data) => Check, indexedSec: number | null, stood: (data: Data) => Stood): Check {
+  if (of.data === undefined) return of.error ? notHad(what, of.error) : { verdict: 'asking', figure: '…', why: '' }
+  const block = stood(of.data)?.provenance.block
+  const isAway = of.error instanceof ApiError && of.error.code === 'OUT_OF_REACH'
+  return asOf(what, judge(of.data), block && indexedSec !== null ? indexedSec - Number(block.timestamp) : 0, of.error && !isAway ? of.error.message : null)
 }
 
 export function Overview() {
@@ -36,11 +41,11 @@ export function Overview() {
   const indexed = status.data?.status.indexed
   const indexedSec = indexed ? Number(indexed.timestamp) : null
   const checks: readonly (readonly [href: string, name: string, check: Check])[] = [
-    ['#breakers', 'Breakers', check('breakers', breakers, (data) => ofBreakers(data, indexedSec))],
-    ['#backlog', 'Liquidations', check('liquidations', queue, ofQueue)],
-    ['#fund', 'Insurance fund', check('the insurance fund', fund, ofFund)],
-    ['#oracles', 'Oracles', check('oracles', oracles, ofOracles)],
-    ['#main', 'Figures', check('the figures', status, (data) => ofFigures(data, isLost))],
+    ['#breakers', 'Breakers', check('breakers', breakers, ofBreakers, indexedSec, (data) => data.circuitBreakers)],
+    ['#backlog', 'Liquidations', check('liquidations', queue, ofQueue, indexedSec, (data) => data.liquidationQueue)],
+    ['#fund', 'Insurance fund', check('the insurance fund', fund, ofFund, indexedSec, (data) => data.insuranceFund?.target)],
+    ['#oracles', 'Oracles', check('oracles', oracles, ofOracles, indexedSec, (data) => data.oracleHealth)],
+    ['#main', 'Figures', check('the status', status, (data) => ofFigures(data, isLost), indexedSec, () => null)],
   ]
   const { verdict, word, reasons } = answerOf(checks.map(([, , one]) => one))
   // A page in the background says it by its title.

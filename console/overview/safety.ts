@@ -1,13 +1,11 @@
 /** "Is the protocol safe now?": one judgement per part, each with its sentence, and the answer that they make together. What is unknown is not safe. */
 import type { OverviewBreakersQuery, OverviewFundQuery, OverviewOraclesQuery, OverviewQueueQuery, StatusQuery } from '../generated/operations.ts'
+import { TRIGGERS, severityOf } from '../ui/breakers.tsx'
 import { age, compact, duration, percent, whole, words } from '../ui/format.ts'
 
 /** In order of severity; `asking` before the first answer. */
 export type Verdict = 'asking' | 'safe' | 'watch' | 'unknown' | 'danger'
 export type Check = { readonly verdict: Verdict; readonly figure: string; readonly why: string }
-
-export const LEVELS = ['NORMAL', 'WATCH', 'RESTRICT', 'HALT'] as const
-export const severityOf = (level: (typeof LEVELS)[number]): number => LEVELS.indexOf(level)
 
 /** An observation that is this much older than the index says nothing of now. */
 export const LATE_SEC = 300
@@ -21,23 +19,17 @@ const some = (count: number, one: string, many = `${one}s`): string => `${whole(
 type Breakers = NonNullable<OverviewBreakersQuery['circuitBreakers']>
 export const boardOf = ({ protocol, markets }: Breakers): readonly Breakers['protocol'][] => [protocol, ...markets]
 
-export function ofBreakers({ circuitBreakers }: OverviewBreakersQuery, indexedSec: number | null): Check {
+export function ofBreakers({ circuitBreakers }: OverviewBreakersQuery): Check {
   if (!circuitBreakers) return { verdict: 'unknown', figure: 'Unknown', why: 'no breaker has been observed yet' }
-  const { provenance } = circuitBreakers
   const board = boardOf(circuitBreakers)
   const worst = board.reduce((a, b) => (severityOf(b.effective) > severityOf(a.effective) ? b : a)).effective
   const raised = board.filter(({ level }) => level !== 'NORMAL').toSorted((a, b) => severityOf(b.level) - severityOf(a.level))
-  const late = indexedSec === null ? 0 : indexedSec - Number(provenance.block.timestamp)
-  if (late > LATE_SEC && worst !== 'HALT' && worst !== 'RESTRICT') return { verdict: 'unknown', figure: words(worst), why: `breakers were last observed ${age(late)} before the indexed block` }
-  const blind = board.map(({ label, triggers }) => ({ label, names: triggers.filter(({ state }) => state === 'UNKNOWN').map(({ name }) => NAMES[name] ?? name) })).filter(({ names }) => names.length > 0)
+  const blind = board.map(({ label, triggers }) => ({ label, names: triggers.filter(({ state }) => state === 'UNKNOWN').map(({ name }) => (TRIGGERS[name]?.title ?? name).toLowerCase()) })).filter(({ names }) => names.length > 0)
   const unknown = blind.length > 0 ? `${list(blind.map(({ label, names }) => `${list(names)} of ${label}`))} ${blind.length === 1 && blind[0]?.names.length === 1 ? 'is' : 'are'} not measured` : ''
   const what = raised.length > 0 ? list(raised.map(({ label, level }) => `${label === 'protocol' ? 'the protocol' : label} stands at ${level}`)) : ''
   const why = [what, unknown].filter(Boolean).join('; ') || 'every breaker is normal'
   return { verdict: severityOf(worst) >= 2 ? 'danger' : unknown ? 'unknown' : worst === 'WATCH' ? 'watch' : 'safe', figure: worst, why }
 }
-
-/** Words for the triggers of a breaker, and what each counts. */
-export const NAMES: Readonly<Record<string, string>> = { staleness: 'staleness', deviation: 'deviation', band: '5-minute move', velocity: 'liquidation velocity', fundDrawdown: 'fund drawdown', utilisation: 'utilisation' }
 
 export function ofQueue({ liquidationQueue: queue }: OverviewQueueQuery): Check {
   if (!queue) return { verdict: 'unknown', figure: 'Unknown', why: 'nothing is indexed that accounts could be measured by' }
@@ -91,6 +83,16 @@ export function ofFigures({ status }: StatusQuery, isLost: boolean): Check {
   if (status.ageSec === null) return { verdict: 'unknown', figure, why: 'the age of the figures is unknown' }
   if (status.ageSec > LATE_SEC) return { verdict: 'unknown', figure, why: `the figures are ${age(status.ageSec)} old` }
   return { verdict: 'safe', figure, why: 'figures are current' }
+}
+
+/**
+ * What a judgement is worth where its answer could not be renewed (`fault`, in words), or stands `lateSec` before the indexed block: what
+ * was bad stays so, all else is unknown.
+ */
+export function asOf(what: string, last: Check, lateSec: number, fault: string | null): Check {
+  const why = fault !== null ? `${what} cannot be asked for again: ${fault.replace(/\.$/, '')}` : lateSec > LATE_SEC ? `${what} ${what.endsWith('s') ? 'were' : 'was'} last seen ${age(lateSec)} before the indexed block` : null
+  if (why === null) return last
+  return last.verdict === 'danger' ? { ...last, why: `${last.why}; ${why}` } : { ...last, verdict: 'unknown', why: `${why}; before that ${last.why}` }
 }
 
 /** What an answer that cannot be had leaves. */

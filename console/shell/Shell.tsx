@@ -11,7 +11,7 @@ import { useViewer } from '../data/session.ts'
 import { StatusDocument } from '../generated/operations.ts'
 import type { StatusQuery } from '../generated/operations.ts'
 import { age, short, time, whole, words } from '../ui/format.ts'
-import { Copy, Notice, Time } from '../ui/parts.tsx'
+import { Boundary, Copy, Notice, Time } from '../ui/parts.tsx'
 import { ThemeButton } from '../ui/ThemeButton.tsx'
 import { useShortcuts } from './shortcuts.ts'
 import './shell.css'
@@ -20,6 +20,9 @@ import './shell.css'
 const Session = lazy(() => import('../wallet/Session.tsx'))
 const Palette = lazy(() => import('./Palette.tsx'))
 const Keys = lazy(async () => ({ default: (await import('./Palette.tsx')).Keys }))
+
+/** What could not be loaded once is not tried again by this page. */
+const RELOAD = { name: 'Load the page again', run: () => location.reload() }
 
 type Status = StatusQuery['status']
 
@@ -64,10 +67,10 @@ export function Shell({ children }: { children: ReactNode }) {
         <a href="/graphql">Query the API</a>
         <button type="button" className="quiet" onClick={help}>Keys</button>
       </footer>
-      <Suspense fallback={null}>
+      <div className="shell-trouble"><Boundary key={over} retry={RELOAD}><Suspense fallback={null}>
         {over === 'find' && <Palette onClose={() => setOver(null)} />}
         {over === 'keys' && <Keys onClose={() => setOver(null)} />}
-      </Suspense>
+      </Suspense></Boundary></div>
     </>
   )
 }
@@ -125,7 +128,7 @@ function Who() {
       </Popover.Trigger>
       <Popover.Portal><Popover.Positioner sideOffset={6} align="end"><Popover.Popup className="popup shell-session">
         <Popover.Title className="sr">Session</Popover.Title>
-        <Suspense fallback={<div className="loading" role="status"><span className="sr">Loading …</span></div>}><Session why="Reading needs no sign-in. Stewards draft, owners sign; a wallet proves who one is and moves nothing." /></Suspense>
+        <Boundary retry={RELOAD}><Suspense fallback={<div className="loading" role="status"><span className="sr">Loading …</span></div>}><Session why="Reading needs no sign-in. Stewards draft, owners sign; a wallet proves who one is and moves nothing." /></Suspense></Boundary>
         {viewer && <p>Until {time(Date.parse(viewer.expiresAt) / 1000)}.</p>}
       </Popover.Popup></Popover.Positioner></Popover.Portal>
     </Popover.Root>
@@ -152,7 +155,7 @@ function Trouble({ status }: { status: Status | undefined }) {
           )}
           {isLost && (
             <Notice kind="down" title="The API does not answer.">
-              <span>{status?.indexed ? `The figures below stand at block ${whole(status.indexed.number)}, ${time(status.indexed.timestamp)}. ` : ''}If you run Bulwark on this machine, see whether <code>npm start</code> is still running. This page asks again every few seconds and goes on by itself.</span>
+              <span>{status?.indexed ? `Nothing on this page is newer than block ${whole(status.indexed.number)}, ${time(status.indexed.timestamp)}. ` : ''}If you run Bulwark on this machine, see whether <code>npm start</code> is still running. This page asks again every few seconds and goes on by itself.</span>
             </Notice>
           )}
         </div>

@@ -3,7 +3,7 @@ import type { Browser, Page } from 'playwright-core'
 import { createBreakers } from '../../api/graphql/risk/breakers.ts'
 import { createEvents } from '../../api/graphql/events.ts'
 import { queryApi } from '../../cli/graphql.ts'
-import { answerOf, ofBreakers, ofFigures, ofFund, ofOracles, ofQueue } from '../../console/overview/safety.ts'
+import { answerOf, asOf, ofBreakers, ofFigures, ofFund, ofOracles, ofQueue } from '../../console/overview/safety.ts'
 import { age, compact, float, percent, price, signedPercent, size, usd } from '../../console/ui/format.ts'
 import { BLOCK, addressOf, deployment, log, seed } from '../graphql/support.ts'
 import { seedRisk } from '../graphql/risk-support.ts'
@@ -19,18 +19,17 @@ describe('is the protocol safe now', () => {
   const board = (...markets: Breaker[]): Breakers => ({ circuitBreakers: { provenance, protocol: breaker('protocol'), markets } })
 
   test('behavior: breakers: normal is safe, WATCH is watched, RESTRICT and HALT are not safe, each named', () => {
-    expect(ofBreakers(board(breaker('vETH')), 1000)).toEqual({ verdict: 'safe', figure: 'NORMAL', why: 'every breaker is normal' })
-    expect(ofBreakers(board(breaker('vETH', { level: 'WATCH', effective: 'WATCH' })), 1000)).toEqual({ verdict: 'watch', figure: 'WATCH', why: 'vETH stands at WATCH' })
-    expect(ofBreakers(board(breaker('vETH', { level: 'WATCH', effective: 'WATCH' }), breaker('vBTC', { level: 'HALT', effective: 'HALT' })), 1000)).toEqual({ verdict: 'danger', figure: 'HALT', why: 'vBTC stands at HALT and vETH stands at WATCH' })
+    expect(ofBreakers(board(breaker('vETH')))).toEqual({ verdict: 'safe', figure: 'NORMAL', why: 'every breaker is normal' })
+    expect(ofBreakers(board(breaker('vETH', { level: 'WATCH', effective: 'WATCH' })))).toEqual({ verdict: 'watch', figure: 'WATCH', why: 'vETH stands at WATCH' })
+    expect(ofBreakers(board(breaker('vETH', { level: 'WATCH', effective: 'WATCH' }), breaker('vBTC', { level: 'HALT', effective: 'HALT' })))).toEqual({ verdict: 'danger', figure: 'HALT', why: 'vBTC stands at HALT and vETH stands at WATCH' })
   })
 
   test('behavior: breakers: a trigger that is not measured, an observation that is old, or none at all is unknown; what is known to be bad stays bad', () => {
     const blind = breaker('vETH', { triggers: [{ ...trigger, state: 'UNKNOWN', value: null }] })
-    expect(ofBreakers(board(blind), 1000)).toMatchObject({ verdict: 'unknown', why: 'staleness of vETH is not measured' })
-    expect(ofBreakers(board({ ...blind, level: 'HALT', effective: 'HALT' }), 1000)).toMatchObject({ verdict: 'danger', why: 'vETH stands at HALT; staleness of vETH is not measured' })
-    expect(ofBreakers(board(breaker('vETH', { triggers: [{ ...trigger, state: 'NOT_APPLICABLE', why: 'elsewhere', value: null }] })), 1000).verdict).toBe('safe')
-    expect(ofBreakers(board(breaker('vETH')), 1301)).toMatchObject({ verdict: 'unknown', why: 'breakers were last observed 5 min before the indexed block' })
-    expect(ofBreakers({ circuitBreakers: null }, 1000)).toMatchObject({ verdict: 'unknown', why: 'no breaker has been observed yet' })
+    expect(ofBreakers(board(blind))).toMatchObject({ verdict: 'unknown', why: 'oracle’s age of vETH is not measured' })
+    expect(ofBreakers(board({ ...blind, level: 'HALT', effective: 'HALT' }))).toMatchObject({ verdict: 'danger', why: 'vETH stands at HALT; oracle’s age of vETH is not measured' })
+    expect(ofBreakers(board(breaker('vETH', { triggers: [{ ...trigger, state: 'NOT_APPLICABLE', why: 'elsewhere', value: null }] }))).verdict).toBe('safe')
+    expect(ofBreakers({ circuitBreakers: null })).toMatchObject({ verdict: 'unknown', why: 'no breaker has been observed yet' })
   })
 
   type Queue = NonNullable<Parameters<typeof ofQueue>[0]['liquidationQueue']>
@@ -79,6 +78,15 @@ describe('is the protocol safe now', () => {
     expect(ofFigures(status({ ageSec: 301 }), false)).toMatchObject({ verdict: 'unknown', why: 'the figures are 5 min old' })
     expect(ofFigures(status({ ageSec: null }), false).verdict).toBe('unknown')
     expect(ofFigures(status({ indexed: null }), false).verdict).toBe('unknown')
+  })
+
+  test('behavior: an answer that stands long before the index, or cannot be renewed, is unknown with what it last said; what was bad stays bad', () => {
+    const safe = { verdict: 'safe' as const, figure: 'NORMAL', why: 'every breaker is normal' }
+    const bad = { verdict: 'danger' as const, figure: 'HALT', why: 'vETH stands at HALT' }
+    expect(asOf('breakers', safe, 300, null)).toEqual(safe)
+    expect(asOf('breakers', safe, 301, null)).toEqual({ verdict: 'unknown', figure: 'NORMAL', why: 'breakers were last seen 5 min before the indexed block; before that every breaker is normal' })
+    expect(asOf('liquidations', safe, 0, 'Found too many requests.')).toMatchObject({ verdict: 'unknown', why: 'liquidations cannot be asked for again: Found too many requests; before that every breaker is normal' })
+    expect(asOf('breakers', bad, 301, null)).toMatchObject({ verdict: 'danger', why: 'vETH stands at HALT; breakers were last seen 5 min before the indexed block' })
   })
 
   test('behavior: the answer is yes only where every part is safe; the worst is said first, and all that is not safe is said', () => {

@@ -164,7 +164,7 @@ inBrowser('pages', () => {
       desk.killApi()
       await said
       for (const [index, page] of pages.entries()) {
-        expect(await page.locator('main').innerText()).toMatch(/The API does not answer\.\s+The figures below stand at block [\d,]+, .*UTC.* npm start/s)
+        expect(await page.locator('main').innerText()).toMatch(/The API does not answer\.\s+Nothing on this page is newer than block [\d,]+, .*UTC.* npm start/s)
         expect(await page.locator('main h1, main h2, main h3').allInnerTexts()).toEqual(headings[index])
       }
       await Promise.all(notices.map((notice) => notice.waitFor({ state: 'detached', timeout: 60_000 })))

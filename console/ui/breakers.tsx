@@ -1,5 +1,7 @@
-/** What each trigger counts, as schema.graphql says it of BreakerTrigger. */
-import { float, percent } from '../ui/format.ts'
+/** Words for circuit breakers: what each trigger counts, as schema.graphql says it of BreakerTrigger, and the levels. */
+import type { BreakerLevel } from '../generated/operations.ts'
+import { float, percent } from './format.ts'
+import { Tag } from './parts.tsx'
 
 type Known = { readonly title: string; readonly unit: 'heartbeats' | 'bands' | 'capacity' | 'share'; readonly what: string }
 
@@ -25,3 +27,12 @@ export const unitOf = (name: string): string => {
   const unit = TRIGGERS[name]?.unit
   return unit === undefined ? '' : unit === 'share' ? 'share, 0.1 is 10 %' : UNIT[unit]
 }
+
+/** In order of severity. */
+export const LEVELS = ['NORMAL', 'WATCH', 'RESTRICT', 'HALT'] as const satisfies readonly BreakerLevel[]
+export const severityOf = (level: BreakerLevel): number => LEVELS.indexOf(level)
+
+/** Told apart without colour. */
+export const LEVEL_MARK: Record<BreakerLevel, string> = { NORMAL: '●', WATCH: '▲', RESTRICT: '◆', HALT: '■' }
+
+export const LevelTag = ({ level }: { level: BreakerLevel }) => <Tag kind={level === 'NORMAL' ? 'good' : level === 'WATCH' ? 'warn' : 'down'}>{LEVEL_MARK[level]} {level}</Tag>
