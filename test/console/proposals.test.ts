@@ -12,10 +12,12 @@ import type { Desk } from './desk.ts'
 
 jest.setTimeout(300_000)
 
+/** Longer than the playwright's own: two cores carry a chain, an index and several browsers. */
+const PAGE_MS = 60_000
 /** A fork, its traces, and every account's margins: seconds on an idle machine. */
 const SIMULATED_MS = 90_000
 /** Indexer, mirror, tracker: a few blocks. */
-const FOLLOWED_MS = 40_000
+const FOLLOWED_MS = 60_000
 
 let desk: Desk
 let browser: Browser
@@ -23,7 +25,10 @@ let browser: Browser
 /** A page with a wallet of its own, as a person at a machine of their own. */
 const person = (path: string, account: typeof steward, use: (page: Page, wallet: TestWallet) => Promise<void>, options: VisitOptions = {}): Promise<void> => {
   let wallet: TestWallet | undefined
-  return visit(browser, `${desk.url}${path}`, { ...options, before: async (page) => { wallet = await injectWallet(page, { rpcUrl: desk.rpcUrl, accounts: [account] }) } }, (page) => use(page, wallet!))
+  return visit(browser, `${desk.url}${path}`, { ...options, before: async (page) => {
+    page.setDefaultTimeout(PAGE_MS)
+    wallet = await injectWallet(page, { rpcUrl: desk.rpcUrl, accounts: [account] })
+  } }, (page) => use(page, wallet!))
 }
 
 const connect = (page: Page): Promise<void> => page.locator('main').getByRole('button', { name: 'Connect Test wallet' }).click()
