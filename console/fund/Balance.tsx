@@ -42,7 +42,7 @@ function Series({ of: { insuranceFund: fund, status }, target, hourly }: { of: F
       axisPointer: { link: [{ xAxisIndex: 'all' }] },
       xAxis: [{ ...shared, gridIndex: 0, axisLabel: { show: false } }, { ...shared, gridIndex: 1, ...axis(colours, 'Time, UTC', { nameGap: 24 }), splitLine: { show: false }, axisLabel: { color: colours.muted, fontSize: 11, hideOverlap: true, formatter: label } }],
       yAxis: [
-        { ...axis(colours, 'Held, USD', { nameGap: 50 }), gridIndex: 0, type: 'value', scale: true, axisLabel: { color: colours.muted, fontSize: 11, formatter: compact }, ...(line === null ? {} : { min: ({ min }: { min: number }) => Math.min(min, line) * (Math.min(min, line) < 0 ? 1.05 : 0.97), max: ({ max }: { max: number }) => Math.max(max, line) * 1.03 }), splitNumber: 4 },
+        { ...axis(colours, 'Held, USD', { nameGap: 50 }), gridIndex: 0, type: 'value', scale: true, axisLabel: { color: colours.muted, fontSize: 11, formatter: compact, showMinLabel: line === null, showMaxLabel: line === null }, ...(line === null ? {} : { min: ({ min }: { min: number }) => Math.min(min, line) * (Math.min(min, line) < 0 ? 1.05 : 0.97), max: ({ max }: { max: number }) => Math.max(max, line) * 1.03 }), splitNumber: 4 },
         { ...axis(colours, 'Flow, USD', { nameGap: 50 }), gridIndex: 1, type: 'value', axisLabel: { color: colours.muted, fontSize: 11, formatter: compact }, splitNumber: 2 },
       ],
       series: [

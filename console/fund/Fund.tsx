@@ -2,7 +2,7 @@
 import { useCallback } from 'react'
 import { useSearchParams } from 'wouter'
 import { useAnswer } from '../data/client.ts'
-import { FundHaircutsDocument, FundNowDocument } from '../generated/operations.ts'
+import { FundHaircutsDocument, FundNowDocument, FundRunDocument } from '../generated/operations.ts'
 import type { HaircutFragment } from '../generated/operations.ts'
 import { CsvButton, Table } from '../ui/Table.tsx'
 import type { Column } from '../ui/Table.tsx'
@@ -25,7 +25,10 @@ export default function Fund() {
     }, { replace: true })
   }, [setParams])
   const now = useAnswer(FundNowDocument, {}, 'block')
-  const of = useTarget(params, put)
+  const runId = params.get('run')
+  const run = useAnswer(FundRunDocument, { id: runId ?? '' }, 'event', runId !== null).data?.riskRun
+  // The target stands on a run that was chosen as soon as it is done, on the policy's own until then.
+  const of = useTarget(params, put, run?.id === runId && run?.state === 'DONE' && run.kind === 'FUND' ? runId : null)
   return (
     <>
       <PageHead title="Insurance fund" note="Pays what accounts leave behind" />
@@ -46,7 +49,7 @@ export default function Fund() {
         </Panel>
         <Target of={of} />
         <Balance target={of.answer.data?.insuranceFund?.target ?? null} hourly={params.get('by') === 'hour'} setHourly={(hourly) => put({ by: hourly ? 'hour' : null })} />
-        <Simulations target={of.answer.data?.insuranceFund?.target ?? null} runId={params.get('run')} put={put} />
+        <Simulations target={of.answer.data?.insuranceFund?.target ?? null} runId={runId} put={put} />
         <Flows params={params} put={put} />
         <Collateral />
       </div>

@@ -3,7 +3,7 @@ import { useCallback, useMemo, useState } from 'react'
 import { ask, renew, useAnswer } from '../data/client.ts'
 import { FundRunDocument, FundRunsDocument, StartFundDocument } from '../generated/operations.ts'
 import type { RunHeadFragment, SimulationFragment, StartFundMutationVariables } from '../generated/operations.ts'
-import { Ended, RunHead, RunTag, Running, StartedAt, isOver } from '../stress/runs.tsx'
+import { Ended, Follow, RunHead, RunTag, Running, StartedAt, isOver } from '../stress/runs.tsx'
 import { Chart, axis, tooltip } from '../ui/Chart.tsx'
 import type { Palette } from '../ui/Chart.tsx'
 import { read } from '../ui/Dial.tsx'
@@ -33,7 +33,7 @@ export function Simulations({ target, runId, put }: { target: FundTarget | null;
     }
   }
   return (
-    <Panel id="shortfall" title="Simulated shortfall" note={runId === null ? 'the policy’s own run, which recommendations stand on' : 'a run that you chose: the target above stands on it'} actions={runId !== null && <button type="button" onClick={() => put({ run: null })}>Back to the policy’s own</button>}>
+    <Panel id="shortfall" title="Simulated shortfall" note={runId === null ? 'the policy’s own run, which recommendations stand on' : target?.simulation?.run === runId ? 'a run that you chose: the target above stands on it' : 'a run that you chose'} actions={runId !== null && <button type="button" onClick={() => put({ run: null })}>Back to the policy’s own</button>}>
       {id === null ? <None target={target} /> : <Shown key={id} id={id} given={given === id} fund={target?.fund ?? null} again={(input) => void start(input)} />}
       <div className="fund-two fund-runs">
         <Start start={start} />
@@ -98,7 +98,8 @@ const unplace = (at: number): string => (at <= -1 ? '0' : compact(Number((10 ** 
 const lossAxis = (colours: Palette, bins: Bins, fund: number | null) => {
   const low = place(bins[1]?.from ?? 0)
   const high = Math.max(place(bins.at(-1)?.to ?? 1), fund !== null && fund > 0 && place(fund) < place(bins.at(-1)?.to ?? 1) + 8 ? place(fund) + 0.5 : 0)
-  return { ...axis(colours, 'Loss of a path, USD, equal ratios', { nameGap: 26 }), type: 'value', min: Math.floor(low), max: Math.ceil(high), interval: 4, splitLine: { show: false }, axisLabel: { color: colours.muted, fontSize: 11, formatter: unplace } }
+  const decades = [...(low <= -1 ? [-1] : []), ...Array.from({ length: 16 }, (_, k) => 4 * k).filter((at) => at >= low && at <= high)]
+  return { ...axis(colours, 'Loss of a path, USD, equal ratios', { nameGap: 26 }), type: 'value', min: Math.floor(low), max: Math.ceil(high), splitLine: { show: false }, axisTick: { lineStyle: { color: colours.line }, customValues: decades }, axisLabel: { color: colours.muted, fontSize: 11, hideOverlap: true, formatter: unplace, customValues: decades } }
 }
 
 const marks = (colours: Palette, of: SimulationFragment, fund: number | null) => [
@@ -212,11 +213,13 @@ function Start({ start }: { start: (input: Input) => Promise<string | null> }) {
   )
 }
 
+const LISTS = ['FundRuns']
+
 function Runs({ runs, shown, put }: { runs: readonly RunHeadFragment[]; shown: string | null; put: Put }) {
   const columns = useMemo<readonly Column<RunHeadFragment>[]>(() => [
     { key: 'asked', head: 'Asked', value: ({ startedAt }) => startedAt, cell: (run) => <span className="fund-term"><StartedAt at={run.startedAt} /><small>{describe(run.input)}</small></span> },
     { key: 'block', head: 'Block', numeric: true, value: ({ block }) => block.number, cell: ({ block }) => whole(block.number) },
-    { key: 'state', head: 'State', value: ({ state }) => state, cell: (run) => <RunTag state={run.state} /> },
+    { key: 'state', head: 'State', value: ({ state }) => state, cell: (run) => <><RunTag state={run.state} />{!isOver(run) && <Follow id={run.id} operations={LISTS} />}</> },
     { key: 'show', head: 'Show', value: ({ id }) => (id === shown ? 'shown' : ''), cell: (run) => <button type="button" aria-pressed={run.id === shown} aria-label={`Show the simulation of block ${run.block.number}, asked ${run.startedAt}`} onClick={() => put({ run: run.id })}>Show</button> },
   ], [shown, put])
   return <Table title="Simulations" columns={columns} rows={runs} rowKey={({ id }) => id} few={5} empty="Nothing has been simulated yet." />

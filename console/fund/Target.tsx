@@ -37,8 +37,8 @@ const ASK_AFTER_MS = 200
 
 export type Targets = { readonly texts: Texts; readonly change: (change: Partial<Texts>) => void; readonly faulty: boolean; readonly answer: Asked<FundTargetNowQuery> }
 
-/** What is typed here, kept in the address, and the API's answer to it; what cannot be asked leaves the last answer. */
-export function useTarget(params: URLSearchParams, put: (changes: Readonly<Record<string, string | null>>) => void): Targets {
+/** `simulation`: a run that is done. What is typed here, kept in the address, and the API's answer to it; what cannot be asked leaves the last answer. */
+export function useTarget(params: URLSearchParams, put: (changes: Readonly<Record<string, string | null>>) => void, simulation: string | null): Targets {
   const inAddress: Texts = { kappa: params.get('kappa') ?? STARTS.kappa, days: params.get('days') ?? STARTS.days, fee: params.get('fee') ?? STARTS.fee }
   const [texts, setTexts] = useState(inAddress)
   const held = JSON.stringify(texts)
@@ -63,7 +63,7 @@ export function useTarget(params: URLSearchParams, put: (changes: Readonly<Recor
   const [kappa, days, fee] = [valueOf('kappa'), valueOf('days'), valueOf('fee')]
   const asked = useRef({ kappa: 0.01, days: 90, fee: 0.0001 })
   if (kappa !== null && days !== null && fee !== null) asked.current = { kappa: fraction(kappa, 100), days, fee: fraction(fee, 10_000) }
-  const answer = useAnswer(FundTargetNowDocument, { kappa: asked.current.kappa, days: asked.current.days, simulation: params.get('run'), fees: [asked.current.fee, ...CURVE.map((bp) => fraction(bp, 10_000))] }, 'minute')
+  const answer = useAnswer(FundTargetNowDocument, { kappa: asked.current.kappa, days: asked.current.days, simulation, fees: [asked.current.fee, ...CURVE.map((bp) => fraction(bp, 10_000))] }, 'minute')
   const change = useCallback((one: Partial<Texts>) => setTexts((before) => ({ ...before, ...one })), [])
   return { texts, change, faulty: kappa === null || days === null || fee === null, answer }
 }

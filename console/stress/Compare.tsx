@@ -7,7 +7,7 @@ import { CsvButton, Table } from '../ui/Table.tsx'
 import type { Column } from '../ui/Table.tsx'
 import { compact, float, whole } from '../ui/format.ts'
 import { Figure, Notice, Panel, Provenance, Tag, Time, Unknown } from '../ui/parts.tsx'
-import { RoundSwitch, ScenarioName, figuresOf, keyOf, nameOf, severitiesOf } from './Results.tsx'
+import { RoundSwitch, ScenarioName, figuresOf, keyOf, nameOf, severitiesOf, useMedia } from './Results.tsx'
 import type { Figures, Round, Scenario, StressResult } from './Results.tsx'
 
 type Side = { readonly run: RunHeadFragment; readonly result: StressResult }
@@ -23,6 +23,7 @@ export function Compare({ a, b, round, setRound, close }: { a: Side; b: Side; ro
       ...b.result.scenarios.filter((one) => !known.has(keyOf(one))).map((one) => ({ key: keyOf(one), any: one, a: undefined, b: one })),
     ]
   }, [a, b])
+  const narrow = useMedia('(max-width: 760px)')
   const several = severitiesOf(pairs.map(({ any }) => any)).length > 1
   const columns = useMemo(() => columnsOf(round, several), [round, several])
   const files = useMemo<readonly Column<Pair>[]>(() => [
@@ -47,7 +48,7 @@ export function Compare({ a, b, round, setRound, close }: { a: Side; b: Side; ro
       </dl>
       {moved.length > 0 && <Notice kind="degraded" title={`${moved.length === 1 ? 'One scenario moves' : `${moved.length} scenarios move`} prices differently in A and B.`}>{moved.map(({ any }) => nameOf(any)).join('; ')}: measured betas changed, or a shock of the same name is another.</Notice>}
       <Bars pairs={pairs} round={round} />
-      <Table title="A against B" columns={columns} rows={pairs} rowKey={({ key }) => key} few={20} />
+      <Table title="A against B" columns={columns} rows={pairs} rowKey={({ key }) => key} few={narrow ? 6 : 20} />
       <Provenance of={a.result.provenance} />
       <Provenance of={b.result.provenance} />
     </Panel>
@@ -85,16 +86,17 @@ const columnsOf = (round: Round, several: boolean): readonly Column<Pair>[] => [
 
 /** Bad debt of both, the scenarios that cost most. */
 function Bars({ pairs, round }: { pairs: readonly Pair[]; round: Round }) {
+  const narrow = useMedia('(max-width: 760px)')
   const shown = useMemo(() => pairs.filter((pair) => [pair.a, pair.b].some((one) => (valueOf(one, round, 'badDebt') ?? 0) > 0)).toSorted((x, y) => Math.max(valueOf(y.a, round, 'badDebt') ?? 0, valueOf(y.b, round, 'badDebt') ?? 0) - Math.max(valueOf(x.a, round, 'badDebt') ?? 0, valueOf(x.b, round, 'badDebt') ?? 0)).slice(0, 8), [pairs, round])
   const label = ({ any }: Pair) => `${any.id}${any.severity === null ? '' : `, ${any.severity.toLowerCase()}`}`
   const option = useCallback((colours: Palette) => ({
     legend: { data: ['A', 'B'], top: 2, right: 12, textStyle: { color: colours.text }, itemWidth: 12, itemHeight: 10, selectedMode: false },
     grid: { left: 12, right: 70, top: 26, bottom: 38, containLabel: true },
     xAxis: { ...axis(colours, 'Bad debt, USD', { nameGap: 26 }), type: 'value', axisLabel: { color: colours.muted, fontSize: 11, formatter: compact } },
-    yAxis: { ...axis(colours, ''), type: 'category', inverse: true, data: shown.map(label), axisLabel: { color: colours.text, fontSize: 11, width: matchMedia('(max-width: 760px)').matches ? 110 : 220, overflow: 'truncate' }, axisTick: { show: false } },
+    yAxis: { ...axis(colours, ''), type: 'category', inverse: true, data: shown.map(label), axisLabel: { color: colours.text, fontSize: 11, width: narrow ? 110 : 220, overflow: 'truncate' }, axisTick: { show: false } },
     series: (['a', 'b'] as const).map((side, index) => ({ type: 'bar', name: side.toUpperCase(), data: shown.map((pair) => valueOf(pair[side], round, 'badDebt')), itemStyle: { color: colours.series[index] }, barMaxWidth: 14, label: { show: true, position: 'right', color: colours.text, fontSize: 11, formatter: ({ value }: { value: number | null }) => (value === null ? '' : compact(value)) } })),
     tooltip: tooltip((parameters) => (parameters as { seriesName: string; value: number | null; name: string }[]).map(({ seriesName, value, name }) => [`${name}, ${seriesName}`, value == null ? 'unknown' : `${float(value, 2)} USD`])),
-  }), [shown, round])
+  }), [shown, round, narrow])
   if (shown.length === 0) return <p className="empty">Neither run leaves bad debt {round === 'first' ? 'in the first round' : 'after the cascade'}.</p>
   return (
     <Chart

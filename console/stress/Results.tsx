@@ -99,11 +99,12 @@ function columnsOf(round: Round, several: boolean, chosen: string | null, choose
 }
 
 function Scenarios({ of, chosen, choose, round }: { of: StressResult; chosen: string | null; choose: (key: string) => void; round: Round }) {
+  const narrow = useMedia('(max-width: 760px)')
   const several = severitiesOf(of.scenarios).length > 1
   const columns = useMemo(() => columnsOf(round, several, chosen, choose), [round, several, chosen, choose])
   return (
     <div className="stress-scenarios">
-      <Table title="Scenarios" columns={columns} rows={of.scenarios} rowKey={keyOf} few={20} tone={(row) => ((figuresOf(row, round)?.uncovered ?? 0) > 0 ? 'hot' : undefined)} />
+      <Table title="Scenarios" columns={columns} rows={of.scenarios} rowKey={keyOf} few={narrow ? 6 : 20} tone={(row) => ((figuresOf(row, round)?.uncovered ?? 0) > 0 ? 'hot' : undefined)} />
     </div>
   )
 }
@@ -175,7 +176,7 @@ function sayOf(scenario: Scenario, round: Round, fund: number | null): string {
 
 /** From shock to fund. Notional and losses are orders of magnitude apart, so each has its own scale, named and compared in words. */
 function Waterfall({ scenario, fund }: { scenario: Scenario; fund: number | null }) {
-  const narrow = useNarrow()
+  const narrow = useMedia('(max-width: 760px)')
   const rounds = useMemo<readonly Round[]>(() => (scenario.cascade === null ? ['first'] : ['first', 'cascade']), [scenario])
   const option = useCallback((colours: Palette) => {
     const [left, right] = narrow ? [{ left: 62, right: 14, top: 42, height: 150 }, { left: 62, right: 14, top: 262, height: 150 }] : [{ left: 66, right: '60%', top: 42, bottom: 44 }, { left: '48%', right: 14, top: 42, bottom: 44 }]
@@ -209,9 +210,12 @@ function Waterfall({ scenario, fund }: { scenario: Scenario; fund: number | null
   return <Chart title="From shock to fund" summary={summary} option={option} data={data} height={narrow ? 460 : 250} />
 }
 
-const NARROW = matchMedia('(max-width: 760px)')
-const watch = (changed: () => void) => {
-  NARROW.addEventListener('change', changed)
-  return () => NARROW.removeEventListener('change', changed)
+/** Whether the window is of such a kind, now and as it changes. */
+export function useMedia(query: string): boolean {
+  const watch = useCallback((changed: () => void) => {
+    const list = matchMedia(query)
+    list.addEventListener('change', changed)
+    return () => list.removeEventListener('change', changed)
+  }, [query])
+  return useSyncExternalStore(watch, () => matchMedia(query).matches)
 }
-const useNarrow = (): boolean => useSyncExternalStore(watch, () => NARROW.matches)

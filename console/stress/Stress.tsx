@@ -2,8 +2,7 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import { useSearchParams } from 'wouter'
 import { ask, renew, useAnswer } from '../data/client.ts'
-import { useEvents } from '../data/live.ts'
-import { RunProgressDocument, StartStressDocument, StressGroundDocument, StressRunDocument, StressRunsDocument } from '../generated/operations.ts'
+import { StartStressDocument, StressGroundDocument, StressRunDocument, StressRunsDocument } from '../generated/operations.ts'
 import type { RunHeadFragment, StressRunQuery } from '../generated/operations.ts'
 import { Table } from '../ui/Table.tsx'
 import type { Column } from '../ui/Table.tsx'
@@ -12,11 +11,11 @@ import { Copy, Empty, Loaded, Notice, PageHead, Panel, sentence } from '../ui/pa
 import { Builder } from './Builder.tsx'
 import type { Library } from './Builder.tsx'
 import { Compare } from './Compare.tsx'
-import { Results } from './Results.tsx'
+import { Results, useMedia } from './Results.tsx'
 import type { Round } from './Results.tsx'
 import { carriesQuestion, describe, faultsOf, inputOf, parse, questionOf, sameQuestion, write } from './question.ts'
 import type { Question } from './question.ts'
-import { Ended, RunHead, RunTag, Running, StartedAt, isOver } from './runs.tsx'
+import { Ended, Follow, RunHead, RunTag, Running, StartedAt, isOver } from './runs.tsx'
 import './stress.css'
 
 type Run = NonNullable<StressRunQuery['riskRun']>
@@ -35,6 +34,10 @@ export default function Stress() {
   const [starting, setStarting] = useState(false)
   const [runId, otherId] = [params.get('run'), params.get('compare')]
   const runs = useAnswer(StressRunsDocument, {}, 'minute')
+  // In one column a long question would stand before the answer that somebody came for.
+  const foldable = useMedia('(max-width: 1199px)') && runId !== null
+  const [unfolded, setUnfolded] = useState(false)
+  const folded = foldable && !unfolded
 
   const go = useCallback((changes: Readonly<Record<string, string | null>>) => {
     setParams((before) => {
@@ -51,6 +54,7 @@ export default function Stress() {
     try {
       const { startRiskRun: run } = await ask(StartStressDocument, { input: inputOf(asked, ids) })
       setGiven(run.state === 'DONE' ? run.id : null)
+      setUnfolded(false)
       setParams((before) => {
         const next = write(asked, before)
         next.set('run', run.id)
@@ -73,8 +77,8 @@ export default function Stress() {
       <PageHead title="Stress" note="What the whole book would lose, and who would pay"><span className="stress-copy"><Copy text={location.href} label="Link to this question and its run">Copy the link</Copy></span></PageHead>
       <div className="stress">
         <div className="stack">
-          <Panel id="question" title="Question">
-            <Loaded of={ground} height={620}>
+          <Panel id="question" title="Question" actions={foldable && <button type="button" aria-expanded={!folded} onClick={() => setUnfolded(folded)}>{folded ? 'Change it' : 'Fold it away'}</button>}>
+            {folded ? <p className="stress-asked stress-folded">{describe(question, ids)}</p> : <Loaded of={ground} height={620}>
               {({ markets, collaterals }) => library && (
                 <>
                   <Builder question={question} change={(change) => setQuestion({ ...question, ...change })} library={library} symbols={[...new Set([...markets, ...collaterals].map(({ symbol }) => symbol))]} />
@@ -88,7 +92,7 @@ export default function Stress() {
                   </div>
                 </>
               )}
-            </Loaded>
+            </Loaded>}
           </Panel>
           <Panel id="runs" title="Runs before" note="of everybody, newest first">
             <Loaded of={runs} height={160}>{({ riskRuns }) => <Runs runs={riskRuns} ids={ids} shown={runId} compared={otherId} go={go} />}</Loaded>
@@ -189,11 +193,13 @@ function Other({ riskRun, id, run, view, close }: { riskRun: Run | null; id: str
   )
 }
 
+const LISTS = ['StressRuns']
+
 function Runs({ runs, ids, shown, compared, go }: { runs: readonly RunHeadFragment[]; ids: readonly string[]; shown: string | null; compared: string | null; go: Go }) {
   const columns = useMemo<readonly Column<RunHeadFragment>[]>(() => [
     { key: 'asked', head: 'Asked', value: ({ startedAt }) => startedAt, cell: (run) => <span className="stress-run-row"><StartedAt at={run.startedAt} /><small>{describe(questionOf(run.input), ids)}</small></span> },
     { key: 'block', head: 'Block', numeric: true, value: ({ block }) => block.number, cell: ({ block }) => whole(block.number) },
-    { key: 'state', head: 'State', value: ({ state }) => state, cell: (run) => <><RunTag state={run.state} />{!isOver(run) && <Follow id={run.id} />}</> },
+    { key: 'state', head: 'State', value: ({ state }) => state, cell: (run) => <><RunTag state={run.state} />{!isOver(run) && <Follow id={run.id} operations={LISTS} />}</> },
     {
       key: 'open', head: 'Show', value: ({ id }) => (id === shown ? 'A' : id === compared ? 'B' : ''),
       cell: (run) => (
@@ -205,10 +211,4 @@ function Runs({ runs, ids, shown, compared, go }: { runs: readonly RunHeadFragme
     },
   ], [ids, shown, compared, go])
   return <div className="stress-runs"><Table title="Runs" columns={columns} rows={runs} rowKey={({ id }) => id} few={6} empty="Nobody has run a stress test yet." /></div>
-}
-
-/** Asks for the list again as soon as a run that it shows has ended. */
-function Follow({ id }: { id: string }) {
-  useEvents(RunProgressDocument, { id }, ({ riskRun }) => { if (isOver(riskRun)) void renew('StressRuns') })
-  return null
 }

@@ -7,6 +7,7 @@ import { CancelRunDocument, RunProgressDocument } from '../generated/operations.
 import type { RunHeadFragment } from '../generated/operations.ts'
 import { duration, percent, time, whole } from '../ui/format.ts'
 import { Copy, Notice, Tag, Time, sentence } from '../ui/parts.tsx'
+import './runs.css'
 
 export const isOver = ({ state }: Pick<RunHeadFragment, 'state'>): boolean => state !== 'QUEUED' && state !== 'RUNNING'
 
@@ -47,6 +48,12 @@ export function Running({ run, operations, ended }: { run: RunHeadFragment; oper
       {fault && <Notice kind="down" title={fault} />}
     </div>
   )
+}
+
+/** Asks for a list again as soon as a run in it has ended. */
+export function Follow({ id, operations }: { id: string; operations: readonly string[] }) {
+  useEvents(RunProgressDocument, { id }, ({ riskRun }) => { if (isOver(riskRun)) void renew(...operations) })
+  return null
 }
 
 /** What became of a run that gives no result. */
