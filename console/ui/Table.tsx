@@ -64,6 +64,16 @@ export function Table<Row>({ title, columns, rows, rowKey, sort: first, tone, fe
   const shown = few !== undefined && !all ? sorted.slice(0, few) : sorted
   return (
     <>
+      {/* Where rows are cards there are no heads to click. */}
+      {rows.length > 1 && (
+        <div className="sortby">
+          <label>Sort by <select value={sort?.key ?? ''} onChange={(event) => setSort(event.target.value === '' ? undefined : { key: event.target.value, falling: columns.find(({ key }) => key === event.target.value)?.numeric === true })}>
+            <option value="">as given</option>
+            {columns.map((column) => <option key={column.key} value={column.key}>{nameOf(column)}</option>)}
+          </select></label>
+          {sort && <button type="button" className="quiet" onClick={() => setSort({ ...sort, falling: !sort.falling })}>{sort.falling ? '↓ falling' : '↑ rising'}</button>}
+        </div>
+      )}
       <div className="scroll">
         <table role="table" aria-label={title}>
           <thead role="rowgroup">
