@@ -18,7 +18,17 @@ import './recommendations.css'
 
 type Whole = NonNullable<RecommendationQuery['recommendation']>
 
-export default function Recommendation({ id }: { id: string }) {
+/** An id has colons, and what links to it may have escaped them. */
+function unescaped(id: string): string {
+  try {
+    return decodeURIComponent(id)
+  } catch {
+    return id
+  }
+}
+
+export default function Recommendation({ id: escaped }: { id: string }) {
+  const id = unescaped(escaped)
   const one = useAnswer(RecommendationDocument, { id }, 'never')
   return (
     <Loaded of={one} height={640}>{({ recommendation }) => (recommendation ? <Beside of={recommendation} /> : (
