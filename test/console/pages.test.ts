@@ -150,13 +150,15 @@ inBrowser('pages', () => {
     const context = await browser.newContext({ viewport: { width: 1440, height: 900 } })
     try {
       const pages: Page[] = []
-      for (const name of ['overview', 'market', 'accounts', 'proposal']) {
+      for (const name of ['overview', 'market', 'accounts', 'proposal', 'draft']) {
         const page = await context.newPage()
         await page.goto(urlOf(name))
         await settled(page)
         await page.evaluate(() => { (globalThis as unknown as Watched).isSame = true })
         pages.push(page)
       }
+      const title = pages.at(-1)!.getByLabel(/^Title/)
+      await title.fill('What was typed before')
       const headings = await Promise.all(pages.map((page) => page.locator('main h1, main h2, main h3').allInnerTexts()))
       const blocks = await Promise.all(pages.map((page) => blockOf(page)))
       const notices = pages.map((page) => page.getByText('The API does not answer.'))
@@ -174,6 +176,7 @@ inBrowser('pages', () => {
         expect(await page.locator('main .notice.down').allInnerTexts()).toEqual([])
         expect(await page.locator('main h1, main h2, main h3').allInnerTexts()).toEqual(headings[index])
       }
+      expect(await title.inputValue()).toBe('What was typed before')
     } finally {
       await context.close()
     }
