@@ -154,7 +154,7 @@ inBrowser('proposals', () => {
   test('error: hashes or bytes that the API tells otherwise than this page derives them are named, and signing is not offered', async () => {
     await person('/proposals/new', steward, async (page) => {
       await signIn(page)
-      const path = await drafted(page, 'feeRatio', 'Trading fee', '0.12')
+      const path = await drafted(page, 'maxTickCrossedWithinBlock', 'Tick cap', '800')
       const { proposal } = await queryApi<{ proposal: { safeTxHash: string; deeds: { data: string }[] } }>(desk.url, 'query ($id: ID!) { proposal(id: $id) { safeTxHash deeds { data } } }', { id: path.split('/').at(-1)! })
       const last = proposal.deeds.at(-1)!.data
       // One digit each: of the hash, and of the very value that is set, which is packed in the signed data.
