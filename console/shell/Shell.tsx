@@ -105,7 +105,7 @@ function Standing({ status, atMs }: { status: Status | undefined; atMs: number }
         <Popover.Portal><Popover.Positioner sideOffset={6} align="end"><Popover.Popup className="popup parts">
           <Popover.Title className="sr">Health of each part</Popover.Title>
           {status?.indexed && <p>Block time <Time at={status.indexed.timestamp} /></p>}
-          <ul>{status?.parts.map((part) => <li key={part.name}><Health name={part.name} health={connection === 'lost' && part.name === 'api' ? 'DOWN' : part.health} /> <span>{part.detail}</span></li>)}</ul>
+          <ul>{status?.parts.map((part) => <li key={part.name}><Health name={part.name} health={connection === 'lost' && part.name === 'api' ? 'DOWN' : part.health} /> <span>{inWords(part.detail)}</span></li>)}</ul>
         </Popover.Popup></Popover.Positioner></Popover.Portal>
       </Popover.Root>
     </div>
@@ -135,23 +135,36 @@ function Who() {
   )
 }
 
-/** What is wrong and what to do, while the last good figures stay. What comes and goes lies over the page's foot, so that nothing above moves. */
+/** The API's sentence, its times as everywhere on the page. */
+const inWords = (detail: string): string => detail.replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, (iso) => time(Date.parse(iso) / 1000))
+
+/** What is wrong and what to do, while the last good figures stay. It lies over the page's foot: nothing moves when it comes and goes. */
 function Trouble({ status }: { status: Status | undefined }) {
   const { connection } = useConnection()
-  const [seen, setSeen] = useState<string>()
-  const reorganisation = useHappened().find(({ kind }) => kind === 'reorganisation')
+  const [seen, setSeen] = useState<readonly string[]>([])
+  const reorganisation = useHappened().find((one) => one.kind === 'reorganisation')
   const isLost = connection === 'lost'
-  const parts = isLost ? [] : (status?.parts.filter((part) => part.health !== 'UP') ?? [])
+  const parts = isLost ? [] : (status?.parts.filter(({ health }) => health !== 'UP') ?? [])
+  // Said again once another part is in trouble, or one is worse.
+  const which = parts.map(({ name, health }) => `${name} is ${words(health)}`).join(', ')
+  const isReorganised = reorganisation?.kind === 'reorganisation' && !seen.includes(reorganisation.id)
+  const areLame = which !== '' && !seen.includes(which)
   return (
     <>
-      {parts.map((part) => <Notice key={part.name} kind={part.health === 'DOWN' ? 'down' : 'degraded'} title={`${part.name} is ${words(part.health)}.`}>{part.detail}</Notice>)}
-      {(isLost || (reorganisation?.kind === 'reorganisation' && reorganisation.id !== seen)) && (
+      <span className="sr" role="status">{which}</span>
+      {(isLost || isReorganised || areLame) && (
         <div className="shell-trouble">
-          {reorganisation?.kind === 'reorganisation' && reorganisation.id !== seen && (
+          {isReorganised && (
             <Notice kind="degraded" title="The chain was reorganised.">
               <span>{reorganisation.of.common ? `What was shown of blocks above ${whole(reorganisation.of.common.number)} is void.` : `What was shown up to block ${whole(reorganisation.of.from.number)} may be void.`} All figures were asked for again and stand on block {whole(reorganisation.of.to.number)} or later. Compare what you noted down before.</span>
-              <button type="button" onClick={() => setSeen(reorganisation.id)}>Seen</button>
+              <button type="button" onClick={() => setSeen([...seen, reorganisation.id])}>Seen</button>
             </Notice>
+          )}
+          {areLame && (
+            <div className={`notice ${parts.some(({ health }) => health === 'DOWN') ? 'down' : 'degraded'}`}>
+              <ul>{parts.map(({ name, health, detail }) => <li key={name}><b>{name} is {words(health)}.</b> {inWords(detail)}</li>)}</ul>
+              <button type="button" onClick={() => setSeen([...seen, which])} title="The header goes on to say it">Hide</button>
+            </div>
           )}
           {isLost && (
             <Notice kind="down" title="The API does not answer.">

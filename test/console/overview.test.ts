@@ -216,9 +216,9 @@ inBrowser('overview', () => {
       await step(1002n, 6_002)
       await breakers.observe()
       await events.look()
-      await eventually(feedText, /HALT vETH from NORMAL: age of the price in heartbeats/)
+      await eventually(feedText, /■ HALT vETH from NORMAL: age of the price in heartbeats/)
       await eventually(() => answer(page), /^No: .*vETH.* stands? at HALT/)
-      await eventually(() => textOf(page, 'breakers'), /vETH HALT .*5\.0\d×/)
+      await eventually(() => textOf(page, 'breakers'), /vETH ■ HALT .*5\.03×/)
       expect(await textOf(page, 'breakers')).toMatch(/HALT is latched\. It stays until a steward or an owner of the Safe has found the cause gone and lifts it/)
       expect(await page.locator('#breakers .overview-raised a').first().getAttribute('href')).toMatch(/^\/breakers#breaker-/)
       expect(await page.title()).toBe('■ No · Overview · Bulwark')
@@ -283,6 +283,56 @@ inBrowser('overview', () => {
         await page.emulateMedia({ colorScheme })
         expect({ colorScheme, cut: await cutOff(page), findings: await axeFindings(page) }).toEqual({ colorScheme, cut: [], findings: [] })
       }
+    })
+  }, 60_000)
+
+  test('behavior: an answer that cannot be renewed is not known, with what it last said; the index may stand still without a word and is seen to', async () => {
+    let isStill = false
+    await visit(browser, server.url, {
+      allowed: /status of 503/,
+      before: async (page) => {
+        // Blocks and events are no longer told, while the connection stays open.
+        await page.routeWebSocket(/graphql/, (socket) => {
+          const upstream = socket.connectToServer()
+          upstream.onMessage((message) => { if (!isStill || !String(message).includes('"type":"next"')) socket.send(message) })
+        })
+      },
+    }, async (page) => {
+      await filled(page)
+      isStill = true
+      const ageText = (): Promise<string> => page.locator('.standing .age').innerText()
+      const before = await ageText()
+      await page.waitForFunction((text) => document.querySelector<HTMLElement>('.standing .age')?.innerText !== text, before, { timeout: 10_000 })
+      // What the mirror writes of itself reaches the page without an event.
+      await scratch.prisma.mirrorStatus.update({ where: { id: 1 }, data: { state: 'FOLLOWING' } })
+      await page.locator('.shell-trouble').getByText('mirror is').waitFor({ state: 'detached' })
+      await scratch.prisma.mirrorStatus.update({ where: { id: 1 }, data: { state: 'CATCHING_UP' } })
+      await page.locator('.shell-trouble').getByText('mirror is degraded.').waitFor()
+      await eventually(() => answer(page), /mirror is degraded, so figures may be missing or old/)
+
+      isStill = false
+      await page.route('**/graphql', async (route) => (route.request().postData()?.includes('OverviewQueue') === true ? route.fulfill({ status: 503, contentType: 'application/json', body: '{"errors":[{"message":"Found no worker, wait for one","extensions":{"code":"UNAVAILABLE"}}]}' }) : route.continue()))
+      await step(1007n, 6_010)
+      await events.look()
+      await eventually(() => answer(page), /liquidations cannot be asked for again: Found no worker, wait for one; before that /)
+      expect(await textOf(page, 'backlog')).toMatch(/Found no worker, wait for one\. What stands below is the last that came\./)
+    })
+  }, 90_000)
+
+  test('behavior: a part of the page that cannot be loaded says so and leaves the rest', async () => {
+    await visit(browser, server.url, { allowed: /ERR_FAILED|Failed to fetch|preload/ }, async (page) => {
+      await filled(page)
+      await page.route(/assets\/(Palette|Stress|Session)-/, (route) => route.abort())
+      await page.keyboard.press('/')
+      await page.getByText('This part of the page failed.').waitFor()
+      await page.getByRole('button', { name: 'Sign in' }).click()
+      await eventually(async () => String(await page.getByText('This part of the page failed.').count()), /^2$/)
+      await page.keyboard.press('Escape')
+      await page.getByRole('link', { name: 'Stress' }).click()
+      await page.locator('main').getByText('This part of the page failed.').waitFor()
+      expect(await page.locator('.standing .block').innerText()).toMatch(/Block 1,00\d/)
+      await page.getByRole('link', { name: 'Overview' }).click()
+      await page.locator('#backlog').waitFor()
     })
   }, 60_000)
 
