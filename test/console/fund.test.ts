@@ -58,7 +58,7 @@ inBrowser('the fund page', () => {
   test('behavior: before a simulation its quantile, the runway and the fee are unknown with the API’s reason, and the other terms are its own figures', async () => {
     await visit(browser, `${scratch.url}/fund`, {}, async (page) => {
       await page.getByRole('table', { name: 'Terms of the target' }).waitFor()
-      const target = await targetOf('')
+      const target = await targetOf('days: 90')
       expect(target.simulation).toBeNull()
       expect([await figure(page, 'Fund'), await figure(page, 'Target'), await figure(page, 'Missing')]).toEqual([target.fund, target.target, target.gap])
       expect([await term(page, 'Cover-1'), await term(page, 'Cover-2'), await term(page, 'Scenario shortfall'), await term(page, 'Open interest')]).toEqual([target.cover1, target.cover2, target.scenarioShortfall, target.openInterestTerm])
@@ -138,7 +138,7 @@ inBrowser('the fund page', () => {
   test('behavior: a run from before distributions were kept says so and can be made again; one under way can be cancelled', async () => {
     const own = await scratch.prisma.riskRun.findFirstOrThrow({ where: { kind: 'FUND', state: 'DONE' }, orderBy: { startedAt: 'desc' } })
     const { histogram: _, ...before } = own.result as Record<string, unknown>
-    await scratch.prisma.riskRun.create({ data: { ...own, id: 'old', key: 'old', arguments: own.arguments ?? {}, result: JSON.parse(JSON.stringify(before)) as object } })
+    await scratch.prisma.riskRun.create({ data: { ...own, id: 'old', key: 'old', startedAt: new Date(0), arguments: own.arguments ?? {}, result: JSON.parse(JSON.stringify(before)) as object } })
     await visit(browser, `${scratch.url}/fund?run=old`, {}, async (page) => {
       await page.getByText('Its distribution is unknown.').waitFor()
       await page.getByText(/Found a run that kept no distribution of its losses/).waitFor()
@@ -170,11 +170,11 @@ inBrowser('the fund page', () => {
       expect(await newest.locator('td[data-label^="Amount"]').innerText()).toBe('−3.00')
       expect(await newest.getByRole('link').getAttribute('href')).toBe(`/accounts/${addressOf(3)}`)
       expect(await flows.getByRole('row').nth(2).locator('td[data-label^="Amount"]').innerText()).toBe('+0.250000')
-      await page.getByRole('button', { name: 'Older' }).click()
+      await page.getByRole('button', { name: 'Older', exact: true }).click()
       await eventually(text, /26 to 50 of 62/)
-      await page.getByRole('button', { name: 'Older' }).click()
+      await page.getByRole('button', { name: 'Older', exact: true }).click()
       await eventually(text, /51 to 62 of 62/)
-      expect(await page.getByRole('button', { name: 'Older' }).isEnabled()).toBe(false)
+      expect(await page.getByRole('button', { name: 'Older', exact: true }).isEnabled()).toBe(false)
       await page.getByRole('combobox', { name: 'Kind' }).selectOption('Bad debt taken over')
       await eventually(text, /1 to 2 of 2/)
       expect(new URL(page.url()).searchParams.get('kinds')).toBe('bad_debt')
