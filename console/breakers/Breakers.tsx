@@ -12,9 +12,10 @@ import { Address, Empty, Hint, Loaded, Notice, PageHead, Panel, Provenance, Time
 import { CsvButton, Table } from '../ui/Table.tsx'
 import type { Column } from '../ui/Table.tsx'
 import { LevelTag, TRIGGERS, showTrigger } from '../ui/breakers.tsx'
-import { LevelsChart, spansOf } from './levels.tsx'
+import { LevelsChart } from './levels.tsx'
 import { Playbooks } from './Playbooks.tsx'
 import { Replay } from './Replay.tsx'
+import { spansOf } from './spans.ts'
 import './breakers.css'
 
 export default function Breakers() {

@@ -9,7 +9,8 @@ import { Notice, Panel, Provenance, Sums, Tag, Time, sentence } from '../ui/part
 import { CsvButton, Table } from '../ui/Table.tsx'
 import type { Column } from '../ui/Table.tsx'
 import { LEVELS, LevelTag, TRIGGERS, unitOf } from '../ui/breakers.tsx'
-import { LevelsChart, spansOf } from './levels.tsx'
+import { LevelsChart } from './levels.tsx'
+import { spansOf } from './spans.ts'
 
 type Entry = { readonly watch: string; readonly restrict: string; readonly halt: string }
 /** As typed. An empty field is "as in use", or "never" for an entry and "nobody" for the reset. */

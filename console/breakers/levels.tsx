@@ -5,23 +5,7 @@ import { LEVELS, LEVEL_MARK } from '../ui/breakers.tsx'
 import { Chart, axis, tooltip } from '../ui/Chart.tsx'
 import type { Palette } from '../ui/Chart.tsx'
 import { dateTime, duration, time } from '../ui/format.ts'
-
-export type Span = { readonly from: number; readonly to: number; readonly level: BreakerLevel; readonly why: string }
-
-/** Spans of one level out of the moves from one to another, oldest first; before the first it stood at what that left. */
-export function spansOf(moves: readonly { readonly at: number; readonly from: BreakerLevel; readonly to: BreakerLevel; readonly why: string }[], { from, to, level }: { from: number; to: number; level: BreakerLevel }): Span[] {
-  const [first] = moves
-  const spans: Span[] = []
-  let start = from
-  let now: BreakerLevel = first?.from ?? level
-  let why = ''
-  for (const move of moves) {
-    if (move.at > start) spans.push({ from: start, to: move.at, level: now, why })
-    ;[start, now, why] = [move.at, move.to, move.why]
-  }
-  if (to > start) spans.push({ from: start, to, level: now, why })
-  return spans
-}
+import type { Span } from './spans.ts'
 
 const colourOf = (colours: Palette, level: BreakerLevel): string => ({ NORMAL: colours.up, WATCH: colours.warn, RESTRICT: colours.series[1] ?? colours.warn, HALT: colours.down })[level]
 
