@@ -4,7 +4,7 @@ import { useAnswer } from '../data/client.ts'
 import { OverviewMarketsDocument, OverviewPricesDocument } from '../generated/operations.ts'
 import type { BreakerNowFragment, OverviewMarketsQuery } from '../generated/operations.ts'
 import { LevelTag } from '../ui/breakers.tsx'
-import { age, compact, price, signedPercent, size, usd, words } from '../ui/format.ts'
+import { age, compact, price, signedPercent, size, usd, whole, words } from '../ui/format.ts'
 import { Figure, Loaded, Panel, Tag, Unknown } from '../ui/parts.tsx'
 import { CsvButton, Table } from '../ui/Table.tsx'
 import type { Column } from '../ui/Table.tsx'
@@ -29,11 +29,11 @@ function columns(prices: Prices, breakers: readonly BreakerNowFragment[] | undef
     { key: 'index', head: 'Index', name: 'Index, USD', numeric: true, value: (one) => one.indexPrice?.value, cell: (one) => (one.indexPrice ? <Figure exact={one.indexPrice.value} unit="USD">{price(one.indexPrice.value)}</Figure> : <Unknown why="The oracle has given no valid price yet" />) },
     { key: 'mark', head: 'Mark', name: 'Mark, USD', numeric: true, value: (one) => one.markPrice?.value, cell: (one) => (one.markPrice ? <Figure exact={one.markPrice.value} unit="USD">{price(one.markPrice.value)}</Figure> : <Unknown why="The protocol has no mark price at this block" />) },
     { key: 'premium', head: <span title="Pool’s price over the index">Premium</span>, name: 'Premium', numeric: true, value: (one) => one.premium, cell: (one) => (one.premium === null ? <Unknown why="Needs a price of the pool and of the oracle" /> : signedPercent(one.premium)) },
-    { key: 'line', head: 'Last prices', value: (one) => changeOf(prices[one.id] ?? []), cell: (one) => { const points = prices[one.id] ?? []; const change = changeOf(points); return <span className="overview-line"><Spark of={points} label={change === null ? 'no prices yet' : `last ${points.length} index prices, ${signedPercent(change)} over ${age((points.at(-1)?.[0] ?? 0) - (points[0]?.[0] ?? 0))}`} />{change !== null && <small title={`Over the last ${points.length} prices`}>{signedPercent(change)}</small>}</span> } },
+    { key: 'line', head: 'Last prices', name: 'Trend', value: (one) => changeOf(prices[one.id] ?? []), cell: (one) => { const points = prices[one.id] ?? []; const change = changeOf(points); return <span className="overview-line"><Spark of={points} label={change === null ? 'no prices yet' : `last ${points.length} index prices, ${signedPercent(change)} over ${age((points.at(-1)?.[0] ?? 0) - (points[0]?.[0] ?? 0))}`} />{change !== null && <small title={`Over the last ${points.length} prices`}>{signedPercent(change)}</small>}</span> } },
     interest('openInterestLong', 'OI long'),
     interest('openInterestShort', 'OI short'),
     { key: 'depth', head: 'Depth 2 %', name: 'Depth 2 %, USD', numeric: true, value: (one) => (one.depth ? String(Math.min(Number(one.depth.buyQuote.value), Number(one.depth.sellQuote.value))) : null), cell: (one) => (one.depth ? <span title={`Moves the pool by 2 %: buying ${usd(one.depth.buyQuote.value)} USD, selling ${usd(one.depth.sellQuote.value)} USD`}>{compact(Math.min(Number(one.depth.buyQuote.value), Number(one.depth.sellQuote.value)))}</span> : <Unknown why="The liquidity of its pool is unknown" />) },
-    { key: 'age', head: 'Oracle age', name: 'Oracle age, s', numeric: true, value: (one) => one.oracleAgeSec, cell: (one) => (one.oracleAgeSec === null ? <Unknown why="The oracle has given no price yet" /> : <span title={`${one.oracleAgeSec} s`}>{age(one.oracleAgeSec)}</span>) },
+    { key: 'age', head: 'Oracle age', name: 'Oracle age, s', numeric: true, value: (one) => one.oracleAgeSec, cell: (one) => (one.oracleAgeSec === null ? <Unknown why="The oracle has given no price yet" /> : <>{whole(one.oracleAgeSec)} <u>s</u></>) },
   ]
 }
 

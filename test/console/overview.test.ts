@@ -4,7 +4,7 @@ import { createBreakers } from '../../api/graphql/risk/breakers.ts'
 import { createEvents } from '../../api/graphql/events.ts'
 import { queryApi } from '../../cli/graphql.ts'
 import { answerOf, asOf, ofBreakers, ofFigures, ofFund, ofOracles, ofQueue } from '../../console/overview/safety.ts'
-import { age, compact, float, percent, price, signedPercent, size, usd } from '../../console/ui/format.ts'
+import { compact, float, percent, price, signedPercent, size, usd } from '../../console/ui/format.ts'
 import { BLOCK, addressOf, deployment, log, seed } from '../graphql/support.ts'
 import { seedRisk } from '../graphql/risk-support.ts'
 import { axeFindings, cutOff, eventually, inBrowser, openBrowser, visit } from './browser.ts'
@@ -162,7 +162,7 @@ inBrowser('overview', () => {
       for (const [index, one] of told.markets.entries()) {
         const oi = size(one.openInterestLong.value)
         const depth = compact(Math.min(Number(one.depth.buyQuote.value), Number(one.depth.sellQuote.value)))
-        expect(markets[index]).toMatch(new RegExp(`^${one.symbol} ${price(one.indexPrice.value)} ${price(one.markPrice.value)} .*${oi} .* ${depth} ${age(one.oracleAgeSec)}$`))
+        expect(markets[index]).toMatch(new RegExp(`^${one.symbol} ${price(one.indexPrice.value)} ${price(one.markPrice.value)} .*${oi} .* ${depth} ${one.oracleAgeSec} s$`))
         expect(markets[index]).toContain(one.premium === null ? 'unknown: Needs a price of the pool and of the oracle' : signedPercent(one.premium))
       }
       const { liquidationQueue: queue, insuranceFund: fund } = told
