@@ -14,20 +14,31 @@ export function decimal(value: string, places: number): string {
   return `${sign && !zero ? '−' : ''}${head.replace(/\B(?=(\d{3})+$)/g, ',')}${tail}`
 }
 
+/** `decimal`, but what is not nought never reads as nought: `0.004` with 2 places is `< 0.01`. */
+export function figure(value: string, places: number): string {
+  const text = decimal(value, places)
+  if (/[1-9]/.test(text) || !/[1-9]/.test(value)) return text
+  const least = (1 / 10 ** places).toFixed(places)
+  return value.startsWith('-') ? `> −${least}` : `< ${least}`
+}
+
 /** Places that keep about five figures of a price. */
 export function price(value: string): string {
   const size = Math.abs(Number(value))
-  return decimal(value, size >= 10_000 ? 1 : size >= 10 ? 2 : size >= 1 ? 4 : 6)
+  return figure(value, size >= 10_000 ? 1 : size >= 10 ? 2 : size >= 1 ? 4 : 6)
 }
 
-export const usd = (value: string): string => decimal(value, Math.abs(Number(value)) >= 100_000 ? 0 : 2)
-export const size = (value: string): string => decimal(value, Math.abs(Number(value)) >= 1000 ? 1 : Math.abs(Number(value)) >= 1 ? 3 : 5)
+export const usd = (value: string): string => figure(value, Math.abs(Number(value)) >= 100_000 ? 0 : 2)
+export const size = (value: string): string => figure(value, Math.abs(Number(value)) >= 1000 ? 1 : Math.abs(Number(value)) >= 1 ? 3 : 5)
 export const whole = (value: number | string): string => decimal(String(value), 0)
 
-/** 0.0625 is `6.25 %`. Beyond 10,000 % the figure says no more than that. */
-export const percent = (ratio: number, places = 2): string => (ratio > 100 ? '> 10,000 %' : `${(ratio * 100).toFixed(places).replace('-', '−')} %`)
+/** 0.0625 is `6.25 %`, 0.00003 is `< 0.01 %`. Beyond 10,000 % the figure says no more than that. */
+export const percent = (ratio: number, places = 2): string => (ratio > 100 ? '> 10,000 %' : `${figure(plain(ratio * 100), places)} %`)
 
-export const signedPercent = (ratio: number): string => `${ratio > 0 ? '+' : ''}${percent(ratio)}`
+export const signedPercent = (ratio: number): string => `${ratio >= 0.00005 ? '+' : ''}${percent(ratio)}`
+
+/** A float as decimal text without an exponent, to 12 places: what is below them is none of a person's. */
+const plain = (value: number): string => (Math.abs(value) < 1e21 ? value.toFixed(12) : String(value))
 
 /** 95 s, 12 min, 3 h, 4 d: one unit, rounded down. */
 export function age(seconds: number): string {
@@ -46,14 +57,14 @@ export const words = (constant: string): string => constant.toLowerCase().replac
 
 /** A float for people: grouped by thousands, with as many places as its size asks for. Statistics only; amounts of the chain go through `decimal`. */
 export function float(value: number, places = Math.abs(value) >= 1000 || value === 0 ? 0 : Math.abs(value) >= 1 ? 2 : 4): string {
-  const text = value.toFixed(places)
-  return /[eEN]/.test(text) || !Number.isFinite(value) ? (value === Infinity ? '∞' : text) : decimal(text, places)
+  return value === Infinity ? '∞' : figure(plain(value), places)
 }
 
 /** 1,200,000 is `1.2M`, 2,746.3 is `2746`: for axes and small spaces; the whole figure stands beside it or in its title. */
 export function compact(value: number): string {
   const magnitude = Math.abs(value)
-  const [divisor, unit] = magnitude >= 1e9 ? [1e9, 'B'] : magnitude >= 1e6 ? [1e6, 'M'] : magnitude >= 1e4 ? [1e3, 'k'] : [1, '']
+  // A unit begins where rounding to three figures would reach it: 999,999 is 1M, not 1,000k.
+  const [divisor, unit] = magnitude >= 999.5e6 ? [1e9, 'B'] : magnitude >= 999.5e3 ? [1e6, 'M'] : magnitude >= 9999.5 ? [1e3, 'k'] : [1, '']
   return `${value < 0 ? '−' : ''}${(magnitude / divisor).toLocaleString('en', { maximumSignificantDigits: divisor === 1 ? 4 : 3 })}${unit}`
 }
 

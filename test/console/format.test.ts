@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import * as fc from 'fast-check'
-import { age, decimal, percent, price, short, size, time, usd } from '../../console/ui/format.ts'
+import { age, compact, decimal, figure, float, percent, price, short, signedPercent, size, time, usd } from '../../console/ui/format.ts'
 
 describe('figures for people', () => {
   test.each([
@@ -26,6 +26,19 @@ describe('figures for people', () => {
   test('behavior: a price keeps about five figures, an amount of USD its cents until 100,000', () => {
     expect([price('40123.456'), price('1800'), price('1.23456'), price('0.0123456')]).toEqual(['40,123.5', '1,800.00', '1.2346', '0.012346'])
     expect([usd('99999.999'), usd('100000.4'), size('0.123456'), size('12.3456'), size('1234.56')]).toEqual(['100,000.00', '100,000', '0.12346', '12.346', '1,234.6'])
+  })
+
+  test('behavior: what is not nought never reads as nought, and nought does', () => {
+    expect([usd('0.004'), usd('-0.004'), size('0.000001'), percent(0.00003), percent(-0.00003), signedPercent(0.00003), float(0.00002)]).toEqual(['< 0.01', '> −0.01', '< 0.00001', '< 0.01 %', '> −0.01 %', '< 0.01 %', '< 0.0001'])
+    expect([usd('0'), usd('0.00'), usd('0.005'), percent(0), percent(-0), float(0), signedPercent(0.0001)]).toEqual(['0.00', '0.00', '0.01', '0.00 %', '0.00 %', '0', '+0.01 %'])
+    fc.assert(fc.property(fc.bigInt({ min: -(10n ** 25n), max: 10n ** 25n }), fc.integer({ min: 0, max: 17 }), (raw, places) => {
+      const digits = (raw < 0n ? -raw : raw).toString().padStart(19, '0')
+      expect(/[1-9]/.test(figure(`${raw < 0n ? '-' : ''}${digits.slice(0, -18)}.${digits.slice(-18)}`, places))).toBe(raw !== 0n)
+    }))
+  })
+
+  test('behavior: a compact figure takes the unit that its rounding reaches', () => {
+    expect([compact(0), compact(1234), compact(9999.4), compact(9999.6), compact(999_499), compact(999_999), compact(-1_250_000), compact(999_999_999)]).toEqual(['0', '1,234', '9,999', '10k', '999k', '1M', '−1.25M', '1B'])
   })
 
   test('behavior: ratios, ages, times and addresses', () => {
