@@ -2,11 +2,12 @@
 import type { ReactNode } from 'react'
 import type { Asked } from '../data/client.ts'
 import type { MarketBreakersQuery } from '../generated/operations.ts'
+import { LevelTag, TRIGGERS as WORDS, showTrigger } from '../ui/breakers.tsx'
 import { dateTime, float, time, words } from '../ui/format.ts'
-import { Address, Empty, Loaded, Provenance, Tag, Unknown } from '../ui/parts.tsx'
+import { Address, Empty, Hint, Loaded, Provenance, Unknown } from '../ui/parts.tsx'
 import { Table } from '../ui/Table.tsx'
 import type { Column } from '../ui/Table.tsx'
-import { Assumed, levelTag } from './parts.tsx'
+import { Assumed } from './parts.tsx'
 
 type Row = NonNullable<MarketBreakersQuery['circuitBreakers']>['markets'][number]
 type Trigger = Row['triggers'][number]
@@ -14,13 +15,11 @@ type Change = Row['history']['nodes'][number]
 
 const never = <span className="muted" title="It never asks for this level">never</span>
 const entry = (value: number | null): ReactNode => (value === null ? never : float(value, 2))
-/** What a trigger counts. */
-const UNITS: Readonly<Record<string, string>> = { staleness: 'heartbeats', deviation: 'price bands', band: 'price bands in 5 min', velocity: 'of 15 min’s capacity', fundDrawdown: 'of the fund', utilisation: 'of what is lent' }
 
 const TRIGGERS: readonly Column<Trigger>[] = [
-  { key: 'name', head: 'Trigger', value: ({ name }) => name, cell: ({ name }) => <>{words(name)} <span className="muted">{UNITS[name] ?? ''}</span></> },
-  { key: 'value', head: 'Now', numeric: true, value: ({ value }) => value, cell: ({ value, state, why }) => (value !== null ? float(value, 2) : state === 'NOT_APPLICABLE' ? <Unknown why={`Does not apply: ${why ?? ''}`} /> : <Unknown why="The index cannot tell it now: no alarm, and no proof of calm" />) },
-  { key: 'level', head: 'Asks for', value: ({ level }) => level, cell: ({ level, state }) => (state === 'MEASURED' ? <Tag kind={levelTag(level)}>{words(level)}</Tag> : <span className="muted">{words(state)}</span>) },
+  { key: 'name', head: 'Trigger', value: ({ name }) => name, cell: ({ name }) => <Hint text={WORDS[name]?.what ?? name}>{WORDS[name]?.title ?? name}</Hint> },
+  { key: 'value', head: 'Now', numeric: true, value: ({ value }) => value, cell: ({ name, value, state, why }) => (value !== null ? showTrigger(name, value) : state === 'NOT_APPLICABLE' ? <Unknown why={`Does not apply: ${why ?? ''}`} /> : <Unknown why="The index cannot tell it now: no alarm, and no proof of calm" />) },
+  { key: 'level', head: 'Asks for', value: ({ level }) => level, cell: ({ level, state }) => (state === 'MEASURED' ? <LevelTag level={level} /> : <span className="muted">{words(state)}</span>) },
   { key: 'watch', head: 'Watch from', numeric: true, value: ({ watch }) => watch, cell: ({ watch }) => entry(watch) },
   { key: 'restrict', head: 'Restrict from', numeric: true, value: ({ restrict }) => restrict, cell: ({ restrict }) => entry(restrict) },
   { key: 'halt', head: 'Halt from', numeric: true, value: ({ halt }) => halt, cell: ({ halt }) => entry(halt) },
@@ -28,7 +27,7 @@ const TRIGGERS: readonly Column<Trigger>[] = [
 
 const HISTORY: readonly Column<Change>[] = [
   { key: 'at', head: 'Time', value: ({ seenAt }) => seenAt, cell: ({ seenAt }) => <time title={time(seenAt)}>{dateTime(seenAt)}</time> },
-  { key: 'to', head: 'To', value: ({ to }) => to, cell: ({ from, to }) => <><span className="muted">{words(from)} → </span><Tag kind={levelTag(to)}>{words(to)}</Tag></> },
+  { key: 'to', head: 'To', value: ({ to }) => to, cell: ({ from, to }) => <><span className="muted">{words(from)} → </span><LevelTag level={to} /></> },
   { key: 'why', head: 'Why', value: ({ why }) => why, cell: ({ why, resetBy }) => <>{why}{resetBy && <> by <Address of={resetBy} /></>}</> },
 ]
 
@@ -42,9 +41,9 @@ export function Breaker({ of, market }: { of: Asked<MarketBreakersQuery>; market
         return (
           <>
             <p className="market-line">
-              <Tag kind={levelTag(row.level)}>{words(row.level)}</Tag> {Number(row.since) > 0 ? <>since <time title={time(row.since)}>{dateTime(row.since)}</time></> : 'since it is observed'}
+              <LevelTag level={row.level} /> {Number(row.since) > 0 ? <>since <time title={time(row.since)}>{dateTime(row.since)}</time></> : 'since it is observed'}
               {row.latched && <> · <b>latched</b>: it falls only after a person has reset it</>}
-              {row.effective !== row.level && <> · the protocol’s own breaker stands higher: <Tag kind={levelTag(row.effective)}>{words(row.effective)}</Tag></>}
+              {row.effective !== row.level && <> · the protocol’s own breaker stands higher: <LevelTag level={row.effective} /></>}
               {' · '}<Assumed of={circuitBreakers.assumptions} />
             </p>
             <Table title="Triggers of the breaker" columns={TRIGGERS} rows={applicable} rowKey={({ name }) => name} />

@@ -95,7 +95,6 @@ function chartOption(colours: Palette, hours: readonly Hour[], from: number, to:
   })
   const bar = (name: string, colour: string, value: (hour: Hour) => string) => ({ name, type: 'bar', xAxisIndex: 1, yAxisIndex: 1, barGap: '-100%', barMaxWidth: 6, itemStyle: { color: colour }, data: hours.map((hour) => [ms(hour) - (HOUR_SEC / 2) * 1000, Number(value(hour))]) })
   return {
-    useUTC: true,
     grid: [{ left: 64, right: 20, top: 30, height: 118 }, { left: 64, right: 20, bottom: 44, height: 84 }],
     legend: { top: 0, left: 60, itemWidth: 18, itemHeight: 8, textStyle: { color: colours.muted, fontSize: 11 }, selectedMode: false },
     axisPointer: { link: [{ xAxisIndex: 'all' }] },

@@ -6,6 +6,7 @@ import { renew, useAnswer } from '../data/client.ts'
 import { useEvents } from '../data/live.ts'
 import { CapacityDocument, MarketBreakerChangedDocument, MarketBreakersDocument, MarketDocument, MarketLiquidatedDocument, MarketNamesDocument } from '../generated/operations.ts'
 import type { BreakerLevel, MarketQuery } from '../generated/operations.ts'
+import { LevelTag } from '../ui/breakers.tsx'
 import { age, compact, percent, price, signedPercent, size, whole, words } from '../ui/format.ts'
 import { Address, Empty, Figure, Hint, Loaded, PageHead, Panel, Sums, Tag, Unknown } from '../ui/parts.tsx'
 import { Breaker } from './Breaker.tsx'
@@ -19,7 +20,7 @@ import { Oracle } from './Oracle.tsx'
 import { Parameters } from './Parameters.tsx'
 import { Price } from './Price.tsx'
 import { Backtests, Volatility } from './Volatility.tsx'
-import { Later, levelTag } from './parts.tsx'
+import { Later } from './parts.tsx'
 import { freezeWords } from './series.ts'
 import './market.css'
 
@@ -104,7 +105,7 @@ function Standing({ market, nowSec, breaker }: { market: MarketRow; nowSec: numb
         ['Liquidated', <Figure key="l" exact={market.liquidatedNotional.value} unit="USD">{compact(Number(market.liquidatedNotional.value))}</Figure>, `${whole(market.liquidationCount)} since the start`],
         ['State', <span key="s" className="market-tags">
           <Tag kind={market.state === 'OPEN' ? 'quiet' : 'down'}>{words(market.state)}</Tag>
-          {breaker && <Tag kind={levelTag(breaker)}>breaker {words(breaker)}</Tag>}
+          {breaker && <span title="Circuit breaker"><LevelTag level={breaker} /></span>}
           {market.oracleFreezeReason !== null && market.oracleFreezeReason !== 0 && <Tag kind="down">oracle frozen: {freezeWords(market.oracleFreezeReason)}</Tag>}
           {market.oracleFallback === true && <Hint text="The dispatcher has fallen back to its on-chain source; it never comes back."><Tag kind="warn">oracle fallback</Tag></Hint>}
         </span>, nowSec === 0 ? 'nothing is indexed yet' : ' '],

@@ -5,11 +5,12 @@ import { Link } from 'wouter'
 import { ask, useAnswer } from '../data/client.ts'
 import { MarketRiskDocument, MarketsDocument } from '../generated/operations.ts'
 import type { MarketRiskQuery, MarketsQuery } from '../generated/operations.ts'
+import { LevelTag, TRIGGERS, showTrigger } from '../ui/breakers.tsx'
 import { age, compact, percent, price, signedPercent, size, words } from '../ui/format.ts'
 import { Figure, Hint, Loaded, PageHead, Panel, Tag, Unknown, sentence } from '../ui/parts.tsx'
 import { CsvButton, Table } from '../ui/Table.tsx'
 import type { Column } from '../ui/Table.tsx'
-import { levelTag, sumE18, text } from './parts.tsx'
+import { sumE18, text } from './parts.tsx'
 import './market.css'
 
 type Market = MarketsQuery['markets'][number]
@@ -43,7 +44,7 @@ const COLUMNS: readonly Column<Row>[] = [
   { key: 'volume', head: 'Volume, 24 h', name: 'Volume of 24 completed hours, USD', numeric: true, value: ({ day }) => day.volume, cell: ({ day }) => <Figure exact={day.volume} unit="USD">{compact(Number(day.volume))}</Figure> },
   { key: 'liquidated', head: 'Liquidated, 24 h', name: 'Liquidated in 24 completed hours, USD', numeric: true, value: ({ day }) => day.liquidated, cell: ({ day }) => <Figure exact={day.liquidated} unit="USD">{compact(Number(day.liquidated))}</Figure> },
   { key: 'volatility', head: 'Volatility', name: 'Volatility a year by EWMA, fraction', numeric: true, value: ({ volatility }) => volatility?.ewma?.nowPerYear, cell: ({ volatility, why }) => (volatility?.ewma ? percent(volatility.ewma.nowPerYear, 0) : <Unknown why={volatility?.unknown[0]?.message ?? why} />) },
-  { key: 'breaker', head: 'Breaker', value: ({ breaker }) => breaker?.effective, cell: ({ breaker }) => (breaker ? <Hint text={breaker.triggers.filter(({ level }) => level !== 'NORMAL').map(({ name, value, level }) => `${words(name)} ${value === null ? '—' : value.toFixed(2)} asks for ${words(level)}`).join('; ') || 'No trigger asks for more than normal'}><Tag kind={levelTag(breaker.effective)}>{words(breaker.effective)}</Tag></Hint> : <Unknown why="No breaker has been observed yet" />) },
+  { key: 'breaker', head: 'Breaker', value: ({ breaker }) => breaker?.effective, cell: ({ breaker }) => (breaker ? <Hint text={breaker.triggers.filter(({ level }) => level !== 'NORMAL').map(({ name, value, level }) => `${TRIGGERS[name]?.title ?? name} ${value === null ? '—' : showTrigger(name, value)} asks for ${level}`).join('; ') || 'No trigger asks for more than normal'}><LevelTag level={breaker.effective} /></Hint> : <Unknown why="No breaker has been observed yet" />) },
   { key: 'oracle', head: 'Oracle', name: 'Age of the oracle’s price, s', numeric: true, value: ({ oracleAgeSec }) => oracleAgeSec, cell: ({ feed, oracleAgeSec }) => (oracleAgeSec === null ? <Unknown why={noPrice} /> : <Hint text={feed ? (feed.flags.map(({ text: one }) => one).join('; ') || `Its heartbeat is ${age(feed.heartbeatSec)}`) : 'The API did not judge this feed'}><Tag kind={feed ? STATUS[feed.status] : 'quiet'}>{feed && feed.status !== 'OK' ? `${words(feed.status)}, ` : ''}{age(oracleAgeSec)}</Tag></Hint>) },
 ]
 

@@ -115,7 +115,6 @@ function chartOption(colours: Palette, nodes: readonly Change[], decimals: numbe
   const points = steps.map((node) => [Number(node.timestamp) * 1000, value(node.newRaw)])
   const last = steps.at(-1)
   return {
-    useUTC: true,
     grid: { left: 64, right: 24, top: 16, bottom: 44 },
     tooltip: tooltip((parameters) => {
       const at = (parameters as readonly { value: readonly [number, number] }[])[0]?.value[0]

@@ -216,7 +216,6 @@ function chartOption(colours: Palette, { drawn, pool, steps, marks, levels, woul
   const largest = Math.max(1, ...marks.map(({ notional }) => Number(notional)))
   const dot = (name: string, value: string | undefined, shape: string, colour: string) => ({ name, type: 'scatter', symbol: shape, symbolSize: 9, z: 6, itemStyle: { color: colour, borderColor: colours.panel, borderWidth: 1.5 }, data: endsNow && value !== undefined ? [[ms(to), Number(value)]] : [] })
   return {
-    useUTC: true,
     grid: { left: 64, right: 20, top: 34, bottom: 44 },
     legend: { top: 4, left: 10, itemGap: 8, itemWidth: 12, itemHeight: 8, textStyle: { color: colours.muted, fontSize: 11 }, data: ['Index', ...(pool.length > 0 ? ['Pool'] : []), ...(band.length > 0 ? ['Band'] : []), ...(marks.length > 0 ? ['Liquidation'] : []), ...(endsNow && now.mark !== undefined ? ['Mark now'] : [])], selectedMode: false },
     tooltip: tooltip((parameters) => {

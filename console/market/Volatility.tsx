@@ -86,7 +86,6 @@ function Realised({ market, symbol, nowSec, ewma }: { market: string; symbol: st
   const hours = useHours(market, from, true)
   const shown = useMemo(() => (hours.data ?? []).filter(({ timestamp }) => Number(timestamp) >= from && Number(timestamp) < to).toReversed(), [hours.data, from, to])
   const option = useCallback((colours: Palette) => ({
-    useUTC: true,
     grid: { left: 64, right: 20, top: 26, bottom: 44 },
     tooltip: tooltip((parameters) => {
       const at = (parameters as readonly { value: readonly [number, number] }[])[0]?.value

@@ -2,7 +2,6 @@
 import { useCallback, useEffect, useId, useRef, useState } from 'react'
 import type { ReactNode } from 'react'
 import { useSearchParams } from 'wouter'
-import type { BreakerLevel } from '../generated/operations.ts'
 import { Hint, Panel } from '../ui/parts.tsx'
 
 /** One choice in the address, `fallback` where it is missing or none of those allowed; choosing leaves the rest of the address as it is. */
@@ -66,9 +65,6 @@ export function Warnings({ of }: { of: readonly string[] }) {
 /** A long assumption behind a short word. */
 export const Assumed = ({ of, children = 'assumptions' }: { of: readonly string[]; children?: ReactNode }) => (of.length === 0 ? null : <Hint text={<ul className="market-assumed">{of.map((one) => <li key={one}>{one}</li>)}</ul>}>{children}</Hint>)
 
-/** How a breaker's level is marked. */
-export const levelTag = (level: BreakerLevel): 'quiet' | 'warn' | 'down' => (level === 'NORMAL' ? 'quiet' : level === 'WATCH' ? 'warn' : 'down')
-
 /** Sum of raw amounts with 18 decimals, as decimal text: exact. */
 export function sumE18(raws: readonly string[]): string {
   const sum = raws.reduce((total, raw) => total + BigInt(raw), 0n)
@@ -76,5 +72,5 @@ export function sumE18(raws: readonly string[]): string {
   return `${sum < 0n ? '-' : ''}${digits.slice(0, -18)}.${digits.slice(-18)}`
 }
 
-/** A float of the API as decimal text that the exact formatters take: no exponent. */
-export const text = (value: number): string => (Math.abs(value) >= 1e21 || (value !== 0 && Math.abs(value) < 1e-6) ? value.toFixed(Math.abs(value) >= 1 ? 0 : 12) : String(value))
+/** A float of the API as decimal text that the exact formatters take: no exponent, and nothing that is not nought as nought. */
+export const text = (value: number): string => (Math.abs(value) >= 1e21 ? value.toFixed(0) : value !== 0 && Math.abs(value) < 1e-6 ? value.toFixed(100).replace(/0+$/, '') : String(value))
