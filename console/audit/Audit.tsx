@@ -5,7 +5,7 @@ import { useAnswer } from '../data/client.ts'
 import { AuditDocument } from '../generated/operations.ts'
 import type { AuditQuery } from '../generated/operations.ts'
 import { whole, words } from '../ui/format.ts'
-import { Address, Copy, Loaded, PageHead, Panel, Tag } from '../ui/parts.tsx'
+import { Address, Copy, Empty, Loaded, PageHead, Panel, Tag } from '../ui/parts.tsx'
 import { CsvButton, Table } from '../ui/Table.tsx'
 import type { Column } from '../ui/Table.tsx'
 import './audit.css'
@@ -59,7 +59,7 @@ export default function Audit() {
           <label className="field">Of, exactly<input type="search" className="audit-text" value={subject} placeholder="Proposal’s id, breaker’s subject, session" onChange={(event) => filter('subject', event.target.value.trim())} /></label>
           {(actor || subject) && <button type="button" className="quiet" onClick={() => { setBefore([]); setParams({}, { replace: true }) }}>Clear</button>}
         </div>
-        <Loaded of={asked} height={420}>{({ auditLog }) => (
+        {wrong ? <Empty>No entry is asked for: the address is not whole.</Empty> : <Loaded of={asked} height={420}>{({ auditLog }) => (
           <>
             <Table title="Entries" columns={COLUMNS} rows={auditLog.nodes} rowKey={({ id }) => id} empty={actor || subject ? 'No entry fits the filter.' : 'Nothing was done here yet, and nobody has signed in.'} />
             {(after !== null || auditLog.pageInfo.hasNextPage) && (
@@ -69,7 +69,7 @@ export default function Audit() {
               </div>
             )}
           </>
-        )}</Loaded>
+        )}</Loaded>}
         <p className="provenance">Each hash is the SHA-256 of the hash before and of this entry’s fields: a changed, inserted or missing entry breaks the chain from there. The table takes no change and no deletion.</p>
       </Panel>
     </>

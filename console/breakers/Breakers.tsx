@@ -114,7 +114,7 @@ function History({ now }: { now: number }) {
     const own = history.nodes.map((node) => ({ at: Number(node.seenAt), from: node.from, to: node.to, why: node.why })).toReversed()
     const inside = own.filter(({ at }) => at > to - length)
     const before = own.findLast(({ at }) => at <= to - length)
-    return { label, spans: spansOf(inside, { from: to - length, to, level: before?.to ?? inside[0]?.from ?? level }) }
+    return { label, spans: spansOf(inside, { from: to - length, to, level: before?.to ?? inside[0]?.from ?? level, observed: before !== undefined }) }
   }), [all, to, length])
   const shown = moves.filter(({ seenAt }) => Number(seenAt) > to - length)
   return (
@@ -124,7 +124,7 @@ function History({ now }: { now: number }) {
     </>}>
       <Loaded of={past} height={300}>{() => (
         <>
-          <LevelsChart title="Levels" summary={shown.length === 0 ? `No breaker moved in the last ${duration(length)}.` : `${shown.length} ${shown.length === 1 ? 'move' : 'moves'} in the last ${duration(length)}.`} rows={rows} from={to - length} to={to} />
+          <LevelsChart title="Levels" summary={shown.length === 0 ? `No breaker moved in the last ${duration(length)}. Dashed: as far as it was observed at all.` : `${shown.length} ${shown.length === 1 ? 'move' : 'moves'} in the last ${duration(length)}. Dashed: before the first move, as far as it was observed at all.`} rows={rows} from={to - length} to={to} />
           <Table title="Changes" columns={MOVES} rows={moves} rowKey={({ id }) => id} few={8} empty="No breaker has left NORMAL since the first observation." />
           {all.some(({ history }) => history.totalCount > history.nodes.length) && <p className="empty">The last 100 of each breaker; `circuitBreakers {'{ markets { history } }'}` of the API pages through all.</p>}
         </>

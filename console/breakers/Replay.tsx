@@ -98,7 +98,7 @@ export function Replay({ breakers }: { breakers: readonly BreakerPartsFragment[]
   const [params, setParams] = useSearchParams()
   const [first] = breakers.filter(({ label }) => label !== 'protocol')
   const [form, setForm] = useState<Form | undefined>(() => formOf(params.get('replay'), breakers) ?? (first && inUse(first)))
-  const [state, setState] = useState<{ running: boolean; problem?: string; result?: Result; of?: string }>({ running: false })
+  const [state, setState] = useState<{ running: boolean; problem?: string; result?: Result; asked?: Form }>({ running: false })
   const [tried, setTried] = useState(false)
   const faults = useMemo(() => (form ? faultsOf(form) : {}), [form])
   if (!form) return null
@@ -116,7 +116,7 @@ export function Replay({ breakers }: { breakers: readonly BreakerPartsFragment[]
     setParams((now) => { const next = new URLSearchParams(now); next.set('replay', JSON.stringify(form)); return next }, { replace: true })
     try {
       const { replayBreaker } = await ask(ReplayBreakerDocument, { input })
-      setState(replayBreaker ? { running: false, result: replayBreaker, of: form.subject } : { running: false, problem: 'No block is indexed yet.' })
+      setState(replayBreaker ? { running: false, result: replayBreaker, asked: form } : { running: false, problem: 'No block is indexed yet.' })
     } catch (error) {
       setState((now) => ({ ...now, running: false, problem: sentence(error) }))
     }
@@ -152,7 +152,7 @@ export function Replay({ breakers }: { breakers: readonly BreakerPartsFragment[]
         <div className="controls"><button type="submit" className="main" disabled={state.running}>{state.running ? 'Replaying …' : 'Replay'}</button>{own && breaker && <button type="button" className="quiet" onClick={() => setForm({ ...form, entries: inUse(breaker).entries })}>Back to the entries in use</button>}<span className="muted" role="status">{own ? 'Entries of your own.' : 'The entries in use.'}{tried && Object.keys(faults).length > 0 ? ` ${Object.keys(faults).length} to correct.` : ''}</span></div>
       </form>
       {state.problem && <Notice kind="down" title={state.problem} />}
-      {state.result && <Shown of={state.result} label={state.of ?? ''} />}
+      {state.result && state.asked && <Shown of={state.result} label={state.asked.subject} old={JSON.stringify(state.asked) !== JSON.stringify(form)} />}
     </Panel>
   )
 }
@@ -167,12 +167,13 @@ const TRIPS: readonly Column<Result['trips'][number]>[] = [
   { key: 'false', head: 'Was', value: (row) => (row.falseAlarm ? 'false alarm' : LEVELS.indexOf(row.peak) < 2 ? 'watched alone' : 'followed by harm'), cell: (row) => (row.falseAlarm ? <Tag kind="warn">false alarm</Tag> : <span className="muted">{LEVELS.indexOf(row.peak) < 2 ? 'watched alone' : 'followed by harm'}</span>) },
 ]
 
-function Shown({ of, label }: { of: Result; label: string }) {
+function Shown({ of, label, old }: { of: Result; label: string; old: boolean }) {
   const [from, to] = [Number(of.from), Number(of.to)]
-  const rows = useMemo(() => [{ label, spans: spansOf(of.transitions.map((one) => ({ at: Number(one.timestamp), from: one.from, to: one.to, why: one.why })), { from, to, level: 'NORMAL' }) }], [of, label, from, to])
+  const rows = useMemo(() => [{ label, spans: spansOf(of.transitions.map((one) => ({ at: Number(one.timestamp), from: one.from, to: one.to, why: one.why })), { from, to, level: 'NORMAL', observed: true }) }], [of, label, from, to])
   const total = of.secondsAt.reduce((sum, { value }) => sum + value, 0)
   return (
-    <div className="replay-result" role="status">
+    <div className="replay-result" role="status" aria-busy={old}>
+      {old && <p className="breaker-line"><b>Of the setting before:</b> the form above asks for another one since. Replay it to see what that would have done.</p>}
       <p className="breaker-line"><b>{of.summary.charAt(0).toUpperCase()}{of.summary.slice(1).replace(/\.?$/, '.')}</b></p>
       <Sums of={[
         ['Trips', whole(of.trips.length), `${whole(of.observations)} observations`],

@@ -150,7 +150,7 @@ export function MovesChart({ symbol, prices, now, next, ticks }: { symbol: strin
   const option = useCallback((colours: Palette) => ({
     grid: { left: 60, right: 30, top: 44, bottom: 46 },
     xAxis: { ...axis(colours, 'Move from one price to the next, %', { nameGap: 28 }), type: 'value', min: 0, max: width * (BINS + 1), axisLabel: { color: colours.muted, fontSize: 11, showMaxLabel: false, formatter: (value: number) => String(Number(value.toFixed(2))) } },
-    yAxis: { ...axis(colours, 'Moves', { nameGap: 44 }), type: 'log', min: 0.8, axisLabel: { color: colours.muted, fontSize: 11, formatter: (value: number) => (value < 1 ? '' : compact(value)) } },
+    yAxis: { ...axis(colours, 'Moves (log)', { nameGap: 44 }), type: 'log', min: 0.8, axisLabel: { color: colours.muted, fontSize: 11, formatter: (value: number) => (value < 1 ? '' : compact(value)) } },
     tooltip: tooltip((at) => {
       const [first] = at as { dataIndex: number }[]
       const count = first === undefined ? undefined : counts[first.dataIndex]
