@@ -1,6 +1,6 @@
 /** What stays on the screen whatever page is shown: where one is, what the figures stand on, what is wrong, who has signed in. */
 import { Popover } from '@base-ui/react/popover'
-import { Suspense, lazy, useCallback, useEffect, useState } from 'react'
+import { Suspense, lazy, useCallback, useEffect, useRef, useState } from 'react'
 import type { ReactNode } from 'react'
 import { Link, useLocation } from 'wouter'
 import { useBasket } from '../data/basket.ts'
@@ -53,7 +53,7 @@ export function Shell({ children }: { children: ReactNode }) {
         <Link href="/" className="brand">Bulwark</Link>
         <Nav />
         <Standing status={data?.status} atMs={dataUpdatedAt} />
-        <button type="button" className="quiet find" onClick={find} title="Find a page, market, account, parameter or proposal (/ or Ctrl K; ? lists all keys)">Find <kbd aria-hidden="true">/</kbd></button>
+        <button type="button" className="quiet find" onClick={find} title="Find a page, market, account, parameter or proposal (/ or Ctrl K; ? lists all keys)"><svg viewBox="0 0 16 16" aria-hidden="true"><path d="m10.5 10.5 4 4" /><circle cx="6.5" cy="6.5" r="4.5" /></svg><span>Find <kbd aria-hidden="true">/</kbd></span></button>
         <Who />
         <ThemeButton />
       </header>
@@ -78,8 +78,14 @@ export function Shell({ children }: { children: ReactNode }) {
 function Nav() {
   const [path] = useLocation()
   const basket = useBasket()
+  const strip = useRef<HTMLElement>(null)
+  // On a narrow screen the strip scrolls: where one is, is to be seen.
+  useEffect(() => {
+    const here = strip.current?.querySelector<HTMLElement>('[aria-current]')
+    if (strip.current && here) strip.current.scrollLeft = here.offsetLeft - (strip.current.clientWidth - here.offsetWidth) / 2
+  }, [path])
   return (
-    <nav className="pages" aria-label="Pages">
+    <nav className="pages" aria-label="Pages" ref={strip}>
       {PAGES.map(([href, name]) => (
         <Link key={href} href={href} aria-current={(href === '/' ? path === '/' : path.startsWith(href)) ? 'page' : undefined}>
           {name}{href === '/proposals' && basket.length > 0 && <span className="count">{basket.length}<span className="sr"> in the basket</span></span>}
