@@ -305,9 +305,9 @@ inBrowser('overview', () => {
       await page.waitForFunction((text) => document.querySelector<HTMLElement>('.standing .age')?.innerText !== text, before, { timeout: 10_000 })
       // What the mirror writes of itself reaches the page without an event.
       await scratch.prisma.mirrorStatus.update({ where: { id: 1 }, data: { state: 'FOLLOWING' } })
-      await page.locator('.shell-trouble').getByText('mirror is').waitFor({ state: 'detached' })
+      await page.locator('.shell-trouble b', { hasText: /^mirror is/ }).waitFor({ state: 'detached' })
       await scratch.prisma.mirrorStatus.update({ where: { id: 1 }, data: { state: 'CATCHING_UP' } })
-      await page.locator('.shell-trouble').getByText('mirror is degraded.').waitFor()
+      await page.locator('.shell-trouble b', { hasText: /^mirror is degraded/ }).waitFor()
       await eventually(() => answer(page), /mirror is degraded, so figures may be missing or old/)
 
       isStill = false
