@@ -56,4 +56,4 @@ export const onAxis = (raw: string, inputDecimals: number): number => Number(uns
 export const isAmount = ({ inputDecimals }: { readonly inputDecimals: number | null }): boolean => inputDecimals !== null
 
 /** Where a new value for it is typed and drafted. */
-export const changeHref = ({ name, subject }: { readonly name: string; readonly subject: string }): string => `/proposals/new?change=${encodeURIComponent(`${name}:${subject}`)}`
+export const changeHref = ({ name, subject }: { readonly name: string; readonly subject: string }): string => `/proposals/new?parameter=${encodeURIComponent(name)}&subject=${encodeURIComponent(subject)}`

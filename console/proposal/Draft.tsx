@@ -61,6 +61,7 @@ function Form({ known }: { known: Known }) {
   const rows = basket.map((item) => ({ item, parameter: find(known, item), key: keyOf(item) }))
   const wrong = rows.filter(({ item, parameter, key }) => parameter !== undefined && parseValue(parameter, texts[key] ?? valueText(parameter, item.toRaw)) === null)
   const changed = rows.filter(({ item, parameter }) => parameter === undefined || item.toRaw !== parameter.raw)
+  const playbook = changed[0]?.item.playbook
   const validForSec = /^\d+(\.\d+)?$/.test(hours) ? Math.round(Number(hours) * 3600) : null
   const input: DraftProposalInput = {
     title: title.trim() || defaultTitle(changed.map(({ item }) => item)),
@@ -68,6 +69,8 @@ function Form({ known }: { known: Known }) {
     changes: changed.filter(({ item }) => item.recommendationId === null).map(({ item, key }) => ({ parameter: item.parameter, subject: item.subject, toRaw: item.toRaw, ...(confirms[key] ? { confirm: confirms[key] } : {}) })),
     ...(desired.trim() === '' ? {} : { desired, ...(title.trim() === '' && changed.length === 0 ? { title: null } : {}) }),
     ...(validForSec === null ? {} : { validForSec }),
+    // Lint lets a playbook do more: it has to be all of the draft.
+    ...(playbook !== undefined && desired.trim() === '' && changed.every(({ item }) => item.playbook === playbook) ? { playbook } : {}),
   }
   const asked = changed.length > 0 || desired.trim() !== ''
   const { settled, waiting } = useSettled(input, 300)
@@ -187,7 +190,8 @@ function Row({ item, parameter, rule, text, confirm, findings, told }: { item: B
     change({ texts: { ...typed.get().texts, [key]: next } })
     const value = parseValue(parameter, next)
     if (value === null || value.toString() === item.toRaw) return
-    putInBasket({ ...item, recommendationId: null, toRaw: value.toString(), toDisplay: isYesNo(parameter) ? (value === 0n ? 'no' : 'yes') : isAddress(parameter) ? next.trim() : withUnit(parameter, value), fromRaw: parameter.raw, fromDisplay: parameter.display })
+    const { playbook: _, ...byHand } = item
+    putInBasket({ ...byHand, recommendationId: null, toRaw: value.toString(), toDisplay: isYesNo(parameter) ? (value === 0n ? 'no' : 'yes') : isAddress(parameter) ? next.trim() : withUnit(parameter, value), fromRaw: parameter.raw, fromDisplay: parameter.display })
   }
   const name = `${item.parameter} of ${item.subjectLabel}`
   const stops = raw === null || findings.some(({ severity }) => severity === 'BLOCK')
