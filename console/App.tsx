@@ -33,9 +33,9 @@ export function App() {
       <CSPProvider disableStyleElements>
         <Tooltip.Provider delay={300}>
           <Shell>
+            <Arrival />
             <Pages>
               <Suspense fallback={<div className="loading page" role="status"><span className="sr">Loading …</span></div>}>
-                <Arrival />
                 <Switch>
                   <Route path="/" component={Overview} />
                   <Route path="/markets" component={Markets} />

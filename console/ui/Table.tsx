@@ -11,6 +11,8 @@ export type Column<Row> = {
   /** Plain text of `head` with its unit, for CSV and cards; `head` where that is text. */
   readonly name?: string
   readonly numeric?: boolean
+  /** Sentences: a line of its own where rows are cards. */
+  readonly words?: boolean
   /** What it is sorted by and written as in CSV: exact decimal text or a number; null is unknown and sorts last. */
   readonly value: (row: Row) => Cell
   /** What is shown; `value` where left out. null is shown as unknown. */
@@ -65,7 +67,7 @@ export function Table<Row>({ title, columns, rows, rowKey, sort: first, tone, fe
   return (
     <>
       {/* Where rows are cards there are no heads to click. */}
-      {rows.length > 1 && (
+      {rows.length > 3 && (
         <div className="sortby">
           <label>Sort by <select value={sort?.key ?? ''} onChange={(event) => setSort(event.target.value === '' ? undefined : { key: event.target.value, falling: columns.find(({ key }) => key === event.target.value)?.numeric === true })}>
             <option value="">as given</option>
@@ -93,7 +95,7 @@ export function Table<Row>({ title, columns, rows, rowKey, sort: first, tone, fe
               <tr key={rowKey(row)} role="row" className={tone?.(row)}>
                 {columns.map((column, index) => {
                   const content = column.cell ? column.cell(row) : column.value(row)
-                  return <td key={column.key} role={index === 0 ? 'rowheader' : 'cell'} className={column.numeric ? 'n' : undefined} data-label={nameOf(column)}><div>{content ?? <Unknown />}</div></td>
+                  return <td key={column.key} role={index === 0 ? 'rowheader' : 'cell'} className={column.numeric ? 'n' : column.words ? 'words' : undefined} data-label={nameOf(column)}><div>{content ?? <Unknown />}</div></td>
                 })}
               </tr>
             ))}
