@@ -84,10 +84,10 @@ export const cutOff = (page: Page): Promise<string[]> =>
     const { scrollWidth, clientWidth } = document.documentElement
     if (scrollWidth > clientWidth) found.push(`the page: ${scrollWidth} px in ${clientWidth}`)
     for (const element of document.body.querySelectorAll<HTMLElement>('*')) {
-      const { overflowX, clip, clipPath, textOverflow, position } = getComputedStyle(element)
+      const { overflowX, clip, clipPath, textOverflow, position, visibility } = getComputedStyle(element)
       const isForReaders = (position === 'absolute' || position === 'fixed') && (clip !== 'auto' || clipPath !== 'none')
-      if (isForReaders || element instanceof HTMLInputElement || element.clientWidth === 0 || element.scrollWidth <= element.clientWidth + 1) continue
-      if (overflowX !== 'hidden' && overflowX !== 'clip') continue
+      if (isForReaders || visibility === 'hidden' || element instanceof HTMLInputElement || element.clientWidth === 0 || element.scrollWidth <= element.clientWidth + 1) continue
+      if (visibility === 'hidden' || (overflowX !== 'hidden' && overflowX !== 'clip')) continue
       if (textOverflow === 'ellipsis' && element.closest('[title]') !== null) continue
       found.push(`${element.tagName.toLowerCase()}.${element.className}: "${element.innerText.slice(0, 60)}" ${element.scrollWidth} px in ${element.clientWidth}`)
     }
