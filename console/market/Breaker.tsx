@@ -20,9 +20,9 @@ const TRIGGERS: readonly Column<Trigger>[] = [
   { key: 'name', head: 'Trigger', value: ({ name }) => name, cell: ({ name }) => <Hint text={WORDS[name]?.what ?? name}>{WORDS[name]?.title ?? name}</Hint> },
   { key: 'value', head: 'Now', numeric: true, value: ({ value }) => value, cell: ({ name, value, state, why }) => (value !== null ? showTrigger(name, value) : state === 'NOT_APPLICABLE' ? <Unknown why={`Does not apply: ${why ?? ''}`} /> : <Unknown why="The index cannot tell it now: no alarm, and no proof of calm" />) },
   { key: 'level', head: 'Asks for', value: ({ level }) => level, cell: ({ level, state }) => (state === 'MEASURED' ? <LevelTag level={level} /> : <span className="muted">{words(state)}</span>) },
-  { key: 'watch', head: 'Watch from', numeric: true, value: ({ watch }) => watch, cell: ({ watch }) => entry(watch) },
-  { key: 'restrict', head: 'Restrict from', numeric: true, value: ({ restrict }) => restrict, cell: ({ restrict }) => entry(restrict) },
-  { key: 'halt', head: 'Halt from', numeric: true, value: ({ halt }) => halt, cell: ({ halt }) => entry(halt) },
+  { key: 'watch', head: 'Watch', name: 'Watch from', numeric: true, value: ({ watch }) => watch, cell: ({ watch }) => entry(watch) },
+  { key: 'restrict', head: 'Restrict', name: 'Restrict from', numeric: true, value: ({ restrict }) => restrict, cell: ({ restrict }) => entry(restrict) },
+  { key: 'halt', head: 'Halt', name: 'Halt from', numeric: true, value: ({ halt }) => halt, cell: ({ halt }) => entry(halt) },
 ]
 
 const HISTORY: readonly Column<Change>[] = [

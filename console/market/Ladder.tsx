@@ -37,17 +37,14 @@ export function Ladder({ market, symbol }: { market: string; symbol: string }) {
   const ladder = useAnswer(LadderDocument, { market, changes: CHANGES, joint: joint === '1' }, 'minute')
   return (
     <>
-      <div className="controls">
-        <Choice label="All other prices" of={[['0', 'stand still'], ['1', 'move by their betas']]} value={joint} onChoice={setJoint} />
-      </div>
-      <Loaded of={ladder} height={HEIGHT + 210}>
-        {({ liquidationLadder }) => (liquidationLadder ? <Rungs ladder={liquidationLadder} market={market} symbol={symbol} joint={joint === '1'} /> : <Empty>The API has no index price of this market yet, so nothing can be said of others.</Empty>)}
+      <Loaded of={ladder} height={HEIGHT + 268}>
+        {({ liquidationLadder }) => (liquidationLadder ? <Rungs ladder={liquidationLadder} market={market} symbol={symbol} joint={joint === '1'} onJoint={(on) => setJoint(on ? '1' : '0')} /> : <Empty>The API has no index price of this market yet, so nothing can be said of others.</Empty>)}
       </Loaded>
     </>
   )
 }
 
-function Rungs({ ladder, market, symbol, joint }: { ladder: Answer; market: string; symbol: string; joint: boolean }) {
+function Rungs({ ladder, market, symbol, joint, onJoint }: { ladder: Answer; market: string; symbol: string; joint: boolean; onJoint: (joint: boolean) => void }) {
   const [place, setPlace] = usePlace('at')
   const placed = Number(place)
   const kept = place !== null && placed > 0 && Number.isFinite(placed) ? placed : null
@@ -86,9 +83,12 @@ function Rungs({ ladder, market, symbol, joint }: { ladder: Answer; market: stri
   const settle = (value: number) => { setDragged(null); setPlace(String(clean(value))) }
   return (
     <>
-      <div className="market-ladder">
+      <div>
         <output className="market-said" aria-live="polite">{sentence}</output>
-        <PriceInput at={at} low={low} high={high} onPrice={settle} />
+        <div className="controls">
+          <PriceInput at={at} low={low} high={high} onPrice={settle} />
+          <Choice label="All other prices" of={[['0', 'stand still'], ['1', 'move by their betas']]} value={joint ? '1' : '0'} onChoice={(next) => onJoint(next === '1')} />
+        </div>
       </div>
       <Chart title={`Liquidation ladder, ${symbol}`} summary={`Bars every 2.5 % of the price now, ${priceText(text(ladder.price))}; the line is the price asked about.`} option={option} data={data} height={HEIGHT}>
         <Slider.Root className="market-slider" style={{ left: GRID.left, right: GRID.right, bottom: GRID.bottom + FOOT, height: HEIGHT - GRID.top - GRID.bottom }} value={Math.min(high, Math.max(low, at))} min={low} max={high} step={tick} largeStep={tick * 10} onValueChange={move} onValueCommitted={settle} aria-label={`Price of ${symbol} that is asked about, USD`}>

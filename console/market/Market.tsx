@@ -26,7 +26,7 @@ import './market.css'
 
 type MarketRow = NonNullable<MarketQuery['market']>
 
-const SECTIONS = [['price', 'Price'], ['ladder', 'Ladder'], ['interest', 'Open interest'], ['breaker', 'Breaker'], ['volatility', 'Volatility'], ['margins', 'Margins'], ['backtest', 'Backtest'], ['liquidity', 'Liquidity'], ['keepers', 'Keepers'], ['deleveraging', 'Deleveraging'], ['oracle', 'Oracle'], ['parameters', 'Parameters']] as const
+const SECTIONS = [['price', 'Price'], ['ladder', 'Ladder'], ['interest', 'Open interest'], ['breaker', 'Breaker'], ['oracle', 'Oracle'], ['volatility', 'Volatility'], ['margins', 'Margins'], ['backtest', 'Backtest'], ['liquidity', 'Liquidity'], ['deleveraging', 'Deleveraging'], ['keepers', 'Keepers'], ['parameters', 'Parameters']] as const
 
 export default function Market({ id }: { id: string }) {
   const answer = useAnswer(MarketDocument, { id }, 'block')
@@ -59,6 +59,7 @@ function Desk({ market, nowSec }: { market: MarketRow; nowSec: number }) {
           <div className="stack">
             <Later id="interest" title="Open interest" height={560}>{() => <Interest market={id} symbol={symbol} nowSec={nowSec} />}</Later>
             <Panel id="breaker" title="Circuit breaker"><Breaker of={breakers} market={id} /></Panel>
+            <Later id="oracle" title="Oracle" height={560}>{() => <Oracle market={id} />}</Later>
           </div>
         </div>
         <div className="desk">
@@ -67,12 +68,11 @@ function Desk({ market, nowSec }: { market: MarketRow; nowSec: number }) {
         </div>
         <Later id="backtest" title="Backtest" note="How right each model was over the last 30 days" height={330}>{() => <Backtests market={id} />}</Later>
         <div className="desk">
-          <Later id="liquidity" title="Liquidity" height={520}>{() => <Liquidity market={id} symbol={symbol} />}</Later>
-          <Later id="keepers" title="Keepers" note="Which liquidations pay" height={520}>{() => <Keepers market={id} symbol={symbol} />}</Later>
-        </div>
-        <div className="desk">
-          <Later id="deleveraging" title="Deleveraging queue" height={480}>{() => <Deleveraging market={id} symbol={symbol} />}</Later>
-          <Later id="oracle" title="Oracle" height={480}>{() => <Oracle market={id} />}</Later>
+          <div className="stack">
+            <Later id="liquidity" title="Liquidity" height={600}>{() => <Liquidity market={id} symbol={symbol} />}</Later>
+            <Later id="deleveraging" title="Deleveraging queue" height={480}>{() => <Deleveraging market={id} symbol={symbol} />}</Later>
+          </div>
+          <Later id="keepers" title="Keepers" note="Which liquidations pay" height={720}>{() => <Keepers market={id} symbol={symbol} />}</Later>
         </div>
         <Later id="parameters" title="Parameters" height={560}>{() => <Parameters market={id} symbol={symbol} nowSec={nowSec} />}</Later>
       </div>

@@ -33,7 +33,7 @@ const STATUS = { OK: 'good', WARN: 'warn', FAIL: 'down' } as const
 export function Oracle({ market }: { market: string }) {
   const answer = useAnswer(MarketOracleDocument, { id: market }, 'minute')
   return (
-    <Loaded of={answer} height={480}>
+    <Loaded of={answer} height={520}>
       {({ market: found, oracleHealth }) => {
         const feed = found?.oracle
         if (!feed) return <Empty>No feed is indexed behind this market’s index price.</Empty>
@@ -42,7 +42,7 @@ export function Oracle({ market }: { market: string }) {
           <>
             <Trusted feed={feed} health={health} />
             <div className="market-head"><span className="muted">{whole(feed.updateCount)} updates since the start; the newest {feed.updates.nodes.length}</span><CsvButton title="Oracle updates" columns={UPDATES} rows={feed.updates.nodes} /></div>
-            <Table title="Updates of the feed" columns={UPDATES} rows={feed.updates.nodes} rowKey={({ id }) => id} few={6} empty="The feed has given no price yet." tone={({ freezeReason }) => (freezeReason === 0 ? undefined : 'hot')} />
+            <Table title="Updates of the feed" columns={UPDATES} rows={feed.updates.nodes} rowKey={({ id }) => id} few={3} empty="The feed has given no price yet." tone={({ freezeReason }) => (freezeReason === 0 ? undefined : 'hot')} />
             {feed.sourceChanges.nodes.length > 0 ? <Table title="Changes of the source" columns={SOURCES} rows={feed.sourceChanges.nodes} rowKey={({ id }) => id} /> : <p className="market-words">The dispatcher has never changed its source.</p>}
             {oracleHealth && <Provenance of={oracleHealth.provenance} />}
           </>

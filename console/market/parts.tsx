@@ -59,7 +59,7 @@ export function Unknowns({ of }: { of: readonly { readonly message: string }[] }
 
 export function Warnings({ of }: { of: readonly string[] }) {
   const words = [...new Set(of)]
-  return words.length === 0 ? null : <ul className="market-words">{words.map((one) => <li key={one}>{one}.</li>)}</ul>
+  return words.length === 0 ? null : <ul className="market-words">{words.map((one) => <li key={one}>{one.charAt(0).toUpperCase()}{one.slice(1)}.</li>)}</ul>
 }
 
 /** A long assumption behind a short word. */
