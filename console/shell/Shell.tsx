@@ -130,7 +130,7 @@ function Who() {
   return (
     <Popover.Root>
       <Popover.Trigger className={viewer ? 'quiet shell-who' : 'shell-who'} title={viewer ? `Signed in as ${viewer.address}` : 'Reading needs no sign-in; drafting, signing and lifting a HALT do'}>
-        {viewer ? <><code>{short(viewer.address)}</code><span className="sr">signed in{viewer.roles.length > 0 ? ` as ${viewer.roles.map(words).join(' and ')}` : ''}</span></> : 'Sign in'}
+        {viewer ? <><code>{short(viewer.address)}</code><span className="sr">signed in as </span><small>{viewer.roles.length > 0 ? viewer.roles.map(words).join(', ') : 'no role'}</small></> : 'Sign in'}
       </Popover.Trigger>
       <Popover.Portal><Popover.Positioner sideOffset={6} align="end"><Popover.Popup className="popup shell-session">
         <Popover.Title className="sr">Session</Popover.Title>
