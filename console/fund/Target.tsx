@@ -111,7 +111,7 @@ export function Target({ of: { texts, change, faulty, answer } }: { of: Targets 
             <Dial range={FEE} label="Fee of turnover" text={texts.fee} scale={FEE_SCALE} change={(fee) => change({ fee })} ends={['0', '500 bp']} />
             <Loaded of={answer} height={150}>{({ insuranceFund }) => (insuranceFund?.target ? <Answers of={insuranceFund.target} stale={faulty || answer.isPlaceholderData} /> : null)}</Loaded>
           </div>
-          <Loaded of={answer} height={300}>{({ insuranceFund }) => (insuranceFund?.target ? <Curve of={insuranceFund.target} /> : null)}</Loaded>
+          <div className="fund-curve">{answer.data?.insuranceFund?.target && <Curve of={answer.data.insuranceFund.target} />}</div>
         </div>
         {answer.data?.insuranceFund?.target && <Provenance of={answer.data.insuranceFund.target.provenance} />}
       </Panel>

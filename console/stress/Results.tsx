@@ -80,17 +80,17 @@ export function RoundSwitch({ round, setRound }: { round: Round; setRound: (roun
 
 function columnsOf(round: Round, several: boolean, chosen: string | null, choose: (key: string) => void): readonly Column<Scenario>[] {
   const figure = (key: string, head: string, field: keyof Omit<Figures, 'worstAccounts'>): Column<Scenario> => ({
-    key, head, name: `${head}, ${round === 'first' ? 'first round' : 'after the cascade'}, USD`, numeric: true,
+    key, head, numeric: true,
     value: (row) => figuresOf(row, round)?.[field] ?? null,
     cell: (row) => <Money of={figuresOf(row, round)?.[field]} why={figuresOf(row, round) === null ? whyNot(row) : NO_FUND} />,
   })
   return [
     { key: 'scenario', head: 'Scenario', value: nameOf, cell: (row) => <button type="button" className="stress-choose" aria-pressed={keyOf(row) === chosen} onClick={() => choose(keyOf(row))}><ScenarioName of={row} several={several} /></button> },
-    { key: 'accounts', head: 'Accounts', name: `Accounts below requirement, ${round === 'first' ? 'first round' : 'after the cascade'}`, numeric: true, value: (row) => figuresOf(row, round)?.liquidatableAccounts ?? null, cell: (row) => { const count = figuresOf(row, round)?.liquidatableAccounts; return count === undefined ? <Unknown why={whyNot(row)} /> : whole(count) } },
+    { key: 'accounts', head: 'Accounts', numeric: true, value: (row) => figuresOf(row, round)?.liquidatableAccounts ?? null, cell: (row) => { const count = figuresOf(row, round)?.liquidatableAccounts; return count === undefined ? <Unknown why={whyNot(row)} /> : whole(count) } },
     figure('due', 'Falls due', 'liquidatableNotional'),
     figure('taken', 'Liquidated', 'liquidatedNotional'),
-    { key: 'first', head: <>Bad debt,<br />first</>, name: 'Bad debt, first round, USD', numeric: true, value: (row) => row.badDebt, cell: (row) => <Money of={row.badDebt} /> },
-    { key: 'last', head: <>Bad debt,<br />cascade</>, name: 'Bad debt, after the cascade, USD', numeric: true, value: (row) => row.cascade?.badDebt ?? null, cell: (row) => <>{row.cascade && !row.cascade.settled && <Hint text="The rounds ran out at 100 before the cascade came to rest: at least this much">≥ </Hint>}<Money of={row.cascade?.badDebt} why={whyNot(row)} /></> },
+    { key: 'first', head: <>Bad debt,<br />first</>, name: 'Bad debt, first', numeric: true, value: (row) => row.badDebt, cell: (row) => <Money of={row.badDebt} /> },
+    { key: 'last', head: <>Bad debt,<br />cascade</>, name: 'Bad debt, cascade', numeric: true, value: (row) => row.cascade?.badDebt ?? null, cell: (row) => <>{row.cascade && !row.cascade.settled && <Hint text="The rounds ran out at 100 before the cascade came to rest: at least this much">≥ </Hint>}<Money of={row.cascade?.badDebt} why={whyNot(row)} /></> },
     figure('fund', 'Fund pays', 'fundUsed'),
     figure('uncovered', 'Uncovered', 'uncovered'),
     figure('cover1', 'Cover‑1', 'cover1'),

@@ -74,14 +74,14 @@ inBrowser('the stress page', () => {
       const scenarios = run.stress?.scenarios ?? []
       const own = scenarios.find(({ id }) => id === 'shock-1')
       expect(own?.badDebt).toBeGreaterThan(0)
-      for (const [column, field] of [['Falls due', 'liquidatableNotional'], ['Liquidated', 'liquidatedNotional'], ['Bad debt, after', 'badDebt'], ['Fund pays', 'fundUsed'], ['Uncovered', 'uncovered'], ['Cover', 'cover1']] as const) {
+      for (const [column, field] of [['Falls due', 'liquidatableNotional'], ['Liquidated', 'liquidatedNotional'], ['Bad debt, cascade', 'badDebt'], ['Fund pays', 'fundUsed'], ['Uncovered', 'uncovered'], ['Cover', 'cover1']] as const) {
         const cells = row(page, 'shock-1').locator(`td[data-label^="${column}"] .figure`)
         expect(Number((await cells.first().getAttribute('title'))?.replace(' USD', ''))).toBe(own?.cascade?.[field])
       }
-      expect(await exact(page, 'shock-1', 'Bad debt, first round')).toBe(own?.badDebt)
+      expect(await exact(page, 'shock-1', 'Bad debt, first')).toBe(own?.badDebt)
       expect(await row(page, 'shock-1').locator('td[data-label^="Accounts"]').innerText()).toBe(String(own?.cascade?.liquidatableAccounts))
       // Nobody trades vBTC in this book: where it is liquidated, what follows is unknown, with the API's reason.
-      expect(await row(page, 'Covid').first().locator('td[data-label^="Bad debt, after"] .sr').innerText()).toContain('Found liquidations in vBTC')
+      expect(await row(page, 'Covid').first().locator('td[data-label^="Bad debt, cascade"] .sr').innerText()).toContain('Found liquidations in vBTC')
       // Every scenario of both severities, and what is shown of one that is chosen.
       await page.getByRole('button', { name: `Show all ${scenarios.length}` }).click()
       expect(await page.getByRole('table', { name: 'Scenarios', exact: true }).getByRole('row').count()).toBe(scenarios.length + 1)
@@ -123,7 +123,7 @@ inBrowser('the stress page', () => {
       expect(await page.getByRole('button', { name: 'day', exact: true }).getAttribute('aria-pressed')).toBe('true')
       expect(await page.getByRole('button', { name: 'First round' }).getAttribute('aria-pressed')).toBe('true')
       expect(await page.locator('#scenario-title').innerText()).toMatch(/^Covid crash/)
-      expect(await exact(page, 'shock-1', 'Bad debt, first round')).toBe((await runOf(first)).stress?.scenarios.find(({ id }) => id === 'shock-1')?.badDebt)
+      expect(await exact(page, 'shock-1', 'Bad debt, first')).toBe((await runOf(first)).stress?.scenarios.find(({ id }) => id === 'shock-1')?.badDebt)
     })
   }, 180_000)
 
