@@ -12,7 +12,7 @@ import type { Checked } from '../wallet/safeTx.ts'
 import { useWallet } from '../wallet/wallet.tsx'
 import { Confirm } from './Confirm.tsx'
 import type { Question } from './Confirm.tsx'
-import type { Signable } from './Signing.tsx'
+import type { Contracts, Signable } from './Signing.tsx'
 
 /** A transaction that was sent from here, until the proposal has moved on: a page that is loaded again still knows it. */
 const sent = {
@@ -29,7 +29,7 @@ const sent = {
 }
 
 /** READY, QUEUED or CANCELLING: what any account can send then. */
-export function Execute({ proposal, signable, checked }: { proposal: ReviewFragment; signable: Signable; checked: Checked | undefined }) {
+export function Execute({ proposal, signable, checked, contracts }: { proposal: ReviewFragment; signable: Signable; checked: Checked | undefined; contracts: Contracts }) {
   const wallet = useWallet()
   const { busy, fault, act } = useAct()
   const [question, setQuestion] = useState<Question | null>(null)
@@ -39,9 +39,10 @@ export function Execute({ proposal, signable, checked }: { proposal: ReviewFragm
   const keep = (next: string | null) => { sent.set(proposal.id, step, next); setHash(next) }
 
   const wrong = (transaction: Transaction): string | null =>
-    queued
+    checked === undefined || checked.faults.length > 0 || !contracts.known || contracts.faults.length > 0 ? contracts.faults[0] ?? 'Found hashes or calls that differ, allowed are those that this page derives; nothing was sent'
+    : queued
       ? wrongWithQueued(transaction, proposal.chainId, proposal.queue?.timelock ?? '', proposal.deeds.filter(({ depth }) => depth === 2))
-      : checked?.typedData && checked.faults.length === 0 ? wrongWithExecution(transaction, checked.typedData, signable.signatures) : 'Found hashes that differ, allowed are those that this page derives; nothing was sent'
+      : checked.typedData ? wrongWithExecution(transaction, checked.typedData, signable.signatures) : 'Found fields that are not those of a Safe transaction; nothing was sent'
 
   const look = () => act('look', async () => {
     const { proposalExecution: found } = await ask(ProposalExecutionDocument, { id: proposal.id, of: signable.kind, sender: wallet.account })
@@ -65,7 +66,7 @@ export function Execute({ proposal, signable, checked }: { proposal: ReviewFragm
   })
 
   const name = queued ? 'Execute at the timelock' : signable.kind === 'CANCELLATION' ? 'Execute the cancellation' : proposal.queue ? 'Schedule at the timelock' : 'Execute'
-  const hindrance = wallet.account === null ? 'Connect any account below to send it; it pays the gas.' : wallet.elsewhere !== null ? `The wallet is on chain ${wallet.elsewhere}; switch it to ${wallet.network} (chain ${wallet.chainId}).` : null
+  const hindrance = wallet.account === null ? 'Connect any account below to send it; it pays the gas.' : wallet.elsewhere !== null ? `The wallet is on chain ${wallet.elsewhere}; switch it to ${wallet.network} (chain ${wallet.chainId}).` : !contracts.known ? 'The wallet’s node is asked what code the transaction goes to.' : null
   return (
     <>
       <button type="button" className={signable.kind === 'CANCELLATION' ? 'danger' : 'main'} disabled={hindrance !== null || busy !== null || hash !== null} onClick={() => void look()}>

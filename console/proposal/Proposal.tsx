@@ -16,7 +16,7 @@ import { Confirm } from './Confirm.tsx'
 import type { Question } from './Confirm.tsx'
 import { Execute } from './Execute.tsx'
 import { ImpactPanel } from './Impact.tsx'
-import { HashesPanel, SignPanel, signableOf, useChecked } from './Signing.tsx'
+import { HashesPanel, SignPanel, signableOf, useChecked, useContracts } from './Signing.tsx'
 import type { SafeNow } from './Signing.tsx'
 import { NEXT, StateTag, Steps } from './state.tsx'
 import './proposal.css'
@@ -40,6 +40,7 @@ function Review({ of: proposal }: { of: ReviewFragment }) {
   const cancelling = proposal.state === 'CANCELLING' || (proposal.state === 'CANCELLED' && proposal.cancellation !== null)
   const signable = signableOf(proposal, cancelling ? 'CANCELLATION' : 'CHANGE')
   const checked = useChecked(signable, now)
+  const contracts = useContracts(checked)
   const { impact } = proposal
   const signing = SIGNING.has(proposal.state) || proposal.state === 'CANCELLING'
   return (
@@ -47,7 +48,7 @@ function Review({ of: proposal }: { of: ReviewFragment }) {
       <PageHead title={proposal.title} note={<><StateTag of={proposal.state} /> <Copy text={proposal.id} label="Proposal">{proposal.id}</Copy></>}>
         <Link href="/proposals">All proposals</Link>
       </PageHead>
-      <NowPanel proposal={proposal}>{signable && (proposal.state === 'READY' || proposal.state === 'QUEUED' || proposal.state === 'CANCELLING') && <Execute key={`${proposal.state}${signable.kind}`} proposal={proposal} signable={signable} checked={checked} />}</NowPanel>
+      <NowPanel proposal={proposal}>{signable && (proposal.state === 'READY' || proposal.state === 'QUEUED' || proposal.state === 'CANCELLING') && <Execute key={`${proposal.state}${signable.kind}`} proposal={proposal} signable={signable} checked={checked} contracts={contracts} />}</NowPanel>
       {now?.onChain.mismatch && <Notice kind="down" title="The Safe on chain is not the one that this deployment records.">{now.onChain.mismatch}</Notice>}
       {safe.error && <Notice kind="degraded" title="The Safe’s owners could not be asked of the chain.">{safe.error.message}. Signing waits for that.</Notice>}
       <div className="desk">
@@ -60,7 +61,7 @@ function Review({ of: proposal }: { of: ReviewFragment }) {
         </div>
         <div className="stack">
           {signable && <HashesPanel proposal={proposal} signable={signable} checked={checked} signing={signing} />}
-          {signable && now && signing && <SignPanel key={signable.told.safeTxHash} proposal={proposal} signable={signable} checked={checked} safe={now} />}
+          {signable && now && signing && <SignPanel key={signable.told.safeTxHash} proposal={proposal} signable={signable} checked={checked} contracts={contracts} safe={now} />}
           {!signing && <SignedPanel of={proposal} />}
           <WayPanel of={proposal} />
           <FindingsPanel of={proposal} />

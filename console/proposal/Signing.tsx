@@ -7,6 +7,7 @@ import { download } from '../ui/export.ts'
 import { short } from '../ui/format.ts'
 import { Address, Copy, Facts, Notice, Panel } from '../ui/parts.tsx'
 import { SessionLine, useAct } from '../wallet/Session.tsx'
+import { MULTI_SEND_CODES, PRECONDITION, PRECONDITION_CODE } from '../wallet/deeds.ts'
 import { check, signerOf } from '../wallet/safeTx.ts'
 import type { Checked, Doing, Told } from '../wallet/safeTx.ts'
 import { useSigner } from '../wallet/wallet.tsx'
@@ -20,8 +21,8 @@ type Signature = { readonly signer: string; readonly signature: string }
 export type Signable = { readonly kind: SignatureKind; readonly told: Told; readonly doing: Doing; readonly signatures: readonly Signature[] }
 
 export function signableOf(proposal: ReviewFragment, kind: SignatureKind): Signable | null {
-  const { chainId, safe, cancellation, queue } = proposal
-  if (kind === 'CHANGE') return { kind, told: proposal, doing: { kind, deeds: proposal.deeds }, signatures: proposal.signatures }
+  const { chainId, safe, safeTx, typedData, nonce, domainHash, messageHash, safeTxHash, deeds, changes, validUntil, governance, cancellation, queue } = proposal
+  if (kind === 'CHANGE') return { kind, told: { chainId, safe, safeTx, typedData, nonce, domainHash, messageHash, safeTxHash }, doing: { kind, deeds, changes, validUntil, governance }, signatures: proposal.signatures }
   if (cancellation === null) return null
   const doing: Doing | null = cancellation.kind === 'REJECTION' ? { kind: 'REJECTION' } : queue === null ? null : { kind: 'TIMELOCK', timelock: queue.timelock, operation: queue.operation }
   return doing && { kind, told: { ...cancellation, chainId, safe }, doing, signatures: cancellation.signatures }
@@ -32,7 +33,37 @@ export const isSame = (a: string, b: string): boolean => a.toLowerCase() === b.t
 /** This page's own derivation, held against all that the API tells; undefined while chain and Safe are not known yet. */
 export function useChecked(signable: Signable | null, safe: SafeNow | undefined): Checked | undefined {
   const chainId = useAnswer(StatusDocument, {}, 'block').data?.status.chainId
-  return useMemo(() => (signable === null || chainId === undefined || safe === undefined ? undefined : check(signable.told, signable.doing, { chainId, safe: safe.address })), [signable, chainId, safe?.address])
+  // Everything that is checked, as text: the objects are new with every answer.
+  const text = signable === null ? '' : JSON.stringify([signable.told, signable.doing])
+  return useMemo(() => (signable === null || chainId === undefined || safe === undefined ? undefined : check(signable.told, signable.doing, { chainId, safe: safe.address })), [text, chainId, safe?.address])
+}
+
+export type Contracts = { readonly known: boolean; readonly faults: readonly string[] }
+
+/**
+ * What the transaction delegate-calls, and what is to guard it, by the wallet's own node: the one thing here that no server tells. Not known
+ * until a wallet is connected.
+ */
+export function useContracts(checked: Checked | undefined): Contracts {
+  const { wallet } = useSigner()
+  const to = checked?.typedData?.message.operation === 1 ? checked.typedData.message.to : null
+  const ready = wallet.account !== null && wallet.elsewhere === null
+  const [found, setFound] = useState<Contracts & { readonly of: string | null }>({ known: false, faults: [], of: null })
+  useEffect(() => {
+    if (to === null || !ready) return
+    let stopped = false
+    const tell = (faults: readonly string[]) => { if (!stopped) setFound({ known: true, faults, of: to }) }
+    Promise.all([wallet.codeHash(to), wallet.codeHash(PRECONDITION)]).then(
+      ([multiSend, precondition]) => tell([
+        ...(multiSend !== null && MULTI_SEND_CODES.includes(multiSend) ? [] : [`Found ${multiSend === null ? 'no code' : `code ${multiSend}`} at ${to}, which the Safe would delegate-call; allowed is Safe’s MultiSendCallOnly alone; do not sign`]),
+        ...(precondition === PRECONDITION_CODE ? [] : [`Found ${precondition === null ? 'no code' : `code ${precondition}`} at ${PRECONDITION}, where the precondition has to be; do not sign`]),
+      ]),
+      () => tell(['The wallet’s node did not say what code stands where the transaction goes; nothing is signed before it does, load the page again']),
+    )
+    return () => { stopped = true }
+  }, [to, ready])
+  if (checked?.typedData != null && to === null) return { known: true, faults: [] }
+  return found.of === to ? found : { known: false, faults: [] }
 }
 
 /** `0x` and groups of eight digits: what eyes can follow from one screen to another. */
@@ -65,7 +96,7 @@ export function HashesPanel({ proposal, signable, checked, signing }: { proposal
         <Hash label="safeTxHash" value={told.safeTxHash} />
       </dl>
       {checked && (checked.faults.length === 0
-        ? <Notice kind="good" title="This page derived all three again from the transaction's fields, and they agree.">That finds an API that lies, not a page that does: the check below needs neither.</Notice>
+        ? <Notice kind="good" title="The hashes, and every call’s bytes, were made again on this page: they are those of the raw values shown.">What a value means in words, and this page itself, come from the server; the check below needs neither.</Notice>
         : checked.faults.map((each) => <Notice key={each} kind="down" title={`${each}.`} />))}
       <div className="body proposal-prose">
         {signing && <><h3>On your device</h3>
@@ -120,7 +151,7 @@ const kept = {
   },
 }
 
-export function SignPanel({ proposal, signable, checked, safe }: { proposal: ReviewFragment; signable: Signable; checked: Checked | undefined; safe: SafeNow }) {
+export function SignPanel({ proposal, signable, checked, contracts, safe }: { proposal: ReviewFragment; signable: Signable; checked: Checked | undefined; contracts: Contracts; safe: SafeNow }) {
   const { wallet, has } = useSigner()
   const { busy, fault, act } = useAct()
   const [question, setQuestion] = useState<Question | null>(null)
@@ -156,7 +187,7 @@ export function SignPanel({ proposal, signable, checked, safe }: { proposal: Rev
   }
 
   const sign = () => act('sign', async () => {
-    if (!checked?.typedData || checked.faults.length > 0) throw new Error('Found hashes that differ, allowed are those that this page derives; do not sign')
+    if (!checked?.typedData || checked.faults.length > 0 || !contracts.known || contracts.faults.length > 0) throw new Error('Found hashes that differ, allowed are those that this page derives; do not sign')
     await bring(await wallet.signTypedData(checked.typedData))
   }, 'Nothing was signed')
 
@@ -168,6 +199,8 @@ export function SignPanel({ proposal, signable, checked, safe }: { proposal: Rev
     : account === null ? 'Connect the wallet of an owner to sign here.'
     : wallet.elsewhere !== null ? `The wallet is on chain ${wallet.elsewhere}; switch it to ${wallet.network} (chain ${wallet.chainId}).`
     : !isOwner ? `Found ${short(account)} in the wallet, allowed are the Safe’s owners; choose one of them in the wallet.`
+    : contracts.faults.length > 0 ? 'Signing is not offered.'
+    : !contracts.known ? 'The wallet’s node is asked what code the transaction goes to.'
     : signed(account) ? `${short(account)} has signed; another owner is next.`
     : null
   return (
@@ -179,6 +212,7 @@ export function SignPanel({ proposal, signable, checked, safe }: { proposal: Rev
         })}
       </ul>
       <SessionLine why={kind === 'CHANGE' ? 'Owners sign in so that their signatures are kept here.' : 'Owners sign in to hand in signatures.'} />
+      {contracts.faults.map((each) => <Notice key={each} kind="down" title={`${each}.`} />)}
       <div className="body proposal-act">
         {hindrance !== null && <p className="muted">{hindrance}</p>}
         <button

@@ -4,6 +4,8 @@
  */
 import { concatHex, encodeFunctionData, encodePacked, hashDomain, hashMessage, hashStruct, hashTypedData, numberToHex, parseAbi, recoverAddress, size, slice, zeroAddress } from 'viem'
 import type { Hex } from 'viem'
+import { wrongWithDeeds } from './deeds.ts'
+import type { Shown } from './deeds.ts'
 
 /** By EIP-712, as the Safe's contract has them since 1.3.0. */
 const TYPES = {
@@ -35,7 +37,7 @@ export type Told = { readonly chainId: number; readonly safe: string; readonly s
 
 /** What the transaction is to do, by which its bytes are made again here. */
 export type Doing =
-  | { readonly kind: 'CHANGE'; readonly deeds: readonly { readonly kind: string; readonly depth: number; readonly to: string; readonly value: string; readonly data: string }[] }
+  | (Shown & { readonly kind: 'CHANGE' })
   | { readonly kind: 'REJECTION' }
   | { readonly kind: 'TIMELOCK'; readonly timelock: string; readonly operation: string }
 
@@ -77,11 +79,10 @@ export function check(told: Told, doing: Doing, served: { readonly chainId: numb
   for (const name of ['gasToken', 'refundReceiver'] as const) hold(name, message[name], zeroAddress)
   holdTypedData(told.typedData, typedData, hold)
   if (doing.kind === 'CHANGE') {
-    const unread = doing.deeds.filter(({ kind }) => kind === 'DELEGATECALL' || kind === 'UNDECODED').length
-    if (unread > 0) faults.push(`Found ${unread} calls that cannot be read, allowed is none; do not sign`)
     const packed = concatHex(doing.deeds.filter(({ depth }) => depth === 1).map(({ to, value, data }) => encodePacked(['uint8', 'address', 'uint256', 'uint256', 'bytes'], [0, to as Hex, BigInt(value), BigInt(size(data as Hex)), data as Hex])))
     hold('operation', message.operation, 1)
     if (!same(message.data, encodeFunctionData({ abi: ABI, functionName: 'multiSend', args: [packed] }))) faults.push('Found bytes that are not the calls shown on this page, allowed are those alone; do not sign, and compare with your own verify')
+    faults.push(...wrongWithDeeds(doing))
   } else {
     hold('operation', message.operation, 0)
     hold('target', message.to, doing.kind === 'REJECTION' ? told.safe : doing.timelock)

@@ -4,12 +4,12 @@
  */
 import { useMemo } from 'react'
 import type { ReactNode } from 'react'
-import { BaseError, UserRejectedRequestError, defineChain } from 'viem'
+import { BaseError, UserRejectedRequestError, defineChain, keccak256 } from 'viem'
 import type { Hex } from 'viem'
 import { createSiweMessage } from 'viem/siwe'
 import { WagmiContext, createConfig, createStorage, injected, unstable_connector, useConfig, useConnect, useConnection, useConnectors, useDisconnect } from 'wagmi'
 import type { Config } from 'wagmi'
-import { getTransactionReceipt, reconnect, sendTransaction, signMessage, signTypedData, switchChain } from 'wagmi/actions'
+import { getBytecode, getTransactionReceipt, reconnect, sendTransaction, signMessage, signTypedData, switchChain } from 'wagmi/actions'
 import { useAnswer } from '../data/client.ts'
 import { signIn, signInNonce, useViewer } from '../data/session.ts'
 import { StatusDocument } from '../generated/operations.ts'
@@ -59,6 +59,8 @@ export type Wallet = {
   readonly signIn: () => Promise<void>
   readonly signTypedData: (data: TypedData) => Promise<Hex>
   readonly send: (transaction: { readonly to: Hex; readonly value: bigint; readonly data: Hex; readonly gas: bigint }) => Promise<Hex>
+  /** keccak256 of a contract's code, as the wallet's own node has it; null where there is none. */
+  readonly codeHash: (address: Hex) => Promise<Hex | null>
   /** How a transaction went, as the wallet's own node tells it; null while it is not mined. */
   readonly receipt: (hash: Hex) => Promise<{ readonly status: 'success' | 'reverted'; readonly block: bigint } | null>
 }
@@ -93,6 +95,10 @@ export function useWallet(): Wallet {
     },
     signTypedData: (data) => signTypedData(config, { ...on(), ...data } as Parameters<typeof signTypedData>[1]),
     send: ({ to, value, data, gas }) => sendTransaction(config, { ...on(), to, value, data, gas, chainId: chain.id }),
+    codeHash: async (address) => {
+      const code = await getBytecode(config, { address })
+      return code === undefined || code === null ? null : keccak256(code)
+    },
     receipt: async (hash) => {
       try {
         const { status: how, blockNumber } = await getTransactionReceipt(config, { hash })

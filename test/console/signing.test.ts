@@ -1,37 +1,58 @@
 /** What the page derives before it lets a wallet sign or send: held against protocol-kit's and against what a lying API could tell. */
 import { describe, expect, test } from '@jest/globals'
 import { calculateSafeTransactionHash } from '@safe-global/protocol-kit'
+import { getMultiSendCallOnlyDeployments } from '@safe-global/safe-deployments'
 import fc from 'fast-check'
 import { privateKeyToAccount } from 'viem/accounts'
 import { rawOf, textOf } from '../../console/proposal/amount.ts'
 import { wrongWithExecution, wrongWithQueued } from '../../console/wallet/execution.ts'
+import { MULTI_SEND_CODES, PRECONDITION, PRECONDITION_CODE } from '../../console/wallet/deeds.ts'
 import { check, signerOf } from '../../console/wallet/safeTx.ts'
 import type { Told } from '../../console/wallet/safeTx.ts'
 import { devnetAccounts } from '../../devnet/keys.ts'
 import { devnet as deployment } from '../../protocols/curie/deployments.ts'
+import type { Address } from '../../protocols/adapter.ts'
 import { catalog } from '../../protocols/curie/parameters.ts'
-import { build, rejection } from '../../proposals/build.ts'
-import { deedsOf } from '../../proposals/decode.ts'
+import { build, cancellation, rejection } from '../../proposals/build.ts'
+import type { Plan } from '../../proposals/build.ts'
+import { deedWords, deedsOf } from '../../proposals/decode.ts'
 import { draftChanges } from '../../proposals/draft.ts'
-import { GUARD_ADDRESS } from '../../proposals/guard.ts'
-import { encodeExecution, lower, safeTxToJson } from '../../proposals/safe.ts'
+import type { Target } from '../../proposals/draft.ts'
+import { GUARD_ADDRESS, PRECONDITION as GUARD } from '../../proposals/guard.ts'
+import { executeQueuedCall } from '../../proposals/paths.ts'
+import { encodeExecution, hashesOf, lower, safeTxToJson } from '../../proposals/safe.ts'
+import type { SafeTx } from '../../proposals/safe.ts'
 import { joinSignatures, typedDataOf } from '../../proposals/sign.ts'
 
 const target = { catalog, deployment }
 const safe = deployment.safe!
 const domain = { chainId: deployment.chainId, safe: lower(safe.address) }
 const changes = draftChanges(target, [{ parameter: 'feeRatio', subject: 'vETH', to: 5n }, { parameter: 'liquidationPenaltyRatio', to: 2n }], () => 1n)
-const built = build(target, { changes, validUntilSec: 1_800_000_000n, nonce: 7n })
 const known = { multiSendCallOnly: lower(safe.multiSendCallOnly), precondition: GUARD_ADDRESS, timelock: null }
-const deeds = deedsOf(target, known, built.safeTx).map(({ kind, depth, call }) => ({ kind, depth, to: call.to, value: String(call.value), data: call.data }))
 const served = { chainId: deployment.chainId, safe: safe.address }
+
+/** What an honest API tells of a plan, whose words come from `words` where it lies. */
+function telling(of: Target, plan: Plan, timelock: Address | null = null, delaySec = 0) {
+  const derived = build(of, plan)
+  const deeds = deedsOf(of, { ...known, timelock }, derived.safeTx).map((deed) => {
+    const { function: signature, args } = deedWords(of, deed)
+    return { kind: deed.kind, depth: deed.depth, to: deed.call.to, value: String(deed.call.value), data: deed.call.data, function: signature, arguments: args.map(({ type, value }) => ({ type, value })) }
+  })
+  const shown = plan.changes.map(({ scope, subject, from, to }) => ({ title: 'A parameter', subjectLabel: 'of something', scope, subject, fromRaw: String(from), toRaw: String(to) }))
+  return { built: derived, doing: { kind: 'CHANGE', deeds, changes: shown, validUntil: String(plan.validUntilSec), governance: { timelock, delaySec } } as const }
+}
+
+const plan: Plan = { changes, validUntilSec: 1_800_000_000n, nonce: 7n }
+const { built, doing } = telling(target, plan)
+const { deeds } = doing
 
 /** As JSON carries it from the API to the page. */
 const overWire = <T>(value: T): T => JSON.parse(JSON.stringify(value, (_, each: unknown) => (typeof each === 'bigint' ? String(each) : each))) as T
-const told = (): Told => overWire({ ...domain, nonce: 7, safeTx: safeTxToJson(built.safeTx), ...built.hashes, typedData: typedDataOf(domain, built.safeTx) })
+/** With hashes and typed data that are made of the very fields: a lie that agrees with itself. */
+const toldOf = (safeTx: SafeTx): Told => overWire({ ...domain, nonce: Number(safeTx.nonce), safeTx: safeTxToJson(safeTx), ...hashesOf(domain, safeTx), typedData: typedDataOf(domain, safeTx) })
+const told = (): Told => toldOf(built.safeTx)
 /** The same, for whoever changes it on the way. */
 type Lied = Record<string, unknown> & { safeTx: Record<string, unknown>; typedData: { domain: Record<string, unknown>; types: { SafeTx: unknown[] }; primaryType: string; message: Record<string, unknown> } }
-const doing = { kind: 'CHANGE', deeds } as const
 
 describe('check', () => {
   test('default: derives the hashes that protocol-kit derives, and finds nothing', () => {
@@ -69,15 +90,64 @@ describe('check', () => {
   })
 
   test('error: calls shown that are not those in the bytes, one left out, one that cannot be read', () => {
-    for (const other of [deeds.slice(1), [...deeds, deeds[0]!], deeds.map((deed, i) => (i === 1 ? { ...deed, data: deed.data.replace(/.$/, '6') } : deed))]) {
-      expect(check(told(), { kind: 'CHANGE', deeds: other }, served).faults).toEqual([expect.stringContaining('bytes that are not the calls shown')])
+    for (const other of [deeds.slice(1), [...deeds, deeds[0]!], deeds.map((deed, i) => (i === 1 ? { ...deed, data: deed.data.replace(/.$/, '6') } : deed)), deeds.map((deed, i) => (i === 0 ? { ...deed, kind: 'UNDECODED' } : deed))]) {
+      expect(check(told(), { ...doing, deeds: other }, served).faults).not.toEqual([])
     }
-    expect(check(told(), { kind: 'CHANGE', deeds: deeds.map((deed, i) => (i === 0 ? { ...deed, kind: 'UNDECODED' } : deed)) }, served).faults).toEqual([expect.stringContaining('1 calls that cannot be read')])
+  })
+
+  test('error: bytes of another value, subject, start or deadline under the honest words, and honest bytes under other words', () => {
+    const [fee, penalty] = changes
+    const others: readonly Plan[] = [
+      { ...plan, changes: [{ ...fee, to: 900n }, penalty!] },
+      { ...plan, changes: [{ ...fee, subject: lower(deployment.markets[1]!.baseToken) }, penalty!] },
+      { ...plan, changes: [{ ...fee, from: 3n }, penalty!] },
+      { ...plan, changes: [penalty!, fee] },
+      { ...plan, validUntilSec: 1_900_000_000n },
+    ]
+    for (const other of others) {
+      const lie = telling(target, other)
+      // The bytes, the hashes and the raw data of each call are the other's; what is read beside them is the honest one's.
+      const words = lie.doing.deeds.map((deed, i) => ({ ...deed, function: deeds[i]!.function, arguments: deeds[i]!.arguments }))
+      for (const shown of [{ ...doing, deeds: lie.doing.deeds }, { ...doing, deeds: words }]) {
+        expect(check(toldOf(lie.built.safeTx), shown, served).faults).not.toEqual([])
+        expect(check(toldOf(lie.built.safeTx), lie.doing, served).faults).toEqual([])
+      }
+    }
+    expect(check(told(), { ...doing, changes: doing.changes.map((change, i) => (i === 0 ? { ...change, toRaw: '6' } : change)) }, served).faults).toEqual([expect.stringContaining('Found a call that sets 5, shown is')])
+  })
+
+  test('behavior: through a timelock, the calls shown are those that are scheduled', () => {
+    const timelock = `0x${'99'.repeat(20)}` as const
+    const delayed = { catalog, deployment: { ...deployment, governance: { kind: 'TIMELOCK', address: timelock, minDelaySec: 3600 } as const } }
+    const { built: queued, doing: shown } = telling(delayed, plan, timelock, 3600)
+    expect(shown.deeds.map(({ kind, depth }) => `${kind} ${depth}`)).toEqual(['PRECONDITION 1', 'SCHEDULE 1', 'PRECONDITION 2', 'CHANGE 2', 'CHANGE 2'])
+    // Arguments of a schedule are told in part alone: the page reads them from the bytes.
+    expect(check(toldOf(queued.safeTx), shown, served).faults).toEqual([])
+    const other = telling(delayed, { ...plan, changes: [{ ...changes[0], to: 900n }, changes[1]!] }, timelock, 3600)
+    const inner = shown.deeds.map((deed, i) => (deed.depth === 2 ? deed : other.doing.deeds[i]!))
+    expect(check(toldOf(other.built.safeTx), { ...shown, deeds: inner }, served).faults).toEqual(['Found scheduled calls that are not those shown; do not sign'])
+    expect(check(toldOf(queued.safeTx), { ...shown, governance: { timelock, delaySec: 60 } }, served).faults).not.toEqual([])
+    expect(wrongWithQueued({ chainId: deployment.chainId, to: timelock, value: '0', data: executeQueuedCall(queued.queued!).data, gas: '1' }, deployment.chainId, timelock, shown.deeds.filter(({ depth }) => depth === 2))).toBeNull()
+    const taken = cancellation(delayed.deployment, queued.queued!, 8n)
+    expect(check(toldOf(taken.safeTx), { kind: 'TIMELOCK', timelock, operation: queued.queued!.id }, served).faults).toEqual([])
+    expect(check(toldOf(taken.safeTx), { kind: 'TIMELOCK', timelock, operation: `0x${'00'.repeat(32)}` }, served).faults).not.toEqual([])
+  })
+
+  test('behavior: setters without an argument, of addresses and of switches', () => {
+    for (const [parameter, subject, to] of [['clearingHousePaused', null, 1n], ['marketStatus', 'vETH', 1n], ['surplusBeneficiary', null, 0x1234n], ['baseTokenPriceFeed', 'vETH', 0x5678n], ['depositCap', 'WETH', 10n ** 22n]] as const) {
+      const [change] = draftChanges(target, [{ parameter, subject, to, confirm: 'marketStatus of vETH' }], () => 0n)
+      const honest = telling(target, { ...plan, changes: [change] })
+      expect({ parameter, faults: check(toldOf(honest.built.safeTx), honest.doing, served).faults }).toEqual({ parameter, faults: [] })
+    }
+  })
+
+  test('default: the code that the Safe may delegate-call, and that of the precondition, are those of their own packages', () => {
+    expect(MULTI_SEND_CODES).toEqual(['1.3.0', '1.4.1', '1.5.0'].map((version) => getMultiSendCallOnlyDeployments({ version })!.deployments.canonical!.codeHash))
+    expect([PRECONDITION, PRECONDITION_CODE]).toEqual([GUARD_ADDRESS, GUARD.codeHash])
   })
 
   test('behavior: a rejection is the empty transaction of the Safe to itself, and nothing else', () => {
-    const { safeTx, hashes } = rejection(deployment, 7n)
-    const of = overWire({ ...domain, nonce: 7, safeTx: safeTxToJson(safeTx), ...hashes, typedData: typedDataOf(domain, safeTx) })
+    const of = toldOf(rejection(deployment, 7n).safeTx)
     expect(check(of, { kind: 'REJECTION' }, served).faults).toEqual([])
     expect(check(told(), { kind: 'REJECTION' }, served).faults).not.toEqual([])
     expect(check(of, doing, served).faults).not.toEqual([])
