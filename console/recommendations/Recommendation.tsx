@@ -1,9 +1,9 @@
 /** One recommendation: its sentence, what the evidence shows, how it came about, and whether it can be computed again. */
 import { useState } from 'react'
 import { Link } from 'wouter'
-import { useAnswer, ask } from '../data/client.ts'
+import { ask, renew, useAnswer } from '../data/client.ts'
 import { useEvents } from '../data/live.ts'
-import { BandPricesDocument, EarlierRecommendationsDocument, RecommendationDocument, RecommendedParameterDocument, RecommendationsDocument, RecomputeDocument } from '../generated/operations.ts'
+import { BandPricesDocument, EarlierRecommendationsDocument, RecommendationDocument, RecommendationsAddedDocument, RecommendationsDocument, RecommendedParameterDocument, RecomputeDocument } from '../generated/operations.ts'
 import type { EarlierRecommendationsSubscription, RecommendationQuery, RecommendedParameterQuery, RecomputeQuery } from '../generated/operations.ts'
 import { keyOf, numberOf, onAxis, range, step } from '../parameters/values.ts'
 import { percent, whole } from '../ui/format.ts'
@@ -121,7 +121,8 @@ const EVIDENCE_SHOWN: typeof EVIDENCE = [
 
 /** A newer run says something else, or the same, about this parameter. */
 function Later({ of }: { of: Whole }) {
-  const latest = useAnswer(RecommendationsDocument, {}, 'block').data?.recommendations
+  const latest = useAnswer(RecommendationsDocument, {}, 'event').data?.recommendations
+  useEvents(RecommendationsAddedDocument, {}, () => void renew('Recommendations'))
   const now = latest?.find((row) => keyOf(row) === keyOf(of))
   if (!latest?.[0]) return <p className="recommendation-later" />
   if (latest[0].block.number === of.block.number) return <p className="recommendation-later muted" role="status">It is of the latest run.</p>
