@@ -63,7 +63,7 @@ export async function build(onStep: (name: string) => void): Promise<void> {
     if (existsSync(join(PROJECT, step.output)) && existsSync(stamp) && readFileSync(stamp, 'utf8') === inputs) continue
     onStep(step.name)
     try {
-      for (const command of step.commands) await run(process.execPath, command, { cwd: PROJECT })
+      for (const command of step.commands) await run(process.execPath, command, { cwd: PROJECT, env: { ...process.env, NODE_ENV: 'production' } })
     } catch (error) {
       const { stderr, message } = error as { stderr?: string; message: string }
       throw new BuildFailedError({ step: step.name, output: (stderr ?? message).trim().split('\n').slice(-3).join(' ') })

@@ -21,7 +21,7 @@ export async function builtPages(): Promise<string> {
     if (name.startsWith('pages-') && Date.now() - (await stat(path)).mtimeMs > OLD_MS) await rm(path, { recursive: true, force: true })
   }
   const own = `${dir}-${process.pid}`
-  await promisify(execFile)(process.execPath, [join(PROJECT, 'node_modules/vite/bin/vite.js'), 'build', '--outDir', own, '--emptyOutDir', '--logLevel', 'error'], { cwd: PROJECT, env: { ...process.env, NODE_OPTIONS: '' } })
+  await promisify(execFile)(process.execPath, [join(PROJECT, 'node_modules/vite/bin/vite.js'), 'build', '--outDir', own, '--emptyOutDir', '--logLevel', 'error'], { cwd: PROJECT, env: { ...process.env, NODE_OPTIONS: '', NODE_ENV: 'production' } })
   // Another may have been first: what it built is the same.
   await rename(own, dir).catch(() => rm(own, { recursive: true, force: true }))
   return dir

@@ -1,5 +1,5 @@
 /** Every page over a running devnet: what is asked of all of them alike. */
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import type { Browser, Page } from 'playwright-core'
 import { axeFindings, cutOff, inBrowser, openBrowser, visit } from './browser.ts'
 import { DESK_MS, startDesk, type Desk } from './desk.ts'
@@ -39,46 +39,35 @@ inBrowser('pages', () => {
     expect([...places.keys()]).toEqual(NAMES)
   })
 
-  describe.each(NAMES)('%s', (name) => {
-    test('behavior: fits at 1440 and 1024 px, light and dark; axe finds nothing serious; nothing moves while blocks come in', async () => {
-      await visit(browser, urlOf(name), { colorScheme: 'light', before: watchShifts }, async (page) => {
-        await settled(page)
-        const filling = await shiftsOf(page)
-        if (IN_SHELL.includes(name)) await blocksLater(page, 2)
-        const live = (await shiftsOf(page)).slice(filling.length)
-        expect({ filling: sum(filling) < MAX_SHIFT ? [] : filling, live: sum(live) < MAX_LIVE_SHIFT ? [] : live }).toEqual({ filling: [], live: [] })
-        for (const colorScheme of ['light', 'dark'] as const) {
-          await page.emulateMedia({ colorScheme })
-          expect({ colorScheme, cut: await cutOff(page), findings: await axeFindings(page) }).toEqual({ colorScheme, cut: [], findings: [] })
-        }
-        await page.setViewportSize({ width: 1024, height: 768 })
-        expect(await cutOff(page)).toEqual([])
-      })
-    }, 120_000)
-
-    test('behavior: fits on a telephone, light and dark, and axe finds nothing serious there', async () => {
-      await visit(browser, urlOf(name), { viewport: { width: 390, height: 844 }, colorScheme: 'light', hasTouch: true }, async (page) => {
-        await settled(page)
-        for (const colorScheme of ['light', 'dark'] as const) {
-          await page.emulateMedia({ colorScheme })
-          expect({ colorScheme, cut: await cutOff(page), findings: await axeFindings(page) }).toEqual({ colorScheme, cut: [], findings: [] })
-        }
-      })
-    }, 60_000)
-  })
-
-  test.each(IN_SHELL)('behavior: the keyboard reaches all of %s in order, and one sees where it is', async (name) => {
-    await visit(browser, urlOf(name), {}, async (page) => {
+  test.each(NAMES)('behavior: %s stays still, fits at 1440, 1024 and 390 px, passes axe in both themes, goes by keyboard, and comes again by its address', async (name) => {
+    const isInShell = IN_SHELL.includes(name)
+    await visit(browser, urlOf(name), { colorScheme: 'light', before: watchShifts }, async (page) => {
       await settled(page)
-      const stops = await tabThrough(page)
-      expect(stops.slice(0, 2).map(({ text }) => text)).toEqual(['Skip to the page', 'Bulwark'])
-      expect(stops.filter(({ isSeen }) => !isSeen)).toEqual([])
-      expect(stops.map(({ text }) => text)).toEqual(expect.arrayContaining(PAGES))
-      // Every control that can be clicked can be reached: those in a list that is virtualised, or of tabs, by arrows from the one that can.
-      const controls = await page.locator('main :is(a[href], button, input, select, textarea, summary):visible:not([tabindex="-1"]):not(:disabled)').count()
-      expect(stops.filter(({ isInMain }) => isInMain).length).toBeGreaterThanOrEqual(Math.min(controls, MAX_STOPS - 20))
+      const filling = await shiftsOf(page)
+      if (isInShell) await blocksLater(page, 1)
+      const live = (await shiftsOf(page)).slice(filling.length)
+      const found: Record<string, readonly unknown[]> = {
+        'moves while it fills': sum(filling) < MAX_SHIFT ? [] : filling,
+        'moves with a block': sum(live) < MAX_LIVE_SHIFT ? [] : live,
+        'cut off at 1440': await cutOff(page),
+        'axe, light': await axeFindings(page),
+      }
+      await page.emulateMedia({ colorScheme: 'dark' })
+      found['axe, dark'] = await axeFindings(page)
+      found['keyboard'] = isInShell ? await lostByKeyboard(page) : []
+      await page.setViewportSize({ width: 1024, height: 768 })
+      found['cut off at 1024'] = await cutOff(page)
+      const before = await titlesOf(page)
+      await page.setViewportSize({ width: 390, height: 844 })
+      await page.reload()
+      await settled(page)
+      expect(await titlesOf(page)).toEqual(before)
+      found['cut off at 390'] = await cutOff(page)
+      found['axe at 390'] = await axeFindings(page)
+      found['keyboard at 390'] = isInShell ? await lostByKeyboard(page) : []
+      expect(found).toEqual(Object.fromEntries(Object.keys(found).map((what) => [what, []])))
     })
-  }, 60_000)
+  }, 120_000)
 
   test('behavior: the first Tab leads past the pages to this one, which then holds the focus', async () => {
     await visit(browser, urlOf('accounts'), {}, async (page) => {
@@ -90,16 +79,6 @@ inBrowser('pages', () => {
       expect(await page.evaluate(() => document.activeElement?.closest('main') !== null)).toBe(true)
     })
   }, 30_000)
-
-  test.each(IN_SHELL)('behavior: the address of %s shows the same after a reload', async (name) => {
-    await visit(browser, urlOf(name), {}, async (page) => {
-      await settled(page)
-      const before = [page.url(), await page.title(), await page.locator('h1').allInnerTexts(), await page.locator('h2').allInnerTexts()]
-      await page.reload()
-      await settled(page)
-      expect([page.url(), await page.title(), await page.locator('h1').allInnerTexts(), await page.locator('h2').allInnerTexts()]).toEqual(before)
-    })
-  }, 60_000)
 
   test('behavior: every page is a click away, has a title of its own, and the way back leads back', async () => {
     await visit(browser, desk.url, {}, async (page) => {
@@ -231,7 +210,22 @@ const blockOf = async (page: Page): Promise<number> => Number((await page.locato
 
 type Stop = { readonly text: string; readonly isSeen: boolean; readonly isInMain: boolean; readonly what: string }
 /** A list of hundreds of rows is not walked through to its end. */
-const MAX_STOPS = 150
+const MAX_STOPS = 100
+
+/** Where it is, and what it shows. */
+const titlesOf = async (page: Page): Promise<readonly unknown[]> => [page.url(), await page.title(), await page.locator('h1').allInnerTexts(), await page.locator('h2').allInnerTexts()]
+
+/** What Tab does not lead to, or leads to without one seeing where it is. */
+async function lostByKeyboard(page: Page): Promise<string[]> {
+  // A control that a list of options or a grid leads to by arrows has no stop of its own.
+  const controls = await page.locator('main :is(a[href], button, input, select, textarea, summary):visible:not([tabindex="-1"]):not(:disabled)').count()
+  const stops = await tabThrough(page)
+  const lost = stops.filter(({ isSeen }) => !isSeen).map(({ what, text }) => `not seen: ${what} "${text}"`)
+  const reached = stops.filter(({ isInMain }) => isInMain).length
+  if (stops.length < MAX_STOPS && reached < controls) lost.push(`${controls} controls, ${reached} reached`)
+  for (const name of ['Skip to the page', 'Bulwark', ...PAGES]) if (!stops.some(({ text }) => text.startsWith(name))) lost.push(`never reached: ${name}`)
+  return lost
+}
 
 /** What Tab stops at, until it leaves the page: whether it is in view and marked. */
 async function tabThrough(page: Page): Promise<Stop[]> {
