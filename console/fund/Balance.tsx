@@ -33,7 +33,7 @@ function Series({ of: { insuranceFund: fund, status }, target, hourly }: { of: F
       const [day, clock] = dateTime(value / 1000).replace(' UTC', '').split(/ (?=\d\d:)/)
       return !hourly || clock === '00:00' ? (day ?? '') : (clock ?? '')
     }
-    const shared = { type: 'time', axisLine: { lineStyle: { color: colours.line } }, axisTick: { lineStyle: { color: colours.line } }, splitLine: { show: false } }
+    const shared = { type: 'time', min: buckets[0] && at(buckets[0].timestamp), max: balance.at(-1)?.[0], axisLine: { lineStyle: { color: colours.line } }, axisTick: { lineStyle: { color: colours.line } }, splitLine: { show: false } }
     const bar = { type: 'bar', xAxisIndex: 1, yAxisIndex: 1, barMaxWidth: 10, stack: 'flow' }
     return {
       useUTC: true,

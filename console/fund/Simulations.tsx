@@ -207,7 +207,7 @@ function Start({ start }: { start: (input: Input) => Promise<string | null> }) {
       </div>
       <div className="fund-go">
         <button type="submit" className="main" disabled={faults.length > 0 || busy}>{busy ? 'Starting …' : 'Simulate'}</button>
-        <div aria-live="polite">{faults.map((text) => <p key={text} className="down">{text}</p>)}{fault && <p className="down" role="alert">{fault}</p>}{faults.length === 0 && !fault && <p className="muted">Anybody’s run moves no recommendation; the target above stands on it while it is shown.</p>}</div>
+        <div aria-live="polite">{faults.map((text) => <p key={text} className="down">{text}</p>)}{fault && <p className="down" role="alert">{fault}</p>}{faults.length === 0 && !fault && <p className="muted">With other settings than the policy’s it moves no recommendation; the target above stands on it while it is shown.</p>}</div>
       </div>
     </form>
   )
