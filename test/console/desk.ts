@@ -39,7 +39,7 @@ export async function startDesk(): Promise<Desk> {
   const names = Object.keys(PORTS) as PortName[]
   const ports = Object.fromEntries(await Promise.all(names.map(async (name) => [name, await freePort()]))) as Record<PortName, number>
   const flags = names.flatMap((name) => [PORTS[name].option, String(ports[name])])
-  const child = spawn(process.execPath, ['--import', 'tsx', 'cli/main.ts', 'start', '--state-dir', stateDir, ...flags], { cwd: PROJECT, env: { ...process.env, NODE_OPTIONS: '' }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, ['--import', 'tsx', 'cli/main.ts', 'start', '--state-dir', stateDir, ...flags], { cwd: PROJECT, env: { ...process.env, NODE_OPTIONS: '', NODE_ENV: '' }, stdio: ['ignore', 'pipe', 'pipe'] })
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
   const output: string[] = []
   await new Promise<void>((resolve, reject) => {

@@ -1,10 +1,12 @@
 /** Every page of the console over a stack, with something on it to be seen. */
+import { createClient } from 'graphql-ws'
+import type { Page } from 'playwright-core'
+import { WebSocket } from 'ws'
 import { queryApi } from '../../cli/graphql.ts'
 import { signIn } from '../../cli/signIn.ts'
-import type { Page } from 'playwright-core'
-import { owners, steward } from '../support/signIn.ts'
 import { DEVNET_CHAIN_ID, devnetAccounts } from '../../devnet/keys.ts'
 import { safeTxFromJson, signWithKey } from '../../proposals/index.ts'
+import { owners, steward } from '../support/signIn.ts'
 
 export type Place = { readonly name: string; readonly path: string }
 
@@ -18,7 +20,7 @@ export async function placesOf(url: string): Promise<Place[]> {
     { name: 'market', path: '/markets/vETH' },
     { name: 'accounts', path: '/accounts' },
     { name: 'account', path: `/accounts/${accounts.nodes[0]!.id}` },
-    { name: 'stress', path: '/stress' },
+    { name: 'stress', path: `/stress?run=${await stressRun(url)}` },
     { name: 'fund', path: '/fund' },
     { name: 'recommendations', path: '/recommendations' },
     { name: 'recommendation', path: `/recommendations/${encodeURIComponent(recommendations[0]!.id)}` },
@@ -32,6 +34,19 @@ export async function placesOf(url: string): Promise<Place[]> {
     { name: 'query', path: '/graphql' },
     { name: 'nowhere', path: '/nowhere' },
   ]
+}
+
+/** Of the whole book under every regime, done. */
+async function stressRun(url: string): Promise<string> {
+  const { startRiskRun: run } = await queryApi<{ startRiskRun: { id: string } }>(url, 'mutation { startRiskRun(input: { stress: {} }) { id } }')
+  const ws = createClient({ url: `${url.replace('http', 'ws')}/graphql`, webSocketImpl: WebSocket, retryAttempts: 0 })
+  try {
+    // It ends with the run.
+    for await (const _ of ws.iterate({ query: 'subscription ($id: ID!) { riskRun(id: $id) { state } }', variables: { id: run.id } }));
+  } finally {
+    await ws.dispose()
+  }
+  return run.id
 }
 
 type Drafted = { id: string; safe: `0x${string}`; safeTx: Parameters<typeof safeTxFromJson>[0] }
