@@ -3,7 +3,7 @@ import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import { useCallback, useMemo } from 'react'
 import { ask, useAnswer } from '../data/client.ts'
 import { CapacityDocument, InterestDocument } from '../generated/operations.ts'
-import type { CapacityQuery, InterestQuery } from '../generated/operations.ts'
+import type { CapacityQuery, InterestQuery, MarketQuery } from '../generated/operations.ts'
 import { Chart, axis, tooltip } from '../ui/Chart.tsx'
 import type { ChartData, Palette } from '../ui/Chart.tsx'
 import { compact, dateTime, percent, size, time, usd } from '../ui/format.ts'
@@ -11,6 +11,7 @@ import { Empty, Facts, Figure, Loaded, Provenance, Unknown } from '../ui/parts.t
 import { useWindow } from './Price.tsx'
 import { Unknowns, text } from './parts.tsx'
 
+type MarketRow = NonNullable<MarketQuery['market']>
 type Hour = NonNullable<InterestQuery['market']>['stats']['nodes'][number]
 type Capacity = NonNullable<CapacityQuery['marketCapacity']>
 
@@ -32,12 +33,12 @@ async function hoursSince(id: string, fromSec: number, signal: AbortSignal): Pro
   return (first === -1 ? hours : hours.slice(0, first + 1)).reverse()
 }
 
-export function Interest({ market, symbol, nowSec }: { market: string; symbol: string; nowSec: number }) {
-  const { from, to } = useWindow(nowSec)
+export function Interest({ market: { id: market, symbol, openInterestLong: { value: long }, openInterestShort: { value: short } }, nowSec }: { market: MarketRow; nowSec: number }) {
+  const { from, to, zoomed } = useWindow(nowSec)
   const capacity = useAnswer(CapacityDocument, { market }, 'minute')
   const hours = useQuery<Hour[]>({ queryKey: ['minute', 'Interest', { market, from: Math.floor(from / HOUR_SEC) }], queryFn: ({ signal }) => hoursSince(market, from, signal), staleTime: 60_000, placeholderData: keepPreviousData })
   const shown = useMemo(() => (hours.data ?? []).filter(({ timestamp }) => Number(timestamp) < to), [hours.data, to])
-  const option = useCallback((colours: Palette) => chartOption(colours, shown, from, to), [shown, from, to])
+  const option = useCallback((colours: Palette) => chartOption(colours, shown, from, to, zoomed ? undefined : { long, short }), [shown, from, to, zoomed, long, short])
   const data = useMemo((): ChartData => ({
     head: ['Hour from, Unix s', 'Hour from', 'Long, base', 'Short, base', 'Volume, USD', 'Fees, USD', 'Liquidated, USD'],
     rows: shown.map((hour) => [hour.timestamp, time(hour.timestamp), hour.openInterestLong.value, hour.openInterestShort.value, hour.volume.value, hour.fees.value, hour.liquidatedNotional.value]),
@@ -84,14 +85,14 @@ function Carried({ of: capacity }: { of: Capacity }) {
   )
 }
 
-function chartOption(colours: Palette, hours: readonly Hour[], from: number, to: number) {
+function chartOption(colours: Palette, hours: readonly Hour[], from: number, to: number, now: { readonly long: string; readonly short: string } | undefined) {
   const ms = (hour: Hour): number => (Number(hour.timestamp) + HOUR_SEC) * 1000
   const across = { type: 'time', min: from * 1000, max: to * 1000, splitLine: { show: false } }
   const label = { color: colours.muted, fontSize: 11, formatter: compact }
   const last = hours.at(-1)
-  const line = (name: string, colour: string, type: 'solid' | 'dashed', value: (hour: Hour) => string) => ({
+  const line = (name: string, colour: string, type: 'solid' | 'dashed', latest: string | undefined, value: (hour: Hour) => string) => ({
     name, type: 'line', step: 'end', showSymbol: false, lineStyle: { color: colour, width: 1.6, type }, itemStyle: { color: colour },
-    data: [...hours.map((hour) => [ms(hour), Number(value(hour))]), ...(last ? [[to * 1000, Number(value(last))]] : [])],
+    data: [...hours.map((hour) => [ms(hour), Number(value(hour))]), ...(latest !== undefined ? [[to * 1000, Number(latest)]] : last ? [[to * 1000, Number(value(last))]] : [])],
   })
   const bar = (name: string, colour: string, value: (hour: Hour) => string) => ({ name, type: 'bar', xAxisIndex: 1, yAxisIndex: 1, barGap: '-100%', barMaxWidth: 6, itemStyle: { color: colour }, data: hours.map((hour) => [ms(hour) - (HOUR_SEC / 2) * 1000, Number(value(hour))]) })
   return {
@@ -106,8 +107,8 @@ function chartOption(colours: Palette, hours: readonly Hour[], from: number, to:
     xAxis: [axis(colours, '', { ...across, gridIndex: 0, axisLabel: { show: false } }), axis(colours, 'Time, UTC', { ...across, gridIndex: 1, nameGap: 26 })],
     yAxis: [axis(colours, 'Base', { type: 'value', gridIndex: 0, splitNumber: 3, nameGap: 48, axisLabel: label }), axis(colours, 'USD an hour', { type: 'value', gridIndex: 1, splitNumber: 2, nameGap: 48, axisLabel: label })],
     series: [
-      line('Long', colours.long, 'solid', (hour) => hour.openInterestLong.value),
-      line('Short', colours.short, 'dashed', (hour) => hour.openInterestShort.value),
+      line('Long', colours.long, 'solid', now?.long, (hour) => hour.openInterestLong.value),
+      line('Short', colours.short, 'dashed', now?.short, (hour) => hour.openInterestShort.value),
       bar('Volume', colours.series[5] as string, (hour) => hour.volume.value),
       bar('Liquidated', colours.down, (hour) => hour.liquidatedNotional.value),
     ],

@@ -26,7 +26,7 @@ import './market.css'
 
 type MarketRow = NonNullable<MarketQuery['market']>
 
-const SECTIONS = [['price', 'Price'], ['ladder', 'Ladder'], ['interest', 'Open interest'], ['breaker', 'Breaker'], ['oracle', 'Oracle'], ['volatility', 'Volatility'], ['margins', 'Margins'], ['backtest', 'Backtest'], ['liquidity', 'Liquidity'], ['deleveraging', 'Deleveraging'], ['keepers', 'Keepers'], ['parameters', 'Parameters']] as const
+const SECTIONS = [['price', 'Price'], ['ladder', 'Ladder'], ['deleveraging', 'Deleveraging'], ['interest', 'Open interest'], ['breaker', 'Breaker'], ['oracle', 'Oracle'], ['volatility', 'Volatility'], ['margins', 'Margins'], ['backtest', 'Backtest'], ['liquidity', 'Liquidity'], ['keepers', 'Keepers'], ['parameters', 'Parameters']] as const
 
 export default function Market({ id }: { id: string }) {
   const answer = useAnswer(MarketDocument, { id }, 'block')
@@ -55,9 +55,10 @@ function Desk({ market, nowSec }: { market: MarketRow; nowSec: number }) {
           <div className="stack">
             <Panel id="price" title="Price"><Price market={market} nowSec={nowSec} breaker={breaker} /></Panel>
             <Panel id="ladder" title="Liquidation ladder" note="What each price would set off"><Ladder market={id} symbol={symbol} /></Panel>
+            <Later id="deleveraging" title="Deleveraging queue" height={480}>{() => <Deleveraging market={id} symbol={symbol} />}</Later>
           </div>
           <div className="stack">
-            <Later id="interest" title="Open interest" height={560}>{() => <Interest market={id} symbol={symbol} nowSec={nowSec} />}</Later>
+            <Later id="interest" title="Open interest" height={560}>{() => <Interest market={market} nowSec={nowSec} />}</Later>
             <Panel id="breaker" title="Circuit breaker"><Breaker of={breakers} market={id} /></Panel>
             <Later id="oracle" title="Oracle" height={560}>{() => <Oracle market={id} />}</Later>
           </div>
@@ -68,10 +69,7 @@ function Desk({ market, nowSec }: { market: MarketRow; nowSec: number }) {
         </div>
         <Later id="backtest" title="Backtest" note="How right each model was over the last 30 days" height={330}>{() => <Backtests market={id} />}</Later>
         <div className="desk">
-          <div className="stack">
-            <Later id="liquidity" title="Liquidity" height={600}>{() => <Liquidity market={id} symbol={symbol} />}</Later>
-            <Later id="deleveraging" title="Deleveraging queue" height={480}>{() => <Deleveraging market={id} symbol={symbol} />}</Later>
-          </div>
+          <Later id="liquidity" title="Liquidity" height={600}>{() => <Liquidity market={id} symbol={symbol} />}</Later>
           <Later id="keepers" title="Keepers" note="Which liquidations pay" height={720}>{() => <Keepers market={id} symbol={symbol} />}</Later>
         </div>
         <Later id="parameters" title="Parameters" height={560}>{() => <Parameters market={id} symbol={symbol} nowSec={nowSec} />}</Later>

@@ -73,4 +73,4 @@ export function sumE18(raws: readonly string[]): string {
 }
 
 /** A float of the API as decimal text that the exact formatters take: no exponent, and nothing that is not nought as nought. */
-export const text = (value: number): string => (Math.abs(value) >= 1e21 ? value.toFixed(0) : value !== 0 && Math.abs(value) < 1e-6 ? value.toFixed(100).replace(/0+$/, '') : String(value))
+export const text = (value: number): string => (Math.abs(value) >= 1e21 ? value.toFixed(0) : value !== 0 && Math.abs(value) < 1e-6 ? value.toFixed(100).replace(/\.?0+$/, '') : String(value))
