@@ -48,13 +48,12 @@ export const accountRowFields: AccountRowResolvers<Context> = {
   tier: ({ holding, health }) => (holding.exposed ? ((health?.tier ?? null) as MarginTier | null) : null),
   liquidatable: ({ holding, health }) => (holding.exposed ? (health?.liquidatable ?? null) : null),
   exactness: ({ health }) => health?.exactness ?? null,
-  positions: async ({ health }, _, context) => {
-    const markets = await context.markets()
-    return (health?.positions ?? []).flatMap(({ market: id, totalSizeE18 }) => {
-      const market = markets.get(id.toLowerCase())
-      return market === undefined ? [] : [{ market, size: e18(totalSizeE18) }]
-    })
-  },
+  // Of a kept block, a page asks the database for nothing.
+  positions: ({ health }, _, { deployment }) =>
+    (health?.positions ?? []).map(({ market, totalSizeE18 }) => {
+      const id = market.toLowerCase()
+      return { market: id, symbol: deployment.markets.find(({ baseToken }) => baseToken.toLowerCase() === id)?.symbol ?? id, size: e18(totalSizeE18) }
+    }),
   liquidationCount: ({ holding }) => holding.liquidationCount,
   badDebt: ({ holding }) => e18(holding.badDebtE18),
   unknownMargin: ({ holding, health }) => holding.exposed && health === null,

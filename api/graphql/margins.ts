@@ -62,6 +62,8 @@ const SMALL = 5_000
 const PER_TURN = 200
 /** Accounts that share one preparation of the markets. */
 const PER_BOOK = 1_000
+/** A large book on a busy machine: it is read whole once, and a reader that gives up would begin again each time. */
+const READ_TIMEOUT_MS = 600_000
 /** Somebody who asked for standings within this time will ask again at the next block, ms. */
 const WARM_MS = 60_000
 
@@ -103,7 +105,7 @@ export function createMargins({ prisma, log, ...options }: Options & { readonly 
   /** null where the mirror stands on another block already. */
   const makeShared = async ({ hash }: Block): Promise<AccountBook | null> => {
     const started = performance.now()
-    const found = await readAtCheckpoint(prisma, async (tx, block) => (block?.hash === hash ? { block, inputs: await read(tx, block) } : null))
+    const found = await readAtCheckpoint(prisma, async (tx, block) => (block?.hash === hash ? { block, inputs: await read(tx, block) } : null), READ_TIMEOUT_MS)
     return found && make(found.block, found.inputs, started)
   }
 

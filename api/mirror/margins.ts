@@ -92,7 +92,7 @@ export async function readHoldings(db: Db, { protocol }: MarginOptions, block: {
 
   const all: Holding[] = []
   for (let after = ''; ; ) {
-    const page = await readWhere(db, protocol, { id: { gt: after } }, ACCOUNTS_AT_ONCE)
+    const page = await readWhere(db, protocol, Prisma.sql`a."id" > ${after}`, ACCOUNTS_AT_ONCE)
     all.push(...page)
     if (page.length < ACCOUNTS_AT_ONCE) return { block, version, all }
     after = page.at(-1)?.id ?? ''
@@ -115,7 +115,7 @@ async function changedSince(db: Db, protocol: MarginOptions['protocol'], { numbe
 
 async function readSome(db: Db, protocol: MarginOptions['protocol'], ids: readonly string[]): Promise<Holding[]> {
   const read: Holding[] = []
-  for (let i = 0; i < ids.length; i += ACCOUNTS_AT_ONCE) read.push(...(await readWhere(db, protocol, { id: { in: ids.slice(i, i + ACCOUNTS_AT_ONCE) } }, ACCOUNTS_AT_ONCE)))
+  for (let i = 0; i < ids.length; i += ACCOUNTS_AT_ONCE) read.push(...(await readWhere(db, protocol, Prisma.sql`a."id" = ANY(${ids.slice(i, i + ACCOUNTS_AT_ONCE)})`, ACCOUNTS_AT_ONCE)))
   return read
 }
 
@@ -132,44 +132,48 @@ function merged(before: readonly Holding[], changed: readonly Holding[]): readon
   return newer.size === 0 ? all : [...all, ...newer.values()].sort((a, b) => (a.id < b.id ? -1 : 1))
 }
 
-async function readWhere(db: Db, protocol: MarginOptions['protocol'], where: Prisma.AccountWhereInput, take: number): Promise<Holding[]> {
-  const accounts = await db.account.findMany({ where, orderBy: { id: 'asc' }, take, select: { id: true, settlementBalance: true, owedRealizedPnlE18: true, openPositionCount: true, openRangeCount: true, liquidationCount: true, badDebtE18: true } })
-  const ids = accounts.map(({ id }) => id)
-  const ofThem = { accountId: { in: ids } }
-  const positions = await db.position.findMany({ where: { ...ofThem, OR: [{ rawSizeE18: { not: 0 } }, { openNotionalE18: { not: 0 } }] }, select: { accountId: true, marketId: true, rawSizeE18: true, openNotionalE18: true } })
-  const ranges = await db.liquidityRange.findMany({ where: { ...ofThem, liquidity: { not: 0 } }, select: { accountId: true, marketId: true, lowerTick: true, upperTick: true, liquidity: true, baseDebtE18: true, quoteDebtE18: true } })
-  const balances = await db.collateralBalance.findMany({ where: { ...ofThem, amount: { not: 0 } }, select: { accountId: true, assetId: true, amount: true } })
+/** What an account has, as the database packs it: a driver that makes objects of a hundred thousand rows takes seconds for it. */
+type Packed = { readonly id: string; readonly exposed: boolean; readonly liquidations: number; readonly badDebt: string; readonly settlement: string; readonly owed: string; readonly positions: string | null; readonly ranges: string | null; readonly balances: string | null }
+
+/** Accounts by id that `where` names (of table a). */
+async function readWhere(db: Db, protocol: MarginOptions['protocol'], where: Prisma.Sql, take: number): Promise<Holding[]> {
+  const accounts = await db.$queryRaw<Packed[]>`
+    SELECT a."id", a."openPositionCount" > 0 OR a."openRangeCount" > 0 AS "exposed", a."liquidationCount" AS "liquidations", a."badDebtE18"::text AS "badDebt", a."settlementBalance"::text AS "settlement", a."owedRealizedPnlE18"::text AS "owed",
+      (SELECT json_agg(json_build_array(p."marketId", p."rawSizeE18"::text, p."openNotionalE18"::text))::text FROM "Position" AS p WHERE p."accountId" = a."id" AND (p."rawSizeE18" <> 0 OR p."openNotionalE18" <> 0)) AS "positions",
+      (SELECT json_agg(json_build_array(r."marketId", r."lowerTick", r."upperTick", r."liquidity"::text, r."baseDebtE18"::text, r."quoteDebtE18"::text))::text FROM "LiquidityRange" AS r WHERE r."accountId" = a."id" AND r."liquidity" <> 0) AS "ranges",
+      (SELECT json_agg(json_build_array(b."assetId", b."amount"::text))::text FROM "CollateralBalance" AS b WHERE b."accountId" = a."id" AND b."amount" <> 0) AS "balances"
+    FROM "Account" AS a WHERE ${where} ORDER BY a."id" LIMIT ${take}`
   // U+10FFFF is the last character in the order of bytes, which is this column's.
-  const rows = rowsOf(await db.$queryRaw<Stored[]>`
-    SELECT r."id", r."kind", r."value" FROM unnest(${protocol.margins.accountKinds.flatMap((kind) => ids.map((id) => `${kind}:${id}:`))}::text[]) AS p(prefix)
-    JOIN "ReplayRow" AS r ON r."id" >= p.prefix COLLATE "C" AND r."id" <= (p.prefix || chr(1114111)) COLLATE "C"`)
-  const grouped = <Row>(list: readonly Row[], idOf: (row: Row) => string): ReadonlyMap<string, Row[]> => {
-    const groups = new Map<string, Row[]>()
-    for (const row of list) {
-      const group = groups.get(idOf(row))
-      if (group === undefined) groups.set(idOf(row), [row])
-      else group.push(row)
-    }
-    return groups
+  const [replayed] = await db.$queryRaw<{ rows: string | null }[]>`
+    SELECT json_agg(json_build_array(r."id", r."kind", r."value"))::text AS "rows" FROM unnest(${protocol.margins.accountKinds.flatMap((kind) => accounts.map(({ id }) => `${kind}:${id}:`))}::text[]) AS p(prefix)
+    JOIN "ReplayRow" AS r ON r."id" >= p.prefix COLLATE "C" AND r."id" <= (p.prefix || chr(1114111)) COLLATE "C"`
+  const rowsOfAccount = new Map<string, ReplayRow[]>()
+  for (const [id, kind, value] of unpack<[string, string, Json]>(replayed?.rows ?? null)) {
+    const key = id.slice(kind.length + 1)
+    const account = key.slice(0, key.indexOf(':'))
+    const rows = rowsOfAccount.get(account)
+    if (rows === undefined) rowsOfAccount.set(account, [{ kind, key, value }])
+    else rows.push({ kind, key, value })
   }
-  const [positionsOf, rangesOf, balancesOf, rowsOfAccount] = [grouped(positions, (row) => row.accountId), grouped(ranges, (row) => row.accountId), grouped(balances, (row) => row.accountId), grouped(rows, ({ key }) => key.slice(0, key.indexOf(':')))]
-  return accounts.map((row) => {
-    const held = positionsOf.get(row.id) ?? []
+  return accounts.map(({ id: accountId, ...row }): Holding => {
+    const positions = unpack<[string, string, string]>(row.positions)
     return {
-      id: row.id,
-      exposed: row.openPositionCount > 0 || row.openRangeCount > 0 || held.length > 0,
-      liquidationCount: row.liquidationCount,
-      badDebtE18: toBigInt(row.badDebtE18),
+      id: accountId,
+      exposed: row.exposed || positions.length > 0,
+      liquidationCount: row.liquidations,
+      badDebtE18: BigInt(row.badDebt),
       states: {
-        accounts: [{ id: row.id, settlementBalance: toBigInt(row.settlementBalance), owedRealizedPnlE18: toBigInt(row.owedRealizedPnlE18) }],
-        positions: held.map((one) => ({ ...one, rawSizeE18: toBigInt(one.rawSizeE18), openNotionalE18: toBigInt(one.openNotionalE18) })),
-        ranges: (rangesOf.get(row.id) ?? []).map((one) => ({ ...one, liquidity: toBigInt(one.liquidity), baseDebtE18: toBigInt(one.baseDebtE18), quoteDebtE18: toBigInt(one.quoteDebtE18) })),
-        balances: (balancesOf.get(row.id) ?? []).map((one) => ({ ...one, amount: toBigInt(one.amount) })),
+        accounts: [{ id: accountId, settlementBalance: BigInt(row.settlement), owedRealizedPnlE18: BigInt(row.owed) }],
+        positions: positions.map(([marketId, size, notional]) => ({ accountId, marketId, rawSizeE18: BigInt(size), openNotionalE18: BigInt(notional) })),
+        ranges: unpack<[string, number, number, string, string, string]>(row.ranges).map(([marketId, lowerTick, upperTick, liquidity, base, quote]) => ({ accountId, marketId, lowerTick, upperTick, liquidity: BigInt(liquidity), baseDebtE18: BigInt(base), quoteDebtE18: BigInt(quote) })),
+        balances: unpack<[string, string]>(row.balances).map(([assetId, amount]) => ({ accountId, assetId, amount: BigInt(amount) })),
       },
-      rows: rowsOfAccount.get(row.id) ?? [],
+      rows: rowsOfAccount.get(accountId) ?? [],
     }
   })
 }
+
+const unpack = <Row>(packed: string | null): Row[] => (packed === null ? [] : (JSON.parse(packed) as Row[]))
 
 type Stored = { readonly id: string; readonly kind: string; readonly value: Json }
 const rowsOf = (stored: readonly Stored[]): ReplayRow[] => stored.map(({ id, kind, value }) => ({ kind, key: id.slice(kind.length + 1), value }))

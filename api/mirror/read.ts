@@ -15,8 +15,8 @@ export async function latestCheckpoint(prisma: Reader): Promise<MirroredBlock | 
 }
 
 /** Runs `read` on one snapshot of the database, together with the block that it stands on: no step falls in between. */
-export async function readAtCheckpoint<T>(prisma: PrismaClient, read: (tx: Prisma.TransactionClient, block: MirroredBlock | null) => Promise<T>): Promise<T> {
-  return await prisma.$transaction(async (tx) => await read(tx, await latestCheckpoint(tx)), { isolationLevel: 'RepeatableRead', timeout: 30_000, maxWait: 10_000 })
+export async function readAtCheckpoint<T>(prisma: PrismaClient, read: (tx: Prisma.TransactionClient, block: MirroredBlock | null) => Promise<T>, timeoutMs = 30_000): Promise<T> {
+  return await prisma.$transaction(async (tx) => await read(tx, await latestCheckpoint(tx)), { isolationLevel: 'RepeatableRead', timeout: timeoutMs, maxWait: 10_000 })
 }
 
 /** How the follower is doing, as it last wrote it; null before it has ever run. */

@@ -30,7 +30,7 @@ export function Grid({ rows, viewKey, order, falling, onSort }: { rows: Rows; vi
   const rowPx = narrow ? CARD_PX : ROW_PX
   const total = rows.shown?.total ?? 0
   const [active, setActive] = useState(0)
-  const virtual = useVirtualizer({ count: total, getScrollElement: () => box.current, estimateSize: () => rowPx, overscan: 10, scrollPaddingStart: narrow ? 0 : 32 })
+  const virtual = useVirtualizer({ count: total, getScrollElement: () => box.current, estimateSize: () => rowPx, overscan: 6, scrollPaddingStart: narrow ? 0 : 32 })
   useEffect(() => virtual.measure(), [virtual, rowPx])
   // Another order or filter begins at its top.
   useEffect(() => {
@@ -40,7 +40,8 @@ export function Grid({ rows, viewKey, order, falling, onSort }: { rows: Rows; vi
   useEffect(() => { if (total > 0 && active >= total) setActive(total - 1) }, [active, total])
 
   const items = virtual.getVirtualItems()
-  const [first, last] = [items[0]?.index ?? 0, items.at(-1)?.index ?? 0]
+  // What the window shows; the rows beyond it are made, and read a moment later.
+  const [first, last] = [virtual.range?.startIndex ?? 0, virtual.range?.endIndex ?? 0]
   const { look, at } = rows
   useEffect(() => look(first, last), [look, first, last])
 

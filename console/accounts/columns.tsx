@@ -50,7 +50,7 @@ export const COLUMNS: readonly Column[] = [
   { order: 'UNREALIZED_PNL', head: 'Unrealised PnL', unit: 'USD', width: 136, numeric: true, wide: true, cell: money((row) => row.unrealizedPnl) },
   {
     order: null, head: 'Positions', unit: 'base', width: 150, wide: true,
-    cell: (row) => (row.positions.length === 0 ? none(row) : <span className="accounts-held" title={row.positions.map(({ market, size: held }) => `${held.value} ${market.symbol}`).join(', ')}>{row.positions.map(({ market, size: held }, i) => <span key={market.symbol} className={held.value.startsWith('-') ? 'short' : 'long'}>{i > 0 && ', '}{held.value.startsWith('-') ? 'S' : 'L'} {size(held.value.replace('-', ''))} {market.symbol}</span>)}</span>),
+    cell: (row) => (row.positions.length === 0 ? none(row) : <span className="accounts-held" title={row.positions.map(({ symbol, size: held }) => `${held.value} ${symbol}`).join(', ')}>{row.positions.map(({ symbol, size: held }, i) => <span key={symbol} className={held.value.startsWith('-') ? 'short' : 'long'}>{i > 0 && ', '}{held.value.startsWith('-') ? 'S' : 'L'} {size(held.value.replace('-', ''))} {symbol}</span>)}</span>),
   },
   { order: 'LIQUIDATIONS', head: 'Liquidations', width: 98, numeric: true, wide: true, cell: (row) => row.liquidationCount },
   { order: 'BAD_DEBT', head: 'Bad debt', unit: 'USD', width: 92, numeric: true, wide: true, cell: (row) => (row.badDebt.value === '0' ? '0' : <span className="down" title={`${row.badDebt.value} USD`}>{usd(row.badDebt.value)}</span>) },

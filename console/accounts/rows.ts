@@ -13,8 +13,8 @@ export type Row = Answer['rows'][number]
 export type Block = Answer['block']
 export type View = Pick<AccountTableQueryVariables, 'orderBy'> & { readonly direction: 'ASC' | 'DESC'; readonly filter: NonNullable<AccountTableQueryVariables['filter']> }
 
-/** Rows of a page: one answer of some 30 kB, 10 ms of the server. */
-export const PAGE = 100
+/** Rows of a page: two of them are more than a screen. */
+export const PAGE = 50
 
 type Snapshot = { readonly view: string; readonly block: Block; readonly total: number; readonly pages: ReadonlyMap<number, readonly Row[]> }
 
@@ -31,6 +31,9 @@ export type Rows = {
   readonly again: () => void
 }
 
+/** Pages beside the screen are read once it has stood this long. */
+const CALM_MS = 60
+
 async function pageOf(view: View, index: number, block: string | null, signal?: AbortSignal): Promise<Answer | null> {
   return (await ask(AccountTableDocument, { ...view, first: PAGE, offset: index * PAGE, block }, signal)).accountTable ?? null
 }
@@ -44,13 +47,19 @@ export function useRows(view: View): Rows {
   if (latest.current.viewKey !== viewKey) latest.current = { viewKey, seen: [0, 0] }
   useEffect(() => setSeen(latest.current.seen), [viewKey])
 
+  /** The block on the screen: another order of it needs no newer one, and the server has it at hand. */
+  const standing = useRef<string>(undefined)
   const queryKey = useMemo(() => ['block', 'AccountTable', viewKey], [viewKey])
   const head = useQuery<Snapshot | null>({
     queryKey,
     queryFn: ({ signal }) =>
       timed(queryKey, async () => {
         const [first, last] = latest.current.viewKey === viewKey ? latest.current.seen : [0, 0]
-        const newest = await pageOf(view, first, null, signal)
+        const kept = queryClient.getQueryData(queryKey) === undefined ? standing.current : undefined
+        const newest = await pageOf(view, first, kept ?? null, signal).catch((error: unknown) => {
+          if (kept === undefined || !(error instanceof ApiError && error.code === 'NOT_FOUND')) throw error
+          return pageOf(view, first, null, signal)
+        })
         if (newest === null) return null
         const others = Array.from({ length: last - first }, (_, i) => first + 1 + i)
         const more = await Promise.all(others.map((index) => pageOf(view, index, newest.block.hash, signal)))
@@ -61,15 +70,17 @@ export function useRows(view: View): Rows {
   })
   const shown = head.data
   const isCurrent = shown?.view === viewKey
+  standing.current = shown?.block.hash
 
+  const [calm, setCalm] = useState(true)
   const wanted = useMemo(() => {
     if (shown == null || !isCurrent) return []
-    // One page beside what is seen, so that reading on finds it there.
-    const indexes = [seen[0], seen[1], seen[1] + 1, seen[0] - 1]
-    for (let index = seen[0]; index <= seen[1]; index++) indexes.push(index)
-    return [...new Set(indexes)].filter((index) => index >= 0 && index * PAGE < shown.total && !shown.pages.has(index))
-  }, [shown, isCurrent, seen])
-  const { pages: beside, gone, fault } = useQueries({
+    const there = (index: number): boolean => index < 0 || index * PAGE >= shown.total || shown.pages.has(index)
+    const onScreen = Array.from({ length: seen[1] - seen[0] + 1 }, (_, i) => seen[0] + i).filter((index) => !there(index))
+    // A page on either side, so that reading on finds it there: once what is on the screen has come.
+    return calm ? [...onScreen, ...[seen[1] + 1, seen[0] - 1].filter((index) => !there(index))] : onScreen
+  }, [shown, isCurrent, seen, calm])
+  const { pages: beside, loading, gone, fault } = useQueries({
     queries: wanted.map((index) => ({
       queryKey: ['never', 'AccountPage', viewKey, shown?.block.hash, index],
       queryFn: ({ signal }: { signal: AbortSignal }) => pageOf(view, index, shown?.block.hash ?? null, signal),
@@ -79,12 +90,18 @@ export function useRows(view: View): Rows {
     combine: useCallback(
       (answers: { data: Answer | null | undefined; error: Error | null }[]) => ({
         pages: new Map(answers.flatMap(({ data }, i) => (data ? [[wanted[i] as number, data.rows] as const] : []))),
+        loading: answers.some(({ data, error }) => data === undefined && error === null),
         gone: answers.some(({ error }) => error instanceof ApiError && error.code === 'NOT_FOUND'),
         fault: answers.find(({ error }) => error !== null && !(error instanceof ApiError && error.code === 'NOT_FOUND'))?.error ?? null,
       }),
       [wanted],
     ),
   })
+  useEffect(() => {
+    if (loading) return
+    const timer = setTimeout(() => setCalm(true), CALM_MS)
+    return () => clearTimeout(timer)
+  }, [loading, seen])
   // The server has let go of the block: its newest is asked for.
   useEffect(() => { if (gone) void queryClient.invalidateQueries({ queryKey }) }, [gone, queryClient, queryKey])
 
@@ -112,6 +129,7 @@ export function useRows(view: View): Rows {
       const pages = [Math.floor(Math.max(0, first) / PAGE), Math.floor(Math.max(0, last) / PAGE)] as const
       if (latest.current.seen[0] === pages[0] && latest.current.seen[1] === pages[1]) return
       latest.current = { ...latest.current, seen: pages }
+      setCalm(false)
       setSeen(pages)
     }, []),
     again: useCallback(() => void queryClient.invalidateQueries({ queryKey }), [queryClient, queryKey]),
