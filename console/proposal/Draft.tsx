@@ -2,7 +2,7 @@
 import { useEffect, useMemo, useState } from 'react'
 import type { ReactNode } from 'react'
 import { Link, useLocation, useSearchParams } from 'wouter'
-import { emptyBasket, putInBasket, takeFromBasket, useBasket } from '../data/basket.ts'
+import { emptyBasket, inBasket, putInBasket, takeFromBasket, useBasket } from '../data/basket.ts'
 import type { BasketItem } from '../data/basket.ts'
 import { ask, renew, useAnswer } from '../data/client.ts'
 import { stored } from '../data/stored.ts'
@@ -58,8 +58,11 @@ function Form({ known }: { known: Known }) {
   const [, go] = useLocation()
   useLinked(known)
 
-  const rows = basket.map((item) => ({ item, parameter: find(known, item), key: keyOf(item) }))
-  const wrong = rows.filter(({ item, parameter, key }) => parameter !== undefined && parseValue(parameter, texts[key] ?? valueText(parameter, item.toRaw)) === null)
+  const rows = basket.map((item) => {
+    const [parameter, key] = [find(known, item), keyOf(item)]
+    return { item, parameter, key, text: parameter && textFor(parameter, item, texts[key]) }
+  })
+  const wrong = rows.filter(({ parameter, text }) => parameter !== undefined && text !== undefined && parseValue(parameter, text) === null)
   const changed = rows.filter(({ item, parameter }) => parameter === undefined || item.toRaw !== parameter.raw)
   const playbook = changed[0]?.item.playbook
   const validForSec = /^\d+(\.\d+)?$/.test(hours) ? Math.round(Number(hours) * 3600) : null
@@ -80,6 +83,9 @@ function Form({ known }: { known: Known }) {
   const findings = verdict?.findings ?? []
   const beside = (ref: BasketItem): readonly Finding[] => findings.filter((each) => concerns(each, ref, rows.map(({ item }) => item)))
   const others = findings.filter((each) => !rows.some(({ item }) => concerns(each, item, rows.map((row) => row.item))))
+  // Runs are kept for a while alone: what an older one asked for is drafted as the change that it is.
+  const gone = rows.filter(({ item: { recommendationId } }) => recommendationId !== null && findings.some(({ text }) => text.includes(`no recommendation ${recommendationId},`))).map(({ item }) => item)
+  useEffect(() => { for (const item of gone) putInBasket({ ...item, recommendationId: null }) }, [gone.map(keyOf).join()])
   const stops = findings.filter(({ severity }) => severity === 'BLOCK').length
 
   const draft = () => act('draft', async () => {
@@ -96,8 +102,8 @@ function Form({ known }: { known: Known }) {
         <Panel id="basket" title="Changes" note={rows.length === 0 ? undefined : `${changed.length} of ${rows.length} differ from what is in force`} actions={rows.length > 0 && <button type="button" className="quiet" onClick={() => { emptyBasket(); change({ texts: {}, confirms: {} }) }}>Take all out</button>}>
           {rows.length === 0 && <Empty>The basket is empty. Put in what is <Link href="/recommendations">recommended</Link>, or choose a parameter here and write its new value.</Empty>}
           <ul className="proposal-rows">
-            {rows.map(({ item, parameter, key }) => <li key={key}>{parameter
-              ? <Row item={item} parameter={parameter} rule={known.policy.parameters.find(({ name }) => name === item.parameter)} text={texts[key]} confirm={confirms[key] ?? ''} findings={beside(item)} told={verdict?.changes.find((each) => keyOf(each) === key)} />
+            {rows.map(({ item, parameter, key, text }) => <li key={key}>{parameter
+              ? <Row item={item} parameter={parameter} rule={known.policy.parameters.find(({ name }) => name === item.parameter)} text={text ?? ''} confirm={confirms[key] ?? ''} findings={beside(item)} told={verdict?.changes.find((each) => keyOf(each) === key)} />
               : <p>{item.title} of {item.subjectLabel}: {item.toDisplay} <span className="muted">is not indexed now</span> <button type="button" className="quiet" onClick={() => takeFromBasket(item)}>Take out</button></p>}</li>)}
           </ul>
           <Add known={known} basket={basket} />
@@ -125,14 +131,22 @@ function Form({ known }: { known: Known }) {
   )
 }
 
-/** `/proposals/new?parameter=feeRatio&subject=0x…` puts that parameter into the form. */
+/** What was typed, while it is what the basket has or cannot be read; what another page put there since replaces it. */
+function textFor(parameter: Parameter, item: BasketItem, text: string | undefined): string {
+  if (text === undefined) return valueText(parameter, item.toRaw)
+  const value = parseValue(parameter, text)
+  return value === null || value.toString() === item.toRaw ? text : valueText(parameter, item.toRaw)
+}
+
+/** `/proposals/new?parameter=feeRatio&subject=0x…` puts that parameter into the form; one that is there stays as it is. */
 function useLinked(known: Known): void {
   const [params, setParams] = useSearchParams()
+  const basket = useBasket()
   const [parameter, subject] = [params.get('parameter'), params.get('subject')]
   useEffect(() => {
     if (parameter === null) return
     const found = known.parameters.find((each) => each.name === parameter && each.settable && (subject === null ? each.scope === 'PROTOCOL' : each.subject.toLowerCase() === subject.toLowerCase() || each.subjectLabel === subject))
-    if (found) putInBasket(itemOf(found))
+    if (found && inBasket(basket, itemOf(found)) === undefined) putInBasket(itemOf(found))
     setParams({}, { replace: true })
   }, [parameter, subject])
 }
@@ -180,10 +194,9 @@ function parseValue(parameter: Parameter, text: string): bigint | null {
   return parameter.inputDecimals === null ? null : rawOf(bare, parameter.inputDecimals)
 }
 
-function Row({ item, parameter, rule, text, confirm, findings, told }: { item: BasketItem; parameter: Parameter; rule: Rule | undefined; text: string | undefined; confirm: string; findings: readonly Finding[]; told: ValidateDraftQuery['validateDraft']['changes'][number] | undefined }) {
+function Row({ item, parameter, rule, text, confirm, findings, told }: { item: BasketItem; parameter: Parameter; rule: Rule | undefined; text: string; confirm: string; findings: readonly Finding[]; told: ValidateDraftQuery['validateDraft']['changes'][number] | undefined }) {
   const key = keyOf(item)
-  const shown = text ?? valueText(parameter, item.toRaw)
-  const raw = parseValue(parameter, shown)
+  const raw = parseValue(parameter, text)
   const moved = item.fromRaw !== parameter.raw
   const id = `value-${key.replace(/[^a-zA-Z0-9]/g, '-')}`
   const type = (next: string) => {
@@ -209,14 +222,14 @@ function Row({ item, parameter, rule, text, confirm, findings, told }: { item: B
         <span>
           <small className="muted">New{parameter.unit && !isYesNo(parameter) ? `, ${parameter.unit}` : ''}</small>
           {isYesNo(parameter)
-            ? <select id={id} value={shown} aria-describedby={`${id}-says`} onChange={(event) => type(event.target.value)}><option value="0">no</option><option value="1">yes</option></select>
-            : <input id={id} value={shown} inputMode={isAddress(parameter) ? 'text' : 'decimal'} className={isAddress(parameter) ? 'mono wide' : 'n'} autoComplete="off" spellCheck={false} aria-invalid={stops} aria-describedby={`${id}-says`} onChange={(event) => type(event.target.value)} />}
+            ? <select id={id} value={text} aria-describedby={`${id}-says`} onChange={(event) => type(event.target.value)}><option value="0">no</option><option value="1">yes</option></select>
+            : <input id={id} value={text} inputMode={isAddress(parameter) ? 'text' : 'decimal'} className={isAddress(parameter) ? 'mono wide' : 'n'} autoComplete="off" spellCheck={false} aria-invalid={stops} aria-describedby={`${id}-says`} onChange={(event) => type(event.target.value)} />}
         </span>
         <span><small className="muted">Raw</small><code>{raw === null ? '—' : raw.toString()}</code></span>
         {told && <span><small className="muted">Step</small><span>{told.step}</span></span>}
       </div>
       <div id={`${id}-says`} aria-live="polite">
-        {raw === null && <p className="down">Found “{shown}”, allowed is {isAddress(parameter) ? 'an address of 20 bytes, 0x and 40 digits' : `a number from 0 with at most ${parameter.inputDecimals ?? 0} decimals${parameter.unit ? `, in ${parameter.unit}` : ''}`}; write for example {valueText(parameter, parameter.raw)}.</p>}
+        {raw === null && <p className="down">Found “{text}”, allowed is {isAddress(parameter) ? 'an address of 20 bytes, 0x and 40 digits' : `a number from 0 with at most ${parameter.inputDecimals ?? 0} decimals${parameter.unit ? `, in ${parameter.unit}` : ''}`}; write for example {valueText(parameter, parameter.raw)}.</p>}
         {raw !== null && raw.toString() === parameter.raw && <p className="muted">This is in force already: it is left out until it differs.</p>}
         {moved && <p className="warn">It was {item.fromDisplay} when it was put in, and is {parameter.display} now.</p>}
         <Findings of={findings} />
@@ -269,7 +282,7 @@ function Verdict({ asked, wrong, stops, current, ok, fault }: { asked: boolean; 
 
 /** Choosing one puts it into the list with the value that it has. */
 function Add({ known, basket }: { known: Known; basket: readonly BasketItem[] }) {
-  const inBasket = new Set(basket.map(keyOf))
+  const taken = new Set(basket.map(keyOf))
   const settable = known.parameters.filter(({ settable: may }) => may)
   const groups = [...new Set(settable.map(({ subjectLabel }) => subjectLabel))]
   return (
@@ -277,7 +290,7 @@ function Add({ known, basket }: { known: Known; basket: readonly BasketItem[] })
       <label className="field">Change a parameter by hand
         <select value="" onChange={(event) => { const found = settable.find(({ id }) => id === event.target.value); if (found) putInBasket(itemOf(found)) }}>
           <option value="">choose one …</option>
-          {groups.map((group) => <optgroup key={group} label={group}>{settable.filter(({ subjectLabel }) => subjectLabel === group).toSorted((a, b) => (a.title < b.title ? -1 : 1)).map((each) => <option key={each.id} value={each.id} disabled={inBasket.has(keyOf({ parameter: each.name, subject: each.subject }))}>{each.title}{isAddress(each) ? '' : `: ${each.display}`}</option>)}</optgroup>)}
+          {groups.map((group) => <optgroup key={group} label={group}>{settable.filter(({ subjectLabel }) => subjectLabel === group).toSorted((a, b) => (a.title < b.title ? -1 : 1)).map((each) => <option key={each.id} value={each.id} disabled={taken.has(keyOf({ parameter: each.name, subject: each.subject }))}>{each.title}{isAddress(each) ? '' : `: ${each.display}`}</option>)}</optgroup>)}
         </select>
       </label>
     </div>
