@@ -21,7 +21,7 @@ const COLUMNS: readonly Column<Entry>[] = [
   { key: 'action', head: 'What', value: (row) => row.action, cell: (row) => <code>{row.action}</code> },
   { key: 'subject', head: 'Of', value: (row) => row.subject ?? '', cell: (row) => <Subject of={row} /> },
   { key: 'outcome', head: 'Outcome', value: (row) => row.outcome, cell: (row) => <Tag kind={row.outcome === 'OK' ? 'good' : 'warn'}>{row.outcome === 'OK' ? 'done' : words(row.outcome)}</Tag> },
-  { key: 'details', head: 'With', value: (row) => JSON.stringify(row.details), cell: (row) => <Details of={row.details} /> },
+  { key: 'details', head: 'With', words: true, value: (row) => JSON.stringify(row.details), cell: (row) => <Details of={row.details} /> },
   { key: 'hash', head: 'Hash', value: (row) => row.hash, cell: (row) => <Copy text={row.hash} label="SHA-256 of this entry and the hash before"><code>{row.hash.slice(0, 10)}</code></Copy> },
 ]
 

@@ -96,7 +96,7 @@ const MOVES: readonly Column<Move>[] = [
   { key: 'at', head: 'Observed at', value: (row) => row.seenAt, cell: (row) => <Time at={row.seenAt} /> },
   { key: 'label', head: 'Breaker', value: (row) => row.label },
   { key: 'move', head: 'From → to', value: (row) => `${row.from} → ${row.to}`, cell: (row) => <><LevelTag level={row.from} /> → <LevelTag level={row.to} /></> },
-  { key: 'why', head: 'Why', value: (row) => row.why },
+  { key: 'why', head: 'Why', words: true, value: (row) => row.why },
   { key: 'by', head: 'By', value: (row) => row.resetBy ?? 'trigger or cooldown', cell: (row) => (row.resetBy ? <Address of={row.resetBy} label="Reset by" /> : <span className="muted">trigger or cooldown</span>) },
   { key: 'block', head: 'Block', numeric: true, value: (row) => row.seenBlock, cell: (row) => whole(row.seenBlock) },
 ]

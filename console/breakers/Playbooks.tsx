@@ -53,8 +53,8 @@ function One({ of, titles, asked }: { of: Playbook; titles: ReadonlyMap<string, 
           <Table title={`Changes of ${of.title}`} rowKey={(row) => `${row.parameter}:${row.subject}`} rows={of.changes} columns={[
             { key: 'parameter', head: 'Change', value: (row) => `${row.subjectLabel} ${row.parameter}`, cell: (row) => <span className="breakers-change"><span><Link href={`/parameters/${row.parameter}/${row.subject}`}><b>{titles.get(row.parameter) ?? row.parameter}</b></Link> {row.subjectLabel}</span><small>{row.why}</small></span> },
             { key: 'values', head: 'Now → then', value: (row) => `${row.fromDisplay} → ${row.toDisplay}`, cell: (row) => <span className="breakers-change"><span>{row.fromDisplay} → <b>{row.toDisplay}</b></span><small>raw {row.fromRaw} → {row.toRaw}</small></span> },
-            { key: 'side', head: 'Side effects', value: (row) => row.sideEffects.join('; '), cell: (row) => <ul className="breakers-effects">{row.sideEffects.map((one) => <li key={one}>{one}</li>)}{row.stops.length > 0 && <li>Stops {row.stops.map((one) => words(one)).join(', ')}</li>}</ul> },
-            { key: 'undo', head: 'Taken back by', value: (row) => row.undo },
+            { key: 'side', head: 'Side effects', words: true, value: (row) => row.sideEffects.join('; '), cell: (row) => <ul className="breakers-effects">{row.sideEffects.map((one) => <li key={one}>{one}</li>)}{row.stops.length > 0 && <li>Stops {row.stops.map((one) => words(one)).join(', ')}</li>}</ul> },
+            { key: 'undo', head: 'Taken back by', words: true, value: (row) => row.undo },
           ]} />
           {of.refused.length > 0 && <div className="breaker-line"><b>The contracts would refuse:</b><ul className="breakers-effects">{of.refused.map((one) => <li key={one}>{one}</li>)}</ul></div>}
           <div className="breaker-line"><Put of={of} titles={titles} /></div>

@@ -161,7 +161,7 @@ const TRIPS: readonly Column<Result['trips'][number]>[] = [
   { key: 'start', head: 'From', value: (row) => row.start, cell: (row) => <Time at={row.start} /> },
   { key: 'for', head: 'For', name: 'For, s', numeric: true, value: (row) => (row.end === null ? null : Number(row.end) - Number(row.start)), cell: (row) => (row.end === null ? <span className="muted">lasts</span> : duration(Number(row.end) - Number(row.start))) },
   { key: 'peak', head: 'Peak', value: (row) => row.peak, cell: (row) => <LevelTag level={row.peak} /> },
-  { key: 'why', head: 'Why', value: (row) => row.why },
+  { key: 'why', head: 'Why', words: true, value: (row) => row.why },
   { key: 'liquidated', head: 'Liquidated after', name: 'Liquidated until it was told true or false, USD', numeric: true, value: (row) => row.liquidated, cell: (row) => float(row.liquidated) },
   { key: 'badDebt', head: 'Bad debt', name: 'Bad debt, USD', numeric: true, value: (row) => row.badDebt, cell: (row) => float(row.badDebt) },
   { key: 'false', head: 'Was', value: (row) => (row.falseAlarm ? 'false alarm' : LEVELS.indexOf(row.peak) < 2 ? 'watched alone' : 'followed by harm'), cell: (row) => (row.falseAlarm ? <Tag kind="warn">false alarm</Tag> : <span className="muted">{LEVELS.indexOf(row.peak) < 2 ? 'watched alone' : 'followed by harm'}</span>) },

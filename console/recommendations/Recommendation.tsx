@@ -81,7 +81,7 @@ function Shown({ of, now, problem }: { of: Whole; now: RecommendedParameterQuery
               { key: 'step', head: 'Step', value: (row) => row.step },
               { key: 'from', head: 'From', numeric: true, value: (row) => row.from },
               { key: 'to', head: 'To', numeric: true, value: (row) => row.to },
-              { key: 'why', head: 'Why', value: (row) => row.why },
+              { key: 'why', head: 'Why', words: true, value: (row) => row.why },
             ]} />
           </Panel>
           <Past of={of} parameter={parameter} />

@@ -104,7 +104,7 @@ function List({ rows, before }: { rows: readonly Recommendation[]; before: Seen 
           <Table title="Held" rowKey={keyOf} rows={held} columns={[
             { key: 'parameter', head: 'Parameter', value: (row) => `${row.subjectLabel} ${row.title}`, cell: (row) => <Sentence of={row} before={before} /> },
             { key: 'value', head: 'Stays at', value: (row) => row.currentDisplay },
-            { key: 'why', head: 'Held by', value: (row) => heldBy(row) },
+            { key: 'why', head: 'Held by', words: true, value: (row) => heldBy(row) },
             { key: 'confidence', head: 'Confidence', numeric: true, value: (row) => row.confidence, cell: (row) => percent(row.confidence, 0) },
           ]} />
         </details>
@@ -133,7 +133,7 @@ function WithoutModel() {
         <Table title="Parameters that no model recommends" rowKey={({ parameter }) => parameter} rows={parameterModels.filter(({ model }) => model === null)} columns={[
           { key: 'title', head: 'Parameter', value: (row) => row.title, cell: (row) => <Link href={`/parameters?text=${encodeURIComponent(row.parameter)}`}>{row.title}</Link> },
           { key: 'scope', head: 'Of each', value: (row) => words(row.scope) },
-          { key: 'reason', head: 'Why, and what decides it', value: (row) => row.reason },
+          { key: 'reason', head: 'Why, and what decides it', words: true, value: (row) => row.reason },
         ]} />
       )}</Loaded>
     </details>

@@ -43,8 +43,8 @@ describe('what the evidence shows', () => {
 
   test('behavior: ticks are drawn as the move that they allow, and what is unknown is named, not drawn', () => {
     const chart = evidenceChart({ model: 'volatility-band-ticks', parameter: 'maxTickCrossedWithinBlock', currentDisplay: '1,000 ticks', recommendedDisplay: '500 ticks', evidence: evidence([['5-minute volatility now', '0.23 %'], ['5-minute volatility of the window', '0.4 %'], ['Spread that 95 % of trades stay within', 'unknown'], ['Volatilities in the band', '6'], ['Narrowest band', '2 %']]) })
-    // 1.0001^1000 − 1 = 10.5165 %, 1.0001^500 − 1 = 5.1271 %; 6 · 0.4 = 2.4.
-    expect(chart?.levels.map(({ value }) => value.toFixed(4))).toEqual(['10.5165', '5.1271'])
+    // 1.0001^1000 − 1 = 10.5165 %, √1.105165 − 1 = 5.1268 %; 6 · 0.4 = 2.4.
+    expect(chart?.levels.map(({ value }) => value.toFixed(4))).toEqual(['10.5165', '5.1268'])
     expect(chart?.bars.find(({ label }) => label.startsWith('6 ×'))?.parts[0]?.value).toBeCloseTo(2.4, 10)
     expect(chart?.missing).toEqual(['Spread that 95 % of trades stay within: unknown (s)'])
     expect(evidenceChart({ model: 'of-tomorrow', parameter: 'x', currentDisplay: '1', recommendedDisplay: '2', evidence: [] })).toBeNull()
@@ -175,7 +175,7 @@ inBrowser('recommendations', () => {
   test('behavior: a change goes into the basket with its exact values, stays over a reload, is seen by another tab, and comes out by undo', async () => {
     const one = (await told()).find(({ settable, direction }) => settable && direction !== 'HOLD')!
     await visit(browser, `${server.url}/recommendations`, {}, async (page) => {
-      const row = page.getByRole('row').filter({ hasText: one.reason })
+      const row = page.getByRole('row').filter({ hasText: `${one.title} ${one.subjectLabel}` })
       const other = await page.context().newPage()
       await other.goto(`${server.url}${of(one)}`)
       await other.getByRole('button', { name: /^Add to proposal/ }).waitFor()
