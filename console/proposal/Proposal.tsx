@@ -32,6 +32,8 @@ export default function Proposal({ id }: { id: string }) {
 }
 
 const OPEN = new Set(['DRAFT', 'SIMULATED', 'AWAITING_SIGNATURES', 'READY'])
+/** Half an hour: accounts and prices are others by then. */
+const OLD_SEC = 1800
 const SIGNING = new Set(['AWAITING_SIGNATURES', 'READY'])
 
 function Review({ of: proposal }: { of: ReviewFragment }) {
@@ -42,6 +44,8 @@ function Review({ of: proposal }: { of: ReviewFragment }) {
   const checked = useChecked(signable, now)
   const contracts = useContracts(checked)
   const { impact } = proposal
+  const block = useAnswer(StatusDocument, {}, 'block').data?.status.indexed
+  const oldSec = proposal.simulation?.timestamp && block ? Number(block.timestamp) - Number(proposal.simulation.timestamp) : null
   const signing = SIGNING.has(proposal.state) || proposal.state === 'CANCELLING'
   return (
     <div className="proposal">
@@ -51,6 +55,7 @@ function Review({ of: proposal }: { of: ReviewFragment }) {
       <NowPanel proposal={proposal}>{signable && (proposal.state === 'READY' || proposal.state === 'QUEUED' || proposal.state === 'CANCELLING') && <Execute key={`${proposal.state}${signable.kind}`} proposal={proposal} signable={signable} checked={checked} contracts={contracts} />}</NowPanel>
       {now?.onChain.mismatch && <Notice kind="down" title="The Safe on chain is not the one that this deployment records.">{now.onChain.mismatch}</Notice>}
       {safe.error && <Notice kind="degraded" title="The Safe’s owners could not be asked of the chain.">{safe.error.message}. Signing waits for that.</Notice>}
+      {OPEN.has(proposal.state) && oldSec !== null && oldSec > OLD_SEC && <Notice kind="degraded" title={`The simulation is ${duration(oldSec)} old.`}>Prices and accounts have moved since block {whole(proposal.simulation?.block ?? '0')}; simulate again before you rely on what it says of them.</Notice>}
       <div className="desk">
         <div className="stack">
           <ChangesPanel of={proposal} />
@@ -60,7 +65,7 @@ function Review({ of: proposal }: { of: ReviewFragment }) {
           {proposal.simulation && <SimulationPanel of={proposal} />}
         </div>
         <div className="stack">
-          {signable && <HashesPanel proposal={proposal} signable={signable} checked={checked} signing={signing} />}
+          {signable && <HashesPanel proposal={proposal} signable={signable} checked={checked} signing={signing} safe={now} />}
           {signable && now && signing && <SignPanel key={signable.told.safeTxHash} proposal={proposal} signable={signable} checked={checked} contracts={contracts} safe={now} />}
           {!signing && <SignedPanel of={proposal} />}
           <WayPanel of={proposal} />

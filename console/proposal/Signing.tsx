@@ -80,7 +80,7 @@ function Hash({ label, value }: { label: string; value: string }) {
   )
 }
 
-export function HashesPanel({ proposal, signable, checked, signing }: { proposal: ReviewFragment; signable: Signable; checked: Checked | undefined; signing: boolean }) {
+export function HashesPanel({ proposal, signable, checked, signing, safe }: { proposal: ReviewFragment; signable: Signable; checked: Checked | undefined; signing: boolean; safe: SafeNow | undefined }) {
   const { fault, busy, act } = useAct()
   const { told } = signable
   const name = `proposal-${proposal.id}.json`
@@ -95,6 +95,10 @@ export function HashesPanel({ proposal, signable, checked, signing }: { proposal
         <Hash label="Message hash" value={told.messageHash} />
         <Hash label="safeTxHash" value={told.safeTxHash} />
       </dl>
+      <Facts of={[
+        ['Safe', <Address key="safe" of={told.safe} label="Safe" whole />],
+        ['Chain and nonce', <span key="nonce">chain {told.chainId}, nonce <b>{told.nonce}</b>{signing && safe && (safe.onChain.nonce === told.nonce ? ', the Safe’s next' : safe.onChain.nonce < told.nonce ? <span className="warn">: the Safe is at {safe.onChain.nonce}, so {told.nonce - safe.onChain.nonce === 1 ? 'one other transaction goes' : `${told.nonce - safe.onChain.nonce} others go`} first</span> : <span className="down">: the Safe is at {safe.onChain.nonce}, it is used</span>)}</span>],
+      ]} />
       {checked && (checked.faults.length === 0
         ? <Notice kind="good" title="The hashes, and every call’s bytes, were made again on this page: they are those of the raw values shown.">What a value means in words, and this page itself, come from the server; the check below needs neither.</Notice>
         : checked.faults.map((each) => <Notice key={each} kind="down" title={`${each}.`} />))}
@@ -120,8 +124,6 @@ export function HashesPanel({ proposal, signable, checked, signing }: { proposal
         <details className="proposal-more">
           <summary>The transaction’s fields</summary>
           <Facts of={[
-            ['Safe', <Address key="safe" of={checked.typedData.domain.verifyingContract} whole />],
-            ['Chain id', String(checked.typedData.domain.chainId)],
             ...Object.entries(checked.typedData.message).map(([field, value]) => [field, field === 'data' ? <Copy key="data" text={String(value)} label="data"><code>{short(String(value))}</code> ({(String(value).length - 2) / 2} bytes)</Copy> : <code key={field}>{String(value)}</code>] as const),
           ]} />
         </details>

@@ -1,5 +1,6 @@
 /** Who one is here: the wallet in this browser, and the session that the API knows. One line, and the one next step. */
 import { useState } from 'react'
+import { ApiError, renew } from '../data/client.ts'
 import { signOut } from '../data/session.ts'
 import { words } from '../ui/format.ts'
 import { Address, Notice, Tag } from '../ui/parts.tsx'
@@ -21,6 +22,8 @@ export function useAct(): { readonly busy: string | null; readonly fault: string
         return true
       } catch (error) {
         setFault(walletWords(error, stays))
+        // The session is over, or has other rights by now: the page must not go on claiming it.
+        if (error instanceof ApiError && (error.code === 'UNAUTHENTICATED' || error.code === 'FORBIDDEN')) await renew('Viewer')
         return false
       } finally {
         setBusy(null)

@@ -2,6 +2,8 @@
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals'
 import type { Browser, Page } from 'playwright-core'
 import { queryApi } from '../../cli/graphql.ts'
+import { hashesOf, safeTxFromJson, safeTxToJson } from '../../proposals/safe.ts'
+import type { SafeTxJson } from '../../proposals/safe.ts'
 import { owners, steward, stranger } from '../support/signIn.ts'
 import { injectWallet } from '../support/wallet.ts'
 import type { TestWallet } from '../support/wallet.ts'
@@ -66,6 +68,7 @@ async function execute(page: Page, name = 'Execute'): Promise<void> {
   await page.getByRole('alertdialog').getByRole('button', { name: 'Send it' }).click()
 }
 
+type Lied = { readonly chainId: number; readonly safe: `0x${string}`; readonly safeTx?: SafeTxJson; readonly typedData: object }
 type Parameters = { parameters: { name: string; subjectLabel: string; raw: string }[] }
 const indexed = async (name: string): Promise<string | undefined> => (await queryApi<Parameters>(desk.url, '{ parameters { name subjectLabel raw } }')).parameters.find((each) => each.name === name && each.subjectLabel === 'vETH')?.raw
 
@@ -174,7 +177,23 @@ inBrowser('proposals', () => {
           expect(await signer.getByRole('button', { name: 'Sign with the wallet' }).isDisabled()).toBe(true)
         })
       }
-      await page.getByRole('button', { name: 'Simulate again' }).waitFor()
+      // A lie that agrees with itself: another contract for the Safe to delegate-call, with hashes made of it. The wallet's own node finds it.
+      await person('/proposals', owners[0]!, async (signer, wallet) => {
+        await signer.route('**/graphql', async (route) => {
+          const response = await route.fetch()
+          const answer = (await response.json()) as { data?: { proposal?: Lied } }
+          const told = answer.data?.proposal
+          if (told?.safeTx === undefined) return route.fulfill({ response })
+          const safeTx = { ...safeTxFromJson(told.safeTx), to: told.safe }
+          const lie = { ...told, safeTx: safeTxToJson(safeTx), ...hashesOf({ chainId: told.chainId, safe: told.safe }, safeTx), typedData: { ...told.typedData, message: safeTxToJson(safeTx) } }
+          await route.fulfill({ response, json: { ...answer, data: { proposal: lie } } })
+        })
+        await signer.goto(`${desk.url}${path}`)
+        await connect(signer)
+        await signer.locator('#sign').getByText(/which the Safe would delegate-call; allowed is Safe’s MultiSendCallOnly alone/).waitFor()
+        expect(await signer.getByRole('button', { name: 'Sign with the wallet' }).isDisabled()).toBe(true)
+        expect(wallet.asked).not.toContain('eth_signTypedData_v4')
+      })
     })
   })
 
@@ -192,6 +211,12 @@ inBrowser('proposals', () => {
       await field.fill('2.6')
       await page.getByText('Policy and lint let this be drafted.').waitFor()
       await page.getByText('Liquidation penalty of the protocol: 2.50 % → 2.60 % (raw 25000 → 26000)').waitFor()
+      // A link to the same parameter leaves it; another value from another page takes the typed one's place.
+      await page.goto(`${desk.url}/proposals/new?parameter=liquidationPenaltyRatio`)
+      expect(await field.inputValue()).toBe('2.6')
+      await page.evaluate(() => localStorage.setItem('bulwark.basket', localStorage.getItem('bulwark.basket')!.replaceAll('26000', '27000')))
+      await page.reload()
+      expect(await field.inputValue()).toBe('2.7')
     })
   })
 
