@@ -95,7 +95,7 @@ const WINDOWS = [['Day', 86_400], ['Week', 604_800], ['30 days', 2_592_000]] as 
 const MOVES: readonly Column<Move>[] = [
   { key: 'at', head: 'Observed at', value: (row) => row.seenAt, cell: (row) => <Time at={row.seenAt} /> },
   { key: 'label', head: 'Breaker', value: (row) => row.label },
-  { key: 'move', head: 'From → to', value: (row) => `${row.from} → ${row.to}`, cell: (row) => <><LevelTag level={row.from} /> → <LevelTag level={row.to} /></> },
+  { key: 'move', head: 'From → to', words: true, value: (row) => `${row.from} → ${row.to}`, cell: (row) => <><LevelTag level={row.from} /> → <LevelTag level={row.to} /></> },
   { key: 'why', head: 'Why', words: true, value: (row) => row.why },
   { key: 'by', head: 'By', value: (row) => row.resetBy ?? 'trigger or cooldown', cell: (row) => (row.resetBy ? <Address of={row.resetBy} label="Reset by" /> : <span className="muted">trigger or cooldown</span>) },
   { key: 'block', head: 'Block', numeric: true, value: (row) => row.seenBlock, cell: (row) => whole(row.seenBlock) },

@@ -140,7 +140,7 @@ export function Replay({ breakers }: { breakers: readonly BreakerPartsFragment[]
           <tbody role="rowgroup">{Object.entries(form.entries).map(([name, entry]) => (
             <tr key={name} role="row"><td role="rowheader">{TRIGGERS[name]?.title ?? name}</td><td role="cell" data-label="Unit" className="muted">{unitOf(name)}</td>
               {ENTRIES.map((at) => (
-                <td key={at} role="cell" data-label={`${at.toUpperCase()} from`}><div>
+                <td key={at} role="cell" data-label={at.toUpperCase()}><div>
                   <input inputMode="decimal" aria-label={`${TRIGGERS[name]?.title ?? name}: ${at.toUpperCase()} from`} placeholder="never" value={entry[at]} aria-invalid={fault(`${name}.${at}`) ? true : undefined} aria-describedby={fault(`${name}.${at}`) ? `replay-${name}-${at}-fault` : undefined} onChange={(event) => setForm({ ...form, entries: { ...form.entries, [name]: { ...entry, [at]: event.target.value } } })} />
                   {fault(`${name}.${at}`) && <span id={`replay-${name}-${at}-fault`} className="replay-fault">{fault(`${name}.${at}`)}</span>}
                 </div></td>
