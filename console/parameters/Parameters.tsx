@@ -23,6 +23,12 @@ export default function Parameters() {
 
 type Row = ParametersQuery['parameters'][number]
 
+/** What a file of them holds: raw values and bounds as the contract has them. */
+const FILE: readonly Column<Row>[] = ([
+  ['Subject', (row) => row.subjectLabel], ['Parameter', (row) => row.title], ['Value', (row) => row.display], ['Unit', (row) => row.unit], ['Name', (row) => row.name], ['Subject address', (row) => row.subject],
+  ['Raw', (row) => row.raw], ['Least, raw', (row) => row.bounds.min], ['Most, raw', (row) => row.bounds.max], ['Contract', (row) => row.contract], ['Can be set', (row) => (row.settable ? 'yes' : (row.advisory ?? 'no'))], ['Changes', (row) => row.changeCount], ['Last change, Unix seconds', (row) => row.updatedAtTimestamp],
+] satisfies [string, Column<Row>['value']][]).map(([head, value]) => ({ key: head, head, value }))
+
 function All({ of }: { of: ParametersQuery }) {
   const [params, setParams] = useSearchParams()
   const subject = params.get('subject') ?? ''
@@ -50,7 +56,7 @@ function All({ of }: { of: ParametersQuery }) {
     (!subject || row.subjectLabel === subject) && (only !== 'asked' || asked.has(keyOf(row))) && (only !== 'changed' || row.changeCount > 0) && (only !== 'settable' || row.settable) &&
     (!text || `${row.title} ${row.name} ${row.subjectLabel} ${row.description}`.toLowerCase().includes(text.toLowerCase())))
   return (
-    <Panel id="parameters" title="All parameters" note={`${rows.length}${rows.length < of.parameters.length ? ` of ${of.parameters.length}` : ''}`} actions={<CsvButton title="Parameters" columns={columns} rows={rows} />}>
+    <Panel id="parameters" title="All parameters" note={`${rows.length}${rows.length < of.parameters.length ? ` of ${of.parameters.length}` : ''}`} actions={<CsvButton title="Parameters" columns={FILE} rows={rows} />}>
       <div className="controls" role="search">
         <label className="field">Subject<select value={subject} onChange={(event) => change('subject', event.target.value)}><option value="">All</option>{subjects.map((one) => <option key={one}>{one}</option>)}</select></label>
         <label className="field">Only those<select value={only} onChange={(event) => change('only', event.target.value)}><option value="">All</option><option value="asked">that models want changed</option><option value="changed">that were changed</option><option value="settable">that can be set</option></select></label>

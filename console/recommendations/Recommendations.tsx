@@ -58,6 +58,14 @@ function Run({ latest }: { latest: readonly Recommendation[] }) {
   )
 }
 
+/** What a file of them holds: raw values and ids, too, and the held ones. */
+const FILE: readonly Column<Recommendation>[] = ([
+  ['Subject', (row) => row.subjectLabel], ['Parameter', (row) => row.title], ['Now', (row) => row.currentDisplay], ['Recommended', (row) => row.recommendedDisplay], ['Direction', (row) => words(row.direction)],
+  ['Urgency, 0 to 100', (row) => row.urgency], ['Confidence, 0 to 1', (row) => row.confidence], ['Reason', (row) => row.reason], ['Can be set', (row) => (row.settable ? 'yes' : whyAdvisory(row))],
+  ['Model', (row) => `${row.model} ${row.modelVersion}`], ['Block', (row) => row.block.number], ['Block time, Unix seconds', (row) => row.block.timestamp],
+  ['Name', (row) => row.parameter], ['Subject address', (row) => row.subject], ['Now, raw', (row) => row.currentRaw], ['Recommended, raw', (row) => row.recommendedRaw], ['SHA-256 of the inputs', (row) => row.inputsDigest], ['Id', (row) => row.id],
+] satisfies [string, Column<Recommendation>['value']][]).map(([head, value]) => ({ key: head, head, value }))
+
 function List({ rows, before }: { rows: readonly Recommendation[]; before: Seen | null }) {
   const [params, setParams] = useSearchParams()
   const units = useAnswer(UnitsDocument, {}, 'event').data?.parameters
@@ -88,7 +96,7 @@ function List({ rows, before }: { rows: readonly Recommendation[]; before: Seen 
   }, [units, before])
   return (
     <>
-      <Panel id="recommendations" title="Changes asked for" note={`${asked.length}${asked.length + held.length < rows.length ? ` of ${rows.filter((row) => !isHeld(row)).length}` : ''}, most urgent first`} actions={<CsvButton title="Recommendations" columns={columns} rows={asked} />} className="recommendations">
+      <Panel id="recommendations" title="Changes asked for" note={`${asked.length}${asked.length + held.length < rows.length ? ` of ${rows.filter((row) => !isHeld(row)).length}` : ''}, most urgent first`} actions={<CsvButton title="Recommendations" columns={FILE} rows={chosen} />} className="recommendations">
         <div className="controls" role="search">
           <label className="field">Subject<select value={subject} onChange={(event) => change('subject', event.target.value)}><option value="">All</option>{subjects.map((one) => <option key={one}>{one}</option>)}</select></label>
           <label className="field">Direction<select value={direction} onChange={(event) => change('direction', event.target.value)}><option value="">All</option><option value="TIGHTEN">Tighten</option><option value="LOOSEN">Loosen</option><option value="HOLD">Hold</option></select></label>
