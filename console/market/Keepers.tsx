@@ -86,11 +86,11 @@ function chartOption(colours: Palette, levels: readonly Level[]) {
     grid: { left: 90, right: 24, top: 10, bottom: 44 },
     tooltip: tooltip((parameters) => {
       const level = rows[(parameters as readonly { value: readonly [number, number] }[])[0]?.value[1] ?? -1]
-      return level ? [['Gas price', level.name], ['Pays from', level.breakEven === null ? 'no size' : `${usd(text(level.breakEven))} USD`], ['Pays up to', level.largestWorthwhile === null ? '—' : `${usd(text(level.largestWorthwhile))} USD`]] : []
+      return level ? [['Gas price', level.name], ['Pays from', level.breakEven === null ? 'no size' : `${usd(text(level.breakEven))} USD`], ['Pays up to', level.largestWorthwhile === null ? 'any size' : `${usd(text(level.largestWorthwhile))} USD`]] : []
     }, { axisPointer: { axis: 'y', type: 'shadow' } }),
-    xAxis: axis(colours, 'Notional taken, USD', { type: 'log', nameGap: 26, axisLabel: { color: colours.muted, fontSize: 11, formatter: compact } }),
+    xAxis: axis(colours, 'Notional taken, USD, logarithmic', { type: 'log', nameGap: 26, axisLabel: { color: colours.muted, fontSize: 11, formatter: compact } }),
     yAxis: { type: 'category', data: rows.map(({ name, breakEven }) => (breakEven === null ? `${name} (never)` : name)), axisLabel: { color: colours.muted, fontSize: 11 }, axisTick: { show: false }, axisLine: { lineStyle: { color: colours.line } } },
-    // Where there is no largest size that pays the line goes on to the largest of all.
-    series: rows.flatMap(({ name, breakEven, largestWorthwhile }, at) => (breakEven === null ? [] : [{ name, type: 'line', symbol: 'circle', symbolSize: 8, lineStyle: { color: colours.series[0], width: 6, cap: 'round', opacity: 0.55 }, itemStyle: { color: colours.series[0] }, data: [[breakEven, at], [largestWorthwhile ?? Math.max(...rows.flatMap((one) => [one.largestWorthwhile ?? 0, ...one.sizes.map((size) => size.notional)])), at]] }])),
+    // Where there is no largest size that pays the line goes on to the largest of all, and has no end.
+    series: rows.flatMap(({ name, breakEven, largestWorthwhile }, at) => (breakEven === null ? [] : [{ name, type: 'line', symbol: 'circle', symbolSize: 8, lineStyle: { color: colours.series[0], width: 6, cap: 'round', opacity: 0.55 }, itemStyle: { color: colours.series[0] }, data: [[breakEven, at], { value: [largestWorthwhile ?? Math.max(...rows.flatMap((one) => [one.largestWorthwhile ?? 0, ...one.sizes.map((size) => size.notional)])), at], symbol: largestWorthwhile === null ? 'none' : 'circle' }] }])),
   }
 }

@@ -148,12 +148,13 @@ function chartOption(colours: Palette, rungs: readonly Rung[], exact: Rung | und
   })
   const dot = (at: 0 | 1, colour: string, value: (rung: Rung) => number) => (exact ? [{ name: 'At the price asked about', type: 'scatter', xAxisIndex: at, yAxisIndex: at, symbol: 'circle', symbolSize: 10, z: 5, itemStyle: { color: colour, borderColor: colours.panel, borderWidth: 2 }, data: [[exact.price, value(exact)]] }] : [])
   const label = { color: colours.muted, fontSize: 11, hideOverlap: true }
+  const known = rungs.every(({ fundUsed, uncovered }) => fundUsed !== null && uncovered !== null)
   const across = { type: 'value', min: low, max: high, splitLine: { show: false } }
   const up = (name: string, gridIndex: 0 | 1) => axis(colours, name, { type: 'value', gridIndex, min: 0, splitNumber: 3, nameGap: 48, axisLabel: { ...label, formatter: compact } })
   const index = (named: boolean) => ({ silent: true, symbol: 'none', label: { show: named, formatter: 'index now', color: colours.muted, fontSize: 11, position: 'end', distance: 3 }, lineStyle: { color: colours.muted, type: 'dashed' }, data: [{ xAxis: now }] })
   return {
     grid: [{ left: GRID.left, right: GRID.right, top: GRID.top, height: PLOT }, { left: GRID.left, right: GRID.right, bottom: GRID.bottom, height: PLOT }],
-    legend: { top: 0, left: 10, itemGap: 8, itemWidth: 10, itemHeight: 10, textStyle: { color: colours.muted, fontSize: 11 }, selectedMode: false, data: ['Notional', 'Bad debt, fund pays', 'Bad debt, uncovered'] },
+    legend: { top: 0, left: 10, itemGap: 8, itemWidth: 10, itemHeight: 10, textStyle: { color: colours.muted, fontSize: 11 }, selectedMode: false, data: ['Notional', ...(known ? ['Bad debt, fund pays', 'Bad debt, uncovered'] : ['Bad debt, who pays is unknown'])] },
     xAxis: [
       axis(colours, '', { ...across, gridIndex: 0, axisLabel: { show: false } }),
       axis(colours, `Price of ${symbol}, USD`, { ...across, gridIndex: 1, nameGap: 26, axisLabel: { ...label, formatter: (value: number) => value.toLocaleString('en', { maximumSignificantDigits: 6 }) } }),
@@ -161,10 +162,11 @@ function chartOption(colours: Palette, rungs: readonly Rung[], exact: Rung | und
     yAxis: [up('Notional, USD', 0), up('Bad debt, USD', 1)],
     series: [
       { ...bars('Notional', colours.series[0] as string, 0, (rung) => rung.notional), markLine: index(true) },
-      { ...bars('Bad debt, fund pays', colours.warn, 1, (rung) => rung.fundUsed ?? rung.badDebt), markLine: index(false) },
-      bars('Bad debt, uncovered', colours.down, 1, (rung) => rung.uncovered),
+      ...(known
+        ? [{ ...bars('Bad debt, fund pays', colours.warn, 1, (rung) => rung.fundUsed), markLine: index(false) }, bars('Bad debt, uncovered', colours.down, 1, (rung) => rung.uncovered)]
+        : [{ ...bars('Bad debt, who pays is unknown', colours.series[5] as string, 1, (rung) => rung.badDebt), markLine: index(false) }]),
       ...dot(0, colours.series[0] as string, (rung) => rung.notional),
-      ...dot(1, exact?.uncovered ? colours.down : colours.warn, (rung) => rung.badDebt),
+      ...dot(1, !known ? colours.series[5] as string : exact?.uncovered ? colours.down : colours.warn, (rung) => rung.badDebt),
     ],
   }
 }

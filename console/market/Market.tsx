@@ -8,7 +8,7 @@ import { CapacityDocument, MarketBreakerChangedDocument, MarketBreakersDocument,
 import type { BreakerLevel, MarketQuery } from '../generated/operations.ts'
 import { LevelTag } from '../ui/breakers.tsx'
 import { age, compact, percent, price, signedPercent, size, whole, words } from '../ui/format.ts'
-import { Address, Empty, Figure, Hint, Loaded, PageHead, Panel, Sums, Tag, Unknown } from '../ui/parts.tsx'
+import { Address, Empty, Figure, Hint, Loaded, PageHead, Panel, Sums, Tag, Unknown, sentence } from '../ui/parts.tsx'
 import { Breaker } from './Breaker.tsx'
 import { Deleveraging } from './Deleveraging.tsx'
 import { Interest } from './Interest.tsx'
@@ -86,7 +86,8 @@ function Others({ symbol }: { symbol: string }) {
 
 /** The figures that are always looked at first. */
 function Standing({ market, nowSec, breaker }: { market: MarketRow; nowSec: number; breaker: BreakerLevel | undefined }) {
-  const capacity = useAnswer(CapacityDocument, { market: market.id }, 'minute').data?.marketCapacity
+  const asked = useAnswer(CapacityDocument, { market: market.id }, 'minute')
+  const capacity = asked.data?.marketCapacity
   const noPrice = 'The oracle has given no price yet'
   const amount = (value: { value: string } | null, why: string): ReactNode => (value ? <Figure exact={value.value} unit="USD">{price(value.value)}</Figure> : <Unknown why={why} />)
   const interest = (base: { value: string }, quote: number | null | undefined, name: 'long' | 'short'): ReactNode => <Figure exact={base.value} unit="base"><span className={name}>{quote == null ? `${size(base.value)} base` : compact(quote)}</span></Figure>
@@ -98,12 +99,13 @@ function Standing({ market, nowSec, breaker }: { market: MarketRow; nowSec: numb
         ['Pool', amount(market.marketPrice, 'Nobody has traded yet'), market.premium === null ? 'premium unknown' : `${signedPercent(market.premium)} of the index`],
         ['Long', interest(market.openInterestLong, capacity?.openInterestLong, 'long'), `${size(market.openInterestLong.value)} base`],
         ['Short', interest(market.openInterestShort, capacity?.openInterestShort, 'short'), `${size(market.openInterestShort.value)} base`],
-        ['Of capacity', capacity == null ? '…' : capacity.utilisation === null ? <Unknown why={capacity.unknown?.message} /> : <span className={capacity.utilisation > 1 ? 'down' : undefined}>{percent(capacity.utilisation, 0)}</span>, capacity?.cap == null ? ' ' : `${compact(capacity.cap)}, by ${capacity.binding ?? ''}`],
+        ['Of capacity', capacity == null ? (asked.isPending ? '…' : <Unknown why={asked.error ? sentence(asked.error) : undefined} />) : capacity.utilisation === null ? <Unknown why={capacity.unknown?.message} /> : <span className={capacity.utilisation > 1 ? 'down' : undefined}>{percent(capacity.utilisation, 0)}</span>, capacity?.cap == null ? ' ' : `${compact(capacity.cap)}, by ${capacity.binding ?? ''}`],
         ['Volume', <Figure key="v" exact={market.volume.value} unit="USD">{compact(Number(market.volume.value))}</Figure>, 'since the start'],
         ['Liquidated', <Figure key="l" exact={market.liquidatedNotional.value} unit="USD">{compact(Number(market.liquidatedNotional.value))}</Figure>, `${whole(market.liquidationCount)} since the start`],
         ['State', <span key="s" className="market-tags">
           <Tag kind={market.state === 'OPEN' ? 'quiet' : 'down'}>{words(market.state)}</Tag>
-          {breaker && <span title="Circuit breaker"><LevelTag level={breaker} /></span>}
+          {breaker ? <span title="Circuit breaker"><LevelTag level={breaker} /></span> : <Tag>breaker unknown</Tag>}
+          {market.oracleFreezeReason === null && <Tag>oracle unknown</Tag>}
           {market.oracleFreezeReason !== null && market.oracleFreezeReason !== 0 && <Tag kind="down">oracle frozen: {freezeWords(market.oracleFreezeReason)}</Tag>}
           {market.oracleFallback === true && <Hint text="The dispatcher has fallen back to its on-chain source; it never comes back."><Tag kind="warn">oracle fallback</Tag></Hint>}
         </span>, nowSec === 0 ? 'nothing is indexed yet' : ' '],

@@ -110,7 +110,7 @@ const HISTORY: readonly Column<Change>[] = [
 ]
 
 function chartOption(colours: Palette, nodes: readonly Change[], decimals: number | null, unit: string, title: string, nowSec: number) {
-  const value = (raw: string): number => onAxis(raw, decimals ?? 0)
+  const value = (raw: string): number | null => onAxis(raw, decimals ?? 0)
   const steps = nodes.toReversed()
   const points = steps.map((node) => [Number(node.timestamp) * 1000, value(node.newRaw)])
   const last = steps.at(-1)

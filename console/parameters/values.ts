@@ -49,8 +49,8 @@ export function numberOf(display: string): number | null {
   return match ? Number(match[0].replaceAll(',', '').replace('−', '-')) : null
 }
 
-/** A raw value on the axis of its unit. */
-export const onAxis = (raw: string, inputDecimals: number): number => Number(unscaled(raw, inputDecimals))
+/** A raw value on the axis of its unit; null, a gap, for a contract's "no limit", beside which all else would lie on 0. */
+export const onAxis = (raw: string, inputDecimals: number): number | null => (BigInt(raw) >= NO_LIMIT ? null : Number(unscaled(raw, inputDecimals)))
 
 /** Whether people write it as a number: not an address, not yes or no. */
 export const isAmount = ({ inputDecimals }: { readonly inputDecimals: number | null }): boolean => inputDecimals !== null
