@@ -304,9 +304,9 @@ inBrowser('overview', () => {
       const before = await ageText()
       await page.waitForFunction((text) => document.querySelector<HTMLElement>('.standing .age')?.innerText !== text, before, { timeout: 10_000 })
       // What the mirror writes of itself reaches the page without an event.
-      await scratch.prisma.mirrorStatus.update({ where: { id: 1 }, data: { state: 'FOLLOWING' } })
+      await scratch.prisma.mirrorStatus.update({ where: { id: 1 }, data: { state: 'FOLLOWING', updatedAt: new Date() } })
       await page.locator('.shell-trouble b', { hasText: /^mirror is/ }).waitFor({ state: 'detached' })
-      await scratch.prisma.mirrorStatus.update({ where: { id: 1 }, data: { state: 'CATCHING_UP' } })
+      await scratch.prisma.mirrorStatus.update({ where: { id: 1 }, data: { state: 'CATCHING_UP', updatedAt: new Date() } })
       await page.locator('.shell-trouble b', { hasText: /^mirror is degraded/ }).waitFor()
       await eventually(() => answer(page), /mirror is degraded, so figures may be missing or old/)
 
