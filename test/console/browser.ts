@@ -86,7 +86,7 @@ export const cutOff = (page: Page): Promise<string[]> =>
     for (const element of document.body.querySelectorAll<HTMLElement>('*')) {
       const { overflowX, clip, clipPath, textOverflow, position, visibility } = getComputedStyle(element)
       const isForReaders = (position === 'absolute' || position === 'fixed') && (clip !== 'auto' || clipPath !== 'none')
-      if (isForReaders || element instanceof HTMLInputElement || element.clientWidth === 0 || element.scrollWidth <= element.clientWidth + 1) continue
+      if (isForReaders || element instanceof HTMLInputElement || element.classList.contains('loading') || element.clientWidth === 0 || element.scrollWidth <= element.clientWidth + 1) continue
       if (visibility === 'hidden' || (overflowX !== 'hidden' && overflowX !== 'clip')) continue
       if (textOverflow === 'ellipsis' && element.closest('[title]') !== null) continue
       found.push(`${element.tagName.toLowerCase()}.${element.className}: "${element.innerText.slice(0, 60)}" ${element.scrollWidth} px in ${element.clientWidth}`)

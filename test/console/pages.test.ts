@@ -61,6 +61,7 @@ inBrowser('pages', () => {
       await page.setViewportSize({ width: 390, height: 844 })
       await page.reload()
       await settled(page)
+      await page.waitForFunction((count) => document.querySelectorAll('h2').length >= count, (before.at(-1) as string[]).length)
       expect(await titlesOf(page)).toEqual(before)
       found['cut off at 390'] = await cutOff(page)
       found['axe at 390'] = await axeFindings(page)

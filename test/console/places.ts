@@ -75,7 +75,9 @@ async function awaitingProposal(url: string): Promise<string> {
 /** Until everything that a page asks for first is there, and drawn. */
 export async function settled(page: Page): Promise<void> {
   await page.locator('h1').first().waitFor()
-  await page.waitForFunction(() => document.querySelector('.loading, .boot') === null, undefined, { timeout: 60_000 })
+  await page.waitForFunction(() => document.querySelector('.loading, .boot') === null, undefined, { timeout: 60_000 }).catch(async () => {
+    throw new TypeError(`${page.url()} still loads after a minute: ${await page.locator('.loading').evaluateAll((parts) => parts.map((part) => part.closest('section')?.id ?? part.className).join(', '))}`)
+  })
   await page.evaluate(() => document.fonts.ready)
 }
 
