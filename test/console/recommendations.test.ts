@@ -182,7 +182,7 @@ inBrowser('recommendations', () => {
       await row.getByRole('button', { name: /^Add to proposal/ }).focus()
       await page.keyboard.press('Enter')
       await row.getByText('In the basket').waitFor()
-      await other.getByText('In the basket').waitFor()
+      await other.getByText('✓ In the basket').waitFor()
       expect(await basketOf(page)).toEqual([{ recommendationId: one.id, parameter: one.parameter, subject: one.subject, subjectLabel: one.subjectLabel, title: one.title, fromRaw: one.currentRaw, fromDisplay: one.currentDisplay, toRaw: one.recommendedRaw, toDisplay: one.recommendedDisplay }])
       await page.reload()
       await row.getByText('In the basket').waitFor()
