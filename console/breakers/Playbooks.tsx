@@ -72,20 +72,24 @@ function Put({ of, titles }: { of: Playbook; titles: ReadonlyMap<string, string>
   const items = of.changes.filter((one) => one.fromRaw !== one.toRaw).map((one): BasketItem => ({ recommendationId: null, parameter: one.parameter, subject: one.subject, subjectLabel: one.subjectLabel, title: titles.get(one.parameter) ?? one.parameter, fromRaw: one.fromRaw, fromDisplay: one.fromDisplay, toRaw: one.toRaw, toDisplay: one.toDisplay, playbook: of.id }))
   const there = items.filter((item) => { const found = inBasket(basket, item); return found?.toRaw === item.toRaw && found.playbook === item.playbook })
   if (items.length === 0) return <span className="muted">All its values stand already.</span>
-  if (there.length === items.length) {
-    const undo = () => {
-      for (const item of items) {
-        const old = before.find(([one]) => one.parameter === item.parameter && one.subject === item.subject)?.[1]
-        if (old) putInBasket(old)
-        else takeFromBasket(item)
-      }
-      setBefore([])
+  const isIn = there.length === items.length
+  const undo = () => {
+    for (const item of items) {
+      const old = before.find(([one]) => one.parameter === item.parameter && one.subject === item.subject)?.[1]
+      if (old) putInBasket(old)
+      else takeFromBasket(item)
     }
-    return <span className="actions"><Link href="/proposals/new">✓ In the basket</Link><button type="button" className="quiet" onClick={undo} aria-label={`Undo: take ${of.title} out of the basket`}>Undo</button></span>
+    setBefore([])
   }
   const put = () => {
     setBefore(items.map((item) => [item, inBasket(basket, item)]))
     for (const item of items) putInBasket(item)
   }
-  return <button type="button" onClick={put} aria-label={`Put into a proposal: ${of.title}`}>Put into a proposal</button>
+  // One button for both, so that the focus stays where it is.
+  return (
+    <span className="actions">
+      {isIn && <Link href="/proposals/new">✓ In the basket</Link>}
+      <button type="button" className={isIn ? 'quiet' : undefined} onClick={isIn ? undo : put} aria-label={isIn ? `Undo: take ${of.title} out of the basket` : `Put into a proposal: ${of.title}`}>{isIn ? 'Undo' : 'Put into a proposal'}</button>
+    </span>
+  )
 }

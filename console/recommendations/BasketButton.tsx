@@ -9,22 +9,23 @@ export function BasketButton({ item }: { item: BasketItem }) {
   const [replaced, setReplaced] = useState<BasketItem>()
   const there = inBasket(items, item)
   const what = `${item.subjectLabel} ${item.title} ${item.fromDisplay} → ${item.toDisplay}`
-  if (there?.toRaw === item.toRaw) {
-    const undo = () => {
-      if (replaced) putInBasket(replaced)
-      else takeFromBasket(item)
-      setReplaced(undefined)
-    }
-    return (
-      <span className="basket-state">
-        <Link href="/proposals/new">✓ In the basket</Link>
-        <button type="button" className="quiet" onClick={undo} aria-label={`Undo: ${replaced ? `put ${replaced.toDisplay} back` : 'take it out of the basket'}, ${what}`}>Undo</button>
-      </span>
-    )
-  }
+  const isIn = there?.toRaw === item.toRaw
   const put = () => {
     setReplaced(there)
     putInBasket(item)
   }
-  return <button type="button" onClick={put} title={there ? `The basket has ${there.toDisplay} for it; this stands in its place` : undefined} aria-label={`${there ? `Replace ${there.toDisplay} in the basket` : 'Add to proposal'}: ${what}`}>{there ? `Replace ${there.toDisplay}` : 'Add to proposal'}</button>
+  const undo = () => {
+    if (replaced) putInBasket(replaced)
+    else takeFromBasket(item)
+    setReplaced(undefined)
+  }
+  // One button for both, so that the focus stays where it is.
+  return (
+    <span className="basket-state">
+      {isIn && <Link href="/proposals/new">✓ In the basket</Link>}
+      <button type="button" className={isIn ? 'quiet' : undefined} onClick={isIn ? undo : put} title={there && !isIn ? `The basket has ${there.toDisplay} for it; this stands in its place` : undefined} aria-label={isIn ? `Undo: ${replaced ? `put ${replaced.toDisplay} back` : 'take it out of the basket'}, ${what}` : `${there ? `Replace ${there.toDisplay} in the basket` : 'Add to proposal'}: ${what}`}>
+        {isIn ? 'Undo' : there ? `Replace ${there.toDisplay}` : 'Add to proposal'}
+      </button>
+    </span>
+  )
 }

@@ -182,6 +182,8 @@ inBrowser('recommendations', () => {
       await row.getByRole('button', { name: /^Add to proposal/ }).focus()
       await page.keyboard.press('Enter')
       await row.getByText('In the basket').waitFor()
+      // Whoever works by the keyboard goes on from where they were.
+      expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('Undo')
       await other.getByText('✓ In the basket').waitFor()
       expect(await basketOf(page)).toEqual([{ recommendationId: one.id, parameter: one.parameter, subject: one.subject, subjectLabel: one.subjectLabel, title: one.title, fromRaw: one.currentRaw, fromDisplay: one.currentDisplay, toRaw: one.recommendedRaw, toDisplay: one.recommendedDisplay }])
       await page.reload()
