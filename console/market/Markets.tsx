@@ -50,7 +50,7 @@ const COLUMNS: readonly Column<Row>[] = [
 
 /** A side in USD, and how much of the market's capacity it is. */
 function side(name: 'long' | 'short', quote: number | null | undefined, cap: number | null | undefined, base: string, why: string) {
-  if (quote == null) return <Unknown why={`${size(base)} base. ${why}`} />
+  if (quote == null) return <span className="market-side"><Unknown why={`${size(base)} base. ${why}`} /></span>
   return <span className="market-side"><Figure exact={base} unit="base"><span className={name}>{compact(quote)}</span></Figure>{cap != null && cap > 0 && <span className="market-mini" aria-hidden="true"><i className={quote > cap ? 'over' : name} style={{ width: `${Math.min(100, (quote / cap) * 100)}%` }} /></span>}</span>
 }
 

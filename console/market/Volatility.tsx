@@ -160,7 +160,7 @@ export function Backtests({ market }: { market: string }) {
     <>
       <div className="controls">
         <Choice label="Losses of a" of={[['DOWN', 'long'], ['UP', 'short']]} value={side} onChoice={setSide} />
-        <button type="button" disabled={run.going} onClick={run.start}>{run.going ? `Fitting GARCH … ${percent(run.progress, 0)}` : 'Test GARCH, too (takes a while)'}</button>
+        {!run.test && <button type="button" disabled={run.going} onClick={run.start}>{run.going ? `Fitting GARCH … ${percent(run.progress, 0)}` : 'Test GARCH, too (takes a while)'}</button>}
         <span className="muted">VaR of one bar of {duration(barSec)} at {Number((level * 100).toFixed(2))} %, chosen under Volatility</span>
         <div className="actions"><CsvButton title="Backtests" columns={TESTS} rows={rows} /></div>
       </div>
