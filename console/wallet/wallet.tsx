@@ -6,10 +6,11 @@ import { useMemo } from 'react'
 import type { ReactNode } from 'react'
 import { BaseError, UserRejectedRequestError, defineChain, keccak256 } from 'viem'
 import type { Hex } from 'viem'
+import { getCode, getTransactionReceipt } from 'viem/actions'
 import { createSiweMessage } from 'viem/siwe'
 import { WagmiContext, createConfig, createStorage, injected, unstable_connector, useConfig, useConnect, useConnection, useConnectors, useDisconnect } from 'wagmi'
 import type { Config } from 'wagmi'
-import { getBytecode, getTransactionReceipt, reconnect, sendTransaction, signMessage, signTypedData, switchChain } from 'wagmi/actions'
+import { getConnectorClient, reconnect, sendTransaction, signMessage, signTypedData, switchChain } from 'wagmi/actions'
 import { useAnswer } from '../data/client.ts'
 import { signIn, signInNonce, useViewer } from '../data/session.ts'
 import { StatusDocument } from '../generated/operations.ts'
@@ -96,12 +97,13 @@ export function useWallet(): Wallet {
     signTypedData: (data) => signTypedData(config, { ...on(), ...data } as Parameters<typeof signTypedData>[1]),
     send: ({ to, value, data, gas }) => sendTransaction(config, { ...on(), to, value, data, gas, chainId: chain.id }),
     codeHash: async (address) => {
-      const code = await getBytecode(config, { address })
-      return code === undefined || code === null ? null : keccak256(code)
+      // Of the wallet that is connected: wagmi's own reading client takes the first connector there is.
+      const code = await getCode(await getConnectorClient(config), { address })
+      return code === undefined ? null : keccak256(code)
     },
     receipt: async (hash) => {
       try {
-        const { status: how, blockNumber } = await getTransactionReceipt(config, { hash })
+        const { status: how, blockNumber } = await getTransactionReceipt(await getConnectorClient(config), { hash })
         return { status: how, block: blockNumber }
       } catch {
         return null
