@@ -64,7 +64,7 @@ export async function seedLargeBook(prisma: PrismaClient, accounts: number): Pro
     )
     await run(
       `INSERT INTO "PositionChange" ("id", "accountId", "marketId", "sizeDeltaE18", "notionalDeltaE18", "feeE18", "sizeAfterE18", "openNotionalAfterE18", "realizedPnlE18", "blockNumber", "timestamp", "transactionHash", "logIndex")
-       SELECT 'large' || id || market, id, ($1::text[])[market + 1], size * 1e18::numeric, trunc(-size * mark * entry * 1e18::numeric), trunc(abs(size) * mark * 1e15::numeric), size * 1e18::numeric, trunc(-size * mark * entry * 1e18::numeric), 0, 400, 1699000400, '0x' || md5('t' || n) || md5('u' || n), market FROM held`,
+       SELECT 'large' || id || market, id, ($1::text[])[market + 1], size * 1e18::numeric, trunc(-size * mark * entry * 1e18::numeric), trunc(abs(size) * mark * 1e15::numeric), size * 1e18::numeric, trunc(-size * mark * entry * 1e18::numeric), 0, 400, 1699000400, '0x' || md5('t' || n) || md5('u' || n), market FROM held WHERE n % 100 = 7`,
       markets,
     )
     await run(
