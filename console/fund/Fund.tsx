@@ -49,7 +49,7 @@ export default function Fund() {
         </Panel>
         <Target of={of} />
         <Balance target={of.answer.data?.insuranceFund?.target ?? null} hourly={params.get('by') === 'hour'} setHourly={(hourly) => put({ by: hourly ? 'hour' : null })} />
-        <Simulations target={of.answer.data?.insuranceFund?.target ?? null} runId={runId} put={put} />
+        <Simulations target={of.answer.data && (of.answer.data.insuranceFund?.target ?? null)} runId={runId} put={put} />
         <Flows params={params} put={put} />
         <Collateral />
       </div>

@@ -17,7 +17,8 @@ import type { FundTarget } from './Target.tsx'
 type Put = (changes: Readonly<Record<string, string | null>>) => void
 type Input = StartFundMutationVariables['input']
 
-export function Simulations({ target, runId, put }: { target: FundTarget | null; runId: string | null; put: Put }) {
+/** `target` is undefined while it is asked for, null where there is none. */
+export function Simulations({ target, runId, put }: { target: FundTarget | null | undefined; runId: string | null; put: Put }) {
   const runs = useAnswer(FundRunsDocument, {}, 'minute')
   const id = runId ?? target?.simulation?.run ?? null
   const [given, setGiven] = useState<string | null>(null)
@@ -43,8 +44,9 @@ export function Simulations({ target, runId, put }: { target: FundTarget | null;
   )
 }
 
-function None({ target }: { target: FundTarget | null }) {
-  if (target === null) return <div className="loading" style={{ minHeight: 380 }} role="status"><span className="sr">Loading …</span></div>
+function None({ target }: { target: FundTarget | null | undefined }) {
+  if (target === null) return <Empty>Nothing is indexed yet: the policy’s own simulation follows the first indexed block.</Empty>
+  if (target === undefined) return <div className="loading" style={{ minHeight: 380 }} role="status"><span className="sr">Loading …</span></div>
   return <Empty><Unknown why={target.simulationUnknown?.message} /> {target.simulationUnknown?.message}.</Empty>
 }
 

@@ -32,7 +32,7 @@ export default function Market({ id }: { id: string }) {
   const answer = useAnswer(MarketDocument, { id }, 'block')
   return (
     <Loaded of={answer} height={600}>
-      {({ market, status }) => (market ? <Desk market={market} nowSec={Number(status.indexed?.timestamp ?? 0)} /> : <><PageHead title="No such market" /><Empty>The index holds no market “{id}”. <Link href="/markets">See all markets</Link>.</Empty></>)}
+      {({ market, status }) => (market ? <Desk market={market} nowSec={Number(status.indexed?.timestamp ?? 0)} /> : <><PageHead title="No such market" /><Empty>{status.indexed ? <>The index holds no market “{id}”.</> : <>No block is indexed yet: markets appear with the first.</>} <Link href="/markets">See all markets</Link>.</Empty></>)}
     </Loaded>
   )
 }
