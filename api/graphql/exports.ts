@@ -14,6 +14,8 @@ import { RateLimitedError } from './rates.ts'
 
 /** Of all clients: each takes a share of this process for some seconds. */
 const AT_ONCE = 3
+/** A reader that is slower than this gives its turn to others. */
+const DEADLINE_MS = 300_000
 
 const VARIABLES = (parse('query($orderBy: AccountOrder, $direction: SortDirection, $filter: AccountFilterInput, $block: Hex) { __typename }').definitions[0] as OperationDefinitionNode).variableDefinitions ?? []
 
@@ -47,9 +49,14 @@ export function exportAccounts(services: Services, schema: () => GraphQLSchema, 
       // All rows stand in the book: the database is not held while somebody reads them.
       await context.close()
       response.set({ 'Content-Type': 'text/csv; charset=utf-8', 'Content-Disposition': 'attachment; filename="accounts.csv"', 'Cache-Control': 'no-store' })
-      for await (const text of lines) {
-        if (response.destroyed) break
-        if (!response.write(text)) await Promise.race([once(response, 'drain'), once(response, 'close')])
+      const deadline = setTimeout(() => response.destroy(), DEADLINE_MS)
+      try {
+        for await (const text of lines) {
+          if (response.destroyed) break
+          if (!response.write(text)) await Promise.race([once(response, 'drain'), once(response, 'close')])
+        }
+      } finally {
+        clearTimeout(deadline)
       }
       response.end()
     } catch (error) {

@@ -25,10 +25,10 @@ export const LIMITS: Limits = { maxTokens: 4000, maxAliases: 30, maxDepth: 12, m
 type Size = { readonly depth: number; readonly cost: number }
 
 /** What fields cost beyond what is asked of them: those that run a model over the whole book or a whole series, and those that derive a proposal's bytes again. */
-const DEAR: Readonly<Record<string, number>> = { stressTest: 5_000, volatility: 5_000, backtest: 5_000, dynamicMargin: 5_000, portfolioMargin: 2_500, replayBreaker: 5_000, liquidationLadder: 2_500, liquidationReview: 2_500, keeperEconomics: 1_000, liquidationQueue: 1_000, playbooks: 1_000, collateralHaircuts: 1_000, recomputeRecommendation: 1_000, liquidationStates: 1_000, liquidation: 1_000, deleveraging: 1_000, backstopOffers: 1_000, antiProcyclicality: 2_500, target: 2_500, validateDraft: 5_000, proposalExecution: 2_500, reviewFile: 200, batchFile: 50, rollback: 50, deeds: 50, queue: 10 }
+const DEAR: Readonly<Record<string, number>> = { stressTest: 5_000, volatility: 5_000, backtest: 5_000, dynamicMargin: 5_000, portfolioMargin: 2_500, replayBreaker: 5_000, liquidationLadder: 2_500, liquidationReview: 2_500, keeperEconomics: 1_000, liquidationQueue: 1_000, playbooks: 1_000, collateralHaircuts: 1_000, recomputeRecommendation: 1_000, liquidationStates: 1_000, deleveraging: 1_000, backstopOffers: 1_000, antiProcyclicality: 2_500, target: 2_500, validateDraft: 5_000, proposalExecution: 2_500, reviewFile: 200, batchFile: 50, rollback: 50, deeds: 50, queue: 10, history: 15, moves: 15 }
 
 /** Types that these are fields of. */
-const WITH_DEAR: ReadonlySet<string> = new Set(['Query', 'InsuranceFund', 'Proposal'])
+const WITH_DEAR: ReadonlySet<string> = new Set(['Query', 'InsuranceFund', 'Proposal', 'Account'])
 
 /** Lists whose length is the page size of the field that they are in. */
 const PAGED: ReadonlySet<string> = new Set(['nodes', 'rows', 'entries', 'reviews'])

@@ -17,6 +17,9 @@ const ORDERS = COLUMNS.flatMap(({ order }) => (order === null ? [] : [order]))
 const STATES = [['', 'any'], ['due', 'liquidatable now'], ['WARN', 'warn'], ['PARTIAL', 'partial'], ['FULL', 'full'], ['BAD_DEBT', 'bad debt'], ['HEALTHY', 'healthy'], ['unknown', 'margin unknown']] as const
 type Tier = NonNullable<NonNullable<View['filter']['tiers']>>[number]
 
+/** USD as people write them: `1000`, `1,000.50`; null for what is no amount. */
+const leastOf = (text: string): number | null => (/^\d{1,3}(,\d{3})+(\.\d*)?$|^\d*\.?\d*$/.test(text.trim()) ? Number(text.trim().replaceAll(',', '')) : null)
+
 /** What the address of the page says, and nothing that the API would refuse. */
 function viewOf(search: URLSearchParams): View {
   const orderBy = ORDERS.find((one) => one === search.get('sort')) ?? 'MARGIN_RATIO'
@@ -33,7 +36,7 @@ function viewOf(search: URLSearchParams): View {
       ...(collateral ? { collateral } : {}),
       ...(tier === 'due' ? { liquidatable: true } : tier === 'unknown' ? { unknownMargin: true } : tier === '' ? {} : { tiers: [tier as Tier] }),
       ...(holds === 'yes' || holds === 'no' ? { withPositions: holds === 'yes' } : {}),
-      ...(least && Number(least) > 0 ? { minPositionValue: Number(least) } : {}),
+      ...((leastOf(least ?? '') ?? 0) > 0 ? { minPositionValue: leastOf(least ?? '') as number } : {}),
     },
   }
 }
@@ -63,7 +66,7 @@ export default function Accounts() {
   const refused = error instanceof ApiError && error.code === 'BAD_INPUT'
   return (
     <div className="accounts-page">
-      <PageHead title="Accounts" note={shown ? <span className="accounts-note"><b role="status" className="n">{whole(shown.total)}</b> {filters > 0 ? 'pass the filter' : 'in all'}, by {orderName(view.orderBy).toLowerCase()} {falling ? '↓' : '↑'} · block {whole(shown.block.number)}, <Time at={shown.block.timestamp} /></span> : undefined}>
+      <PageHead title="Accounts" note={shown ? <span className="accounts-note" aria-busy={rows.waiting}><b role="status" className="n">{rows.waiting ? '…' : whole(shown.total)}</b> {filters > 0 ? 'pass the filter' : 'in all'}, by {orderName(view.orderBy).toLowerCase()} {falling ? '↓' : '↑'} · block {whole(shown.block.number)}, <Time at={shown.block.timestamp} /></span> : undefined}>
         <Csv view={view} block={shown?.block.hash} disabled={!shown} />
       </PageHead>
       <form className="accounts-filters" role="search" aria-label="Filter accounts" onSubmit={(event) => event.preventDefault()}>
@@ -78,6 +81,7 @@ export default function Accounts() {
         <button type="button" className="quiet accounts-sort" onClick={() => sort(view.orderBy)}>{falling ? '↓ falling' : '↑ rising'}</button>
         {filters > 0 && <button type="button" className="quiet" onClick={() => set({ address: null, tier: null, market: null, side: null, collateral: null, positions: null, min: null })}>Clear</button>}
       </form>
+      {leastOf(search.get('min') ?? '') === null && <Notice kind="degraded" title={`Found “${search.get('min')}” as the least value, allowed is an amount of USD such as 1000.`}>The list is not filtered by it.</Notice>}
       {error && <Notice kind={refused ? 'down' : 'degraded'} title={sentence(error)}>{shown && !refused && 'What stands below is the last that came. '}{!refused && <button type="button" onClick={rows.again}>Ask again</button>}</Notice>}
       <div className={`panel accounts-panel${rows.waiting ? ' waiting' : ''}`}>
         {shown === undefined && !error && <div className="loading accounts-loading" role="status"><span className="sr">Loading …</span></div>}

@@ -34,6 +34,9 @@ export type Shown = {
 /** Functions without an argument set a value that is theirs alone. */
 const FIXED: Readonly<Record<string, bigint>> = { 'pause()': 1n, 'unpause()': 0n }
 
+/** What a change may call: everything else moves, hands over or grants something. */
+const SETTER = /^(set[A-Z]\w*|pause|unpause)\(/
+
 const same = (a: unknown, b: unknown): boolean => String(a).toLowerCase() === String(b).toLowerCase()
 
 /** Everything in which words and bytes part, one sentence each. */
@@ -94,6 +97,7 @@ function exactly(data: string) {
 
 function wrongWithChange(deed: Deed, { scope, subject, toRaw }: Shown['changes'][number]): string | null {
   if (deed.function === null) return 'cannot be read'
+  if (!SETTER.test(deed.function)) return `is ${deed.function}, which sets nothing`
   let bytes: Hex
   try {
     const item = parseAbiItem(`function ${deed.function}`)
