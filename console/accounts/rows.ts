@@ -13,8 +13,8 @@ export type Row = Answer['rows'][number]
 export type Block = Answer['block']
 export type View = Pick<AccountTableQueryVariables, 'orderBy'> & { readonly direction: 'ASC' | 'DESC'; readonly filter: NonNullable<AccountTableQueryVariables['filter']> }
 
-/** Rows of a page: two of them are more than a screen. */
-export const PAGE = 50
+/** Rows of a page: about a screen of them, since what a reader waits for grows with each that is read. */
+export const PAGE = 30
 
 type Snapshot = { readonly view: string; readonly block: Block; readonly total: number; readonly pages: ReadonlyMap<number, readonly Row[]> }
 
