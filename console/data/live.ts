@@ -1,4 +1,5 @@
 /** What the server tells by itself: new blocks renew the answers on the page, and the connection's state is the first to know that the API is away. */
+import type { Query } from '@tanstack/react-query'
 import { createClient } from 'graphql-ws'
 import type { Client } from 'graphql-ws'
 import { useEffect, useRef, useSyncExternalStore } from 'react'
@@ -82,15 +83,37 @@ const MINUTE_MS = 60_000
 /** An answer that took the server long is asked for less often: the page takes at most this share of its time. */
 const SHARE = 0.1
 let blockTimer: ReturnType<typeof setTimeout> | undefined
+let timerAtMs = 0
+/** When blocks were last gone by, and when the newest was told, ms of this machine's clock. */
 let blockAtMs = 0
+let toldAtMs = 0
 
 function onBlock(_block: BlocksSubscription): void {
-  if (blockTimer !== undefined || document.hidden) return
+  toldAtMs = Date.now()
+  if (!document.hidden) renewIn(Math.max(0, blockAtMs + BLOCK_MS - toldAtMs))
+}
+
+/** Asks again for what is older than the newest block and has waited its time; what has not is looked at when it has, for no other block may come soon. */
+function renewIn(ms: number): void {
+  const atMs = Date.now() + ms
+  if (blockTimer !== undefined && timerAtMs <= atMs) return
+  clearTimeout(blockTimer)
+  timerAtMs = atMs
   blockTimer = setTimeout(() => {
     blockTimer = undefined
     blockAtMs = Date.now()
-    void queryClient.invalidateQueries({ predicate: ({ queryKey: [renewal], queryHash, state }) => blockAtMs - Math.max(state.dataUpdatedAt, state.errorUpdatedAt) >= (renewal === 'block' ? tookMs(queryHash) / SHARE : renewal === 'minute' ? MINUTE_MS : Infinity) }, { cancelRefetch: false })
-  }, Math.max(0, blockAtMs + BLOCK_MS - Date.now()))
+    let nextMs = Infinity
+    const isDue = (query: Query): boolean => {
+      const [renewal] = query.queryKey
+      const atMs = Math.max(query.state.dataUpdatedAt, query.state.errorUpdatedAt)
+      if (atMs >= toldAtMs || (renewal !== 'block' && renewal !== 'minute')) return false
+      const leftMs = atMs + (renewal === 'block' ? tookMs(query.queryHash) / SHARE : MINUTE_MS) - blockAtMs
+      if (leftMs > 0 && query.isActive()) nextMs = Math.min(nextMs, leftMs)
+      return leftMs <= 0
+    }
+    void queryClient.invalidateQueries({ predicate: isDue }, { cancelRefetch: false })
+    if (nextMs < Infinity) renewIn(Math.max(nextMs, BLOCK_MS))
+  }, ms)
 }
 
 /** Asks again for what may have changed while nothing was told, and for what could not be had. */

@@ -103,8 +103,8 @@ export function HashesPanel({ proposal, signable, checked, signing, safe }: { pr
         ? <Notice kind="good" title="The hashes, and every call’s bytes, were made again on this page: they are those of the raw values shown.">What a value means in words, and this page itself, come from the server; the check below needs neither.</Notice>
         : checked.faults.map((each) => <Notice key={each} kind="down" title={`${each}.`} />))}
       <div className="body proposal-prose">
-        {signing && <><h3>On your device</h3>
-        <p>A hardware wallet shows the <b>domain hash</b> and the <b>message hash</b>; some tools show the <b>safeTxHash</b>. Compare every character on the device’s own screen. Where one differs, refuse there, and tell the other owners.</p></>}
+        <h3>On your device</h3>
+        <p>A hardware wallet shows the <b>domain hash</b> and the <b>message hash</b>; some tools show the <b>safeTxHash</b>. Compare every character on the device’s own screen. Where one differs, refuse there, and tell the other owners.</p>
         <h3>On your machine</h3>
         {signable.kind === 'CHANGE' ? (
           <>

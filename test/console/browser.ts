@@ -28,6 +28,8 @@ export type VisitOptions = BrowserContextOptions & {
 /** Opens a page in a fresh profile; fails the test for any request elsewhere, any error, and any breach of the content policy. */
 export async function visit<T>(browser: Browser, url: string, { allowed = /^$/, before, ...options }: VisitOptions, use: (page: Page) => Promise<T>): Promise<T> {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...options })
+  // Other tests run beside these: a page that waits for a model waits for them, too.
+  context.setDefaultTimeout(45_000)
   const { host } = new URL(url)
   const faults: string[] = []
   const asked = (address: string): void => {

@@ -393,7 +393,7 @@ describe('faults', () => {
     // Somebody else changes the same value on chain: impersonating the owner of the registry is that somebody.
     const call = catalog.encodeChange(chain.deployment, { name: 'marketMaxPriceSpreadRatio', subject: market().baseToken }, 99_000n)
     await chain.rpc.call('anvil_impersonateAccount', [chain.deployment.safe!.address])
-    await chain.rpc.call('eth_sendTransaction', [{ from: chain.deployment.safe!.address, to: call.to, data: call.data, gas: '0x100000', gasPrice: '0x0' }])
+    await minedReceipt(chain.client, (await chain.rpc.call('eth_sendTransaction', [{ from: chain.deployment.safe!.address, to: call.to, data: call.data, gas: '0x100000', gasPrice: '0x0' }])) as Hex)
     await expect(proposals.execute(id, executor)).rejects.toThrow('marketMaxPriceSpreadRatio of vETH at 99000')
     await mirrorChain(prisma, chain)
     expect(await proposals.track()).toMatchObject([{ from: 'READY', to: 'STALE' }])
