@@ -105,9 +105,9 @@ function renewIn(ms: number): void {
     let nextMs = Infinity
     const isDue = (query: Query): boolean => {
       const [renewal] = query.queryKey
-      const atMs = Math.max(query.state.dataUpdatedAt, query.state.errorUpdatedAt)
-      if (atMs >= toldAtMs || (renewal !== 'block' && renewal !== 'minute')) return false
-      const leftMs = atMs + (renewal === 'block' ? tookMs(query.queryHash) / SHARE : MINUTE_MS) - blockAtMs
+      const answeredMs = Math.max(query.state.dataUpdatedAt, query.state.errorUpdatedAt)
+      if (answeredMs >= toldAtMs || (renewal !== 'block' && renewal !== 'minute')) return false
+      const leftMs = answeredMs + (renewal === 'block' ? tookMs(query.queryHash) / SHARE : MINUTE_MS) - blockAtMs
       if (leftMs > 0 && query.isActive()) nextMs = Math.min(nextMs, leftMs)
       return leftMs <= 0
     }
