@@ -34,8 +34,8 @@ export function ask(field: string, args = ''): string {
 
 /** Queries of the index and of proposals, and of one's own runs: what is left is the risk engine. */
 const OTHER = new Set([
-  'status', 'protocol', 'markets', 'market', 'accounts', 'account', 'positions', 'liquidations', 'collateralLiquidations', 'insuranceFund', 'collaterals', 'parameters', 'parameter', 'parameterChanges', 'contracts', 'contractUpgrades', 'governanceEvents',
-  'recommendation', 'riskRun', 'riskRuns', 'proposals', 'proposal', 'validateDraft', 'policy', 'viewer', 'auditLog',
+  'status', 'protocol', 'markets', 'market', 'accounts', 'accountTable', 'account', 'positions', 'liquidations', 'collateralLiquidations', 'insuranceFund', 'collaterals', 'parameters', 'parameter', 'parameterChanges', 'contracts', 'contractUpgrades', 'governanceEvents',
+  'recommendation', 'riskRun', 'riskRuns', 'proposals', 'proposal', 'proposalExecution', 'validateDraft', 'policy', 'viewer', 'auditLog',
 ])
 
 /** Queries of the risk engine in the schema. */
