@@ -99,7 +99,8 @@ export function HashesPanel({ proposal, signable, checked, signing, safe }: { pr
         ['Safe', <Address key="safe" of={told.safe} label="Safe" whole />],
         ['Chain and nonce', <span key="nonce">chain {told.chainId}, nonce <b>{told.nonce}</b>{signing && safe && (safe.onChain.nonce === told.nonce ? ', the Safe’s next' : safe.onChain.nonce < told.nonce ? <span className="warn">: the Safe is at {safe.onChain.nonce}, so {told.nonce - safe.onChain.nonce === 1 ? 'one other transaction goes' : `${told.nonce - safe.onChain.nonce} others go`} first</span> : <span className="down">: the Safe is at {safe.onChain.nonce}, it is used</span>)}</span>],
       ]} />
-      {checked && (checked.faults.length === 0
+      {/* As many lines as what takes its place, so that nothing below moves. */}
+      {checked === undefined ? <Notice kind="degraded" title="The hashes, and every call’s bytes, are made again on this page once the Safe and the chain are known.">What a value means in words, and this page itself, come from the server; the check below needs neither.</Notice> : (checked.faults.length === 0
         ? <Notice kind="good" title="The hashes, and every call’s bytes, were made again on this page: they are those of the raw values shown.">What a value means in words, and this page itself, come from the server; the check below needs neither.</Notice>
         : checked.faults.map((each) => <Notice key={each} kind="down" title={`${each}.`} />))}
       <div className="body proposal-prose">
