@@ -3,7 +3,7 @@ import { useCallback, useMemo } from 'react'
 import { Link } from 'wouter'
 import { useAnswer } from '../data/client.ts'
 import { MarketParameterHistoryDocument, MarketParametersDocument } from '../generated/operations.ts'
-import type { MarketParameterHistoryQuery, MarketParametersQuery, ParameterRowFragment } from '../generated/operations.ts'
+import type { MarketParameterHistoryQuery, MarketParametersQuery, ParameterPartsFragment } from '../generated/operations.ts'
 import { onAxis, range } from '../parameters/values.ts'
 import { BasketButton } from '../recommendations/BasketButton.tsx'
 import { Chart, axis, tooltip } from '../ui/Chart.tsx'
@@ -15,12 +15,12 @@ import type { Column } from '../ui/Table.tsx'
 import { Choice, useChoice, usePlace } from './parts.tsx'
 
 type Recommendation = MarketParametersQuery['recommendations'][number]
-type Row = { readonly parameter: ParameterRowFragment; readonly recommendation: Recommendation | undefined; readonly model: string | null; readonly reason: string | null }
+type Row = { readonly parameter: ParameterPartsFragment; readonly recommendation: Recommendation | undefined; readonly model: string | null; readonly reason: string | null }
 type History = NonNullable<MarketParameterHistoryQuery['parameter']>
 type Change = History['history']['nodes'][number]
 
 const HEIGHT = 200
-const keyOf = ({ name, scope }: ParameterRowFragment): string => (scope === 'PROTOCOL' ? `${name}:protocol` : name)
+const keyOf = ({ name, scope }: ParameterPartsFragment): string => (scope === 'PROTOCOL' ? `${name}:protocol` : name)
 /** A value for people; addresses shortened. */
 const shown = (display: string) => (/^0x[0-9a-f]{40}$/i.test(display) ? <Address of={display} label="Value" /> : display)
 
@@ -71,7 +71,7 @@ function recommended({ recommendation, model, reason }: Row) {
   return <Unknown why={model ? `The latest run of ${model} has nothing for it` : (reason ?? 'No model recommends it')} />
 }
 
-function HistoryOf({ parameter, nowSec }: { parameter: ParameterRowFragment; nowSec: number }) {
+function HistoryOf({ parameter, nowSec }: { parameter: ParameterPartsFragment; nowSec: number }) {
   const answer = useAnswer(MarketParameterHistoryDocument, { name: parameter.name, subject: parameter.scope === 'PROTOCOL' ? null : parameter.subject }, 'minute')
   const history = answer.data?.parameter
   const minute = Math.ceil(nowSec / 60) * 60

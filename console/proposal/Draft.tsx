@@ -8,11 +8,12 @@ import { ask, renew, useAnswer } from '../data/client.ts'
 import { stored } from '../data/stored.ts'
 import { DraftProposalDocument, ImportBatchDocument, ProposableParametersDocument, ValidateDraftDocument } from '../generated/operations.ts'
 import type { DraftProposalInput, ProposableParametersQuery, ValidateDraftQuery } from '../generated/operations.ts'
+import { unscaled } from '../parameters/values.ts'
 import { duration, words } from '../ui/format.ts'
 import { Address, Empty, Loaded, Notice, PageHead, Panel, Tag } from '../ui/parts.tsx'
 import { SessionLine, useAct } from '../wallet/Session.tsx'
 import { Wallets, useSigner } from '../wallet/wallet.tsx'
-import { rawOf, textOf } from './amount.ts'
+import { rawOf } from './amount.ts'
 import './proposal.css'
 
 type Known = ProposableParametersQuery
@@ -182,8 +183,8 @@ function concerns({ parameter, subject, text }: Finding, ref: BasketItem, all: r
 const isYesNo = ({ unit }: Parameter): boolean => unit === 'yes or no'
 const isAddress = ({ unit }: Parameter): boolean => unit === 'address'
 /** As one would write it. */
-const valueText = (parameter: Parameter, raw: string): string => (isAddress(parameter) ? `0x${BigInt(raw).toString(16).padStart(40, '0')}` : parameter.inputDecimals === null ? raw : textOf(raw, parameter.inputDecimals))
-const withUnit = (parameter: Parameter, raw: string | bigint): string => (parameter.inputDecimals === null ? String(raw) : BigInt(raw) >= 2n ** 128n ? 'no limit' : `${grouped(textOf(raw, parameter.inputDecimals))}${parameter.unit ? ` ${parameter.unit}` : ''}`)
+const valueText = (parameter: Parameter, raw: string): string => (isAddress(parameter) ? `0x${BigInt(raw).toString(16).padStart(40, '0')}` : parameter.inputDecimals === null ? raw : unscaled(raw, parameter.inputDecimals))
+const withUnit = (parameter: Parameter, raw: string | bigint): string => (parameter.inputDecimals === null ? String(raw) : BigInt(raw) >= 2n ** 128n ? 'no limit' : `${grouped(unscaled(String(raw), parameter.inputDecimals))}${parameter.unit ? ` ${parameter.unit}` : ''}`)
 const grouped = (text: string): string => text.replace(/^\d+/, (whole) => whole.replace(/\B(?=(\d{3})+$)/g, ','))
 
 function parseValue(parameter: Parameter, text: string): bigint | null {

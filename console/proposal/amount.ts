@@ -1,4 +1,4 @@
-/** What people write against what the contract takes, by bigint alone. Pure. */
+/** What people write against what the contract takes, by bigint alone; the way back is `unscaled` of parameters/values.ts. Pure. */
 
 /** Raw value of `6.25` with 4 decimals: 62500n; null where it is no number, or has more decimals than the contract keeps. */
 export function rawOf(text: string, decimals: number): bigint | null {
@@ -8,11 +8,4 @@ export function rawOf(text: string, decimals: number): bigint | null {
   const kept = fraction.replace(/0+$/, '')
   if (kept.length > decimals) return null
   return BigInt(`${whole.replaceAll(',', '')}${kept.padEnd(decimals, '0')}`)
-}
-
-/** The exact decimal text of a raw value, without zeros behind. */
-export function textOf(raw: string | bigint, decimals: number): string {
-  const digits = raw.toString().padStart(decimals + 1, '0')
-  const [whole, fraction] = [digits.slice(0, digits.length - decimals), decimals === 0 ? '' : digits.slice(-decimals).replace(/0+$/, '')]
-  return fraction === '' ? whole : `${whole}.${fraction}`
 }
