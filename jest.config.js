@@ -8,5 +8,8 @@ export default {
   testPathIgnorePatterns: ['/node_modules/', '/.bulwark/'],
   modulePathIgnorePatterns: ['<rootDir>/.bulwark/'],
   maxWorkers: 2,
+  // Modules of a test file are never given back.
+  workerIdleMemoryLimit: '900MB',
+  testSequencer: '<rootDir>/test/support/sequencer.js',
   reporters: ['default', '<rootDir>/test/support/skipped.js'],
 }

@@ -66,15 +66,16 @@ function leverageOf({ holding, health }: AccountRowNode): number | null {
 // ─── CSV ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** The unit stands in the head; quote is the settlement token's. Amounts are exact decimals. */
-const CSV_HEAD = ['account', 'account value (quote)', 'position value (quote)', 'maintenance margin (quote)', 'free collateral (quote)', 'unrealised PnL (quote)', 'margin ratio (fraction)', 'distance to liquidation (fraction)', 'leverage (ratio)', 'tier', 'liquidatable', 'positions (base by market)', 'liquidations (count)', 'bad debt (quote)', 'margin unknown']
+const CSV_HEAD = ['account', 'account value (quote)', 'position value (quote)', 'maintenance margin (quote)', 'free collateral (quote)', 'unrealised PnL (quote)', 'margin ratio (fraction)', 'distance to liquidation (fraction)', 'leverage (ratio)', 'tier', 'liquidatable', 'positions (base by market)', 'liquidations (count)', 'bad debt (quote)', 'margin unknown', 'block', 'block time (UTC)']
 const CSV_AT_ONCE = 200
 
-/** Lines of the whole list, a few hundred rows at a time; the head names the block. Throws BadInputError and NotFoundError before the first. */
-export async function accountsCsv(context: Context, args: AccountListArgs & { readonly block?: string | null }): Promise<AsyncGenerator<string> | null> {
+/** Lines of the whole list and the number of its block, a few hundred rows at a time. Throws BadInputError and NotFoundError before the first. */
+export async function accountsCsv(context: Context, args: AccountListArgs & { readonly block?: string | null }): Promise<{ readonly block: bigint; readonly lines: AsyncGenerator<string> } | null> {
   const table = await tableOf(context, args)
   if (table === null) return null
   const symbols = new Map([...(await context.markets()).values()].map(({ id, symbol }) => [id, symbol]))
-  const { book, count } = table
+  const { book: { block }, count } = table
+  const at = `${block.number},${new Date(Number(block.timestamp) * 1000).toISOString()}`
   const decimal = (raw: bigint | null | undefined): string => (raw == null ? '' : formatUnits(raw, 18))
   const line = (row: AccountRowNode): string => {
     const { holding, health } = row
@@ -82,16 +83,17 @@ export async function accountsCsv(context: Context, args: AccountListArgs & { re
     return [
       holding.id, decimal(health?.accountValueE18), decimal(own?.totalAbsPositionValueE18), decimal(own?.marginRequirementE18), decimal(health?.freeCollateralImE18), decimal(own?.unrealizedPnlE18),
       decimal(own?.marginRatioE18), decimal(own?.distanceE18), leverageOf(row) ?? '', own?.tier ?? '', own?.liquidatable ?? '',
-      (own?.positions ?? []).map(({ market, totalSizeE18 }) => `${symbols.get(market.toLowerCase()) ?? market} ${decimal(totalSizeE18)}`).join('; '), holding.liquidationCount, decimal(holding.badDebtE18), holding.exposed && health === null,
+      (own?.positions ?? []).map(({ market, totalSizeE18 }) => `${symbols.get(market.toLowerCase()) ?? market} ${decimal(totalSizeE18)}`).join('; '), holding.liquidationCount, decimal(holding.badDebtE18), holding.exposed && health === null, at,
     ].join(',')
   }
-  return (async function* () {
-    yield `# accounts at block ${book.block.number} (${book.block.hash}), ${new Date(Number(book.block.timestamp) * 1000).toISOString()}\r\n${CSV_HEAD.join(',')}\r\n`
+  const lines = async function* (): AsyncGenerator<string> {
+    yield `${CSV_HEAD.join(',')}\r\n`
     for (let offset = 0; offset < count; offset += CSV_AT_ONCE) {
       yield table.rows(offset, CSV_AT_ONCE).map((row) => `${line(row)}\r\n`).join('')
       await turn()
     }
-  })()
+  }
+  return { block: block.number, lines: lines() }
 }
 
 // ─── What moves it ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -44,14 +44,14 @@ export function exportAccounts(services: Services, schema: () => GraphQLSchema, 
     running++
     try {
       if (running > AT_ONCE) throw new RateLimitedError({ what: 'exports at once', max: AT_ONCE, againSec: 10 })
-      const lines = await accountsCsv(context, argumentsOf(schema(), request.query))
-      if (lines === null) throw new UnavailableError({ part: 'index', found: 'it holds no block yet', action: 'ask again after the first' })
+      const list = await accountsCsv(context, argumentsOf(schema(), request.query))
+      if (list === null) throw new UnavailableError({ part: 'index', found: 'it holds no block yet', action: 'ask again after the first' })
       // All rows stand in the book: the database is not held while somebody reads them.
       await context.close()
-      response.set({ 'Content-Type': 'text/csv; charset=utf-8', 'Content-Disposition': 'attachment; filename="accounts.csv"', 'Cache-Control': 'no-store' })
+      response.set({ 'Content-Type': 'text/csv; charset=utf-8', 'Content-Disposition': `attachment; filename="accounts-block-${list.block}.csv"`, 'Cache-Control': 'no-store' })
       const deadline = setTimeout(() => response.destroy(), DEADLINE_MS)
       try {
-        for await (const text of lines) {
+        for await (const text of list.lines) {
           if (response.destroyed) break
           if (!response.write(text)) await Promise.race([once(response, 'drain'), once(response, 'close')])
         }

@@ -157,7 +157,7 @@ export const subscriptions: SubscriptionResolvers<Context> = {
   blockIndexed: { subscribe: (_, __, context) => as('blockIndexed', context, each(context, 'block', (block) => block)) },
 }
 
-/** An event stream that fails says why and ends; left to itself it would end the whole connection. */
+/** An event stream that fails says why and ends; left to itself it would end the whole connection. What its last event has read ends with it. */
 async function subscribeSafely(args: ExecutionArgs): Promise<ExecutionResult | AsyncGenerator<ExecutionResult>> {
   const stream = await subscribe(args)
   if (!(Symbol.asyncIterator in stream)) return stream
@@ -168,9 +168,14 @@ async function subscribeSafely(args: ExecutionArgs): Promise<ExecutionResult | A
     } catch (error) {
       const original = error instanceof Error ? error : new Error(String(error))
       yield { errors: [original instanceof GraphQLError ? original : new GraphQLError(original.message, { originalError: original })] }
+    } finally {
+      renewed(args)
     }
   })()
 }
+
+/** Lets go of the snapshot that an operation has read from. */
+const renewed = ({ contextValue }: Pick<ExecutionArgs, 'contextValue'>): void => (contextValue as Partial<Renewed> | undefined)?.renew?.()
 
 export type SubscriptionServer = { close(): Promise<void> }
 
@@ -222,8 +227,10 @@ export function serveSubscriptions({ http, schema, services, limits, log, reach 
         open.set(extra.socket, held + 1)
         return { schema, document, operationName: operationName ?? null, variableValues: variables ?? null, contextValue: renewing(services, callers.get(extra.socket) ?? NOBODY) }
       },
+      // A query has been answered, or a subscription has looked up what it names: it may wait for its first event for hours.
+      onOperation: (_ctx, _id, _payload, args) => renewed(args),
       onNext: (_ctx, _id, _payload, args, result) => {
-        void (args.contextValue as unknown as Context | undefined)?.close()
+        renewed(args)
         return result.errors === undefined ? undefined : { data: result.data ?? null, errors: visible(result.errors) }
       },
       onError: (_ctx, _id, _payload, errors) => visible(errors as readonly GraphQLError[]),

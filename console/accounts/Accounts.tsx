@@ -9,7 +9,7 @@ import { whole } from '../ui/format.ts'
 import { Empty, Notice, PageHead, Time, sentence } from '../ui/parts.tsx'
 import { COLUMNS, RISING, orderName, type Order } from './columns.tsx'
 import { Grid } from './Grid.tsx'
-import { useRows, type View } from './rows.ts'
+import { useRows, type Block, type View } from './rows.ts'
 import './accounts.css'
 
 const ORDERS = COLUMNS.flatMap(({ order }) => (order === null ? [] : [order]))
@@ -67,7 +67,7 @@ export default function Accounts() {
   return (
     <div className="accounts-page">
       <PageHead title="Accounts" note={shown ? <span className="accounts-note" aria-busy={rows.waiting}><b role="status" className="n">{rows.waiting ? '…' : whole(shown.total)}</b> {filters > 0 ? 'pass the filter' : 'in all'}, by {orderName(view.orderBy).toLowerCase()} {falling ? '↓' : '↑'} · block {whole(shown.block.number)}, <Time at={shown.block.timestamp} /></span> : undefined}>
-        <Csv view={view} block={shown?.block.hash} disabled={!shown} />
+        <Csv view={view} block={shown?.block} />
       </PageHead>
       <form className="accounts-filters" role="search" aria-label="Filter accounts" onSubmit={(event) => event.preventDefault()}>
         <Field label="Address begins"><Typed value={search.get('address') ?? ''} onChange={(address) => set({ address })} placeholder="0x…" spellCheck={false} size={14} /></Field>
@@ -124,19 +124,19 @@ function Typed({ value, onChange, ...more }: { value: string; onChange: (value: 
 }
 
 /** The whole list, not what is on the screen: streamed by the API, of the block that is shown. */
-function Csv({ view, block, disabled }: { view: View; block: string | undefined; disabled: boolean }) {
+function Csv({ view, block }: { view: View; block: Block | undefined }) {
   const [state, setState] = useState<string | null>(null)
-  const save = async (): Promise<void> => {
+  const save = async ({ hash, number }: Block): Promise<void> => {
     setState('Reading …')
     try {
-      const query = new URLSearchParams({ orderBy: view.orderBy, direction: view.direction, filter: JSON.stringify(view.filter), ...(block === undefined ? {} : { block }) })
+      const query = new URLSearchParams({ orderBy: view.orderBy, direction: view.direction, filter: JSON.stringify(view.filter), block: hash })
       const answer = await fetch(`/export/accounts.csv?${query}`)
       if (!answer.ok) throw new Error(((await answer.json()) as { errors?: { message: string }[] }).errors?.[0]?.message ?? `The API answered with status ${answer.status}`)
-      download('accounts.csv', await answer.blob())
+      download(`accounts-block-${number}.csv`, await answer.blob())
       setState(null)
     } catch (error) {
       setState(error instanceof TypeError ? 'The API does not answer.' : sentence(error))
     }
   }
-  return <>{state !== null && <span role="status" className="muted">{state}</span>}<button type="button" className="quiet" disabled={disabled || state === 'Reading …'} onClick={() => void save()}>CSV of all</button></>
+  return <>{state !== null && <span role="status" className="muted">{state}</span>}<button type="button" className="quiet" disabled={block === undefined || state === 'Reading …'} onClick={() => block && void save(block)}>CSV of all</button></>
 }

@@ -34,8 +34,12 @@ export type Rows = {
 /** Pages beside the screen are read once it has stood this long. */
 const CALM_MS = 60
 
-async function pageOf(view: View, index: number, block: string | null, signal?: AbortSignal): Promise<Answer | null> {
-  return (await ask(AccountTableDocument, { ...view, first: PAGE, offset: index * PAGE, block }, signal)).accountTable ?? null
+/** Pages from the first to the last, in one question. */
+async function pagesOf(view: View, [first, last]: readonly [number, number], block: string | null, signal?: AbortSignal): Promise<{ readonly answer: Answer; readonly pages: ReadonlyMap<number, readonly Row[]> } | null> {
+  const answer = (await ask(AccountTableDocument, { ...view, first: (last - first + 1) * PAGE, offset: first * PAGE, block }, signal)).accountTable
+  if (answer == null) return null
+  const pages = new Map(Array.from({ length: last - first + 1 }, (_, i) => [first + i, answer.rows.slice(i * PAGE, (i + 1) * PAGE)] as const))
+  return { answer, pages }
 }
 
 export function useRows(view: View): Rows {
@@ -54,16 +58,13 @@ export function useRows(view: View): Rows {
     queryKey,
     queryFn: ({ signal }) =>
       timed(queryKey, async () => {
-        const [first, last] = latest.current.viewKey === viewKey ? latest.current.seen : [0, 0]
+        const onScreen = latest.current.viewKey === viewKey ? latest.current.seen : ([0, 0] as const)
         const kept = queryClient.getQueryData(queryKey) === undefined ? standing.current : undefined
-        const newest = await pageOf(view, first, kept ?? null, signal).catch((error: unknown) => {
+        const found = await pagesOf(view, onScreen, kept ?? null, signal).catch((error: unknown) => {
           if (kept === undefined || !(error instanceof ApiError && error.code === 'NOT_FOUND')) throw error
-          return pageOf(view, first, null, signal)
+          return pagesOf(view, onScreen, null, signal)
         })
-        if (newest === null) return null
-        const others = Array.from({ length: last - first }, (_, i) => first + 1 + i)
-        const more = await Promise.all(others.map((index) => pageOf(view, index, newest.block.hash, signal)))
-        return { view: viewKey, block: newest.block, total: newest.totalCount, pages: new Map([[first, newest.rows], ...others.map((index, i) => [index, more[i]?.rows ?? []] as const)]) }
+        return found && { view: viewKey, block: found.answer.block, total: found.answer.totalCount, pages: found.pages }
       }),
     placeholderData: keepPreviousData,
     staleTime: 1000,
@@ -77,24 +78,26 @@ export function useRows(view: View): Rows {
     if (shown == null || !isCurrent) return []
     const there = (index: number): boolean => index < 0 || index * PAGE >= shown.total || shown.pages.has(index)
     const onScreen = Array.from({ length: seen[1] - seen[0] + 1 }, (_, i) => seen[0] + i).filter((index) => !there(index))
+    const [first, last] = [onScreen[0], onScreen.at(-1)]
+    const here = first === undefined || last === undefined ? [] : [[first, last] as const]
     // A page on either side, so that reading on finds it there: once what is on the screen has come.
-    return calm ? [...onScreen, ...[seen[1] + 1, seen[0] - 1].filter((index) => !there(index))] : onScreen
+    return calm ? [...here, ...[seen[1] + 1, seen[0] - 1].filter((index) => !there(index)).map((index) => [index, index] as const)] : here
   }, [shown, isCurrent, seen, calm])
   const { pages: beside, loading, gone, fault } = useQueries({
-    queries: wanted.map((index) => ({
-      queryKey: ['never', 'AccountPage', viewKey, shown?.block.hash, index],
-      queryFn: ({ signal }: { signal: AbortSignal }) => pageOf(view, index, shown?.block.hash ?? null, signal),
+    queries: wanted.map((range) => ({
+      queryKey: ['never', 'AccountPages', viewKey, shown?.block.hash, ...range],
+      queryFn: ({ signal }: { signal: AbortSignal }) => pagesOf(view, range, shown?.block.hash ?? null, signal),
       staleTime: Infinity,
       gcTime: 60_000,
     })),
     combine: useCallback(
-      (answers: { data: Answer | null | undefined; error: Error | null }[]) => ({
-        pages: new Map(answers.flatMap(({ data }, i) => (data ? [[wanted[i] as number, data.rows] as const] : []))),
+      (answers: { data: Awaited<ReturnType<typeof pagesOf>> | undefined; error: Error | null }[]) => ({
+        pages: new Map(answers.flatMap(({ data }) => (data ? [...data.pages] : []))),
         loading: answers.some(({ data, error }) => data === undefined && error === null),
         gone: answers.some(({ error }) => error instanceof ApiError && error.code === 'NOT_FOUND'),
         fault: answers.find(({ error }) => error !== null && !(error instanceof ApiError && error.code === 'NOT_FOUND'))?.error ?? null,
       }),
-      [wanted],
+      [],
     ),
   })
   useEffect(() => {

@@ -8,7 +8,7 @@ import { CapacityDocument, MarketBreakerChangedDocument, MarketBreakersDocument,
 import type { BreakerLevel, MarketQuery } from '../generated/operations.ts'
 import { LevelTag } from '../ui/breakers.tsx'
 import { age, compact, percent, price, signedPercent, size, whole, words } from '../ui/format.ts'
-import { Address, Empty, Figure, Hint, Loaded, PageHead, Panel, Sums, Tag, Unknown, sentence } from '../ui/parts.tsx'
+import { Address, Empty, Figure, Hint, Loaded, PageHead, Panel, Sums, Tag, Time, Unknown, sentence } from '../ui/parts.tsx'
 import { Breaker } from './Breaker.tsx'
 import { Deleveraging } from './Deleveraging.tsx'
 import { Interest } from './Interest.tsx'
@@ -31,21 +31,22 @@ const SECTIONS = [['price', 'Price'], ['ladder', 'Ladder'], ['deleveraging', 'De
 export default function Market({ id }: { id: string }) {
   const answer = useAnswer(MarketDocument, { id }, 'block')
   return (
-    <Loaded of={answer} height={600}>
-      {({ market, status }) => (market ? <Desk market={market} nowSec={Number(status.indexed?.timestamp ?? 0)} /> : <><PageHead title="No such market" /><Empty>{status.indexed ? <>The index holds no market “{id}”.</> : <>No block is indexed yet: markets appear with the first.</>} <Link href="/markets">See all markets</Link>.</Empty></>)}
+    <Loaded of={answer} height={600} title="Market">
+      {({ market, status }) => (market ? <Desk market={market} indexed={status.indexed} /> : <><PageHead title="No such market" /><Empty>{status.indexed ? <>The index holds no market “{id}”.</> : <>No block is indexed yet: markets appear with the first.</>} <Link href="/markets">See all markets</Link>.</Empty></>)}
     </Loaded>
   )
 }
 
-function Desk({ market, nowSec }: { market: MarketRow; nowSec: number }) {
+function Desk({ market, indexed }: { market: MarketRow; indexed: MarketQuery['status']['indexed'] }) {
   const { id, symbol } = market
+  const nowSec = Number(indexed?.timestamp ?? 0)
   useEvents(MarketBreakerChangedDocument, { subject: id }, useCallback(() => void renew('MarketBreakers'), []))
   useEvents(MarketLiquidatedDocument, { market: id }, useCallback(() => void renew('MarketLiquidations', 'Interest'), []))
   const breakers = useAnswer(MarketBreakersDocument, {}, 'minute')
   const breaker = breakers.data?.circuitBreakers?.markets.find(({ subject }) => subject === id)
   return (
     <>
-      <PageHead title={symbol} note={<Address of={id} label={`Base token of ${symbol}`} />}>
+      <PageHead title={symbol} note={<><Address of={id} label={`Base token of ${symbol}`} />{indexed && <span>block {whole(indexed.number)}, <Time at={indexed.timestamp} /></span>}</>}>
         <Others symbol={symbol} />
       </PageHead>
       <Standing market={market} nowSec={nowSec} breaker={breaker?.effective} />

@@ -33,7 +33,7 @@ const FORECASTS: readonly Column<Forecast>[] = [
   { key: 'low', head: 'from', name: 'VaR 95 % interval from', numeric: true, value: ({ valueAtRiskLow }) => valueAtRiskLow, cell: (row) => part(row.valueAtRiskLow, row.unknown?.message ?? 'This model gives no interval') },
   { key: 'high', head: 'to', name: 'VaR 95 % interval to', numeric: true, value: ({ valueAtRiskHigh }) => valueAtRiskHigh, cell: (row) => part(row.valueAtRiskHigh, row.unknown?.message ?? 'This model gives no interval') },
   { key: 'es', head: 'ES', name: 'Expected shortfall, fraction of notional', numeric: true, value: ({ expectedShortfall }) => expectedShortfall, cell: (row) => part(row.expectedShortfall, row.unknown?.message ?? 'The sample gives none') },
-  { key: 'tail', head: 'Tail', name: 'Observations beyond the VaR', numeric: true, value: ({ tailPoints }) => tailPoints, cell: ({ tailPoints, observations, scaling, valueAtRisk, unknown }) => (valueAtRisk === null ? <Unknown why={unknown?.message} /> : <Hint text={`${whole(observations)} observations${scaling ? `, ${scaling}` : ''}`}>{whole(tailPoints)}</Hint>) },
+  { key: 'tail', head: 'Tail', name: 'Observations beyond the VaR', numeric: true, value: ({ tailPoints }) => tailPoints, cell: ({ model, tailPoints, observations, scaling, valueAtRisk, unknown }) => (valueAtRisk === null ? <Unknown why={unknown?.message} /> : <Hint text={model === 'HISTORICAL' ? `${scaling ?? 'overlapping returns'}, of which ${whole(observations)} do not overlap` : `${whole(observations)} observations${scaling ? `, ${scaling}` : ''}`}>{whole(tailPoints)}</Hint>) },
 ]
 
 export function Volatility({ market, symbol, nowSec }: { market: string; symbol: string; nowSec: number }) {

@@ -44,7 +44,7 @@ export function Feed({ indexedSec }: { indexedSec: number | null }) {
   const said = newest && newest.id !== first.current ? words(newest) : ''
   return (
     <Panel id="happened" title="What just happened" note="newest first">
-      <div className="overview-feed" tabIndex={0} role="region" aria-labelledby="happened-title">
+      <div className="overview-feed" tabIndex={0} role="group" aria-labelledby="happened-title">
         <span className="sr" role="status">{said}</span>
         {happened.length === 0 ? <Empty>Nothing yet. Breaker changes, liquidations, new recommendations, proposals and reorganisations appear here by themselves.</Empty> : (
           <ol>

@@ -17,7 +17,7 @@ import './parameters.css'
 
 export default function Parameter({ name, subject }: { name: string; subject: string }) {
   const asked = useAnswer(ParameterPageDocument, { name, subject }, 'minute')
-  return <Loaded of={asked} height={640}>{(data) => (data.parameter ? <Shown of={data.parameter} data={data} /> : <><PageHead title="Parameter" /><Empty>The index holds no {name} of {subject}: see <Link href="/parameters">all parameters</Link>.</Empty></>)}</Loaded>
+  return <Loaded of={asked} height={640} title="Parameter">{(data) => (data.parameter ? <Shown of={data.parameter} data={data} /> : <><PageHead title="Parameter" /><Empty>The index holds no {name} of {subject}: see <Link href="/parameters">all parameters</Link>.</Empty></>)}</Loaded>
 }
 
 function Shown({ of, data }: { of: NonNullable<ParameterPageQuery['parameter']>; data: ParameterPageQuery }) {

@@ -104,7 +104,7 @@ function Form({ known }: { known: Known }) {
           {rows.length === 0 && <Empty>The basket is empty. Put in what is <Link href="/recommendations">recommended</Link>, or choose a parameter here and write its new value.</Empty>}
           <ul className="proposal-rows">
             {rows.map(({ item, parameter, key, text }) => <li key={key}>{parameter
-              ? <Row item={item} parameter={parameter} rule={known.policy.parameters.find(({ name }) => name === item.parameter)} text={text ?? ''} confirm={confirms[key] ?? ''} findings={beside(item)} told={verdict?.changes.find((each) => keyOf(each) === key)} />
+              ? <Row item={item} parameter={parameter} rule={known.policy.parameters.find(({ name }) => name === item.parameter)} text={text ?? ''} confirm={confirms[key] ?? ''} findings={beside(item)} former={!current} told={current ? verdict.changes.find((each) => keyOf(each) === key) : undefined} />
               : <p>{item.title} of {item.subjectLabel}: {item.toDisplay} <span className="muted">is not indexed now</span> <button type="button" className="quiet" onClick={() => takeFromBasket(item)}>Take out</button></p>}</li>)}
           </ul>
           <Add known={known} basket={basket} />
@@ -119,7 +119,7 @@ function Form({ known }: { known: Known }) {
             <label className="field">Title, one line for people<input value={title} maxLength={200} placeholder={defaultTitle(changed.map(({ item }) => item))} onChange={(event) => change({ title: event.target.value })} /></label>
             <label className="field">Time that signers have, in hours<input inputMode="decimal" value={hours} aria-invalid={hours !== '' && validForSec === null} placeholder={String(known.policy.defaultValidForSec / 3600)} onChange={(event) => change({ hours: event.target.value })} /><small className="muted">of chain time; the policy allows up to {duration(known.policy.maxValidForSec)}, and {duration(known.policy.defaultValidForSec)} where nothing is said</small></label>
             <Verdict asked={asked} wrong={wrong.length} stops={stops} current={current} ok={verdict?.ok ?? false} fault={asked && found.error ? found.error.message : null} />
-            {others.length > 0 && <Findings of={others} />}
+            {others.length > 0 && <Findings of={others} former={!current} />}
             {verdict && verdict.ok && current && <ol className="proposal-sentences">{verdict.changes.map(({ sentence }) => <li key={sentence}>{sentence}</li>)}</ol>}
             <button type="button" className="main" disabled={busy !== null || wrong.length > 0 || !current || !verdict.ok || !has('STEWARD') || (hours !== '' && validForSec === null)} onClick={() => void draft()}>{busy === 'draft' ? 'Drafting …' : 'Draft it'}</button>
             {!has('STEWARD') && <small className="muted">Drafting is for stewards whom the DAO’s policy names.</small>}
@@ -195,7 +195,7 @@ function parseValue(parameter: Parameter, text: string): bigint | null {
   return parameter.inputDecimals === null ? null : rawOf(bare, parameter.inputDecimals)
 }
 
-function Row({ item, parameter, rule, text, confirm, findings, told }: { item: BasketItem; parameter: Parameter; rule: Rule | undefined; text: string; confirm: string; findings: readonly Finding[]; told: ValidateDraftQuery['validateDraft']['changes'][number] | undefined }) {
+function Row({ item, parameter, rule, text, confirm, findings, former, told }: { item: BasketItem; parameter: Parameter; rule: Rule | undefined; text: string; confirm: string; findings: readonly Finding[]; former: boolean; told: ValidateDraftQuery['validateDraft']['changes'][number] | undefined }) {
   const key = keyOf(item)
   const raw = parseValue(parameter, text)
   const moved = item.fromRaw !== parameter.raw
@@ -233,7 +233,7 @@ function Row({ item, parameter, rule, text, confirm, findings, told }: { item: B
         {raw === null && <p className="down">Found “{text}”, allowed is {isAddress(parameter) ? 'an address of 20 bytes, 0x and 40 digits' : `a number from 0 with at most ${parameter.inputDecimals ?? 0} decimals${parameter.unit ? `, in ${parameter.unit}` : ''}`}; write for example {valueText(parameter, parameter.raw)}.</p>}
         {raw !== null && raw.toString() === parameter.raw && <p className="muted">This is in force already: it is left out until it differs.</p>}
         {moved && <p className="warn">It was {item.fromDisplay} when it was put in, and is {parameter.display} now.</p>}
-        <Findings of={findings} />
+        <Findings of={findings} former={former} />
       </div>
       <Limits parameter={parameter} rule={rule} />
       {parameter.irreversible && <label className="field proposal-confirm">Type “{name}” to confirm what the chain cannot take back<input value={confirm} autoComplete="off" spellCheck={false} aria-invalid={confirm !== name} onChange={(event) => {
@@ -270,7 +270,8 @@ function Limits({ parameter, rule }: { parameter: Parameter; rule: Rule | undefi
   )
 }
 
-const Findings = ({ of }: { of: readonly Finding[] }) => of.length === 0 ? null : <ul className="proposal-findings">{of.filter((each, index) => of.findIndex(({ text }) => text === each.text) === index).map((each, index) => <li key={index}><Tag kind={each.severity === 'BLOCK' ? 'down' : 'warn'}>{words(each.severity)}</Tag> <span>{each.text} <code className="muted">{each.rule}</code></span></li>)}</ul>
+/** `former`: of what was typed before, until policy and lint have answered. */
+const Findings = ({ of, former }: { of: readonly Finding[]; former: boolean }) => of.length === 0 ? null : <ul className="proposal-findings">{of.filter((each, index) => of.findIndex(({ text }) => text === each.text) === index).map((each, index) => <li key={index}>{former ? <Tag>before</Tag> : <Tag kind={each.severity === 'BLOCK' ? 'down' : 'warn'}>{words(each.severity)}</Tag>} <span>{each.text} <code className="muted">{each.rule}</code></span></li>)}</ul>
 
 function Verdict({ asked, wrong, stops, current, ok, fault }: { asked: boolean; wrong: number; stops: number; current: boolean; ok: boolean; fault: string | null }) {
   const say = (kind: 'down' | 'degraded' | 'good', title: string): ReactNode => <Notice kind={kind} title={title} />

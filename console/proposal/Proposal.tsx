@@ -25,7 +25,7 @@ export default function Proposal({ id }: { id: string }) {
   const found = useAnswer(ProposalDocument, { id }, 'minute')
   useEvents(ProposalChangedDocument, { id }, () => void renew('Proposal', 'Safe'))
   return (
-    <Loaded of={found} height={600}>
+    <Loaded of={found} height={600} title="Proposal">
       {({ proposal }) => proposal ? <Wallets fallback={<div className="loading page" />}><Review of={proposal} /></Wallets> : <><PageHead title="No such proposal" /><Empty>There is no proposal {id} here. <Link href="/proposals">See all proposals</Link>.</Empty></>}
     </Loaded>
   )

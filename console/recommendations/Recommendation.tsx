@@ -31,7 +31,7 @@ export default function Recommendation({ id: escaped }: { id: string }) {
   const id = unescaped(escaped)
   const one = useAnswer(RecommendationDocument, { id }, 'never')
   return (
-    <Loaded of={one} height={640}>{({ recommendation }) => (recommendation ? <Beside of={recommendation} /> : (
+    <Loaded of={one} height={640} title="Recommendation">{({ recommendation }) => (recommendation ? <Beside of={recommendation} /> : (
       <><PageHead title="Recommendation" /><Empty>There is no recommendation {id}. Runs are kept for a while alone, and those that a proposal names: see <Link href="/recommendations">the latest</Link>.</Empty></>
     ))}</Loaded>
   )

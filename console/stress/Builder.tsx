@@ -1,4 +1,5 @@
 /** The question of a stress run: regimes of history, shocks of one's own, and what liquidations do to prices. */
+import { useRef } from 'react'
 import { Dial, linear, read } from '../ui/Dial.tsx'
 import { duration, percent, signedPercent, words } from '../ui/format.ts'
 import { Empty, Hint } from '../ui/parts.tsx'
@@ -75,12 +76,18 @@ export function movesOf({ moves, volumeFactor, oracleFreezeSec, outageSec }: Reg
 
 function Shocks({ question: { shocks }, change, symbols }: { question: Question; change: Change; symbols: readonly string[] }) {
   const put = (index: number, next: Shock) => change({ shocks: shocks.map((shock, i) => (i === index ? next : shock)) })
+  const add = useRef<HTMLButtonElement>(null)
+  // The button that was pressed goes with its shock: the focus stays in this part.
+  const remove = (index: number) => {
+    change({ shocks: shocks.filter((_, i) => i !== index) })
+    add.current?.focus()
+  }
   return (
     <fieldset className="stress-part">
       <legend>Shocks of your own</legend>
-      {shocks.map((shock, index) => <OwnShock key={index} shock={shock} index={index} symbols={symbols} put={(next) => put(index, next)} remove={() => change({ shocks: shocks.filter((_, i) => i !== index) })} />)}
+      {shocks.map((shock, index) => <OwnShock key={index} shock={shock} index={index} symbols={symbols} put={(next) => put(index, next)} remove={() => remove(index)} />)}
       {shocks.length === 0 && <Empty>None yet: one moves each market and collateral by as much as you say.</Empty>}
-      <button type="button" onClick={() => change({ shocks: [...shocks, newShock(shocks)] })}>Add a shock</button>
+      <button ref={add} type="button" onClick={() => change({ shocks: [...shocks, newShock(shocks)] })}>Add a shock</button>
     </fieldset>
   )
 }

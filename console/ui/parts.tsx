@@ -40,12 +40,13 @@ export class Boundary extends Component<{ children: ReactNode; retry?: { readonl
 /**
  * What an answer becomes: a space of the final height while it is asked for, the reason where it cannot be had, else its content.
  * A renewal that fails leaves the last content, and says so above it; the shell says when the whole API is away. While another question is
- * asked (other variables), the former's answer stays, pale and marked busy, so that it cannot be taken for the new one's.
+ * asked (other variables), the former's answer stays, pale and marked busy, so that it cannot be taken for the new one's. `title` is the page's
+ * head until the content brings its own.
  */
-export function Loaded<Data>({ of, height = 96, children }: { of: Asked<Data>; height?: number; children: (data: Data) => ReactNode }) {
+export function Loaded<Data>({ of, height = 96, title, children }: { of: Asked<Data>; height?: number; title?: string; children: (data: Data) => ReactNode }) {
   const { data, error, refetch } = of
   const again = <button type="button" onClick={() => void refetch()}>Ask again</button>
-  if (data === undefined) return error ? <Notice kind="down" title={sentence(error)}>{again}</Notice> : <div className="loading" style={{ minHeight: height }} role="status"><span className="sr">Loading …</span></div>
+  if (data === undefined) return error ? <>{title && <PageHead title={title} />}<Notice kind="down" title={sentence(error)}>{again}</Notice></> : <div className="loading" style={{ minHeight: height }} role="status"><span className="sr">Loading …</span></div>
   const away = error instanceof ApiError && error.code === 'OUT_OF_REACH'
   return <div className="answer" aria-busy={of.isPlaceholderData}>{of.isPlaceholderData && <span className="sr" role="status">Asking again …</span>}{error && !away && <Notice kind="degraded" title={sentence(error)}>What stands below is the last that came. {again}</Notice>}{children(data)}</div>
 }

@@ -1,18 +1,20 @@
-/** `npm run bench -- indexing|mirror|stress|recommend [--json]`: see README.md in this folder. */
+/** `npm run bench -- indexing|mirror|stress|recommend|reading [--json]`: see README.md in this folder. */
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { availableParallelism, cpus, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { PROJECT } from '../../cli/options.ts'
 import { BadInputError, BulwarkError } from '../../core/errors.ts'
+import { stepsText } from '../console/reading.ts'
 import { benchIndexing, type IndexingResult } from './indexing.ts'
 import type { LatencySummary } from './latency.ts'
 import { benchMirror, type MirrorResult } from './mirror.ts'
 import { readable, table } from './report.ts'
+import { benchReading } from './reading.ts'
 import { benchRecommend, type RecommendResult } from './recommend.ts'
 import { benchStress, type StressResult } from './stress.ts'
 
-const USAGE = 'usage: npm run bench -- indexing [--json] [--long] [--sizes 10000,50000] [--rounds 3], npm run bench -- mirror [--json] [--long], npm run bench -- stress [--json] [--sizes 250000] [--scenarios 1000] [--rounds 5], or npm run bench -- recommend [--json] [--rounds 10]'
+const USAGE = 'usage: npm run bench -- indexing [--json] [--long] [--sizes 10000,50000] [--rounds 3], npm run bench -- mirror [--json] [--long], npm run bench -- stress [--json] [--sizes 250000] [--scenarios 1000] [--rounds 5], npm run bench -- recommend [--json] [--rounds 10], or npm run bench -- reading [--json]'
 
 function whole(name: string, text: string): number {
   const value = Number(text)
@@ -56,7 +58,10 @@ async function main(): Promise<void> {
       const rounds = whole('rounds', values.rounds ?? '10')
       const result = await benchRecommend({ blocks: rounds, rounds, dir, progress })
       process.stdout.write(values.json ? `${JSON.stringify({ ...result, machine })}\n` : `${recommendText(result)}\n${machineText(machine)}\n`)
-    } else throw new BadInputError(`Found ${what === undefined ? 'no benchmark' : `the benchmark "${what}"`}, allowed are indexing, mirror, stress and recommend; ${USAGE}`)
+    } else if (what === 'reading') {
+      const result = await benchReading({ progress })
+      process.stdout.write(values.json ? `${JSON.stringify({ ...result, machine })}\n` : `${result.accounts} accounts\n${stepsText(result.steps)}\n${machineText(machine)}\n`)
+    } else throw new BadInputError(`Found ${what === undefined ? 'no benchmark' : `the benchmark "${what}"`}, allowed are indexing, mirror, stress, recommend and reading; ${USAGE}`)
   } finally {
     await rm(dir, { recursive: true, force: true })
   }

@@ -1,22 +1,16 @@
 /** Debian's Chromium for tests of the console; where it is not installed, they are skipped and say so. */
-import { existsSync } from 'node:fs'
 import { describe, expect } from '@jest/globals'
 import axe from 'axe-core'
-import { chromium } from 'playwright-core'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
+import { NO_CHROMIUM, hasChromium } from './chromium.ts'
 
-const CHROMIUM = process.env['CHROMIUM'] || '/usr/bin/chromium'
-/** No sandbox: as root there is none. The rest keeps it from asking anybody but us. */
-const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
+export { openBrowser } from './chromium.ts'
 
-const isHere = existsSync(CHROMIUM)
-const group = isHere ? describe : describe.skip
-const reason = isHere ? '' : ` (skipped: found no ${CHROMIUM}, which browser tests need; run apt-get install chromium, or name another in CHROMIUM)`
+const group = hasChromium ? describe : describe.skip
+const reason = hasChromium ? '' : ` (skipped: ${NO_CHROMIUM})`
 
 /** `describe`, skipped without a browser. test/support/skipped.js prints the reason once, at the end. */
 export const inBrowser = (name: string, suite: () => void): void => group(`${name}${reason}`, suite)
-
-export const openBrowser = (): Promise<Browser> => chromium.launch({ executablePath: CHROMIUM, args: FLAGS })
 
 export type VisitOptions = BrowserContextOptions & {
   /** Errors of the console that the test brings about itself. */
@@ -63,14 +57,16 @@ export async function eventually(read: () => Promise<string>, pattern: RegExp): 
   expect(text).toMatch(pattern)
 }
 
-/** What axe finds serious or critical by the rules of WCAG 2.0, 2.1 and 2.2, A and AA: one line for each element. */
-export async function axeFindings(page: Page): Promise<string[]> {
+const WCAG = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22a', 'wcag22aa']
+
+/** What axe finds serious or critical by the rules of WCAG 2.0, 2.1 and 2.2, A and AA, or by `rules` alone: one line for each element. */
+export async function axeFindings(page: Page, rules?: readonly string[]): Promise<string[]> {
   // Evaluated, not added to the page: its policy lets no script in.
   await page.evaluate(axe.source)
-  const { violations } = await page.evaluate(() => {
+  const { violations } = await page.evaluate((runOnly) => {
     const runner = (globalThis as unknown as { axe: typeof axe }).axe
-    return runner.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22a', 'wcag22aa'], resultTypes: ['violations'] })
-  })
+    return runner.run({ runOnly, resultTypes: ['violations'] })
+  }, rules === undefined ? { type: 'tag' as const, values: WCAG } : { type: 'rule' as const, values: [...rules] })
   return violations
     .filter(({ impact }) => impact === 'serious' || impact === 'critical')
     .flatMap(({ id, nodes }) => nodes.map(({ target, any, all, none }) => `${id}: ${target.join(' ')}: ${[...any, ...all, ...none].map(({ message }) => message).join('; ')}`))

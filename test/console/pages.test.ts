@@ -1,9 +1,10 @@
-/** Every page over a running devnet: what is asked of all of them alike. */
-import { afterAll, beforeAll, expect, test } from '@jest/globals'
+/** What needs a whole stack, over one: proposals from a wish to the chain, then what is asked of every page alike. */
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals'
 import type { Browser, Page } from 'playwright-core'
 import { axeFindings, cutOff, inBrowser, openBrowser, visit } from './browser.ts'
 import { DESK_MS, startDesk, type Desk } from './desk.ts'
 import { blocksLater, placesOf, settled, type Place } from './places.ts'
+import { describeProposals } from './proposals.ts'
 import { startScratch } from './scratch.ts'
 
 const NAMES = ['overview', 'markets', 'market', 'accounts', 'account', 'stress', 'fund', 'recommendations', 'recommendation', 'breakers', 'parameters', 'parameter', 'audit', 'proposals', 'draft', 'proposal', 'query', 'nowhere']
@@ -18,16 +19,14 @@ const MAX_LIVE_SHIFT = 0.005
 const MAX_FIRST_PAINT_MS = 1500
 const MAX_SCRIPT_BYTES = 350_000
 
-inBrowser('pages', () => {
+jest.setTimeout(300_000)
+
+inBrowser('over a whole stack', () => {
   let browser: Browser
   let desk: Desk
-  let places: Map<string, Place>
-  const urlOf = (name: string): string => `${desk.url}${places.get(name)!.path}`
 
   beforeAll(async () => {
-    desk = await startDesk()
-    places = new Map((await placesOf(desk.url)).map((place) => [place.name, place]))
-    browser = await openBrowser()
+    ;[desk, browser] = await Promise.all([startDesk(), openBrowser()])
   }, DESK_MS)
 
   afterAll(async () => {
@@ -35,132 +34,143 @@ inBrowser('pages', () => {
     await desk?.close()
   }, 60_000)
 
-  test('behavior: the list above is that of the console', () => {
-    expect([...places.keys()]).toEqual(NAMES)
-  })
+  describeProposals(() => ({ desk, browser }))
 
-  test.each(NAMES)('behavior: %s stays still, fits at 1440, 1024 and 390 px, passes axe in both themes, goes by keyboard, and comes again by its address', async (name) => {
-    const isInShell = IN_SHELL.includes(name)
-    await visit(browser, urlOf(name), { colorScheme: 'light', before: watchShifts }, async (page) => {
-      await settled(page)
-      const filling = await shiftsOf(page)
-      if (isInShell) await blocksLater(page, 1)
-      const live = (await shiftsOf(page)).slice(filling.length)
-      const found: Record<string, readonly unknown[]> = {
-        'moves while it fills': sum(filling) < MAX_SHIFT ? [] : filling,
-        'moves with a block': sum(live) < MAX_LIVE_SHIFT ? [] : live,
-        'cut off at 1440': await cutOff(page),
-        'axe, light': await axeFindings(page),
-      }
-      await page.emulateMedia({ colorScheme: 'dark' })
-      found['axe, dark'] = await axeFindings(page)
-      found['keyboard'] = isInShell ? await lostByKeyboard(page) : []
-      await page.setViewportSize({ width: 1024, height: 768 })
-      found['cut off at 1024'] = await cutOff(page)
-      const before = await titlesOf(page)
-      await page.setViewportSize({ width: 390, height: 844 })
-      await page.reload()
-      await settled(page)
-      await page.waitForFunction((count) => document.querySelectorAll('h2').length >= count, (before.at(-1) as string[]).length)
-      expect(await titlesOf(page)).toEqual(before)
-      found['cut off at 390'] = await cutOff(page)
-      found['axe at 390'] = await axeFindings(page)
-      found['keyboard at 390'] = isInShell ? await lostByKeyboard(page) : []
-      expect(found).toEqual(Object.fromEntries(Object.keys(found).map((what) => [what, []])))
+  describe('pages', () => {
+    let places: Map<string, Place>
+    const urlOf = (name: string): string => `${desk.url}${places.get(name)!.path}`
+
+    beforeAll(async () => {
+      places = new Map((await placesOf(desk.url)).map((place) => [place.name, place]))
     })
-  }, 120_000)
 
-  test('behavior: the first Tab leads past the pages to this one, which then holds the focus', async () => {
-    await visit(browser, urlOf('accounts'), {}, async (page) => {
-      await settled(page)
-      await page.keyboard.press('Tab')
-      await page.keyboard.press('Enter')
-      expect(await page.evaluate(() => document.activeElement?.id)).toBe('main')
-      await page.keyboard.press('Tab')
-      expect(await page.evaluate(() => document.activeElement?.closest('main') !== null)).toBe(true)
+    test('behavior: the list above is that of the console', () => {
+      expect([...places.keys()]).toEqual(NAMES)
     })
-  }, 30_000)
 
-  test('behavior: every page is a click away, has a title of its own, and the way back leads back', async () => {
-    await visit(browser, desk.url, {}, async (page) => {
-      await settled(page)
-      const titles = [await page.title()]
-      const links = page.locator('nav.pages a')
-      for (let i = 1; i < (await links.count()); i++) {
-        await links.nth(i).click()
+    test.each(NAMES)('behavior: %s stays still, fits at 1440, 1024 and 390 px, passes axe in both themes and narrow, goes by keyboard, and comes again by its address', async (name) => {
+      const isInShell = IN_SHELL.includes(name)
+      await visit(browser, urlOf(name), { colorScheme: 'light', before: watchShifts }, async (page) => {
         await settled(page)
-        titles.push(await page.title())
-        expect(await page.locator('nav.pages a[aria-current=page]').count()).toBe(1)
-      }
-      expect(new Set(titles).size).toBe(titles.length)
-      await page.goBack()
-      await settled(page)
-      expect(await page.title()).toBe(titles.at(-2))
-    })
-  }, 120_000)
-
-  test('behavior: the overview paints within 1.5 s from less than 350 kB of compressed script', async () => {
-    // Other tests run beside this one: the fastest of three is what the page itself takes.
-    const visits = [await measure(), await measure(), await measure()]
-    const best = visits.toSorted((a, b) => a.firstPaintMs - b.firstPaintMs)[0]!
-    const kB = (bytes: number): string => `${(bytes / 1000).toFixed(0)} kB`
-    process.stderr.write(`Overview: first paint after ${visits.map(({ firstPaintMs }) => firstPaintMs.toFixed(0)).join(', ')} ms (limit ${MAX_FIRST_PAINT_MS}), all figures after ${visits.map(({ filledMs }) => filledMs.toFixed(0)).join(', ')} ms; ${best.scripts} scripts, ${kB(best.compressedBytes)} compressed (limit ${kB(MAX_SCRIPT_BYTES)}), ${kB(best.bytes)} unpacked\n`)
-    expect(best.compressedBytes).toBeGreaterThan(0)
-    expect(best.compressedBytes).toBeLessThan(Math.min(MAX_SCRIPT_BYTES, best.bytes / 2))
-    expect(best.firstPaintMs).toBeLessThan(MAX_FIRST_PAINT_MS)
-  }, 120_000)
-
-  /** With nothing kept from an earlier visit. */
-  const measure = () =>
-    visit(browser, desk.url, {}, async (page) => {
-      await settled(page)
-      return page.evaluate(() => {
-        const scripts = (performance.getEntriesByType('resource') as PerformanceResourceTiming[]).filter(({ name }) => new URL(name).pathname.endsWith('.js'))
-        return {
-          firstPaintMs: performance.getEntriesByName('first-contentful-paint')[0]!.startTime,
-          filledMs: performance.now(),
-          scripts: scripts.length,
-          compressedBytes: scripts.reduce((total, { encodedBodySize }) => total + encodedBodySize, 0),
-          bytes: scripts.reduce((total, { decodedBodySize }) => total + decodedBodySize, 0),
+        const filling = await shiftsOf(page)
+        if (isInShell) await blocksLater(page, 1)
+        const live = (await shiftsOf(page)).slice(filling.length)
+        const found: Record<string, readonly unknown[]> = {
+          'moves while it fills': sum(filling) < MAX_SHIFT ? [] : filling,
+          'moves with a block': sum(live) < MAX_LIVE_SHIFT ? [] : live,
+          'cut off at 1440': await cutOff(page),
+          'axe, light': await axeFindings(page),
         }
-      })
-    })
-
-  test('behavior: the API dies and returns: the last figures stay, what to do is said, and it all goes on by itself', async () => {
-    const context = await browser.newContext({ viewport: { width: 1440, height: 900 } })
-    try {
-      const pages: Page[] = []
-      for (const name of ['overview', 'market', 'accounts', 'proposal', 'draft']) {
-        const page = await context.newPage()
-        await page.goto(urlOf(name))
+        await page.emulateMedia({ colorScheme: 'dark' })
+        // What a theme changes is colours.
+        found['contrast, dark'] = await axeFindings(page, ['color-contrast'])
+        found['keyboard'] = isInShell ? await lostByKeyboard(page) : []
+        await page.setViewportSize({ width: 1024, height: 768 })
+        found['cut off at 1024'] = await cutOff(page)
+        const before = await titlesOf(page)
+        await page.setViewportSize({ width: 390, height: 844 })
+        await page.reload()
         await settled(page)
-        await page.evaluate(() => { (globalThis as unknown as Watched).isSame = true })
-        pages.push(page)
+        await page.waitForFunction((count) => document.querySelectorAll('h2').length >= count, (before.at(-1) as string[]).length)
+        expect(await titlesOf(page)).toEqual(before)
+        found['cut off at 390'] = await cutOff(page)
+        found['axe at 390'] = await axeFindings(page)
+        expect(found).toEqual(Object.fromEntries(Object.keys(found).map((what) => [what, []])))
+      })
+    }, 120_000)
+
+    test('behavior: the first Tab leads past the pages to this one, which then holds the focus', async () => {
+      await visit(browser, urlOf('accounts'), {}, async (page) => {
+        await settled(page)
+        await page.keyboard.press('Tab')
+        await page.keyboard.press('Enter')
+        expect(await page.evaluate(() => document.activeElement?.id)).toBe('main')
+        await page.keyboard.press('Tab')
+        expect(await page.evaluate(() => document.activeElement?.closest('main') !== null)).toBe(true)
+      })
+    }, 30_000)
+
+    test('behavior: every page is a click away, has a title of its own, and the way back leads back', async () => {
+      await visit(browser, desk.url, {}, async (page) => {
+        await settled(page)
+        const titles = [await page.title()]
+        const links = page.locator('nav.pages a')
+        for (let i = 1; i < (await links.count()); i++) {
+          await links.nth(i).click()
+          await settled(page)
+          titles.push(await page.title())
+          expect(await page.locator('nav.pages a[aria-current=page]').count()).toBe(1)
+        }
+        expect(new Set(titles).size).toBe(titles.length)
+        await page.goBack()
+        await settled(page)
+        expect(await page.title()).toBe(titles.at(-2))
+      })
+    }, 120_000)
+
+    test('behavior: the overview paints within 1.5 s from less than 350 kB of compressed script', async () => {
+      // Other tests run beside this one: the fastest of three is what the page itself takes.
+      const visits = [await measure(), await measure(), await measure()]
+      const best = visits.toSorted((a, b) => a.firstPaintMs - b.firstPaintMs)[0]!
+      const kB = (bytes: number): string => `${(bytes / 1000).toFixed(0)} kB`
+      process.stderr.write(`Overview: first paint after ${visits.map(({ firstPaintMs }) => firstPaintMs.toFixed(0)).join(', ')} ms (limit ${MAX_FIRST_PAINT_MS}), all figures after ${visits.map(({ filledMs }) => filledMs.toFixed(0)).join(', ')} ms; ${best.scripts} scripts, ${kB(best.compressedBytes)} compressed (limit ${kB(MAX_SCRIPT_BYTES)}), ${kB(best.bytes)} unpacked\n`)
+      expect(best.compressedBytes).toBeGreaterThan(0)
+      expect(best.compressedBytes).toBeLessThan(Math.min(MAX_SCRIPT_BYTES, best.bytes / 2))
+      expect(best.firstPaintMs).toBeLessThan(MAX_FIRST_PAINT_MS)
+    }, 120_000)
+
+    /** With nothing kept from an earlier visit. */
+    const measure = () =>
+      visit(browser, desk.url, {}, async (page) => {
+        await settled(page)
+        return page.evaluate(() => {
+          const scripts = (performance.getEntriesByType('resource') as PerformanceResourceTiming[]).filter(({ name }) => new URL(name).pathname.endsWith('.js'))
+          return {
+            firstPaintMs: performance.getEntriesByName('first-contentful-paint')[0]!.startTime,
+            filledMs: performance.now(),
+            scripts: scripts.length,
+            compressedBytes: scripts.reduce((total, { encodedBodySize }) => total + encodedBodySize, 0),
+            bytes: scripts.reduce((total, { decodedBodySize }) => total + decodedBodySize, 0),
+          }
+        })
+      })
+
+    test('behavior: the API dies and returns: the last figures stay, what to do is said, and it all goes on by itself', async () => {
+      const context = await browser.newContext({ viewport: { width: 1440, height: 900 } })
+      try {
+        const pages: Page[] = []
+        for (const name of ['overview', 'market', 'accounts', 'proposal', 'draft']) {
+          const page = await context.newPage()
+          await page.goto(urlOf(name))
+          await settled(page)
+          await page.evaluate(() => { (globalThis as unknown as Watched).isSame = true })
+          pages.push(page)
+        }
+        const title = pages.at(-1)!.getByLabel(/^Title/)
+        await title.fill('What was typed before')
+        const headings = await Promise.all(pages.map((page) => page.locator('main h1, main h2, main h3').allInnerTexts()))
+        const blocks = await Promise.all(pages.map((page) => blockOf(page)))
+        const notices = pages.map((page) => page.getByText('The API does not answer.'))
+        const said = Promise.all(notices.map((notice) => notice.waitFor({ timeout: 15_000 })))
+        desk.killApi()
+        await said
+        for (const [index, page] of pages.entries()) {
+          expect(await page.locator('main').innerText()).toMatch(/The API does not answer\.\s+Nothing on this page is newer than block [\d,]+, .*UTC.* npm start/s)
+          expect(await page.locator('main h1, main h2, main h3').allInnerTexts()).toEqual(headings[index])
+        }
+        await Promise.all(notices.map((notice) => notice.waitFor({ state: 'detached', timeout: 60_000 })))
+        for (const [index, page] of pages.entries()) {
+          await page.waitForFunction((before) => Number(document.querySelector<HTMLElement>('.standing .block .copy')?.innerText.replace(/\D/g, '')) > before, blocks[index]!, { timeout: 30_000 })
+          expect(await page.evaluate(() => (globalThis as unknown as Watched).isSame)).toBe(true)
+          expect(await page.locator('main .notice.down').allInnerTexts()).toEqual([])
+          expect(await page.locator('main h1, main h2, main h3').allInnerTexts()).toEqual(headings[index])
+        }
+        expect(await title.inputValue()).toBe('What was typed before')
+      } finally {
+        await context.close()
       }
-      const title = pages.at(-1)!.getByLabel(/^Title/)
-      await title.fill('What was typed before')
-      const headings = await Promise.all(pages.map((page) => page.locator('main h1, main h2, main h3').allInnerTexts()))
-      const blocks = await Promise.all(pages.map((page) => blockOf(page)))
-      const notices = pages.map((page) => page.getByText('The API does not answer.'))
-      const said = Promise.all(notices.map((notice) => notice.waitFor({ timeout: 15_000 })))
-      desk.killApi()
-      await said
-      for (const [index, page] of pages.entries()) {
-        expect(await page.locator('main').innerText()).toMatch(/The API does not answer\.\s+Nothing on this page is newer than block [\d,]+, .*UTC.* npm start/s)
-        expect(await page.locator('main h1, main h2, main h3').allInnerTexts()).toEqual(headings[index])
-      }
-      await Promise.all(notices.map((notice) => notice.waitFor({ state: 'detached', timeout: 60_000 })))
-      for (const [index, page] of pages.entries()) {
-        await page.waitForFunction((before) => Number(document.querySelector<HTMLElement>('.standing .block .copy')?.innerText.replace(/\D/g, '')) > before, blocks[index]!, { timeout: 30_000 })
-        expect(await page.evaluate(() => (globalThis as unknown as Watched).isSame)).toBe(true)
-        expect(await page.locator('main .notice.down').allInnerTexts()).toEqual([])
-        expect(await page.locator('main h1, main h2, main h3').allInnerTexts()).toEqual(headings[index])
-      }
-      expect(await title.inputValue()).toBe('What was typed before')
-    } finally {
-      await context.close()
-    }
-  }, 180_000)
+    }, 180_000)
+  })
 })
 
 inBrowser('before the first indexed block', () => {

@@ -306,10 +306,10 @@ inBrowser('recommendations', () => {
     })
   }, 120_000)
 
-  test.each([['1440 px, dark', 1440, 'dark'], ['1024 px, light', 1024, 'light'], ['390 px, light', 390, 'light'], ['390 px, dark', 390, 'dark']] as const)('behavior: at %s nothing is cut off, and axe finds nothing serious', async (_, width, colorScheme) => {
+  test('behavior: at 390 px, dark, nothing is cut off, and axe finds nothing serious', async () => {
     const [one] = await told()
     for (const path of ['/recommendations', of(one!), '/parameters', `/parameters/${one!.parameter}/${one!.subject}`, '/audit']) {
-      await visit(browser, `${server.url}${path}`, { viewport: { width, height: 900 }, colorScheme }, async (page) => {
+      await visit(browser, `${server.url}${path}`, { viewport: { width: 390, height: 900 }, colorScheme: 'dark' }, async (page) => {
         await page.getByRole('heading', { level: 2 }).first().waitFor()
         await page.waitForFunction(() => document.querySelector('.loading') === null)
         expect([path, await cutOff(page)]).toEqual([path, []])

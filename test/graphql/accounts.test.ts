@@ -149,11 +149,10 @@ describe('the table of accounts', () => {
 
   test('behavior: the whole list is a CSV with its units, and a refusal is the API’s own sentence', async () => {
     const answer = await fetch(`${api.url}/export/accounts.csv?orderBy=ACCOUNT_VALUE&filter=${encodeURIComponent('{"market":"vETH"}')}`)
-    expect([answer.status, answer.headers.get('content-type'), answer.headers.get('content-disposition')]).toEqual([200, 'text/csv; charset=utf-8', 'attachment; filename="accounts.csv"'])
-    const [about, head, first, ...rest] = (await answer.text()).trimEnd().split('\r\n')
-    expect(about).toBe(`# accounts at block 1000 (${BLOCK.hash}), 2023-11-14T22:13:20.000Z`)
+    expect([answer.status, answer.headers.get('content-type'), answer.headers.get('content-disposition')]).toEqual([200, 'text/csv; charset=utf-8', 'attachment; filename="accounts-block-1000.csv"'])
+    const [head, first, ...rest] = (await answer.text()).trimEnd().split('\r\n')
     expect(head).toMatch(/^account,account value \(quote\),position value \(quote\),.*margin ratio \(fraction\)/)
-    expect(first).toBe(`${addressOf(2)},1100,1800,112.5,820,100,0.611111111111111111,0.548611111111111111,1.6363636363636365,HEALTHY,false,vETH -1,0,0,false`)
+    expect(first).toBe(`${addressOf(2)},1100,1800,112.5,820,100,0.611111111111111111,0.548611111111111111,1.6363636363636365,HEALTHY,false,vETH -1,0,0,false,1000,2023-11-14T22:13:20.000Z`)
     expect(rest).toHaveLength(3)
     const refused = await fetch(`${api.url}/export/accounts.csv?orderBy=BEAUTY`)
     expect([refused.status, (await refused.json() as { errors: { message: string }[] }).errors[0]?.message]).toEqual([400, expect.stringContaining('Value "BEAUTY" does not exist in "AccountOrder" enum')])

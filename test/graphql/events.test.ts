@@ -210,6 +210,24 @@ describe('subscriptions', () => {
     await ws.dispose()
   })
 
+  test('behavior: subscriptions that wait, and questions whose asker has gone, hold no transaction of the database', async () => {
+    const held = async (): Promise<number> => Number((await prisma.$queryRaw<{ count: bigint }[]>`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'`)[0]!.count)
+    const waiting = client()
+    const events = Array.from({ length: 12 }, () => waiting.iterate({ query: 'subscription { liquidated(market: "vETH") { id } }' }))
+    for (const one of events) void one.next()
+    await taken(waiting)
+    const gone = client()
+    for (let i = 0; i < 12; i++) void next(gone.iterate({ query: '{ markets { id markPrice { value } } accounts { nodes { id } } }' })).catch(() => {})
+    await gone.dispose()
+    expect((await ask('{ markets { symbol } }')).data.markets).toHaveLength(3)
+    // The last answers of those who have gone are still being made.
+    const until = Date.now() + 10_000
+    while ((await held()) > 0 && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 50))
+    expect(await held()).toBe(0)
+    await Promise.all(events.map((one) => one.return?.()))
+    await waiting.dispose()
+  })
+
   test('error: a block that cannot be and a run that is not are said on their own subscription, and the connection goes on', async () => {
     const ws = client()
     const first = await next(ws.iterate({ query: 'subscription { liquidated(sinceBlock: "-1") { id } }' }))

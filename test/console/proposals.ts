@@ -1,5 +1,5 @@
 /** A wish becomes a parameter on chain with nothing but the page and wallets: steward, two signers, somebody who pays. */
-import { afterAll, beforeAll, expect, jest, test } from '@jest/globals'
+import { beforeAll, describe, expect, test } from '@jest/globals'
 import type { Browser, Page } from 'playwright-core'
 import { queryApi } from '../../cli/graphql.ts'
 import { hashesOf, safeTxFromJson, safeTxToJson } from '../../proposals/safe.ts'
@@ -7,12 +7,9 @@ import type { SafeTxJson } from '../../proposals/safe.ts'
 import { owners, steward, stranger } from '../support/signIn.ts'
 import { injectWallet } from '../support/wallet.ts'
 import type { TestWallet } from '../support/wallet.ts'
-import { axeFindings, cutOff, inBrowser, openBrowser, visit } from './browser.ts'
+import { axeFindings, cutOff, visit } from './browser.ts'
 import type { VisitOptions } from './browser.ts'
-import { DESK_MS, startDesk } from './desk.ts'
 import type { Desk } from './desk.ts'
-
-jest.setTimeout(300_000)
 
 /** Longer than the playwright's own: two cores carry a chain, an index and several browsers. */
 const PAGE_MS = 60_000
@@ -72,15 +69,9 @@ type Lied = { readonly chainId: number; readonly safe: `0x${string}`; readonly s
 type Parameters = { parameters: { name: string; subjectLabel: string; raw: string }[] }
 const indexed = async (name: string): Promise<string | undefined> => (await queryApi<Parameters>(desk.url, '{ parameters { name subjectLabel raw } }')).parameters.find((each) => each.name === name && each.subjectLabel === 'vETH')?.raw
 
-inBrowser('proposals', () => {
-  beforeAll(async () => {
-    ;[desk, browser] = await Promise.all([startDesk(), openBrowser()])
-  }, DESK_MS)
-
-  afterAll(async () => {
-    await browser?.close()
-    await desk?.close()
-  }, 60_000)
+/** They change the chain's parameters and leave proposals behind. Each test takes up to five minutes beside others. */
+export const describeProposals = (stack: () => { readonly desk: Desk; readonly browser: Browser }): void => describe('proposals', () => {
+  beforeAll(() => { ({ desk, browser } = stack()) })
 
   test('behavior: steward, two signers at once, executed by anybody, APPLIED, each seeing the others without loading the page again', async () => {
     const before = BigInt((await indexed('feeRatio'))!)
@@ -221,17 +212,16 @@ inBrowser('proposals', () => {
     })
   })
 
-  test.each([[1440, 900], [390, 844]])('behavior: at %d px review and draft fit, and axe finds nothing serious, in both themes', async (width, height) => {
+  test.each([[1440, 'dark'], [390, 'light']] as const)('behavior: with a wallet connected, at %i px, %s, draft and review fit, and axe finds nothing serious', async (width, colorScheme) => {
     const { proposals } = await queryApi<{ proposals: { nodes: { id: string }[] } }>(desk.url, '{ proposals { nodes { id } } }')
-    for (const colorScheme of ['light', 'dark'] as const) {
-      for (const path of ['/proposals', '/proposals/new?parameter=marketMaxPriceSpreadRatio&subject=vETH', `/proposals/${proposals.nodes[0]!.id}`]) {
-        await person(path, owners[0]!, async (page) => {
-          await page.locator('.panel').first().waitFor()
-          await page.locator('.loading').first().waitFor({ state: 'detached' })
-          expect(await cutOff(page)).toEqual([])
-          expect(await axeFindings(page)).toEqual([])
-        }, { viewport: { width, height }, colorScheme })
-      }
+    for (const path of ['/proposals/new?parameter=marketMaxPriceSpreadRatio&subject=vETH', `/proposals/${proposals.nodes[0]!.id}`]) {
+      await person(path, owners[0]!, async (page) => {
+        await connect(page)
+        await page.locator('.panel').first().waitFor()
+        await page.locator('.loading').first().waitFor({ state: 'detached' })
+        expect(await cutOff(page)).toEqual([])
+        expect(await axeFindings(page)).toEqual([])
+      }, { viewport: { width, height: 900 }, colorScheme })
     }
   })
 })
