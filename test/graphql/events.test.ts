@@ -224,7 +224,6 @@ describe('subscriptions', () => {
     const until = Date.now() + 10_000
     while ((await held()) > 0 && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 50))
     expect(await held()).toBe(0)
-    await Promise.all(events.map((one) => one.return?.()))
     await waiting.dispose()
   })
 
