@@ -1,7 +1,7 @@
 /** Subscriptions over WebSocket (graphql-transport-ws), on the server's own port and under its limits. */
 import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { GraphQLError, Kind, OperationTypeNode, parse, subscribe, validate, type ExecutionArgs, type ExecutionResult, type GraphQLFormattedError, type GraphQLSchema } from 'graphql'
+import { GraphQLError, Kind, OperationTypeNode, getOperationAST, parse, subscribe, validate, type ExecutionArgs, type ExecutionResult, type GraphQLFormattedError, type GraphQLSchema } from 'graphql'
 import { useServer } from 'graphql-ws/use/ws'
 import { WebSocketServer } from 'ws'
 import type { Logger } from '../../core/log.ts'
@@ -35,7 +35,7 @@ const ENDED = new Set(['DONE', 'FAILED', 'CANCELLED'])
 async function* each<T extends Topic, Out>(context: Context, topic: T, choose: (event: Happened[T]) => Promise<Out | null> | Out | null, before: ((told: Told) => Promise<readonly Happened[T][]>) | null = null): AsyncGenerator<Out> {
   const { events } = context.risk
   if (before !== null && events.told() === null) await events.look()
-  const coming = events.listen(topic)
+  const coming = listen(context, topic)
   const told = events.told()
   try {
     for (const event of before === null || told === null ? [] : await before(told)) {
@@ -51,6 +51,16 @@ async function* each<T extends Topic, Out>(context: Context, topic: T, choose: (
   }
 }
 
+/** Events of a topic until the operation ends. A generator that waits for the next one hears of its own `return` only after it: the listener is told. */
+function listen<T extends Topic>(context: Context, topic: T): AsyncIterableIterator<Happened[T]> {
+  const coming = context.risk.events.listen(topic)
+  const { ending } = context as Context & Partial<Operation>
+  const end = (): void => void coming.return?.()
+  if (ending?.aborted === true) end()
+  ending?.addEventListener('abort', end, { once: true })
+  return coming
+}
+
 /** Events that a subscription gives of what was before it. */
 const MAX_BEFORE = 1_000
 
@@ -64,7 +74,7 @@ function sinceOf(since: bigint | null | undefined): bigint | null {
 }
 
 async function* progressOf(context: Context, id: string) {
-  const events = context.risk.events.listen('run')
+  const events = listen(context, 'run')
   try {
     let row = await runById(context.prisma, id)
     if (row === null) throw new GraphQLError(`There is no run ${id.slice(0, 60)}; see riskRuns`, { extensions: { code: 'NOT_FOUND' } })
@@ -85,22 +95,30 @@ async function* progressOf(context: Context, id: string) {
 const as = <Name extends string, Out>(name: Name, context: Context, source: AsyncGenerator<Out>): AsyncGenerator<Record<Name, Out>> =>
   (async function* () {
     for await (const value of source) {
-      ;(context as Context & Partial<Renewed>).renew?.()
+      ;(context as Context & Partial<Operation>).renew?.()
       yield { [name]: value } as Record<Name, Out>
     }
   })()
 
-type Renewed = { renew(): void }
+type Operation = {
+  /** A new snapshot from here on; the one before is let go of. */
+  renew(): void
+  /** Nobody listens any more. */
+  end(): void
+  readonly ending: AbortSignal
+}
 
 /** A context that stands anew at each event: its fields read the block that is served when it comes. */
-function renewing(services: Services, caller: Caller): Context & Renewed {
+function renewing(services: Services, caller: Caller): Context & Operation {
   const asking = { caller: async () => caller, rates: null }
   let current = createContext(services, asking)
   const renew = (): void => {
     void current.close()
     current = createContext(services, asking)
   }
-  return new Proxy({} as Context & Renewed, { get: (_, name) => (name === 'renew' ? renew : Reflect.get(current, name)) })
+  const ending = new AbortController()
+  const operation: Operation = { renew, end: () => ending.abort(), ending: ending.signal }
+  return new Proxy(operation as Context & Operation, { get: (_, name) => Reflect.get(name in operation ? operation : current, name) })
 }
 
 export const subscriptions: SubscriptionResolvers<Context> = {
@@ -157,25 +175,31 @@ export const subscriptions: SubscriptionResolvers<Context> = {
   blockIndexed: { subscribe: (_, __, context) => as('blockIndexed', context, each(context, 'block', (block) => block)) },
 }
 
-/** An event stream that fails says why and ends; left to itself it would end the whole connection. What its last event has read ends with it. */
+/** An event stream that fails says why and ends; left to itself it would end the whole connection. Whoever ends it ends what it listens to. */
 async function subscribeSafely(args: ExecutionArgs): Promise<ExecutionResult | AsyncGenerator<ExecutionResult>> {
   const stream = await subscribe(args)
   if (!(Symbol.asyncIterator in stream)) return stream
   const source = stream
-  return (async function* () {
+  const operation = args.contextValue as Context & Operation
+  const told = (async function* () {
     try {
       yield* source
     } catch (error) {
       const original = error instanceof Error ? error : new Error(String(error))
       yield { errors: [original instanceof GraphQLError ? original : new GraphQLError(original.message, { originalError: original })] }
     } finally {
-      renewed(args)
+      operation.end()
+      void operation.close()
     }
   })()
+  const finish = told.return.bind(told)
+  return Object.assign(told, {
+    return: (value: void | PromiseLike<void>) => {
+      operation.end()
+      return finish(value)
+    },
+  })
 }
-
-/** Lets go of the snapshot that an operation has read from. */
-const renewed = ({ contextValue }: Pick<ExecutionArgs, 'contextValue'>): void => (contextValue as Partial<Renewed> | undefined)?.renew?.()
 
 export type SubscriptionServer = { close(): Promise<void> }
 
@@ -217,6 +241,7 @@ export function serveSubscriptions({ http, schema, services, limits, log, reach 
         if (document.definitions.some((one) => one.kind === Kind.OPERATION_DEFINITION && one.operation === OperationTypeNode.MUTATION)) {
           return [new GraphQLError('Found a mutation over WebSocket, allowed are subscriptions and queries; send it as POST /graphql', { extensions: { code: 'BAD_INPUT' } })]
         }
+        if (getOperationAST(document, operationName) == null) return [new GraphQLError(`Found no ${operationName ? `operation ${operationName.slice(0, 60)}` : 'single operation'} in the document, allowed is one; name it in operationName`, { extensions: { code: 'BAD_INPUT' } })]
         const faults = validate(schema, document, validationRules(limits))
         if (faults.length > 0) return [...faults]
         try {
@@ -228,9 +253,9 @@ export function serveSubscriptions({ http, schema, services, limits, log, reach 
         return { schema, document, operationName: operationName ?? null, variableValues: variables ?? null, contextValue: renewing(services, callers.get(extra.socket) ?? NOBODY) }
       },
       // A query has been answered, or a subscription has looked up what it names: it may wait for its first event for hours.
-      onOperation: (_ctx, _id, _payload, args) => renewed(args),
+      onOperation: (_ctx, _id, _payload, { contextValue }) => void (contextValue as Context).close(),
       onNext: (_ctx, _id, _payload, args, result) => {
-        renewed(args)
+        void (args.contextValue as Context).close()
         return result.errors === undefined ? undefined : { data: result.data ?? null, errors: visible(result.errors) }
       },
       onError: (_ctx, _id, _payload, errors) => visible(errors as readonly GraphQLError[]),

@@ -227,6 +227,51 @@ describe('subscriptions', () => {
     await waiting.dispose()
   })
 
+  test('behavior: a subscription that is ended or whose asker has gone listens no longer, though nothing has happened, and leaves its place to others', async () => {
+    const { events } = shared.risk
+    const listen = events.listen.bind(events)
+    let listening = 0
+    const counted = jest.spyOn(events, 'listen').mockImplementation(((topic: 'breaker') => {
+      const iterator = listen(topic)
+      const end = iterator.return!.bind(iterator)
+      let isOpen = true
+      listening++
+      return Object.assign(iterator, { return: async () => {
+        if (isOpen) listening--
+        isOpen = false
+        return await end()
+      } })
+    }) as typeof events.listen)
+    const none = async (): Promise<void> => {
+      const until = Date.now() + 5_000
+      while (listening > 0 && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 10))
+      expect(listening).toBe(0)
+    }
+    const ws = client()
+    // More than one connection may hold at a time.
+    for (let i = 0; i < 25; i++) {
+      const one = ws.iterate({ query: 'subscription { breakerChanged(subject: "nobody") { label } }' })
+      void one.next()
+      await taken(ws)
+      expect(listening).toBe(1)
+      await one.return?.()
+      await none()
+    }
+    for (const query of ['subscription { breakerChanged(subject: "nobody") { label } }', 'subscription { reorganised { to { number } } }', 'subscription { blockIndexed { number } }']) void ws.iterate({ query }).next().catch(() => {})
+    await taken(ws)
+    expect(listening).toBe(3)
+    await ws.dispose()
+    await none()
+    counted.mockRestore()
+  })
+
+  test('error: an operation that the document does not hold is refused, over and over', async () => {
+    const ws = client()
+    for (let i = 0; i < 25; i++) await expect(next(ws.iterate({ query: 'query a { status { network } }', operationName: 'b' }))).rejects.toMatchObject([{ message: 'Found no operation b in the document, allowed is one; name it in operationName' }])
+    await taken(ws)
+    await ws.dispose()
+  })
+
   test('error: a block that cannot be and a run that is not are said on their own subscription, and the connection goes on', async () => {
     const ws = client()
     const first = await next(ws.iterate({ query: 'subscription { liquidated(sinceBlock: "-1") { id } }' }))
