@@ -1,5 +1,6 @@
+import { randomInt } from 'node:crypto'
 import { createServer } from 'node:net'
-import { BulwarkError } from '../../core/errors.ts'
+import { BulwarkError, UnavailableError } from '../../core/errors.ts'
 
 export class PortTakenError extends BulwarkError {
   constructor(facts: { part: string; port: number; option: string }) {
@@ -21,8 +22,18 @@ function listen(port: number, host: string): Promise<number> {
   })
 }
 
-/** A port that nobody listens on now. */
-export const freePort = (): Promise<number> => listen(0, '127.0.0.1')
+/** Below the ports that a system lends to outgoing connections, one of which could take it before it is used (Linux: from 32,768). */
+const [FIRST, BEYOND] = [15_000, 32_000]
+const ATTEMPTS = 100
+
+/** A port that nobody listens on now. Throws UnavailableError where none of a hundred is free. */
+export async function freePort(): Promise<number> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const port = await listen(randomInt(FIRST, BEYOND), '0.0.0.0').catch(() => null)
+    if (port !== null) return port
+  }
+  throw new UnavailableError({ part: 'a free port', found: `none of ${ATTEMPTS} between ${FIRST} and ${BEYOND} is`, action: 'stop what uses them' })
+}
 
 /** Throws PortTakenError where `port` is in use on any local address. */
 export async function assertPortFree(facts: { part: string; port: number; option: string }): Promise<void> {
