@@ -207,6 +207,7 @@ inBrowser('overview', () => {
       const feed = page.locator('.overview-feed li')
       const feedText = (): Promise<string> => textOf(page, 'happened')
       // Of the book: five liquidations, three drafts, and two recommendations of one run.
+      await feed.nth(8).waitFor()
       expect(await feed.count()).toBe(9)
       expect(await feedText()).toMatch(/recommended Maintenance margin of protocol 6\.25 % → 7 %, urgency 90, and 1 more/)
 
