@@ -283,7 +283,7 @@ function PortfolioFigures({ of, margin }: { of: PortfolioOf; margin: Margin }) {
         const index = (parameters as { dataIndex: number }[])[0]?.dataIndex ?? 0
         return [[bars[index]?.[0] ?? '', `${float(bars[index]?.[1] ?? 0, 2)} USD`]]
       }),
-      xAxis: axis(colours, '', { type: 'category', data: bars.map(([name]) => name), axisLabel: { color: colours.muted, fontSize: 11, interval: 0, width: 110, overflow: 'break' } }),
+      xAxis: axis(colours, '', { type: 'category', data: bars.map(([name]) => name), axisLabel: { color: colours.muted, fontSize: 11, lineHeight: 13, interval: 0, width: 110, overflow: 'break' } }),
       yAxis: axis(colours, 'Margin, USD', { type: 'value', nameGap: 48, axisLabel: { color: colours.muted, formatter: (value: number) => compact(value) } }),
       series: [
         { type: 'bar', stack: 'fall', silent: true, itemStyle: { color: 'transparent' }, data: bars.map(([, value], i) => (i % 2 === 1 ? Math.min(tops[i] ?? 0, (tops[i] ?? 0) + value) : 0)) },
@@ -356,7 +356,8 @@ function History({ id }: { id: string }) {
   const [search, setSearch] = useSearchParams()
   const kind = KINDS.find((one) => one === search.get('kind')) ?? null
   const answer = useInfiniteQuery({
-    queryKey: ['block', 'AccountHistory', id, kind],
+    // All of its pages are read again each time.
+    queryKey: ['minute', 'AccountHistory', id, kind],
     queryFn: ({ pageParam, signal }) => ask(AccountHistoryDocument, { id, first: HISTORY_PAGE, after: pageParam, kinds: kind === null ? null : [kind] }, signal),
     initialPageParam: null as string | null,
     getNextPageParam: (last) => (last.account?.history.pageInfo.hasNextPage ? last.account.history.pageInfo.endCursor : null),
@@ -369,14 +370,22 @@ function History({ id }: { id: string }) {
     else next.delete('kind')
     return next
   }, { replace: true })
-  const { data, error, hasNextPage, isFetchingNextPage, fetchNextPage, refetch } = answer
+  const { data, error, hasNextPage, isFetchingNextPage, isPlaceholderData, fetchNextPage, refetch } = answer
   const events = data?.pages.flatMap((page) => page.account?.history.nodes ?? []) ?? []
-  const count = data?.pages[0]?.account?.history.totalCount
+  // The former kind's rows are no rows of this one: they carry no total, and no file is made of them.
+  const newest = isPlaceholderData ? undefined : data?.pages[0]
+  const count = newest?.account?.history.totalCount
+  const block = newest?.status.indexed?.number
   return (
-    <Panel id="history" title="History" note={count === undefined ? undefined : `${whole(count)} in all, newest first`} actions={<><label className="accounts-label">Show <select value={kind ?? ''} onChange={(event) => choose(event.target.value)}><option value="">everything</option>{KINDS.map((one) => <option key={one} value={one}>{words(one)}</option>)}</select></label><CsvButton title={`history of ${id}`} columns={EVENT_COLUMNS} rows={events} /></>}>
+    <Panel id="history" title="History" note={count === undefined ? undefined : `${whole(count)} in all${block === undefined ? '' : ` by block ${whole(block)}`}, newest first`} actions={<><label className="accounts-label">Show <select value={kind ?? ''} onChange={(event) => choose(event.target.value)}><option value="">everything</option>{KINDS.map((one) => <option key={one} value={one}>{words(one)}</option>)}</select></label>{!isPlaceholderData && <CsvButton title={`history of ${id}`} columns={EVENT_COLUMNS} rows={events} />}</>}>
       {error && <Notice kind="degraded" title={sentence(error)}><button type="button" onClick={() => void refetch()}>Ask again</button></Notice>}
       {data === undefined && !error && <div className="loading accounts-history" role="status"><span className="sr">Loading …</span></div>}
-      {data && <Table title="History" columns={EVENT_COLUMNS} rows={events} rowKey={(row) => row.id} empty={kind === null ? 'Nothing happened to it by this block.' : `No ${words(kind)} by this block.`} />}
+      {data && (
+        <div className="answer" aria-busy={isPlaceholderData}>
+          {isPlaceholderData && <span className="sr" role="status">Asking again …</span>}
+          <Table title="History" columns={EVENT_COLUMNS} rows={events} rowKey={(row) => row.id} empty={isPlaceholderData ? 'Asking again …' : kind === null ? 'Nothing happened to it by this block.' : `No ${words(kind)} by this block.`} />
+        </div>
+      )}
       {hasNextPage && <button type="button" className="all" disabled={isFetchingNextPage} onClick={() => void fetchNextPage()}>{isFetchingNextPage ? 'Reading …' : 'Show older'}</button>}
       {parameters.data && parameters.data.parameterChanges.nodes.length > 0 && (
         <ul className="accounts-words">{parameters.data.parameterChanges.nodes.map((change) => <li key={change.id}><Time at={change.timestamp} /> {change.name}: {change.oldDisplay ?? '—'} → <b>{change.newDisplay}</b>, by <Address of={change.sender} label="Sender" /></li>)}</ul>

@@ -64,6 +64,8 @@ export default function Accounts() {
   const { shown, error } = rows
   const filters = Object.keys(view.filter).length
   const refused = error instanceof ApiError && error.code === 'BAD_INPUT'
+  // While the whole API is away the shell says so, above what came last.
+  const away = shown !== undefined && error instanceof ApiError && error.code === 'OUT_OF_REACH'
   return (
     <div className="accounts-page">
       <PageHead title="Accounts" note={shown ? <span className="accounts-note" aria-busy={rows.waiting}><b role="status" className="n">{rows.waiting ? '…' : whole(shown.total)}</b> {filters > 0 ? 'pass the filter' : 'in all'}, by {orderName(view.orderBy).toLowerCase()} {falling ? '↓' : '↑'} · block {whole(shown.block.number)}, <Time at={shown.block.timestamp} /></span> : undefined}>
@@ -82,7 +84,7 @@ export default function Accounts() {
         {filters > 0 && <button type="button" className="quiet" onClick={() => set({ address: null, tier: null, market: null, side: null, collateral: null, positions: null, min: null })}>Clear</button>}
       </form>
       {leastOf(search.get('min') ?? '') === null && <Notice kind="degraded" title={`Found “${search.get('min')}” as the least value, allowed is an amount of USD such as 1000.`}>The list is not filtered by it.</Notice>}
-      {error && <Notice kind={refused ? 'down' : 'degraded'} title={sentence(error)}>{shown && !refused && 'What stands below is the last that came. '}{!refused && <button type="button" onClick={rows.again}>Ask again</button>}</Notice>}
+      {error && !away && <Notice kind={refused ? 'down' : 'degraded'} title={sentence(error)}>{shown && !refused && 'What stands below is the last that came. '}{!refused && <button type="button" onClick={rows.again}>Ask again</button>}</Notice>}
       <div className={`panel accounts-panel${rows.waiting ? ' waiting' : ''}`}>
         {shown === undefined && !error && <div className="loading accounts-loading" role="status"><span className="sr">Loading …</span></div>}
         {shown === null && <Empty>No block is indexed yet. Accounts appear with the first one; the bar above says how far the index is.</Empty>}

@@ -32,11 +32,6 @@ export function Grid({ rows, viewKey, order, falling, onSort }: { rows: Rows; vi
   const [active, setActive] = useState(0)
   const virtual = useVirtualizer({ count: total, getScrollElement: () => box.current, estimateSize: () => rowPx, overscan: 6, scrollPaddingStart: narrow ? 0 : 32 })
   useEffect(() => virtual.measure(), [virtual, rowPx])
-  // Another order or filter begins at its top.
-  useEffect(() => {
-    box.current?.scrollTo({ top: 0 })
-    setActive(0)
-  }, [viewKey])
   useEffect(() => { if (total > 0 && active >= total) setActive(total - 1) }, [active, total])
 
   const items = virtual.getVirtualItems()
@@ -44,6 +39,14 @@ export function Grid({ rows, viewKey, order, falling, onSort }: { rows: Rows; vi
   const [first, last] = [virtual.range?.startIndex ?? 0, virtual.range?.endIndex ?? 0]
   const { look, at } = rows
   useEffect(() => look(first, last), [look, first, last])
+  // Another order or filter begins at its top, and with as many rows: told before it is asked for, since a child's effects run first, and after the place that is left.
+  useEffect(() => {
+    box.current?.scrollTo({ top: 0 })
+    setActive(0)
+    look(0, last - first)
+    // What the window shows later is told above.
+    // oxlint-disable-next-line react-hooks/exhaustive-deps
+  }, [viewKey])
 
   const move = (to: number): void => {
     const next = Math.max(0, Math.min(total - 1, to))

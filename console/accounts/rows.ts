@@ -15,6 +15,8 @@ export type View = Pick<AccountTableQueryVariables, 'orderBy'> & { readonly dire
 
 /** Rows of a page: about a screen of them, since what a reader waits for grows with each that is read. */
 export const PAGE = 30
+/** Of one question: the API gives 200 rows at most. */
+const PAGES_AT_ONCE = 6
 
 type Snapshot = { readonly view: string; readonly block: Block; readonly total: number; readonly pages: ReadonlyMap<number, readonly Row[]> }
 
@@ -34,12 +36,19 @@ export type Rows = {
 /** Pages beside the screen are read once it has stood this long. */
 const CALM_MS = 60
 
-/** Pages from the first to the last, in one question. */
+/** Pages from the first to the last, all of one block: the newest where none is named, which then the first question alone can tell. */
 async function pagesOf(view: View, [first, last]: readonly [number, number], block: string | null, signal?: AbortSignal): Promise<{ readonly answer: Answer; readonly pages: ReadonlyMap<number, readonly Row[]> } | null> {
-  const answer = (await ask(AccountTableDocument, { ...view, first: (last - first + 1) * PAGE, offset: first * PAGE, block }, signal)).accountTable
-  if (answer == null) return null
-  const pages = new Map(Array.from({ length: last - first + 1 }, (_, i) => [first + i, answer.rows.slice(i * PAGE, (i + 1) * PAGE)] as const))
-  return { answer, pages }
+  const part = async (from: number, of: string | null) => {
+    const count = Math.min(PAGES_AT_ONCE, last - from + 1)
+    const answer = (await ask(AccountTableDocument, { ...view, first: count * PAGE, offset: from * PAGE, block: of }, signal)).accountTable
+    return answer && { answer, pages: Array.from({ length: count }, (_, i) => [from + i, answer.rows.slice(i * PAGE, (i + 1) * PAGE)] as const) }
+  }
+  const further = Array.from({ length: Math.floor((last - first) / PAGES_AT_ONCE) }, (_, i) => first + (i + 1) * PAGES_AT_ONCE)
+  const opening = part(first, block)
+  const of = block ?? (further.length === 0 ? null : ((await opening)?.answer.block.hash ?? null))
+  const parts = await Promise.all([opening, ...(of === null ? [] : further.map((from) => part(from, of)))])
+  const [head] = parts
+  return head && { answer: head.answer, pages: new Map(parts.flatMap((each) => each?.pages ?? [])) }
 }
 
 export function useRows(view: View): Rows {

@@ -78,9 +78,12 @@ function Form({ known }: { known: Known }) {
   }
   const asked = changed.length > 0 || desired.trim() !== ''
   const { settled, waiting } = useSettled(input, 300)
-  const found = useAnswer(ValidateDraftDocument, { input: settled }, 'event', asked)
+  const found = useAnswer(ValidateDraftDocument, { input: settled }, 'minute', asked)
+  // An answer of an earlier visit is kept for a minute, and drafts were made or withdrawn since.
+  useEffect(() => void renew('ValidateDraft'), [])
   const verdict = asked ? found.data?.validateDraft : undefined
-  const current = verdict !== undefined && !waiting && !found.isFetching && !found.isPlaceholderData
+  // While it is asked again of the same values, what this visit was told stands.
+  const current = verdict !== undefined && !waiting && (!found.isFetching || found.isFetchedAfterMount) && !found.isPlaceholderData && found.error === null
   const findings = verdict?.findings ?? []
   const beside = (ref: BasketItem): readonly Finding[] => findings.filter((each) => concerns(each, ref, rows.map(({ item }) => item)))
   const others = findings.filter((each) => !rows.some(({ item }) => concerns(each, item, rows.map((row) => row.item))))

@@ -25,11 +25,16 @@ const COLUMNS: readonly Column<Hit>[] = [
 ]
 
 const countOf = (list: unknown): number => (Array.isArray(list) ? list.length : 0)
+/** An account that could be read neither before nor after is listed twice. */
+const accountsOf = (list: unknown): number => new Set(Array.isArray(list) ? list.map((each: unknown) => (typeof each === 'object' && each !== null && 'account' in each ? each.account : each)) : []).size
 
 export function ImpactPanel({ of: impact }: { of: Found }) {
   const hit = impact.newlyLiquidatable
   const differences = countOf(impact.differences)
-  const unreadable = countOf(impact.unreadable)
+  const unreadable = accountsOf(impact.unreadable)
+  const valued = impact.accountsRead - unreadable
+  // Without the engine, what the contracts were not asked for is known of nobody.
+  const notKnown = impact.cut && impact.engineGap !== null ? impact.accountsIndexed - valued : unreadable
   return (
     <Panel id="impact" title="Affected accounts" note={`at block ${whole(impact.block)}, ${time(impact.timestamp)}`} actions={<CsvButton title="Newly liquidatable" columns={COLUMNS} rows={hit} />}>
       <Sums of={[
@@ -40,7 +45,7 @@ export function ImpactPanel({ of: impact }: { of: Found }) {
         ['Fund', impact.fund ? usd(impact.fund.value) : <Unknown why="The fund's capacity is not known at this block" />, impact.cover === null ? 'USD' : `USD, ${impact.cover > 1000 ? 'more than 1,000' : impact.cover.toFixed(1)} times the expected bad debt`],
       ]} />
       {impact.loosening.map((each) => <Notice key={each} kind="degraded" title={`${each.replace(/\.$/, '')}.`} />)}
-      {hit.length === 0 ? <Empty>No account can be liquidated by this change that could not be before.</Empty> : <Table title="Newly liquidatable accounts" columns={COLUMNS} rows={hit} rowKey={({ account }) => account} few={10} />}
+      {hit.length === 0 ? (notKnown === 0 ? <Empty>No account can be liquidated by this change that could not be before.</Empty> : <Notice kind="degraded" title={`Of the ${whole(valued)} accounts that could be read, none can be liquidated by this change that could not be before.`}>What it does to {notKnown === 1 ? 'one other' : `${whole(notKnown)} others`} is not known.</Notice>) : <Table title="Newly liquidatable accounts" columns={COLUMNS} rows={hit} rowKey={({ account }) => account} few={10} />}
       {impact.nearMiss.length > 0 && (
         <>
           <h3 className="proposal-sub">If prices move before it is executed</h3>
@@ -54,7 +59,7 @@ export function ImpactPanel({ of: impact }: { of: Found }) {
       )}
       <Facts of={[
         ['Fund target', impact.fundTargetBefore && impact.fundTargetAfter ? `${usd(impact.fundTargetBefore.value)} → ${usd(impact.fundTargetAfter.value)} USD` : <Unknown key="target" why={impact.fundGap ?? 'Unknown'} />],
-        ['Accounts read', `${whole(impact.accountsRead)} of ${whole(impact.accountsIndexed)} from the contracts' own getters${impact.cut ? ': those nearest to liquidation; the risk engine stands for the rest' : ''}${unreadable > 0 ? `; ${unreadable} could not be read` : ''}`],
+        ['Accounts read', `${whole(impact.accountsRead)} of ${whole(impact.accountsIndexed)} from the contracts' own getters${impact.cut && impact.engineGap === null ? ': those nearest to liquidation; the risk engine stands for the rest' : ''}${unreadable > 0 ? `; ${unreadable} could not be read` : ''}`],
         ['Second opinion', impact.engineGap ?? (differences === 0 ? `The risk engine agrees in all ${whole(impact.comparedBefore + impact.comparedAfter)} figures` : `The risk engine differs in ${differences} of ${whole(impact.comparedBefore + impact.comparedAfter)} figures`)],
         ['Couplings', impact.invariantsChecked === 0 ? 'None of the policy concerns these parameters' : impact.invariantsNewlyBroken === 0 ? `${whole(impact.invariantsChecked)} checked after every call, none broken` : `${impact.invariantsNewlyBroken} of ${impact.invariantsChecked} broken at a step`],
         ...replayFacts(impact.replays),

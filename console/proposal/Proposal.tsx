@@ -66,7 +66,7 @@ function Review({ of: proposal }: { of: ReviewFragment }) {
         </div>
         <div className="stack">
           {signable && <HashesPanel proposal={proposal} signable={signable} checked={checked} signing={signing} safe={now} />}
-          {signable && now && signing && <SignPanel key={signable.told.safeTxHash} proposal={proposal} signable={signable} checked={checked} contracts={contracts} safe={now} />}
+          {signable && now && signing && <SignPanel key={signable.told.safeTxHash} proposal={proposal} signable={signable} checked={checked} contracts={contracts} safe={now} unasked={safe.error !== null} />}
           {!signing && <SignedPanel of={proposal} />}
           <WayPanel of={proposal} />
           <FindingsPanel of={proposal} />

@@ -13,6 +13,7 @@ import type { Checked, Doing, Told } from '../wallet/safeTx.ts'
 import { useSigner } from '../wallet/wallet.tsx'
 import { Confirm } from './Confirm.tsx'
 import type { Question } from './Confirm.tsx'
+import { hindranceOfSafe } from './hindrance.ts'
 
 export type SafeNow = { readonly address: string; readonly published: boolean; readonly onChain: { readonly owners: readonly string[]; readonly threshold: number; readonly nonce: number; readonly mismatch: string | null } }
 type Signature = { readonly signer: string; readonly signature: string }
@@ -154,7 +155,8 @@ const kept = {
   },
 }
 
-export function SignPanel({ proposal, signable, checked, contracts, safe }: { proposal: ReviewFragment; signable: Signable; checked: Checked | undefined; contracts: Contracts; safe: SafeNow }) {
+/** `unasked`: the Safe could not be asked last, and `safe` is older. */
+export function SignPanel({ proposal, signable, checked, contracts, safe, unasked }: { proposal: ReviewFragment; signable: Signable; checked: Checked | undefined; contracts: Contracts; safe: SafeNow; unasked: boolean }) {
   const { wallet, has } = useSigner()
   const { busy, fault, act } = useAct()
   const [question, setQuestion] = useState<Question | null>(null)
@@ -196,9 +198,11 @@ export function SignPanel({ proposal, signable, checked, contracts, safe }: { pr
 
   const { account } = wallet
   const isOwner = account !== null && owners.some((owner) => isSame(owner, account))
+  const ofSafe = hindranceOfSafe(safe.onChain, told.nonce, unasked)
   const hindrance =
     checked === undefined ? 'The hashes are being derived on this page.'
     : checked.faults.length > 0 ? 'What the API tells is not what this page derives: signing is not offered.'
+    : ofSafe !== null ? ofSafe
     : account === null ? 'Connect the wallet of an owner to sign here.'
     : wallet.elsewhere !== null ? `The wallet is on chain ${wallet.elsewhere}; switch it to ${wallet.network} (chain ${wallet.chainId}).`
     : !isOwner ? `Found ${short(account)} in the wallet, allowed are the Safe’s owners; choose one of them in the wallet.`

@@ -65,6 +65,30 @@ inBrowser('the accounts of a large book', () => {
     })
   }, 240_000)
 
+  test('behavior: a window of more rows than one answer gives stands in full, and another order of it is asked for from its top, all of its rows at once', async () => {
+    await visit(browser, at(), { before: readable, viewport: { width: 1440, height: 7200 } }, async (page) => {
+      await opened(page)
+      const grid = page.getByRole('grid', { name: 'Accounts' })
+      await grid.evaluate((box) => { box.scrollTop = 29 * 5_000 })
+      await page.waitForFunction(() => tools.scrollTop() > 0 && tools.full())
+      const asked: { readonly orderBy: string; readonly offset: number; readonly first: number; readonly block: string | null }[] = []
+      page.on('request', (request) => {
+        const body = request.postData() ?? ''
+        if (body.includes('query AccountTable')) asked.push((JSON.parse(body) as { variables: (typeof asked)[number] }).variables)
+      })
+      await page.getByRole('columnheader', { name: /^Leverage/ }).getByRole('button').click()
+      await page.waitForFunction(() => document.querySelector('[role="grid"]')?.getAttribute('aria-busy') === 'false' && document.querySelector('[aria-sort]')?.textContent?.startsWith('Leverage') === true && tools.full())
+      expect(await page.evaluate(() => tools.scrollTop())).toBe(0)
+      const [one, two] = asked
+      // 180 rows are six pages of 30; the API gives 200 at most.
+      expect([one, two].map((each) => [each?.orderBy, each?.offset])).toEqual([['LEVERAGE', 0], ['LEVERAGE', 180]])
+      expect(one?.first).toBe(180)
+      expect(two?.block).toBe(one?.block)
+      expect(Math.max(...asked.map(({ first }) => first))).toBeLessThanOrEqual(200)
+      expect(await page.getByRole('alert').count()).toBe(0)
+    })
+  }, 120_000)
+
   test('behavior: order and filter are in the address, and Enter opens the row that the arrows are on', async () => {
     const [, second] = await book.rowsOf('first: 2, orderBy: LEVERAGE, direction: ASC, filter: { market: "vBTC", side: SHORT }')
     await visit(browser, at('?sort=LEVERAGE&dir=ASC&market=vBTC&side=SHORT'), { before: readable }, async (page) => {

@@ -6,6 +6,7 @@ import fc from 'fast-check'
 import { privateKeyToAccount } from 'viem/accounts'
 import { unscaled } from '../../console/parameters/values.ts'
 import { rawOf } from '../../console/proposal/amount.ts'
+import { hindranceOfSafe } from '../../console/proposal/hindrance.ts'
 import { wrongWithExecution, wrongWithQueued } from '../../console/wallet/execution.ts'
 import { MULTI_SEND_CODES, PRECONDITION, PRECONDITION_CODE } from '../../console/wallet/deeds.ts'
 import { check, signerOf } from '../../console/wallet/safeTx.ts'
@@ -192,6 +193,21 @@ describe('wrongWithExecution', () => {
     ]
     for (const other of others) expect(wrongWithExecution(other, typedData!, signatures)).toMatch(/nothing was sent$/)
     expect(wrongWithQueued(honest, deployment.chainId, `0x${'88'.repeat(20)}`, [])).toMatch(/nothing was sent$/)
+  })
+})
+
+describe('hindranceOfSafe', () => {
+  test.each([[7, 7], [6, 7]])('default: the Safe at nonce %d has nothing against nonce %d', (next, nonce) => {
+    expect(hindranceOfSafe({ nonce: next, mismatch: null }, nonce, false)).toBeNull()
+  })
+
+  test.each([
+    ['another Safe on chain than the deployment records', { nonce: 7, mismatch: 'Found 1 owner, recorded are 3.' }, false, /does not record.*sign nothing/],
+    ['a nonce that is used', { nonce: 8, mismatch: null }, false, /^Found the Safe at nonce 8, so nonce 7 is used.*sign nothing\.$/],
+    ['a Safe that could not be asked last', { nonce: 7, mismatch: null }, true, /did not say who owns the Safe now.*signing waits/],
+    ['a used nonce, though the Safe could not be asked last', { nonce: 8, mismatch: null }, true, /nonce 7 is used/],
+  ] as const)('error: %s', (_, onChain, unasked, sentence) => {
+    expect(hindranceOfSafe(onChain, 7, unasked)).toMatch(sentence)
   })
 })
 
