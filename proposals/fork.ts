@@ -24,6 +24,8 @@ export type Fork = {
 
 const START_TIMEOUT_MS = 20_000
 const READ_TIMEOUT_MS = 60_000
+/** What anvil asks of the chain. */
+const FORWARD_TIMEOUT_MS = 60_000
 /** Calls in one request to the fork. */
 const BATCH = 250
 /** Above anvil's own limit for calls of a getter over many markets. */
@@ -52,9 +54,11 @@ export function anvilPath(): string {
 export async function openFork(options: { rpcUrl: string; blockNumber: bigint; chainId: number; stateDir: string }): Promise<Fork> {
   const cachePath = join(options.stateDir, 'cache', 'fork')
   await mkdir(cachePath, { recursive: true })
+  // Before anything listens that would have to be closed again.
+  const binary = anvilPath()
   const upstream = await forward(options.rpcUrl)
   const args = ['--fork-url', upstream.url, '--fork-block-number', String(options.blockNumber), '--chain-id', String(options.chainId), '--host', '127.0.0.1', '--port', '0', '--no-storage-caching', '--no-rate-limit', '--cache-path', cachePath]
-  const child = spawn(anvilPath(), args, { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(binary, args, { stdio: ['ignore', 'pipe', 'pipe'] })
   running.add(child)
   child.once('exit', () => running.delete(child))
   const close = async (): Promise<void> => {
@@ -106,13 +110,22 @@ async function forward(rpcUrl: string): Promise<{ readonly url: string; close():
   target.username = ''
   target.password = ''
   const pass = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    // A timer of its own: Node 20 may collect a timeout that only `AbortSignal.any` refers to.
+    const asking = new AbortController()
+    const stop = (): void => asking.abort()
+    const late = setTimeout(stop, FORWARD_TIMEOUT_MS)
+    // Nobody waits for the answer any more: anvil has gone, or the fork was closed.
+    response.once('close', stop)
+    if (response.destroyed) stop()
     try {
-      const answer = await fetch(target, { method: 'POST', headers, body: await text(request) })
+      const answer = await fetch(target, { method: 'POST', headers, body: await text(request), signal: asking.signal })
       const body = await answer.text()
       response.writeHead(answer.status, { 'content-type': 'application/json' }).end(body)
     } catch {
       // Without the cause: it would carry the URL into anvil's output.
       response.writeHead(502).end()
+    } finally {
+      clearTimeout(late)
     }
   }
   // One at a time: an anvil that is asked for many unknown accounts at once while it mines can stand still for good.
@@ -132,22 +145,27 @@ async function forward(rpcUrl: string): Promise<{ readonly url: string; close():
 function listening(child: ChildProcess): Promise<string> {
   return new Promise((resolve, reject) => {
     let output = ''
-    const fail = (found: string): void => reject(new UnavailableError({ part: 'fork', found, action: 'check that the chain answers at that block, and simulate again' }))
+    const fail = (found: string): void => {
+      settle()
+      reject(new UnavailableError({ part: 'fork', found, action: 'check that the chain answers at that block, and simulate again' }))
+    }
     const timer = setTimeout(() => fail(`anvil did not listen within ${START_TIMEOUT_MS / 1000} s`), START_TIMEOUT_MS)
     const read = (chunk: Buffer): void => {
       output += chunk.toString()
       const found = /Listening on (127\.0\.0\.1:\d+)/.exec(output)
       if (found !== null) {
-        clearTimeout(timer)
+        settle()
         resolve(`http://${found[1]}`)
       }
     }
-    child.stdout?.on('data', read)
-    child.stderr?.on('data', read)
-    child.once('error', (error) => fail(`anvil did not start (${error.message})`))
-    child.once('exit', (code, signal) => {
+    const pipes = [child.stdout, child.stderr]
+    const settle = (): void => {
       clearTimeout(timer)
-      fail(`anvil ended with ${signal ?? `code ${code}`} (${output.trim().split('\n').at(-1) ?? 'no output'})`)
-    })
+      // Read on, and kept no more: a full pipe would stop anvil.
+      for (const pipe of pipes) pipe?.off('data', read).resume()
+    }
+    for (const pipe of pipes) pipe?.on('data', read)
+    child.once('error', (error) => fail(`anvil did not start (${error.message})`))
+    child.once('exit', (code, signal) => fail(`anvil ended with ${signal ?? `code ${code}`} (${output.trim().split('\n').at(-1) ?? 'no output'})`))
   })
 }

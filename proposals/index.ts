@@ -67,6 +67,8 @@ export { build, verify } from './build.ts'
 /** Playbook of a way back, with the proposal's id behind it. */
 const ROLLBACK_OF = 'rollback of '
 const VALID_FOR_SEC = { min: 60, max: 90 * 86_400 }
+/** Times that a wish is weighed, where a new block comes between the chain's answer and the transaction. */
+const WEIGHINGS = 5
 
 export type DraftInput = {
   /** One line of 1 to 200 characters; the desired state's own where left out. */
@@ -115,7 +117,7 @@ export type Proposals = {
   /** Tries the batch out at the indexed block. A failing batch stays (or goes back to) DRAFT with the reason, or is STALE where signatures were asked for. */
   simulate(id: string): Promise<ProposalRecord>
   requestSignatures(id: string): Promise<ProposalRecord>
-  /** Of the proposal's own transaction, or of the one that cancels it. */
+  /** Of the proposal's own transaction, for which the Safe must be as recorded, or of the one that cancels it. */
   addSignature(id: string, signer: Address, signature: Hex, of?: SignatureKind): Promise<ProposalRecord>
   /** The Safe's transaction; any account may send it, and pays the gas. Where a timelock stands between, this queues the changes there. */
   execute(id: string, executor: Account): Promise<ProposalRecord>
@@ -259,12 +261,38 @@ export function createProposals({ prisma, catalog, deployment, rpcUrl, policy, s
     return { title, validForSec, evidence, named, desired, refs, playbook: input.playbook ?? null }
   }
 
-  /** A wish against the present: exact changes, and what policy and lint say of them. Throws DraftRefusedError. */
-  async function weigh(tx: Prisma.TransactionClient, wish: Awaited<ReturnType<typeof wishOf>>) {
-    const { evidence, playbook, refs, desired } = wish
-    const block = await readIndexed(tx)
+  type Wish = Awaited<ReturnType<typeof wishOf>>
+  type Present = Awaited<ReturnType<typeof presentOf>>
+
+  /** What a wish is about, as index and chain have it at one block. The chain is asked here, outside of the transaction that weighs the wish. */
+  async function presentOf({ refs }: Wish) {
     const asked = [...refs, ...refs.flatMap((ref) => catalog.boundedBy(deployment, ref))]
-    const values = await readCurrent(target, client, asked, await readValues(tx, asked), block)
+    const block = await readIndexed(prisma)
+    return { asked, block, values: await readCurrent(target, client, asked, await readValues(prisma, asked), block) }
+  }
+
+  /** `work` in a transaction, with the present read before it; anew where it answers null, because the index has moved on since. Throws UnavailableError where that does not end. */
+  async function atPresent<T>(wish: Wish, work: (tx: Prisma.TransactionClient, present: Present) => Promise<T | null>): Promise<T> {
+    for (let i = 0; i < WEIGHINGS; i++) {
+      const present = await presentOf(wish)
+      const done = await prisma.$transaction((tx) => work(tx, present), { timeout: 60_000, maxWait: 30_000 })
+      if (done !== null) return done
+    }
+    throw new UnavailableError({ part: 'index', found: `it moved on ${WEIGHINGS} times before what the chain had answered could be used`, action: 'try again' })
+  }
+
+  /** A wish against the present: exact changes, and what policy and lint say of them; null where the chain's answers are of another block by now. Throws DraftRefusedError. */
+  async function weigh(tx: Prisma.TransactionClient, wish: Wish, present: Present) {
+    const { evidence, playbook, desired } = wish
+    const block = await readIndexed(tx)
+    const indexed = await readValues(tx, present.asked)
+    const values = new Map<string, bigint>()
+    for (const ref of present.asked) {
+      const key = keyOf({ parameter: ref.name, subject: ref.subject })
+      const value = indexed.get(key)?.value ?? (present.block.hash === block.hash ? present.values.get(key) : undefined)
+      if (value === undefined) return null
+      values.set(key, value)
+    }
     const current = (ref: ParameterRef): bigint | null => values.get(keyOf({ parameter: ref.name, subject: ref.subject })) ?? null
     const differing = desired === null ? [] : intentsOf(desired, current)
     if (desired !== null && wish.named.length + differing.length === 0) throw new DraftRefusedError(['Found every desired value in force already, allowed is a draft of one change or more; there is nothing to propose'])
@@ -285,7 +313,7 @@ export function createProposals({ prisma, catalog, deployment, rpcUrl, policy, s
     try {
       const wish = await wishOf(input)
       const elsewhere = await queuedElsewhere((await readRecordedSafe(client, deployment)).nonce)
-      const { changes, findings } = await prisma.$transaction((tx) => weigh(tx, wish), { timeout: 60_000, maxWait: 30_000 })
+      const { changes, findings } = await atPresent(wish, (tx, present) => weigh(tx, wish, present))
       return { changes, findings: [...findings, ...elsewhere.findings] }
     } catch (error) {
       if (!(error instanceof BadInputError)) throw error
@@ -311,54 +339,54 @@ export function createProposals({ prisma, catalog, deployment, rpcUrl, policy, s
     const { title, evidence } = wish
     const onChain = await readRecordedSafe(client, deployment)
     const elsewhere = await queuedElsewhere(onChain.nonce)
-    const record = await prisma.$transaction(
-      async (tx) => {
-        // One draft at a time per Safe: two would take the same nonce.
-        await tx.$queryRaw`SELECT 1 FROM (SELECT pg_advisory_xact_lock(hashtextextended(${`proposals:${deployment.chainId}:${lower(safe.address)}`}, 0))) AS locked`
-        const { block, changes, holding, validUntil, findings: found } = await weigh(tx, wish)
-        const findings = [...found, ...elsewhere.findings]
-        assertUnblocked(findings)
+    const record = await atPresent(wish, async (tx, present) => {
+      // One draft at a time per Safe: two would take the same nonce.
+      await tx.$queryRaw`SELECT 1 FROM (SELECT pg_advisory_xact_lock(hashtextextended(${`proposals:${deployment.chainId}:${lower(safe.address)}`}, 0))) AS locked`
+      const weighed = await weigh(tx, wish, present)
+      if (weighed === null) return null
+      const { block, changes, holding, validUntil, findings: found } = weighed
+      const findings = [...found, ...elsewhere.findings]
+      assertUnblocked(findings)
 
-        const own = new Set(holding.map((each) => each.safeTxHash))
-        const waiting = [...holding.map((each) => ({ nonce: each.cancellation?.safeTx.nonce ?? BigInt(each.nonce), what: `proposal ${each.id}` })), ...elsewhere.waiting.filter((each) => ![...own].some((hash) => each.what.startsWith(hash)))]
-        const choice = nextNonce(onChain.nonce, waiting)
-        const { nonce } = choice
-        const built = build(target, { changes, validUntilSec: validUntil, nonce })
-        await crossCheck(rpcUrl, deployment, built)
-        const name = `${nonce}-${built.hashes.safeTxHash.slice(2, 10)}`
-        const namesakes = await tx.proposal.count({ where: { safeTxHash: built.hashes.safeTxHash } })
-        const id = namesakes === 0 ? name : `${name}-${namesakes + 1}`
-        await tx.proposal.create({
-          data: {
-            id,
-            title,
-            state: 'DRAFT',
-            network: deployment.network,
-            chainId: deployment.chainId,
-            safe: lower(safe.address),
-            threshold: onChain.threshold,
-            nonce: Number(nonce),
-            changes: changes.map(changeToJson),
-            calls: built.calls.map((call) => ({ to: call.to, value: call.value.toString(), data: call.data })),
-            safeTx: safeTxToJson(built.safeTx),
-            ...built.hashes,
-            draftedAtBlock: block.number,
-            draftedAtBlockHash: block.hash,
-            draftedAtTimestamp: block.timestamp,
-            validUntil,
-            findings: findings as unknown as Prisma.InputJsonValue,
-            evidence: evidence.map((each) => ({ ...each, blockTimestamp: each.blockTimestamp.toString() })),
-            draftedBy: input.by ?? null,
-            playbook: input.playbook ?? null,
-            recommendationIds: [...(input.recommendationIds ?? [])],
-          },
-        })
-        const queue = nonceNote(choice)
-        await appendEvent(tx, id, null, 'DRAFT', `Drafted ${changes.length === 1 ? 'one change' : `${changes.length} changes`} at block ${block.number}${input.by == null ? '' : ` by ${input.by}`}${queue === null ? '' : `. ${queue}`}`, block.timestamp)
-        return load(tx, id)
-      },
-      { timeout: 60_000, maxWait: 30_000 },
-    )
+      const own = new Set(holding.map((each) => each.safeTxHash))
+      const waiting = [...holding.map((each) => ({ nonce: each.cancellation?.safeTx.nonce ?? BigInt(each.nonce), what: `proposal ${each.id}` })), ...elsewhere.waiting.filter((each) => ![...own].some((hash) => each.what.startsWith(hash)))]
+      const choice = nextNonce(onChain.nonce, waiting)
+      const { nonce } = choice
+      const built = build(target, { changes, validUntilSec: validUntil, nonce })
+      // Under the lock, though it asks the chain: the bytes have the nonce that is chosen here, and the block's time.
+      await crossCheck(rpcUrl, deployment, built)
+      const name = `${nonce}-${built.hashes.safeTxHash.slice(2, 10)}`
+      const namesakes = await tx.proposal.count({ where: { safeTxHash: built.hashes.safeTxHash } })
+      const id = namesakes === 0 ? name : `${name}-${namesakes + 1}`
+      await tx.proposal.create({
+        data: {
+          id,
+          title,
+          state: 'DRAFT',
+          network: deployment.network,
+          chainId: deployment.chainId,
+          safe: lower(safe.address),
+          threshold: onChain.threshold,
+          nonce: Number(nonce),
+          changes: changes.map(changeToJson),
+          calls: built.calls.map((call) => ({ to: call.to, value: call.value.toString(), data: call.data })),
+          safeTx: safeTxToJson(built.safeTx),
+          ...built.hashes,
+          draftedAtBlock: block.number,
+          draftedAtBlockHash: block.hash,
+          draftedAtTimestamp: block.timestamp,
+          validUntil,
+          findings: findings as unknown as Prisma.InputJsonValue,
+          evidence: evidence.map((each) => ({ ...each, blockTimestamp: each.blockTimestamp.toString() })),
+          draftedBy: input.by ?? null,
+          playbook: input.playbook ?? null,
+          recommendationIds: [...(input.recommendationIds ?? [])],
+        },
+      })
+      const queue = nonceNote(choice)
+      await appendEvent(tx, id, null, 'DRAFT', `Drafted ${changes.length === 1 ? 'one change' : `${changes.length} changes`} at block ${block.number}${input.by == null ? '' : ` by ${input.by}`}${queue === null ? '' : `. ${queue}`}`, block.timestamp)
+      return load(tx, id)
+    })
     log.info({ proposal: record.id, safeTxHash: record.safeTxHash, nonce: record.nonce, by: record.draftedBy }, 'proposal drafted')
     return record
   }
@@ -412,7 +440,8 @@ export function createProposals({ prisma, catalog, deployment, rpcUrl, policy, s
   }
 
   async function addSignature(id: string, signer: Address, signature: Hex, of: SignatureKind = 'CHANGE'): Promise<ProposalRecord> {
-    const [{ timestamp }, onChain] = await Promise.all([readIndexed(prisma), readSafe(client, deployment)])
+    // A change of another Safe than the recorded one could not be executed; to keep one from happening must stay possible.
+    const [{ timestamp }, onChain] = await Promise.all([readIndexed(prisma), of === 'CHANGE' ? readRecordedSafe(client, deployment) : readSafe(client, deployment)])
     return move(prisma, id, timestamp, async (now, tx) => {
       const allowed: readonly ProposalState[] = of === 'CHANGE' ? ['AWAITING_SIGNATURES', 'READY'] : ['CANCELLING']
       if (!allowed.includes(now.state)) throw new WrongStateError({ id, found: now.state, allowed, action: of === 'CHANGE' ? 'add a signature' : 'add a signature of its cancellation' })

@@ -1,5 +1,4 @@
 /** Whole lists as files: streamed, in turns between which others are answered. */
-import { once } from 'node:events'
 import type { Request, RequestHandler } from 'express'
 import { getVariableValues, parse } from 'graphql'
 import type { GraphQLSchema, OperationDefinitionNode } from 'graphql'
@@ -50,10 +49,13 @@ export function exportAccounts(services: Services, schema: () => GraphQLSchema, 
       await context.close()
       response.set({ 'Content-Type': 'text/csv; charset=utf-8', 'Content-Disposition': `attachment; filename="accounts-block-${list.block}.csv"`, 'Cache-Control': 'no-store' })
       const deadline = setTimeout(() => response.destroy(), DEADLINE_MS)
+      // One set of listeners for the whole answer: `compression` hands those of `drain` to a stream of its own, from which the response cannot take them back.
+      let goOn = (): void => {}
+      for (const event of ['drain', 'close', 'error']) response.on(event, () => goOn())
       try {
         for await (const text of list.lines) {
           if (response.destroyed) break
-          if (!response.write(text)) await Promise.race([once(response, 'drain'), once(response, 'close')])
+          if (!response.write(text)) await new Promise<void>((resolve) => (goOn = resolve))
         }
       } finally {
         clearTimeout(deadline)

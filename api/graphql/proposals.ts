@@ -74,7 +74,8 @@ export const proposalQueries = {
     return { ok: changes.length > 0 && findings.every((one) => one.severity !== 'BLOCK'), changes: changes.map((change) => changeAnswer(context, changeToJson(change))), findings: [...findings] }
   },
   proposalExecution: async (_, { id, of, sender }, context) => {
-    if ((await (await context.db()).proposal.count({ where: { id } })) === 0) return null
+    // Not of the snapshot, which would be held while the chain tries the call.
+    if ((await context.prisma.proposal.count({ where: { id } })) === 0) return null
     try {
       const { to, value, data, gas } = await context.proposals.executable(id, of ?? 'CHANGE', sender == null ? null : lower(sender as Address))
       return { transaction: { chainId: context.deployment.chainId, to, value, data, gas }, reason: null, code: null }

@@ -1,9 +1,12 @@
 /** Resolvers translate and call; what they know of the protocol stands in the catalog and in the margin book. */
+import { Kind } from 'graphql'
+import type { GraphQLResolveInfo } from 'graphql'
 import { BadInputError } from '../../core/errors.ts'
 import { formatUnits, toFloat } from '../../core/units.ts'
 import type { Address } from '../../protocols/adapter.ts'
 import { priceOfSqrtX96 } from '../../protocols/curie/uniswap-v3.ts'
 import { labelOf } from '../../proposals/draft.ts'
+import { readIndexed } from '../../proposals/store.ts'
 import { byUrgency, modelEntryOf } from '../recommendations/index.ts'
 import { accountRowFields, accountTable, accountTableFields, historyOf, movesOf } from './accounts.ts'
 import { transactionKey } from './context.ts'
@@ -59,13 +62,21 @@ const intervalOf = ({ interval }: { readonly interval: string }): 'HOUR' | 'DAY'
 /** Of its bucket, not annualised: sqrt(sum of squared returns). */
 const volatility = ({ squaredReturnE18 }: { readonly squaredReturnE18: { toFixed(places: number): string } }): number => Math.sqrt(toFloat(integer(squaredReturnE18), 18))
 
+/**
+ * Whether an operation asks for one field of the query and nothing beside it. What that reads in one question is of one block without a
+ * snapshot, and none is held then while the chain is asked.
+ */
+function isAlone({ operation: { selectionSet: { selections } } }: GraphQLResolveInfo): boolean {
+  return selections.length === 1 && selections[0]?.kind === Kind.FIELD
+}
+
 export const resolvers: Resolvers<Context> = {
   ...scalars,
 
   Query: {
     // The database may be down, which the status itself then says.
-    status: async (_, __, context) => context.status.read(await context.indexed().catch(() => null)),
-    protocol: async (_, __, context) => (await context.db()).protocol.findFirst(),
+    status: async (_, __, context, info) => context.status.read(await (isAlone(info) ? readIndexed(context.prisma) : context.indexed()).catch(() => null)),
+    protocol: async (_, __, context, info) => (isAlone(info) ? context.prisma : await context.db()).protocol.findFirst(),
     markets: async (_, __, context) => [...(await context.markets()).values()],
     market: (_, { id }, context) => findMarket(context, id),
     accounts: async (_, args, context) => page(await accounts(context, args), args),

@@ -29,6 +29,8 @@ let prisma: PrismaClient
 let server: ApiServer
 let slow: ApiServer
 const asked: DraftInput[] = []
+/** Transactions that stood open each time the chain was asked. */
+const held: bigint[] = []
 
 const rowOf = (id: string, target: Deployment, changes: readonly [Change, ...Change[]], nonce: number, more: Partial<Prisma.ProposalUncheckedCreateInput> = {}): Prisma.ProposalUncheckedCreateInput => {
   const built = build({ catalog, deployment: target }, { changes, validUntilSec: validUntil, nonce: BigInt(nonce) })
@@ -76,7 +78,14 @@ beforeAll(async () => {
     const [first] = input.changes ?? []
     return first === undefined ? { changes: [], findings: [{ rule: 'draft', severity: 'BLOCK' as const, parameter: null, subject: null, text: 'nothing is asked for' }] } : { changes: [{ ...band, to: (first as Intent).to }], findings: [] }
   }
-  server = await startServer({ ...services(prisma, noChain, { proposals: { check } }), log, host: '127.0.0.1', port: 0 })
+  const heldWhile = async <T>(answer: T): Promise<T> => {
+    const [row] = await prisma.$queryRaw<[{ count: bigint }]>`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle in transaction'`
+    held.push(row.count)
+    return answer
+  }
+  const executable = () => heldWhile({ to: addressOf(1) as Hex, value: 0n, data: '0x' as Hex, gas: 1n })
+  const safe = () => heldWhile({ version: '1.4.1', owners: [], threshold: 2, nonce: 20n, mismatch: null })
+  server = await startServer({ ...services(prisma, noChain, { proposals: { check, executable, safe } }), log, host: '127.0.0.1', port: 0 })
   slow = await startServer({ ...services(prisma, noChain), deployment: delayed, log, host: '127.0.0.1', port: 0 })
 }, 90_000)
 afterAll(async () => {
@@ -160,6 +169,20 @@ describe('a proposal', () => {
   test('behavior: afterwards, what was predicted stands beside what came', async () => {
     const { proposal } = await ask('{ proposal(id: "done") { aftermath { untilSec complete parameters { predicted actual kept } liquidations { predicted { accounts liquidated } accounts count notionalE18 others badDebt } } } }')
     expect(proposal.aftermath).toEqual({ untilSec: '1700086400', complete: true, parameters: [{ predicted: '62500', actual: null, kept: false }], liquidations: { predicted: { accounts: 2, liquidated: 1 }, accounts: 1, count: 3, notionalE18: '5', others: [], badDebt: '0' } })
+  })
+})
+
+describe('while the chain is asked', () => {
+  test('behavior: no snapshot is held for what is to be sent, nor for the Safe as it is now', async () => {
+    expect(await ask('{ proposalExecution(id: "whole") { transaction { gas } } }')).toEqual({ proposalExecution: { transaction: { gas: '1' } } })
+    expect(await ask('{ protocol { safe { onChain { nonce } } } }')).toEqual({ protocol: { safe: { onChain: { nonce: 20 } } } })
+    expect(held).toEqual([0n, 0n])
+  })
+
+  test('behavior: beside other figures it is of their block, and holds theirs', async () => {
+    held.length = 0
+    await ask('{ markets { id } protocol { accountCount safe { onChain { nonce } } } }')
+    expect(held).toEqual([1n])
   })
 })
 

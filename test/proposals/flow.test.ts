@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, jest, test } from '@
 import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
+import { numberToHex } from 'viem'
 import { createLogger } from '../../core/log.ts'
 import { KEPT_STATES } from '../../devnet/anvil.ts'
 import type { Hex } from '../../protocols/adapter.ts'
@@ -169,6 +170,34 @@ describe('the way forward, on the real protocol and Safe', () => {
     const { id, changes } = await proposals.draft({ title: 'Its own threshold', changes: [{ parameter: 'whitelistedDebtThreshold', subject, to: general + 1n }] })
     expect(changes).toMatchObject([{ subject, from: general, to: general + 1n }])
     expect(await proposals.simulate(id)).toMatchObject({ state: 'SIMULATED', simulation: { parameters: [{ before: String(general), after: String(general + 1n) }] } })
+  })
+
+  describe('while the index moves on', () => {
+    /** A block comes before each of the first `times` transactions. */
+    const moving = (times: number): Proposals => {
+      let left = times
+      const step = async (work: never, options: never): Promise<unknown> => {
+        if (left-- > 0) {
+          await chain.rpc.call('anvil_mine', ['0x1'])
+          await mirrorChain(prisma, chain)
+        }
+        return prisma.$transaction(work, options)
+      }
+      const stepping = new Proxy(prisma, { get: (of, key) => (key === '$transaction' ? step : Reflect.get(of, key)) })
+      return createProposals({ prisma: stepping, catalog, policy, deployment: chain.deployment, rpcUrl: chain.url, stateDir: chain.stateDir, log: createLogger('test', 'silent') })
+    }
+    const unannounced = () => ({ title: 'Its own threshold', changes: [{ parameter: 'whitelistedDebtThreshold', subject: lower(owners[0]!.address), to: 1n }] })
+
+    test('behavior: the chain is asked again at the new block', async () => {
+      expect((await moving(1).check(unannounced())).changes).toHaveLength(1)
+      const { draftedAt } = await moving(2).draft(unannounced())
+      expect(draftedAt.number).toBe((await chain.client.getBlock()).number)
+    })
+
+    test('error: an index that never stands still is said in one sentence, and nothing is drafted', async () => {
+      await expect(moving(5).draft(unannounced())).rejects.toMatchObject({ code: 'UNAVAILABLE', message: 'index: it moved on 5 times before what the chain had answered could be used; try again' })
+      expect(await prisma.proposal.count()).toBe(0)
+    })
   })
 
   test("behavior: the collateral buffer's largest value is 100 % less the maintenance margin as indexed", async () => {
@@ -446,6 +475,19 @@ describe('faults', () => {
     const safe = { ...chain.deployment.safe!, threshold: 3 }
     const elsewhere = createProposals({ prisma, catalog, policy, deployment: { ...chain.deployment, safe }, rpcUrl: chain.url, stateDir: chain.stateDir, log: createLogger('test', 'silent') })
     await expect(elsewhere.draft({ title: 'Band', changes: [band(70_000n)] })).rejects.toThrow(/Found threshold 2 at Safe 0x[0-9a-f]{40}, recorded is 3/)
+  })
+
+  test('error: nobody signs a change where the Safe is no longer the recorded one; what cancels it can be signed', async () => {
+    const { id } = await proposals.draft({ title: 'Band', changes: [band(70_000n)] })
+    await proposals.simulate(id)
+    const proposal = await proposals.requestSignatures(id)
+    // Slot 4 of a Safe is its threshold.
+    await chain.rpc.call('anvil_setStorageAt', [proposal.safe, numberToHex(4n, { size: 32 }), numberToHex(3n, { size: 32 })])
+    await expect(signBy(proposal, 0)).rejects.toMatchObject({ code: 'SAFE_MISMATCH', message: `Found threshold 3 at Safe ${proposal.safe}, recorded is 2; correct the deployment's record before anything is signed` })
+    expect((await proposals.get(id)).signatures).toEqual([])
+    const { cancellation } = await proposals.cancel(id)
+    const { signer, signature } = await signWithKey(owners[0]!.privateKey, { chainId: 31337, safe: proposal.safe }, cancellation!.safeTx)
+    expect((await proposals.addSignature(id, signer, signature, 'CANCELLATION')).cancellation!.signatures).toMatchObject([{ signer }])
   })
 
   test('behavior: two owners who sign at once make it READY', async () => {

@@ -183,7 +183,8 @@ const digestOfSet = (rows: readonly (readonly unknown[])[]): string => digestOf(
 const FIELDS = ['parameter', 'scope', 'subject', 'subjectLabel', 'current', 'recommended', 'modelValue', 'direction', 'urgency', 'confidence', 'reason', 'evidence', 'adjustments', 'model', 'modelVersion', 'settable', 'advisory'] as const
 
 export async function resolveRecomputation(_: unknown, { id }: { id: string }, context: Context): Promise<Maybe<Answer<'Recomputation'>>> {
-  const row = await (await context.db()).recommendation.findUnique({ where: { id }, include: { run: true } })
+  // Not of the snapshot, which would be held while graph-node gives its pages.
+  const row = await context.prisma.recommendation.findUnique({ where: { id }, include: { run: true } })
   if (row === null) return null
   const inputs = inputsOf(row)
   const stored: Record<string, unknown> = { ...row, current: row.current.toFixed(0), recommended: row.recommended.toFixed(0) }
