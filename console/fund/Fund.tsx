@@ -34,7 +34,7 @@ export default function Fund() {
       <PageHead title="Insurance fund" note="Pays what accounts leave behind" />
       <div className="stack">
         <Panel id="now" title="Now" note="from its own events">
-          <Loaded of={now} height={66}>
+          <Loaded of={now} height={79}>
             {({ insuranceFund: fund }) => fund === null ? <Empty>The index holds no fund yet: it appears with the first indexed block.</Empty> : (
               <Sums of={[
                 ['Holds', <Figure exact={fund.capacity.value} unit="USD">{usd(fund.capacity.value)}</Figure>, 'wallet and vault'],
