@@ -46,7 +46,7 @@ function Desk({ market, indexed }: { market: MarketRow; indexed: MarketQuery['st
   const breaker = breakers.data?.circuitBreakers?.markets.find(({ subject }) => subject === id)
   return (
     <>
-      <PageHead title={symbol} note={<><Address of={id} label={`Base token of ${symbol}`} />{indexed && <span>block {whole(indexed.number)}, <Time at={indexed.timestamp} /></span>}</>}>
+      <PageHead title={symbol} note={<><Address of={id} label={`Base token of ${symbol}`} />{indexed && <> · block {whole(indexed.number)}, <Time at={indexed.timestamp} /></>}</>}>
         <Others symbol={symbol} />
       </PageHead>
       <Standing market={market} nowSec={nowSec} breaker={breaker?.effective} />
