@@ -272,9 +272,10 @@ const OFFSETS: Readonly<Record<string, string>> = { 'correlated risk': 'Diversif
 const took = (value: number): string => (Math.abs(value) < 0.005 ? 'takes nothing off' : value > 0 ? `takes ${float(value, 2)} off` : `adds ${float(-value, 2)}`)
 
 function PortfolioFigures({ of, margin }: { of: PortfolioOf; margin: Margin }) {
+  const offsets = OFFSETS[of.binding] ?? of.binding
   const bars = useMemo(() => [
-    ['Each position alone', of.isolated], ['Netting within assets', -of.netting], ['Gross: each asset alone', of.gross], [OFFSETS[of.binding] ?? of.binding, -of.diversification], ['As a whole', of.margin],
-  ] as const, [of])
+    ['Each position alone', of.isolated], ['Netting within assets', -of.netting], ['Gross: each asset alone', of.gross], [offsets, -of.diversification], ['As a whole', of.margin],
+  ] as const, [of, offsets])
   const option = useCallback((colours: Parameters<Parameters<typeof Chart>[0]['option']>[0]) => {
     const tops = [of.isolated, of.isolated, of.gross, of.gross, of.margin]
     return {
@@ -310,7 +311,7 @@ function PortfolioFigures({ of, margin }: { of: PortfolioOf; margin: Margin }) {
         ['Offsets take off', percent(of.offsetCredit), `of gross, at most ${percent(of.creditCap, 0)}`],
         ['Decided by', of.binding, of.scenario ? <>{of.scenario}: {float(of.scenarioLoss, 2)} USD</> : undefined],
       ]} />
-      <Chart title="From single positions to the whole" summary={`${float(of.isolated, 2)} USD each alone; netting ${took(of.netting)}, ${(OFFSETS[of.binding] ?? of.binding).toLowerCase()} ${took(of.diversification)}; ${float(of.margin, 2)} as a whole.`} height={230} option={option} data={{ head: ['step', 'margin (USD)'], rows: bars.map(([name, value]) => [name, value]) }} />
+      <Chart title="From single positions to the whole" summary={`${float(of.isolated, 2)} USD each alone; netting ${took(of.netting)}, ${offsets.toLowerCase()} ${took(of.diversification)}; ${float(of.margin, 2)} as a whole.`} height={230} option={option} data={{ head: ['step', 'margin (USD)'], rows: bars.map(([name, value]) => [name, value]) }} />
       <Table title="Margin by asset" columns={assets} rows={of.assets} rowKey={(row) => row.asset} />
       {of.correlations.length > 0 && (
         <ul className="accounts-words">

@@ -2,7 +2,7 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import type { ReactNode } from 'react'
 import { useSearchParams } from 'wouter'
-import { ApiError, useAnswer } from '../data/client.ts'
+import { ApiError, isOutOfReach, useAnswer } from '../data/client.ts'
 import { AccountChoicesDocument } from '../generated/operations.ts'
 import { download } from '../ui/export.ts'
 import { whole } from '../ui/format.ts'
@@ -65,7 +65,7 @@ export default function Accounts() {
   const filters = Object.keys(view.filter).length
   const refused = error instanceof ApiError && error.code === 'BAD_INPUT'
   // While the whole API is away the shell says so, above what came last.
-  const away = shown !== undefined && error instanceof ApiError && error.code === 'OUT_OF_REACH'
+  const away = shown !== undefined && isOutOfReach(error)
   return (
     <div className="accounts-page">
       <PageHead title="Accounts" note={shown ? <span className="accounts-note" aria-busy={rows.waiting}><b role="status" className="n">{rows.waiting ? '…' : whole(shown.total)}</b> {filters > 0 ? 'pass the filter' : 'in all'}, by {orderName(view.orderBy).toLowerCase()} {falling ? '↓' : '↑'} · block {whole(shown.block.number)}, <Time at={shown.block.timestamp} /></span> : undefined}>

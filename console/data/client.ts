@@ -14,6 +14,9 @@ export class ApiError extends Error {
   }
 }
 
+/** Whether the API did not answer at all, which the shell says for the whole page. */
+export const isOutOfReach = (error: unknown): boolean => error instanceof ApiError && error.code === 'OUT_OF_REACH'
+
 type GraphqlError = { readonly message: string; readonly extensions?: { readonly code?: string; readonly path?: readonly (string | number)[] } }
 export type Answer = { readonly data?: unknown; readonly errors?: readonly GraphqlError[] }
 

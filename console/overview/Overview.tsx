@@ -1,6 +1,6 @@
 /** The page that stays open all day: whether the protocol is safe now, by what, and what to do next. */
 import { useEffect } from 'react'
-import { ApiError, useAnswer } from '../data/client.ts'
+import { isOutOfReach, useAnswer } from '../data/client.ts'
 import type { Asked } from '../data/client.ts'
 import { useConnection } from '../data/live.ts'
 import { OverviewBreakersDocument, OverviewFundDocument, OverviewOraclesDocument, OverviewQueueDocument, StatusDocument } from '../generated/operations.ts'
@@ -27,8 +27,7 @@ type Stood = { readonly provenance: { readonly block: { readonly timestamp: stri
 function check<Data>(what: string, of: Asked<Data>, judge: (data: Data) => Check, indexedSec: number | null, stood: (data: Data) => Stood): Check {
   if (of.data === undefined) return of.error ? notHad(what, of.error) : { verdict: 'asking', figure: '…', why: '' }
   const block = stood(of.data)?.provenance.block
-  const isAway = of.error instanceof ApiError && of.error.code === 'OUT_OF_REACH'
-  return asOf(what, judge(of.data), block && indexedSec !== null ? indexedSec - Number(block.timestamp) : 0, of.error && !isAway ? of.error.message : null)
+  return asOf(what, judge(of.data), block && indexedSec !== null ? indexedSec - Number(block.timestamp) : 0, of.error && !isOutOfReach(of.error) ? of.error.message : null)
 }
 
 export function Overview() {

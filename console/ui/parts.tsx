@@ -3,7 +3,7 @@ import { Tooltip } from '@base-ui/react/tooltip'
 import { Component, useEffect, useRef, useState } from 'react'
 import type { ReactNode } from 'react'
 import type { Asked } from '../data/client.ts'
-import { ApiError } from '../data/client.ts'
+import { isOutOfReach } from '../data/client.ts'
 import { arrive } from './arrive.ts'
 import { short, time } from './format.ts'
 
@@ -47,8 +47,7 @@ export function Loaded<Data>({ of, height = 96, title, children }: { of: Asked<D
   const { data, error, refetch } = of
   const again = <button type="button" onClick={() => void refetch()}>Ask again</button>
   if (data === undefined) return error ? <>{title && <PageHead title={title} />}<Notice kind="down" title={sentence(error)}>{again}</Notice></> : <div className="loading" style={{ minHeight: height }} role="status"><span className="sr">Loading …</span></div>
-  const away = error instanceof ApiError && error.code === 'OUT_OF_REACH'
-  return <div className="answer" aria-busy={of.isPlaceholderData}>{of.isPlaceholderData && <span className="sr" role="status">Asking again …</span>}{error && !away && <Notice kind="degraded" title={sentence(error)}>What stands below is the last that came. {again}</Notice>}{children(data)}</div>
+  return <div className="answer" aria-busy={of.isPlaceholderData}>{of.isPlaceholderData && <span className="sr" role="status">Asking again …</span>}{error && !isOutOfReach(error) && <Notice kind="degraded" title={sentence(error)}>What stands below is the last that came. {again}</Notice>}{children(data)}</div>
 }
 
 /** An error's sentence, with a full stop. */

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { chromium } from 'playwright-core'
 import type { Browser } from 'playwright-core'
 
-export const CHROMIUM = process.env['CHROMIUM'] || '/usr/bin/chromium'
+const CHROMIUM = process.env['CHROMIUM'] || '/usr/bin/chromium'
 export const hasChromium = existsSync(CHROMIUM)
 /** What to do where it is not there. */
 export const NO_CHROMIUM = `found no ${CHROMIUM}, which browser tests need; run apt-get install chromium, or name another in CHROMIUM`
