@@ -2,9 +2,10 @@ import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { BadInputError } from '../core/errors.ts'
+import { freePort } from '../core/ports.ts'
 import { deploymentOf } from '../protocols/curie/deployments.ts'
 import type { Deployment } from '../protocols/curie/deployments.ts'
-import { assertPortFree, freePort } from './services/ports.ts'
+import { assertPortFree } from './services/ports.ts'
 
 export const PROJECT = resolve(import.meta.dirname, '..')
 

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { type AddressInfo, createServer } from 'node:net'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { BadInputError, UnavailableError } from '../core/errors.ts'
 import { BLOCK_GAS_LIMIT, serveGenesis } from './genesis.ts'
@@ -52,18 +52,6 @@ export function anvilBinary(): string {
   } catch (cause) {
     throw new UnavailableError({ part: 'devnet', found: `npm installed no ${name}`, action: 'run npm ci, with optional dependencies, on linux-x64' }, cause)
   }
-}
-
-/** A port of the loopback interface that is free now. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, HOST, () => {
-      const { port } = server.address() as AddressInfo
-      server.close(() => resolve(port))
-    })
-  })
 }
 
 /** Starts anvil on a port of the loopback interface and waits until it answers. `stateDir` takes the states it puts on disk. */

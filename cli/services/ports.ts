@@ -1,6 +1,5 @@
-import { randomInt } from 'node:crypto'
 import { createServer } from 'node:net'
-import { BulwarkError, UnavailableError } from '../../core/errors.ts'
+import { BulwarkError } from '../../core/errors.ts'
 
 export class PortTakenError extends BulwarkError {
   constructor(facts: { part: string; port: number; option: string }) {
@@ -11,28 +10,12 @@ export class PortTakenError extends BulwarkError {
   }
 }
 
-function listen(port: number, host: string): Promise<number> {
+function listen(port: number, host: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const server = createServer()
     server.once('error', reject)
-    server.listen({ port, host, exclusive: true }, () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : port))
-    })
+    server.listen({ port, host, exclusive: true }, () => server.close(() => resolve()))
   })
-}
-
-/** Below the ports that a system lends to outgoing connections, one of which could take it before it is used (Linux: from 32,768). */
-const [FIRST, BEYOND] = [15_000, 32_000]
-const ATTEMPTS = 100
-
-/** A port that nobody listens on now. Throws UnavailableError where none of a hundred is free. */
-export async function freePort(): Promise<number> {
-  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const port = await listen(randomInt(FIRST, BEYOND), '0.0.0.0').catch(() => null)
-    if (port !== null) return port
-  }
-  throw new UnavailableError({ part: 'a free port', found: `none of ${ATTEMPTS} between ${FIRST} and ${BEYOND} is`, action: 'stop what uses them' })
 }
 
 /** Throws PortTakenError where `port` is in use on any local address. */

@@ -4,12 +4,12 @@
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { freePort } from '../../core/ports.ts'
 import { devnet } from '../../protocols/curie/deployments.ts'
 import { buildSubgraph } from '../../subgraph/build.ts'
 import { logsOf, serveBulk } from './chain.ts'
 import { buildFloor, type Rates } from './floor.ts'
 import { indexFrom, type Indexing } from './graph-node.ts'
-import { freePort } from '../../cli/services/ports.ts'
 import { median } from './report.ts'
 import { countByHandler, handlersOf, matcherOf, parseManifest } from './triggers.ts'
 

@@ -69,7 +69,7 @@ const exact = { mismatchedRows: 0, mismatchedBuckets: 0, sameDeployment: true, s
 
 describe('everything real, everything killed', () => {
   test('behavior: two kills, two reorgs and faults leave every table as a clean run makes it', async () => {
-    const report = await run(undefined, 1, 21_220)
+    const report = await run(undefined, 1, 14_220)
     expect(report.examples).toEqual([])
     expect(report).toMatchObject({ ...exact, kills: 2, reorgs: 2 })
     expect(report.rows).toBeGreaterThan(1_000)
@@ -77,7 +77,7 @@ describe('everything real, everything killed', () => {
   }, 600_000)
 
   test('behavior: a reorg of 250 blocks is rewound, not built again', async () => {
-    const report = await run([{ blocks: 30, everyMs: 100, followed: true, happening: { kind: 'reorg', depth: 250 } }], 2, 21_240, 250)
+    const report = await run([{ blocks: 30, everyMs: 100, followed: true, happening: { kind: 'reorg', depth: 250 } }], 2, 14_240, 250)
     expect(report.examples).toEqual([])
     expect(report).toMatchObject({ ...exact, deepestReorg: 250, rewinds: 1, rebuilds: 0 })
     expect(report.rewoundBlocks).toBeGreaterThanOrEqual(250)

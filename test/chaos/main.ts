@@ -28,7 +28,7 @@ try {
         reorgs: { type: 'string', default: '20' },
         seed: { type: 'string', default: String(randomInt(2 ** 31)) },
         days: { type: 'string', default: '0.5' },
-        port: { type: 'string', default: '21200' },
+        port: { type: 'string', default: '14200' },
         'work-dir': { type: 'string', default: join(tmpdir(), 'bulwark-chaos') },
         'cache-dir': { type: 'string', default: '.bulwark/cache' },
         forgetful: { type: 'boolean', default: false },

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { createServer, type Server } from 'node:net'
+import { freePort } from '../../core/ports.ts'
 import { assertPortsFree, parseRunOptions, PORTS, usedPorts } from '../../cli/options.ts'
-import { freePort } from '../../cli/services/ports.ts'
 
 const defaults = { stateDir: '/tmp/bulwark-unused', ephemeral: true }
 

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from '@jest/globals'
+import { freePort } from '../../core/ports.ts'
 import { examineRpc, limitIn } from '../../cli/checks/rpc.ts'
-import { freePort } from '../../cli/services/ports.ts'
 import { optimism } from '../../protocols/curie/deployments.ts'
 import { NOW_SEC, rangeOf, startProvider, type Behaviour, type Provider } from './provider.ts'
 

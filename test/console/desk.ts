@@ -6,10 +6,10 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { createClient } from 'graphql-ws'
 import { WebSocket } from 'ws'
+import { freePort } from '../../core/ports.ts'
 import { queryApi } from '../../cli/graphql.ts'
 import { PORTS, PROJECT, type PortName } from '../../cli/options.ts'
 import { commandLineOf, processesOn } from '../../cli/services/orphans.ts'
-import { freePort } from '../../cli/services/ports.ts'
 
 export type Desk = {
   /** Of the console and its API. */

@@ -1,7 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { type Anvil, freePort, startAnvil } from '../../devnet/anvil.ts'
+import { freePort } from '../../core/ports.ts'
+import { type Anvil, startAnvil } from '../../devnet/anvil.ts'
 import { compileOwnContracts } from '../../devnet/artifacts.ts'
 import { planDeployment } from '../../devnet/deploy.ts'
 

@@ -3,11 +3,11 @@ import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
+import { freePort } from '../../core/ports.ts'
 import { createChain } from '../../api/graphql/chain.ts'
 import { startServer, type ApiServer } from '../../api/graphql/server.ts'
 import { createMirror } from '../../api/mirror/mirror.ts'
 import { createPrisma, type PrismaClient } from '../../prisma/client.ts'
-import { freePort } from '../../cli/services/ports.ts'
 import { startTestPostgres, type TestPostgres } from '../support/postgres.ts'
 import { BLOCK, deployment, log, seed, services } from './support.ts'
 

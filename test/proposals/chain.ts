@@ -1,13 +1,12 @@
 /** The real protocol behind its real Safe on a fresh anvil, without a history: what proposals need of a chain. */
 import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Abi, Hex, PublicClient, TransactionReceipt } from 'viem'
 import { createPublicClient, encodeDeployData, encodeFunctionData, http, parseAbi, zeroAddress, zeroHash } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
+import { freePort } from '../../core/ports.ts'
 import { startAnvil } from '../../devnet/anvil.ts'
 import type { Anvil } from '../../devnet/anvil.ts'
 import { compileOwnContracts } from '../../devnet/artifacts.ts'
@@ -62,15 +61,6 @@ async function deployed(stateDir: string, blocks: readonly RawBlock[], attempts 
     return deployed(stateDir, blocks, attempts - 1)
   }
   return anvil
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo
-      server.close(() => resolve(port))
-    })
-  })
 }
 
 /** Throws where a transaction is not mined within a minute. */

@@ -7,6 +7,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { encodeFunctionData, maxUint256, numberToHex, pad, parseAbi, parseEventLogs, zeroHash, type Abi } from 'viem'
+import { freePort } from '../../core/ports.ts'
 import { abs, E18, E6, X96 } from '../../core/units.ts'
 import { startAnvil, type Anvil } from '../../devnet/anvil.ts'
 import { compileOwnContracts, curie as curieArtifact, type OwnArtifacts } from '../../devnet/artifacts.ts'
@@ -21,7 +22,6 @@ import { catalog } from '../../protocols/curie/parameters.ts'
 import { accountReads, all, collateralPriceReads, each, holdings, indexPriceReads, liquidatableSizeReads, marketStatusReads, priceReads, type AccountAnswers, type Reads } from './curie-reads.ts'
 import { priceOfSqrtX96 } from '../../protocols/curie/uniswap-v3.ts'
 
-const PORT = 20_290
 const GAS = numberToHex(20_000_000)
 const SAFE = devnet.safe?.address ?? '0x'
 const HOUSE = devnet.contracts.clearingHouse
@@ -83,7 +83,7 @@ beforeAll(async () => {
   own = await compileOwnContracts('.bulwark/cache')
   const plan = await planDeployment(own)
   tools = plan.tools
-  anvil = await startAnvil({ port: PORT, stateDir: folder })
+  anvil = await startAnvil({ port: await freePort(), stateDir: folder })
   const signer = new Signer()
   for (const block of await deploymentBlocks(plan, signer)) {
     await mineBlock(anvil.rpc, block)
