@@ -1,6 +1,7 @@
 /** Thirty days of prices, trades and liquidations over the small book of `support.ts`: enough for every statistic. */
 import type { PrismaClient } from '../../prisma/client.ts'
 import { normals } from '../recommendations/book.ts'
+import { insertRows } from '../support/rows.ts'
 import { BLOCK, addressOf, deployment } from './support.ts'
 
 const lower = (text: string): string => text.toLowerCase()
@@ -33,9 +34,10 @@ export async function seedRisk(prisma: PrismaClient): Promise<void> {
   for (const [f, feed] of feeds.entries()) {
     const prices = pricesOf(feed.seed, feed.last)
     const e18 = (price: number): string => `${BigInt(Math.round(price * 1e6))}000000000000`
-    await prisma.priceUpdate.createMany({
-      data: prices.map((price, i) => ({ id: `${hash(f * 100_000 + i)}`, feedId: feed.id, priceE18: e18(price), priceTimestamp: BigInt(secOf(i)), freezeReason: 0, ageSec: '10', blockNumber: BigInt(i + 1) * BLOCK.number / BigInt(COUNT + 1), timestamp: BigInt(secOf(i) + 10), transactionHash: hash(i), logIndex: i * 4 + f })),
-    })
+    await insertRows(
+      prisma, 'PriceUpdate',
+      prices.map((price, i) => ({ id: `${hash(f * 100_000 + i)}`, feedId: feed.id, priceE18: e18(price), priceTimestamp: BigInt(secOf(i)), freezeReason: 0, ageSec: '10', blockNumber: BigInt(i + 1) * BLOCK.number / BigInt(COUNT + 1), timestamp: BigInt(secOf(i) + 10), transactionHash: hash(i), logIndex: i * 4 + f })),
+    )
     await prisma.oracleFeed.update({ where: { id: feed.id }, data: { priceE18: e18(feed.last), priceTimestamp: BLOCK.timestamp - 30n } })
   }
   const eth = lower(deployment.markets[0]!.baseToken)
@@ -44,14 +46,15 @@ export async function seedRisk(prisma: PrismaClient): Promise<void> {
   }
   // Trades of a round-tripper: 1 base in, 1 base out, each hour; pool 0.05 % off the index.
   const prices = pricesOf(11, 1_800)
-  await prisma.positionChange.createMany({
-    data: Array.from({ length: 720 }, (_, k) => {
+  await insertRows(
+    prisma, 'PositionChange',
+    Array.from({ length: 720 }, (_, k) => {
       const i = k * 12 + 3
       const price = prices[i]! * (k % 2 === 0 ? 1.0005 : 0.9995)
       const side = k % 2 === 0 ? 1n : -1n
       return { id: hash(900_000 + k), accountId: addressOf(40), marketId: eth, sizeDeltaE18: `${side * 10n ** 18n}`, notionalDeltaE18: `${-side * BigInt(Math.round(price * 1e6)) * 10n ** 12n}`, feeE18: `${BigInt(Math.round(price * 1e3)) * 10n ** 12n}`, sizeAfterE18: side > 0n ? `${10n ** 18n}` : '0', openNotionalAfterE18: '0', realizedPnlE18: '0', sqrtPriceAfterX96: sqrtX96(price), blockNumber: BigInt(i + 1) * BLOCK.number / BigInt(COUNT + 1), timestamp: BigInt(secOf(i) + 20), transactionHash: hash(900_000 + k), logIndex: 50 }
     }),
-  })
+  )
   const at = { createdAtBlock: 10n, createdAtTimestamp: 1_699_000_000n, updatedAtBlock: 900n, updatedAtTimestamp: 1_699_999_000n }
   // Liquidity 2,000 around 1,800 (ticks 72,000 to 78,000): the account provides it and owes what it put in.
   await prisma.account.create({ data: { id: addressOf(30), protocolId: lower(deployment.contracts.clearingHouse), owedRealizedPnlE18: '0', settlementBalance: '1000000000000', openPositionCount: 0, openRangeCount: 0, liquidationCount: 0, badDebtE18: '0', ...at } })

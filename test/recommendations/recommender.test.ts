@@ -6,6 +6,7 @@ import { simulateFund } from '../../api/recommendations/simulation.ts'
 import { createPrisma, type PrismaClient } from '../../prisma/client.ts'
 import { devnet } from '../../protocols/curie/deployments.ts'
 import { curie } from '../../protocols/curie/index.ts'
+import { insertRows } from '../support/rows.ts'
 import { startTestPostgres, type TestPostgres } from '../support/postgres.ts'
 import { AS_OF_SEC, book, ETH, FEEDS, OP, PROTOCOL, WETH } from './book.ts'
 
@@ -36,7 +37,7 @@ async function fill(db: PrismaClient): Promise<void> {
       const time = BigInt(series.startSec + index * 300 + 7)
       return { id: `${series.feed}-${i}`, feedId: series.feed, priceE18, priceTimestamp: time, freezeReason: 0, ageSec: '2', blockNumber: BigInt(i + 1), timestamp: time + 2n, transactionHash: '0x00', logIndex: 0 }
     })
-    await db.priceUpdate.createMany({ data: [...updates, { ...(updates[0] as (typeof updates)[0]), id: `${series.feed}-refused`, freezeReason: 4, priceE18: '1' }] })
+    await insertRows(db, 'PriceUpdate', [...updates, { ...(updates[0] as (typeof updates)[0]), id: `${series.feed}-refused`, freezeReason: 4, priceE18: '1' }])
     const last = updates.at(-1)
     await db.oracleFeed.create({ data: { id: series.feed, dispatcher: series.feed, priceE18: last?.priceE18 ?? null, priceTimestamp: last?.priceTimestamp ?? null, freezeReason: 0, fallback: false, updateCount: updates.length, ...at } })
   }
