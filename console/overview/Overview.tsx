@@ -4,30 +4,29 @@ import { isOutOfReach, useAnswer } from '../data/client.ts'
 import type { Asked } from '../data/client.ts'
 import { useConnection } from '../data/live.ts'
 import { OverviewBreakersDocument, OverviewFundDocument, OverviewOraclesDocument, OverviewQueueDocument, StatusDocument } from '../generated/operations.ts'
-import { duration } from '../ui/format.ts'
 import { Hint } from '../ui/parts.tsx'
 import { Breakers } from './Breakers.tsx'
 import { Feed } from './Feed.tsx'
 import { Markets } from './Markets.tsx'
 import { Backlog, Fund, Oracles } from './Reserves.tsx'
 import { Underway, Urgent } from './Work.tsx'
-import { BACKLOG_HOURS, LATE_SEC, answerOf, asOf, notHad, ofBreakers, ofFigures, ofFund, ofOracles, ofQueue } from './safety.ts'
-import type { Check, Verdict } from './safety.ts'
+import { answerOf, asOf, limitsOf, notHad, ofBreakers, ofFigures, ofFund, ofOracles, ofQueue, outdated } from './safety.ts'
+import type { Check, PriceLimit, Verdict } from './safety.ts'
 import './overview.css'
 
 /** Told apart by shape as well. */
 const MARK: Readonly<Record<Verdict, string>> = { asking: '○', safe: '●', watch: '▲', unknown: '○', danger: '■' }
 const SAID: Readonly<Record<Verdict, string>> = { asking: 'asked for', safe: 'safe', watch: 'to be watched', unknown: 'unknown', danger: 'not safe' }
 
-const HOW = `No: a breaker at RESTRICT or HALT; accounts that cannot be closed without a loss for others, that nobody can take, or more than ${duration(BACKLOG_HOURS * 3600)} of work for liquidators; a fund that holds less than one account can lose in the worst scenario; a feed that fails. Not known: a part of this is not measured, the fund’s shortfall is not simulated, a part of the server is not up, or figures are more than ${duration(LATE_SEC)} old. With care: a breaker at WATCH, accounts due, a fund below its target, a price that is late or off the market. Otherwise yes.`
+const HOW = 'No: a breaker at RESTRICT or HALT; accounts that cannot be closed without a loss for others, that nobody can take, or more work for liquidators than margins count on (the limit under Liquidation backlog); a fund that holds less than one account can lose in the worst scenario; a feed that fails. Not known: a part of this is not measured, the fund’s shortfall is not simulated, a part of the server is not up, or a price in the figures is older than its feed’s limit (under Oracles). With care: a breaker at WATCH, accounts due, a fund below its target, a price that is late or off the market. Otherwise yes.'
 
 type Stood = { readonly provenance: { readonly block: { readonly timestamp: string } } } | null | undefined
 
 /** `stood`: what says on which block the answer stands. That the whole API is away is said once, by the figures. */
-function check<Data>(what: string, of: Asked<Data>, judge: (data: Data) => Check, indexedSec: number | null, stood: (data: Data) => Stood): Check {
+function check<Data>(what: string, of: Asked<Data>, judge: (data: Data) => Check, indexedSec: number | null, limits: readonly PriceLimit[], stood: (data: Data) => Stood): Check {
   if (of.data === undefined) return of.error ? notHad(what, of.error) : { verdict: 'asking', figure: '…', why: '' }
   const block = stood(of.data)?.provenance.block
-  return asOf(what, judge(of.data), block && indexedSec !== null ? indexedSec - Number(block.timestamp) : 0, of.error && !isOutOfReach(of.error) ? of.error.message : null)
+  return asOf(what, judge(of.data), block && indexedSec !== null ? outdated(limits, Number(block.timestamp), indexedSec) : null, of.error && !isOutOfReach(of.error) ? of.error.message : null)
 }
 
 export function Overview() {
@@ -39,12 +38,13 @@ export function Overview() {
   const isLost = useConnection().connection === 'lost'
   const indexed = status.data?.status.indexed
   const indexedSec = indexed ? Number(indexed.timestamp) : null
+  const limits = oracles.data ? limitsOf(oracles.data) : []
   const checks: readonly (readonly [href: string, name: string, check: Check])[] = [
-    ['#breakers', 'Breakers', check('breakers', breakers, ofBreakers, indexedSec, (data) => data.circuitBreakers)],
-    ['#backlog', 'Liquidations', check('liquidations', queue, ofQueue, indexedSec, (data) => data.liquidationQueue)],
-    ['#fund', 'Insurance fund', check('the insurance fund', fund, ofFund, indexedSec, (data) => data.insuranceFund?.target)],
-    ['#oracles', 'Oracles', check('oracles', oracles, ofOracles, indexedSec, (data) => data.oracleHealth)],
-    ['#main', 'Figures', check('the status', status, (data) => ofFigures(data, isLost), indexedSec, () => null)],
+    ['#breakers', 'Breakers', check('breakers', breakers, ofBreakers, indexedSec, limits, (data) => data.circuitBreakers)],
+    ['#backlog', 'Liquidations', check('liquidations', queue, ofQueue, indexedSec, limits, (data) => data.liquidationQueue)],
+    ['#fund', 'Insurance fund', check('the insurance fund', fund, ofFund, indexedSec, limits, (data) => data.insuranceFund?.target)],
+    ['#oracles', 'Oracles', check('oracles', oracles, ofOracles, indexedSec, limits, (data) => data.oracleHealth)],
+    ['#main', 'Figures', check('the status', status, (data) => ofFigures(data, isLost, limits), indexedSec, limits, () => null)],
   ]
   const { verdict, word, reasons } = answerOf(checks.map(([, , one]) => one))
   // A page in the background says it by its title.

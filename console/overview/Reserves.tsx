@@ -7,6 +7,7 @@ import { Empty, Figure, Hint, Loaded, Notice, Panel, Provenance, Sums, Tag, Unkn
 import { CsvButton, Table } from '../ui/Table.tsx'
 import type { Column } from '../ui/Table.tsx'
 import { Spark } from './Spark.tsx'
+import { list } from './safety.ts'
 
 /** The API's own sentence, its amounts grouped by thousands. */
 const grouped = (text: string): string => text.replace(/(?<![\d.,x-])\d{5,}(?![\d-])/g, (digits) => decimal(digits, 0)).replace(/\.$/, '')
@@ -51,6 +52,9 @@ function Buckets({ of }: { of: Queue['buckets'] }) {
   )
 }
 
+/** From when on work for liquidators is too much, and whose margins say so. */
+const BacklogLimit = ({ of: { seconds, market, origin, why } }: { of: NonNullable<Queue['backlogLimit']> }) => <Hint text={`Margins of ${market.symbol} count on a position to be closed in ${duration(seconds)}, the least of the markets (${words(origin)}: ${grouped(why)}). Work above it lasts longer than they are made for.`}>limit {duration(seconds)}, {market.symbol}</Hint>
+
 export function Backlog({ of }: { of: Asked<OverviewQueueQuery> }) {
   return (
     <Panel id="backlog" title={<Link href="/accounts">Liquidation backlog</Link>} note="Accounts within 5 % of gross notional of their requirement, nearest first" actions={<CsvButton title="Liquidation backlog" columns={ENTRIES} rows={of.data?.liquidationQueue?.entries ?? []} />}>
@@ -63,7 +67,7 @@ export function Backlog({ of }: { of: Asked<OverviewQueueQuery> }) {
               <Sums of={[
                 ['Due', <>{queue.dueAccounts} <u>of {queue.entryCount} near</u></>, <Money key="due" of={queue.dueNotional} />],
                 ['Takeable', <Money key="takeable" of={queue.takeableNotional} />, stuck > 0.5 ? <span className="down">{money(stuck)} hindered</span> : 'nothing hindered'],
-                ['Backlog', queue.backlogHours === null ? <Unknown why="Nothing can be taken at this depth" /> : duration(queue.backlogHours * 3600), queue.etaSec === null ? 'no capacity' : `${compact(queue.capacityPerHour)} USD an hour can be taken`],
+                ['Backlog', queue.backlogHours === null ? <Unknown why="Nothing can be taken at this depth" /> : duration(queue.backlogHours * 3600), <>{queue.etaSec === null ? 'no capacity' : `${compact(queue.capacityPerHour)} USD an hour can be taken`}{queue.backlogLimit && <>; <BacklogLimit of={queue.backlogLimit} /></>}</>],
                 ['Velocity', queue.velocity === null ? <Unknown why="There is no open interest" /> : percent(queue.velocity), 'of open interest in 15 min'],
               ]} />
               <Buckets of={queue.buckets} />
@@ -130,22 +134,33 @@ const STATUS = { OK: 'good', WARN: 'warn', FAIL: 'down' } as const
 const FEEDS: readonly Column<Feed>[] = [
   { key: 'feed', head: 'Feed', value: (one) => one.symbols.join(' '), cell: (one) => <span title={one.feed}>{one.symbols.length === 0 ? <code>{short(one.feed)}</code> : one.symbols.map((symbol, index) => <span key={symbol}>{index > 0 && ' '}{/^v[A-Z]/.test(symbol) ? <Link href={`/markets/${symbol}#oracle`}>{symbol}</Link> : symbol}</span>)}</span> },
   { key: 'status', head: 'Status', value: (one) => one.status, cell: (one) => <span title={one.flags.map(({ text }) => text).join('; ') || undefined}><Tag kind={STATUS[one.status]}>{one.status === 'OK' ? 'ok' : one.status === 'WARN' ? 'warn' : 'fail'}</Tag></span> },
-  { key: 'age', head: 'Age / heartbeat', name: 'Age, s', numeric: true, value: (one) => one.ageSec, cell: (one) => (one.ageSec === null ? <Unknown why="The feed has given no price yet" /> : <span className="overview-age">{whole(one.ageSec)} / {whole(one.heartbeatSec)} <u>s</u><meter aria-label={`Age of ${one.symbols.join(' ')} against its heartbeat`} min={0} max={one.heartbeatSec * 2} low={one.heartbeatSec} high={one.heartbeatSec * 1.2} optimum={0} value={one.ageSec} /></span>) },
+  { key: 'age', head: 'Age / limit', name: 'Age, s', numeric: true, value: (one) => one.ageSec, cell: (one) => (one.ageSec === null ? <Unknown why="The feed has given no price yet" /> : <span className="overview-age" title={one.lateWhy}>{whole(one.ageSec)} / {whole(one.lateSec)} <u>s</u><meter aria-label={`Age of ${one.symbols.join(' ')} against its limit`} min={0} max={Math.max(one.lateSec, one.heartbeatSec) * 1.5} low={Math.min(one.lateSec, one.heartbeatSec)} high={one.lateSec} optimum={0} value={one.ageSec} /></span>) },
   { key: 'deviation', head: 'Deviation / limit', name: 'Deviation', numeric: true, value: (one) => one.deviation, cell: (one) => (one.deviation === null ? <Unknown why="No market price to compare it with" /> : <>{signedPercent(one.deviation)} / {one.deviationLimit === null ? <Unknown why="Volatility is unknown" /> : percent(one.deviationLimit)}</>) },
   { key: 'hides', head: <span title="Move that the price’s age can hide at 3 σ">Can hide</span>, name: 'Can hide', numeric: true, value: (one) => one.stalenessLoss, cell: (one) => (one.stalenessLoss === null ? <Unknown why="Volatility is unknown" /> : percent(one.stalenessLoss)) },
 ]
 const whole = (value: number): string => float(value, 0)
 
+/** Each limit once, with the feeds that it holds for where there are several. */
+function limitsIn(feeds: readonly Feed[]): string[] {
+  const names = new Map<string, string[]>()
+  for (const { symbols, feed, lateSec, lateWhy } of feeds) {
+    const text = `Limit ${whole(lateSec)} s, ${lateWhy}`
+    names.set(text, [...(names.get(text) ?? []), ...(symbols.length > 0 ? symbols : [short(feed)])])
+  }
+  return [...names].map(([text, of]) => (names.size > 1 ? `${text}: ${list(of)}` : text))
+}
+
 export function Oracles({ of }: { of: Asked<OverviewOraclesQuery> }) {
   const feeds = of.data?.oracleHealth?.feeds ?? []
   const flags = feeds.flatMap(({ symbols, flags: own, fallback, freezeReason }) => [...own.map(({ text, severity }) => ({ text: `${symbols.join(', ')}: ${text}`, severity })), ...(fallback && own.length === 0 ? [{ text: `${symbols.join(', ')} has fallen back to its other source`, severity: 'WARN' }] : []), ...(freezeReason !== 'not frozen' && own.length === 0 ? [{ text: `${symbols.join(', ')}: ${freezeReason}`, severity: 'WARN' }] : [])])
   return (
-    <Panel id="oracles" title="Oracles" note="the heartbeat is the policy’s" actions={<CsvButton title="Oracles" columns={FEEDS} rows={feeds} />}>
+    <Panel id="oracles" title="Oracles" note="late from the limit on" actions={<CsvButton title="Oracles" columns={FEEDS} rows={feeds} />}>
       <Loaded of={of} height={191}>{({ oracleHealth }) => {
         if (!oracleHealth) return <Empty>No price feed is indexed yet.</Empty>
         return (
           <>
             <Table title="Oracles" columns={FEEDS} rows={oracleHealth.feeds} rowKey={({ feed }) => feed} tone={({ status }) => (status === 'FAIL' ? 'hot' : undefined)} empty="No price feed is indexed yet." />
+            {limitsIn(oracleHealth.feeds).map((text) => <p key={text} className="overview-why">{text}.</p>)}
             {flags.map(({ text, severity }) => <Notice key={text} kind={severity === 'FAIL' ? 'down' : 'degraded'} title={text.replace(/\.?$/, '.')} />)}
             <Provenance of={oracleHealth.provenance} />
           </>

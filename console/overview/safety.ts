@@ -7,11 +7,6 @@ import { age, compact, duration, percent, whole, words } from '../ui/format.ts'
 export type Verdict = 'asking' | 'safe' | 'watch' | 'unknown' | 'danger'
 export type Check = { readonly verdict: Verdict; readonly figure: string; readonly why: string }
 
-/** An observation that is this much older than the index says nothing of now. */
-export const LATE_SEC = 300
-/** More than an hour's worth of liquidations is not taken in time. */
-export const BACKLOG_HOURS = 1
-
 /** `vETH`, `vETH and vBTC`, `vETH, vBTC and vOP`. */
 export const list = (names: readonly string[]): string => (names.length < 2 ? (names[0] ?? '') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`)
 const some = (count: number, one: string, many = `${one}s`): string => `${whole(count)} ${count === 1 ? one : many}`
@@ -39,8 +34,11 @@ export function ofQueue({ liquidationQueue: queue }: OverviewQueueQuery): Check 
   const due = `${some(queue.dueAccounts, 'account')} due, ${compact(queue.dueNotional)} USD`
   if (beyond > 0) return { verdict: 'danger', figure, why: `${some(beyond, 'account')} cannot be closed without a loss for others` }
   if (queue.dueAccounts > 0 && stuck > 0.5) return { verdict: 'danger', figure, why: `${due}, of which ${compact(stuck)} USD cannot be taken` }
-  if (queue.dueAccounts > 0 && (queue.backlogHours === null || queue.backlogHours > BACKLOG_HOURS)) return { verdict: 'danger', figure, why: `${due}: ${queue.backlogHours === null ? 'nobody can take it at this depth' : `${duration(queue.backlogHours * 3600)} of work for liquidators`}` }
+  const limit = queue.backlogLimit
+  if (queue.dueAccounts > 0 && queue.etaSec === null) return { verdict: 'danger', figure, why: `${due}: nobody can take it at this depth` }
+  if (limit !== null && queue.etaSec !== null && queue.etaSec > limit.seconds) return { verdict: 'danger', figure, why: `${due}: ${duration(queue.etaSec)} of work for liquidators, and margins of ${limit.market.symbol} count on ${duration(limit.seconds)}` }
   if (queue.unknown.length > 0) return { verdict: 'unknown', figure, why: `whether accounts can be closed without loss is not fully known: ${queue.unknown[0]?.message ?? ''}`.replace(/\.$/, '') }
+  if (queue.dueAccounts > 0 && limit === null) return { verdict: 'unknown', figure, why: `${due}, and how long they may wait is not known` }
   if (queue.dueAccounts > 0) return { verdict: 'watch', figure, why: `${due}, ${duration(queue.etaSec ?? 0)} of work for liquidators` }
   return { verdict: 'safe', figure, why: 'no account is due for liquidation' }
 }
@@ -71,26 +69,51 @@ export function ofOracles({ oracleHealth }: OverviewOraclesQuery): Check {
   return { verdict: 'safe', figure, why: 'every price is fresh' }
 }
 
+/** From which age a feed's price is no longer counted on, s, by whose word, and when its price was given, Unix s; null where that was too long ago by itself. */
+export type PriceLimit = { readonly name: string; readonly lateSec: number; readonly why: string; readonly atSec: number | null }
+
+export function limitsOf({ oracleHealth }: OverviewOraclesQuery): readonly PriceLimit[] {
+  if (!oracleHealth) return []
+  const blockSec = Number(oracleHealth.provenance.block.timestamp)
+  return oracleHealth.feeds.map(({ symbols, feed, ageSec, lateSec, lateWhy }) => ({ name: list(symbols.length > 0 ? symbols : [feed]), lateSec, why: lateWhy, atSec: ageSec === null || ageSec > lateSec ? null : blockSec - ageSec }))
+}
+
+/** What stands for too long: by how much, s, and the price in it that has passed its limit meanwhile. */
+export type Outdated = { readonly behindSec: number; readonly why: string }
+
+/**
+ * Whether a price in what stands at `stoodSec` is past its feed's limit at `nowSec`; null where none is. A price that was late when it was looked
+ * at is the oracles' own matter: it counts from `stoodSec`.
+ */
+export function outdated(limits: readonly PriceLimit[], stoodSec: number, nowSec: number): Outdated | null {
+  const [first] = limits
+    .map((limit) => ({ ...limit, ageSec: nowSec - Math.min(limit.atSec ?? stoodSec, stoodSec) }))
+    .filter(({ ageSec, lateSec }) => nowSec > stoodSec && ageSec > lateSec)
+    .toSorted((a, b) => b.ageSec - b.lateSec - (a.ageSec - a.lateSec))
+  return first ? { behindSec: nowSec - stoodSec, why: `a price of ${first.name} of then is ${age(first.ageSec)} old by now, limit ${age(first.lateSec)}` } : null
+}
+
 /** Parts without which the figures themselves cannot be relied on. */
 const BEARING = ['chain', 'graph-node', 'mirror', 'database', 'margin', 'breakers', 'api']
 
-export function ofFigures({ status }: StatusQuery, isLost: boolean): Check {
+export function ofFigures({ status }: StatusQuery, isLost: boolean, limits: readonly PriceLimit[]): Check {
   const figure = status.indexed ? `Block ${whole(status.indexed.number)}` : 'None yet'
   if (isLost) return { verdict: 'unknown', figure, why: 'the API does not answer, so nothing newer is known' }
   if (!status.indexed) return { verdict: 'unknown', figure, why: 'no block has been indexed yet' }
   const lame = status.parts.filter(({ name, health }) => health !== 'UP' && BEARING.includes(name))
   if (lame.length > 0) return { verdict: 'unknown', figure, why: `${list(lame.map(({ name, health }) => `${name} is ${words(health)}`))}, so figures may be missing or old` }
   if (status.ageSec === null) return { verdict: 'unknown', figure, why: 'the age of the figures is unknown' }
-  if (status.ageSec > LATE_SEC) return { verdict: 'unknown', figure, why: `the figures are ${age(status.ageSec)} old` }
+  const old = outdated(limits, Number(status.indexed.timestamp), Number(status.indexed.timestamp) + status.ageSec)
+  if (old) return { verdict: 'unknown', figure, why: `the figures are ${age(old.behindSec)} old: ${old.why}` }
   return { verdict: 'safe', figure, why: 'figures are current' }
 }
 
 /**
- * What a judgement is worth where its answer could not be renewed (`fault`, in words), or stands `lateSec` before the indexed block: what
- * was bad stays so, all else is unknown.
+ * What a judgement is worth where its answer could not be renewed (`fault`, in words), or is outdated at the indexed block: what was bad
+ * stays so, all else is unknown.
  */
-export function asOf(what: string, last: Check, lateSec: number, fault: string | null): Check {
-  const why = fault !== null ? `${what} cannot be asked for again: ${fault.replace(/\.$/, '')}` : lateSec > LATE_SEC ? `${what} ${what.endsWith('s') ? 'were' : 'was'} last seen ${age(lateSec)} before the indexed block` : null
+export function asOf(what: string, last: Check, old: Outdated | null, fault: string | null): Check {
+  const why = fault !== null ? `${what} cannot be asked for again: ${fault.replace(/\.$/, '')}` : old ? `${what} ${what.endsWith('s') ? 'were' : 'was'} last seen ${age(old.behindSec)} before the indexed block: ${old.why}` : null
   if (why === null) return last
   return last.verdict === 'danger' ? { ...last, why: `${last.why}; ${why}` } : { ...last, verdict: 'unknown', why: `${why}; before that ${last.why}` }
 }

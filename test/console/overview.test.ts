@@ -3,7 +3,7 @@ import type { Browser, Page } from 'playwright-core'
 import { createBreakers } from '../../api/graphql/risk/breakers.ts'
 import { createEvents } from '../../api/graphql/events.ts'
 import { queryApi } from '../../cli/graphql.ts'
-import { answerOf, asOf, ofBreakers, ofFigures, ofFund, ofOracles, ofQueue } from '../../console/overview/safety.ts'
+import { answerOf, asOf, limitsOf, ofBreakers, ofFigures, ofFund, ofOracles, ofQueue, outdated } from '../../console/overview/safety.ts'
 import { compact, float, percent, price, signedPercent, size, usd } from '../../console/ui/format.ts'
 import { BLOCK, addressOf, deployment, log, seed } from '../graphql/support.ts'
 import { seedRisk } from '../graphql/risk-support.ts'
@@ -33,14 +33,17 @@ describe('is the protocol safe now', () => {
   })
 
   type Queue = NonNullable<Parameters<typeof ofQueue>[0]['liquidationQueue']>
-  const queue = (more: Partial<Queue> = {}): { liquidationQueue: Queue } => ({ liquidationQueue: { provenance, entryCount: 0, dueAccounts: 0, dueNotional: 0, takeableNotional: 0, capacityPerHour: 1000, backlogHours: 0, etaSec: 0, velocity: 0, buckets: [], tiers: [], unknown: [], assumptions: [], entries: [], ...more } })
+  const queue = (more: Partial<Queue> = {}): { liquidationQueue: Queue } => ({ liquidationQueue: { provenance, entryCount: 0, dueAccounts: 0, dueNotional: 0, takeableNotional: 0, capacityPerHour: 1000, backlogHours: 0, etaSec: 0, backlogLimit: { seconds: 3600, market: { symbol: 'vETH' }, origin: 'MEASURED', why: 'w' }, velocity: 0, buckets: [], tiers: [], unknown: [], assumptions: [], entries: [], ...more } })
 
   test('behavior: liquidations: due and soon taken is watched; hindered, slow, or at a loss for others is not safe; none due is safe', () => {
     const due = { dueAccounts: 2, dueNotional: 500, takeableNotional: 500, backlogHours: 0.5, etaSec: 1800 }
     expect(ofQueue(queue())).toEqual({ verdict: 'safe', figure: '0 due', why: 'no account is due for liquidation' })
     expect(ofQueue(queue(due))).toEqual({ verdict: 'watch', figure: '2 due', why: '2 accounts due, 500 USD, 30 min of work for liquidators' })
     expect(ofQueue(queue({ ...due, takeableNotional: 200 }))).toMatchObject({ verdict: 'danger', why: '2 accounts due, 500 USD, of which 300 USD cannot be taken' })
-    expect(ofQueue(queue({ ...due, backlogHours: 1.5 }))).toMatchObject({ verdict: 'danger', why: '2 accounts due, 500 USD: 90 min of work for liquidators' })
+    expect(ofQueue(queue({ ...due, etaSec: 3600 })).verdict).toBe('watch')
+    expect(ofQueue(queue({ ...due, etaSec: 5400 }))).toMatchObject({ verdict: 'danger', why: '2 accounts due, 500 USD: 90 min of work for liquidators, and margins of vETH count on 60 min' })
+    expect(ofQueue(queue({ ...due, backlogLimit: { seconds: 600, market: { symbol: 'vBTC' }, origin: 'MEASURED', why: 'w' } }))).toMatchObject({ verdict: 'danger', why: '2 accounts due, 500 USD: 30 min of work for liquidators, and margins of vBTC count on 10 min' })
+    expect(ofQueue(queue({ ...due, backlogLimit: null }))).toMatchObject({ verdict: 'unknown', why: '2 accounts due, 500 USD, and how long they may wait is not known' })
     expect(ofQueue(queue({ ...due, backlogHours: null, etaSec: null }))).toMatchObject({ verdict: 'danger' })
     expect(ofQueue(queue({ tiers: [{ tier: 'FUND', accounts: 1, deficit: null, fromFund: null }] }))).toMatchObject({ verdict: 'danger', why: '1 account cannot be closed without a loss for others' })
     expect(ofQueue(queue({ unknown: [{ message: 'Found no volume.' }] }))).toMatchObject({ verdict: 'unknown' })
@@ -60,7 +63,7 @@ describe('is the protocol safe now', () => {
   })
 
   type Feed = NonNullable<Parameters<typeof ofOracles>[0]['oracleHealth']>['feeds'][number]
-  const feeds = (...some: Partial<Feed>[]) => ({ oracleHealth: { provenance, feeds: some.map((one): Feed => ({ feed: '0x1', symbols: ['vETH'], status: 'OK', ageSec: 10, heartbeatSec: 60, deviation: 0, deviationLimit: 0.1, freezeReason: 'not frozen', fallback: false, stalenessLoss: 0, flags: [], ...one })) } })
+  const feeds = (...some: Partial<Feed>[]) => ({ oracleHealth: { provenance, feeds: some.map((one): Feed => ({ feed: '0x1', symbols: ['vETH'], status: 'OK', ageSec: 10, heartbeatSec: 60, lateSec: 72, lateWhy: 'w', deviation: 0, deviationLimit: 0.1, freezeReason: 'not frozen', fallback: false, stalenessLoss: 0, flags: [], ...one })) } })
 
   test('behavior: oracles: a failing feed is not safe, a late one is watched, one without a price is unknown', () => {
     expect(ofOracles(feeds({}))).toEqual({ verdict: 'safe', figure: '1 of 1 ok', why: 'every price is fresh' })
@@ -72,21 +75,33 @@ describe('is the protocol safe now', () => {
 
   test('behavior: figures: an API that is away, a part that is down and an old block are unknown; what bears on no figure does not count', () => {
     const status = (more: object) => ({ status: { network: 'devnet', chainId: 31337, indexed: { number: '10', hash: '0x1', timestamp: '1000' }, ageSec: 2, lagBlocks: 1, health: 'UP' as const, parts: [{ name: 'mirror', health: 'UP' as const, detail: '' }, { name: 'alerts', health: 'DOWN' as const, detail: '' }], ...more } })
-    expect(ofFigures(status({}), false)).toEqual({ verdict: 'safe', figure: 'Block 10', why: 'figures are current' })
-    expect(ofFigures(status({}), true).verdict).toBe('unknown')
-    expect(ofFigures(status({ parts: [{ name: 'mirror', health: 'DEGRADED', detail: '' }] }), false)).toMatchObject({ verdict: 'unknown', why: 'mirror is degraded, so figures may be missing or old' })
-    expect(ofFigures(status({ ageSec: 301 }), false)).toMatchObject({ verdict: 'unknown', why: 'the figures are 5 min old' })
-    expect(ofFigures(status({ ageSec: null }), false).verdict).toBe('unknown')
-    expect(ofFigures(status({ indexed: null }), false).verdict).toBe('unknown')
+    // The price of vETH was given at 990 and is counted on up to 1062; that of vBTC, given at 400, was late already.
+    const limits = limitsOf(feeds({}, { symbols: ['vBTC'], ageSec: 600, lateSec: 120 }))
+    expect(ofFigures(status({}), false, limits)).toEqual({ verdict: 'safe', figure: 'Block 10', why: 'figures are current' })
+    expect(ofFigures(status({}), true, limits).verdict).toBe('unknown')
+    expect(ofFigures(status({ parts: [{ name: 'mirror', health: 'DEGRADED', detail: '' }] }), false, limits)).toMatchObject({ verdict: 'unknown', why: 'mirror is degraded, so figures may be missing or old' })
+    expect(ofFigures(status({ ageSec: 62 }), false, limits).verdict).toBe('safe')
+    expect(ofFigures(status({ ageSec: 63 }), false, limits)).toMatchObject({ verdict: 'unknown', why: 'the figures are 63 s old: a price of vETH of then is 73 s old by now, limit 72 s' })
+    expect(ofFigures(status({ ageSec: 121 }), false, limits.slice(1))).toMatchObject({ verdict: 'unknown', why: 'the figures are 2 min old: a price of vBTC of then is 2 min old by now, limit 2 min' })
+    expect(ofFigures(status({ ageSec: null }), false, limits).verdict).toBe('unknown')
+    expect(ofFigures(status({ indexed: null }), false, limits).verdict).toBe('unknown')
   })
 
   test('behavior: an answer that stands long before the index, or cannot be renewed, is unknown with what it last said; what was bad stays bad', () => {
     const safe = { verdict: 'safe' as const, figure: 'NORMAL', why: 'every breaker is normal' }
     const bad = { verdict: 'danger' as const, figure: 'HALT', why: 'vETH stands at HALT' }
-    expect(asOf('breakers', safe, 300, null)).toEqual(safe)
-    expect(asOf('breakers', safe, 301, null)).toEqual({ verdict: 'unknown', figure: 'NORMAL', why: 'breakers were last seen 5 min before the indexed block; before that every breaker is normal' })
-    expect(asOf('liquidations', safe, 0, 'Found too many requests.')).toMatchObject({ verdict: 'unknown', why: 'liquidations cannot be asked for again: Found too many requests; before that every breaker is normal' })
-    expect(asOf('breakers', bad, 301, null)).toMatchObject({ verdict: 'danger', why: 'vETH stands at HALT; breakers were last seen 5 min before the indexed block' })
+    const limits = limitsOf(feeds({}))
+    // Given at 990, counted on up to 1062. What stands earlier than that price held one that was no younger than itself.
+    expect([outdated(limits, 1000, 1062), outdated(limits, 995, 1062), outdated(limits, 980, 1052), outdated([], 0, 1e9)]).toEqual([null, null, null, null])
+    expect(outdated(limits, 1000, 1063)).toEqual({ behindSec: 63, why: 'a price of vETH of then is 73 s old by now, limit 72 s' })
+    expect(outdated(limits, 980, 1053)?.behindSec).toBe(73)
+    // On the newest block a late price is the oracles' own matter.
+    expect(outdated(limits, 1063, 1063)).toBeNull()
+    const old = outdated(limits, 1000, 1063)
+    expect(asOf('breakers', safe, null, null)).toEqual(safe)
+    expect(asOf('breakers', safe, old, null)).toEqual({ verdict: 'unknown', figure: 'NORMAL', why: 'breakers were last seen 63 s before the indexed block: a price of vETH of then is 73 s old by now, limit 72 s; before that every breaker is normal' })
+    expect(asOf('liquidations', safe, null, 'Found too many requests.')).toMatchObject({ verdict: 'unknown', why: 'liquidations cannot be asked for again: Found too many requests; before that every breaker is normal' })
+    expect(asOf('breakers', bad, old, null)).toMatchObject({ verdict: 'danger', why: 'vETH stands at HALT; breakers were last seen 63 s before the indexed block: a price of vETH of then is 73 s old by now, limit 72 s' })
   })
 
   test('behavior: the answer is yes only where every part is safe; the worst is said first, and all that is not safe is said', () => {
@@ -144,14 +159,14 @@ inBrowser('overview', () => {
       markets: { symbol: string; indexPrice: { value: string }; markPrice: { value: string }; premium: number | null; openInterestLong: { value: string }; oracleAgeSec: number; depth: { buyQuote: { value: string }; sellQuote: { value: string } } }[]
       liquidationQueue: { entryCount: number; dueAccounts: number; capacityPerHour: number; buckets: { accounts: number; notional: number }[]; entries: { account: string; distance: number; value: number; requirement: number; gross: number }[] }
       insuranceFund: { capacity: { value: string }; target: { target: number; gap: number; binding: string; cover1: number; cover2: number } }
-      oracleHealth: { feeds: { symbols: string[]; ageSec: number; heartbeatSec: number; deviation: number | null; deviationLimit: number | null; stalenessLoss: number }[] }
+      oracleHealth: { feeds: { symbols: string[]; ageSec: number; lateSec: number; lateWhy: string; deviation: number | null; deviationLimit: number | null; stalenessLoss: number }[] }
       recommendations: { title: string; subjectLabel: string; currentDisplay: string; recommendedDisplay: string; urgency: number; reason: string }[]
     }
     const told = await queryApi<Answer>(server.url, `{
       markets { symbol indexPrice { value } markPrice { value } premium openInterestLong { value } oracleAgeSec depth { buyQuote { value } sellQuote { value } } }
       liquidationQueue { entryCount dueAccounts capacityPerHour buckets { accounts notional } entries { account distance value requirement gross } }
       insuranceFund { capacity { value } target { target gap binding cover1 cover2 } }
-      oracleHealth { feeds { symbols ageSec heartbeatSec deviation deviationLimit stalenessLoss } }
+      oracleHealth { feeds { symbols ageSec lateSec lateWhy deviation deviationLimit stalenessLoss } }
       recommendations { title subjectLabel currentDisplay recommendedDisplay urgency reason }
     }`)
     await visit(browser, server.url, {}, async (page) => {
@@ -177,7 +192,8 @@ inBrowser('overview', () => {
       expect(await textOf(page, 'fund')).toContain(`Target ${money(fund.target.target)} USD by ${fund.target.binding} Gap ${money(fund.target.gap)} USD`)
       const oracles = await rows('oracles')
       for (const [index, one] of told.oracleHealth.feeds.entries()) {
-        expect(oracles[index]).toMatch(new RegExp(`^${one.symbols.join(' ')} ok ${one.ageSec} / ${float(one.heartbeatSec, 0)} s`))
+        expect(oracles[index]).toMatch(new RegExp(`^${one.symbols.join(' ')} ok ${one.ageSec} / ${float(one.lateSec, 0)} s`))
+        expect(await textOf(page, 'oracles')).toContain(`Limit ${float(one.lateSec, 0)} s, ${one.lateWhy}.`)
         expect(oracles[index]).toContain(one.deviation === null ? 'unknown: No market price to compare it with' : `${signedPercent(one.deviation)} / ${percent(one.deviationLimit!)}`)
       }
       const recommended = await textOf(page, 'urgent')

@@ -467,10 +467,10 @@ describe('reserves', () => {
   })
 
   test('behavior: a feed’s health counts its age in chain time', async () => {
-    const { oracleHealth } = await good('{ oracleHealth { feeds { symbols status ageSec heartbeatSec deviation stalenessLoss flags { flag } } } }')
+    const { oracleHealth } = await good('{ oracleHealth { feeds { symbols status ageSec heartbeatSec lateSec lateWhy deviation stalenessLoss flags { flag } } } }')
     const eth = oracleHealth.feeds.find((one: { symbols: string[] }) => one.symbols.includes('vETH'))
     // Dated 30 s before the block; the pool is 1/1801 above.
-    expect(eth).toMatchObject({ status: 'OK', ageSec: 30, flags: [] })
+    expect(eth).toMatchObject({ status: 'OK', ageSec: 30, lateSec: 1440, lateWhy: 'oracle rules: late after 1.2 heartbeats, and the risk policy’s heartbeat is 1200 s', flags: [] })
     expect(eth.deviation).toBeCloseTo(1800 / 1801 - 1, 6)
   })
 

@@ -15,7 +15,7 @@ const E18 = 10n ** 18n
 type Held = { readonly value: number; readonly requirement: number; readonly market: string; readonly notional: number }
 
 /** A request over a book: what resolvers of the risk engine ask of it, and accounts as their protocol values them. */
-function request(inputs: RunInputs, held: Readonly<Record<string, Held>> = {}, simulation: unknown = null): Context {
+function request(inputs: RunInputs, held: Readonly<Record<string, Held>> = {}, simulation: unknown = null, timeoutSec: string | null = null): Context {
   const made = makeBook(BLOCK, inputs)
   const engine = createEngine({ threads: 1 })
   const riskBook = {
@@ -27,7 +27,7 @@ function request(inputs: RunInputs, held: Readonly<Record<string, Held>> = {}, s
       return answer
     },
   } as unknown as RiskBook
-  const feed = (id: string) => ({ id, priceE18: { toFixed: () => (3_000n * E18).toString() }, priceTimestamp: BigInt(AS_OF_SEC - 600), freezeReason: 0, fallback: false, timeoutSec: null })
+  const feed = (id: string) => ({ id, priceE18: { toFixed: () => (3_000n * E18).toString() }, priceTimestamp: BigInt(AS_OF_SEC - 600), freezeReason: 0, fallback: false, timeoutSec: timeoutSec === null ? null : { toFixed: () => timeoutSec } })
   const of = ({ value, requirement, market, notional }: Held) => ({
     accountValueE18: BigInt(value) * E18, marginRequirementE18: BigInt(requirement) * E18, belowMaintenance: value < requirement, liquidatable: value < requirement,
     positions: [{ market, positionValueE18: BigInt(notional) * E18, unrealizedPnlE18: 0n }],
@@ -84,6 +84,19 @@ describe('tiers and deficits', () => {
   })
 })
 
+describe('what a backlog is held against', () => {
+  const limit = async (inputs: RunInputs) => (await resolveQueue(null, { first: 1 }, request(inputs)))?.backlogLimit
+
+  test('behavior: the least time to close of the markets with open positions, none without them', async () => {
+    // Nobody makes vOP: the policy's hour. vETH: 95 % of positions are below 862,500, and the penalty of 2.5 % takes 200,000 · √3000 · (1 − 1/√1.025) = 134,416
+    // every 600 s: seven times.
+    expect(await limit(book())).toMatchObject({ seconds: 3600, market: { symbol: OP }, origin: 'ASSUMED' })
+    const without = (...markets: string[]): RunInputs => ({ ...book(), accounts: book().accounts.map((account) => ({ ...account, positions: account.positions.filter(({ market }) => !markets.includes(market)) })) })
+    expect(await limit(without(OP))).toMatchObject({ seconds: 4200, market: { symbol: ETH }, origin: 'MEASURED' })
+    expect(await limit(without(ETH, OP))).toBeNull()
+  })
+})
+
 describe('the fund’s target', () => {
   const target = async (inputs: RunInputs, simulation: unknown = null) => resolveFundTarget(null, { kappa: 0.01, days: 90 }, request(inputs, {}, simulation))
   const simulation = { id: 'r', block: BLOCK, result: { paths: 10_000, horizonSec: 86_400, seed: 1, quantile: { level: 0.999, value: 1, confidence: 0.95, lower: 0, upper: 2 }, expectedShortfall: 1, meanPerDay: 20, mean: 20, standardError: 1, lossShare: 0, capacityBoundShare: 0 } }
@@ -134,5 +147,16 @@ describe('a feed’s expected loss', () => {
 
   test('behavior: without a volatility it says so', async () => {
     expect(await feed({ ...book(), series: book().series.map((one) => ({ ...one, bars: one.bars.slice(0, 10) })) })).toMatchObject({ expectedLoss: null, expectedLossUnknown: { what: 'volatility of vETH, WETH' } })
+  })
+})
+
+describe('the limit of a price’s age', () => {
+  const feed = async (timeoutSec: string | null) => (await resolveOracles(null, {}, request(book(), {}, null, timeoutSec)))?.feeds[0]
+
+  test('behavior: 1.2 heartbeats of the policy, or the feed’s own timeout where that is sooner', async () => {
+    const rules = 'oracle rules: late after 1.2 heartbeats, and the risk policy’s heartbeat is 1200 s'
+    expect(await feed(null)).toMatchObject({ heartbeatSec: 1200, lateSec: 1440, lateWhy: rules })
+    expect(await feed('1440')).toMatchObject({ lateSec: 1440, lateWhy: rules })
+    expect(await feed('1439')).toMatchObject({ lateSec: 1439, lateWhy: 'the feed itself gives up after 1439 s' })
   })
 })

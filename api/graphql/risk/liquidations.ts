@@ -2,7 +2,7 @@
 import { abs, E18, max, mulDiv, toFloat } from '../../../core/units.ts'
 import type { Health } from '../../../protocols/adapter.ts'
 import { collateralOf, shockFrom, stressAssetOf, type MarketFacts } from '../../recommendations/context.ts'
-import { capacityPerHour } from '../../recommendations/horizon.ts'
+import { capacityPerHour, horizonParts } from '../../recommendations/horizon.ts'
 import { CALM } from '../../recommendations/simulation.ts'
 import { curieLiquidationRules } from '../../recommendations/index.ts'
 import {
@@ -136,6 +136,16 @@ const costUnknown = (symbols: readonly string[]): UnknownAnswer => {
 /** Tiers whose accounts leave a deficit. */
 const PAID: ReadonlySet<string> = new Set(['FUND', 'ADL', 'SOCIALISED'])
 
+/** The least time to close that the margin model counts on, of the markets with open positions. */
+function backlogLimit({ context }: BookFacts, nodes: ReadonlyMap<string, MarketNode>): Answer<'BacklogLimit'> | null {
+  const limits = context.markets.flatMap((facts): Answer<'BacklogLimit'>[] => {
+    const market = nodes.get(facts.input.id)
+    if (facts.notionals.length === 0 || market === undefined) return []
+    return horizonParts(context, facts).flatMap(({ name, value, origin, why }) => (name === 'liquidationSec' ? [{ seconds: value, market, origin, why }] : []))
+  })
+  return limits.toSorted((a, b) => a.seconds - b.seconds)[0] ?? null
+}
+
 const QUEUE = { model: 'liquidation-queue', version: '3', source: 'api/risk/liquidation.ts; risk models §8; AccountBalance.getLiquidatablePositionSize of Curie v2' } as const
 
 export async function resolveQueue(_: unknown, args: QueryLiquidationQueueArgs, context: Context): Promise<Maybe<Answer<'LiquidationQueue'>>> {
@@ -168,6 +178,7 @@ export async function resolveQueue(_: unknown, args: QueryLiquidationQueueArgs, 
     capacityPerHour,
     backlogHours: queue.backlogRatio,
     etaSec: queue.etaSec,
+    backlogLimit: backlogLimit(book, nodes),
     velocity: queue.velocity,
     assumptions: [
       ...(args.capacityPerHour == null ? [`a pool is as deep again ${book.inputs.policy.margin.refillSec} s after it was traded through: arbitrage is not in the index's facts`, 'liquidators take what costs them at most their share of the penalty'] : ['what can be taken in an hour is as given']),

@@ -115,6 +115,13 @@ export async function resolveHaircuts(_: unknown, __: unknown, context: Context)
 
 const ORACLE = { model: 'oracle-health', version: '1', source: 'api/risk/oracle.ts: risk models §1.5 and §11; Bachelier 1900; Chainlink, L2 sequencer uptime feeds' } as const
 
+/** Age from which a feed's price is not counted on, s. */
+function lateLimit(heartbeatSec: number, timeoutSec: number | null): { lateSec: number; lateWhy: string } {
+  const { lateFactor } = DEFAULT_ORACLE
+  const lateSec = lateFactor * heartbeatSec
+  return timeoutSec !== null && timeoutSec < lateSec ? { lateSec: timeoutSec, lateWhy: `the feed itself gives up after ${timeoutSec} s` } : { lateSec, lateWhy: `oracle rules: late after ${lateFactor} heartbeats, and the risk policy’s heartbeat is ${heartbeatSec} s` }
+}
+
 export async function resolveOracles(_: unknown, __: unknown, context: Context): Promise<Maybe<Answer<'OracleHealth'>>> {
   const book = await context.riskBook()
   if (book === null) return null
@@ -127,13 +134,14 @@ export async function resolveOracles(_: unknown, __: unknown, context: Context):
     const perBar = sigma.value === null ? null : Math.max(sigma.value.now, sigma.value.longRun)
     const reference = markets[0]?.input.sqrtPriceX96 ?? null
     const price = row.priceE18 === null ? null : toFloat(BigInt(row.priceE18.toFixed(0)), 18)
+    const timeoutSec = row.timeoutSec === null ? null : Number(row.timeoutSec.toFixed(0))
     const health = oracleHealth(
       { nowSec: Number(book.block.timestamp), priceTimestampSec: row.priceTimestamp === null ? null : Number(row.priceTimestamp), price, referencePrice: reference === null ? null : toFloat(priceOfSqrtX96(BigInt(reference)), 18), freezeReason: row.freezeReason, fallback: row.fallback, confidence: null, sequencerUpForSec: null, skippedRounds: null },
-      { ...DEFAULT_ORACLE, heartbeatSec: policy.heartbeatSec, timeoutSec: row.timeoutSec === null ? null : Number(row.timeoutSec.toFixed(0)), sigma5Min: perBar === null ? null : scaleVolatility(perBar, policy.barSec, 300), sigmaPerYear: perBar === null ? null : scaleVolatility(perBar, policy.barSec, YEAR_SEC), margin: margin.value ?? 0, openInterest: markets.reduce((sum, m) => sum + m.openInterest, 0) },
+      { ...DEFAULT_ORACLE, heartbeatSec: policy.heartbeatSec, timeoutSec, sigma5Min: perBar === null ? null : scaleVolatility(perBar, policy.barSec, 300), sigmaPerYear: perBar === null ? null : scaleVolatility(perBar, policy.barSec, YEAR_SEC), margin: margin.value ?? 0, openInterest: markets.reduce((sum, m) => sum + m.openInterest, 0) },
     )
     const { flags, heartbeats: _heartbeats, ...rest } = health
     const sigmaUnknown = sigma.unknown ?? (health.expectedLoss === null ? notMeasured('age of the price', 'Found no price of this feed, needed is one for its age; wait for the first') : null)
-    return { ...rest, expectedLoss: margin.value === null ? null : rest.expectedLoss, expectedLossUnknown: margin.unknown ?? sigmaUnknown, feed: row.id, symbols: symbolsOf(book, row.id), heartbeatSec: policy.heartbeatSec, fallback: row.fallback, flags: [...flags] }
+    return { ...rest, expectedLoss: margin.value === null ? null : rest.expectedLoss, expectedLossUnknown: margin.unknown ?? sigmaUnknown, feed: row.id, symbols: symbolsOf(book, row.id), heartbeatSec: policy.heartbeatSec, ...lateLimit(policy.heartbeatSec, timeoutSec), fallback: row.fallback, flags: [...flags] }
   })
   return { provenance: provenance(ORACLE, book.block, { rows: rows.map((row) => ({ id: row.id, price: row.priceE18?.toFixed(0) ?? null, at: row.priceTimestamp, reason: row.freezeReason, fallback: row.fallback })), book: book.digest }), feeds }
 }
