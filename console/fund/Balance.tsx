@@ -1,11 +1,11 @@
-/** What the fund held over time, with what came and went, and the target of today as a line. */
+/** What the fund held over time, with what came and went; the target is known of one block alone, and stands there. */
 import { useCallback, useMemo } from 'react'
 import { useAnswer } from '../data/client.ts'
 import { FundBalanceDocument } from '../generated/operations.ts'
 import type { FundBalanceQuery } from '../generated/operations.ts'
 import { Chart, axis, tooltip } from '../ui/Chart.tsx'
 import type { Palette } from '../ui/Chart.tsx'
-import { compact, dateTime, decimal, time } from '../ui/format.ts'
+import { compact, dateTime, decimal, time, whole } from '../ui/format.ts'
 import { Empty, Loaded, Panel } from '../ui/parts.tsx'
 import type { FundTarget } from './Target.tsx'
 
@@ -23,7 +23,8 @@ export function Balance({ target, hourly, setHourly }: { target: FundTarget | nu
 
 function Series({ of: { insuranceFund: fund, status }, target, hourly }: { of: FundBalanceQuery; target: FundTarget | null; hourly: boolean }) {
   const buckets = useMemo(() => fund?.stats.nodes.toReversed() ?? [], [fund])
-  const line = target?.target ?? null
+  const held = target?.target ?? null
+  const block = target?.provenance.block
   const widthSec = hourly ? 3600 : 86_400
   const option = useCallback((colours: Palette) => {
     const at = (timestamp: string) => Number(timestamp) * 1000
@@ -33,7 +34,7 @@ function Series({ of: { insuranceFund: fund, status }, target, hourly }: { of: F
       const [day, clock] = dateTime(value / 1000).replace(' UTC', '').split(/ (?=\d\d:)/)
       return !hourly || clock === '00:00' ? (day ?? '') : (clock ?? '')
     }
-    const shared = { type: 'time', min: buckets[0] && at(buckets[0].timestamp), max: balance.at(-1)?.[0], axisLine: { lineStyle: { color: colours.line } }, axisTick: { lineStyle: { color: colours.line } }, splitLine: { show: false } }
+    const shared = { type: 'time', min: buckets[0] && at(buckets[0].timestamp), max: Math.max(balance.at(-1)?.[0] ?? 0, block === undefined ? 0 : at(block.timestamp)), axisLine: { lineStyle: { color: colours.line } }, axisTick: { lineStyle: { color: colours.line } }, splitLine: { show: false } }
     const bar = { type: 'bar', xAxisIndex: 1, yAxisIndex: 1, barMaxWidth: 10, stack: 'flow' }
     return {
       useUTC: true,
@@ -42,14 +43,17 @@ function Series({ of: { insuranceFund: fund, status }, target, hourly }: { of: F
       axisPointer: { link: [{ xAxisIndex: 'all' }] },
       xAxis: [{ ...shared, gridIndex: 0, axisLabel: { show: false } }, { ...shared, gridIndex: 1, ...axis(colours, 'Time, UTC', { nameGap: 24 }), splitLine: { show: false }, axisLabel: { color: colours.muted, fontSize: 11, hideOverlap: true, formatter: label } }],
       yAxis: [
-        { ...axis(colours, 'Held, USD', { nameGap: 50 }), gridIndex: 0, type: 'value', scale: true, axisLabel: { color: colours.muted, fontSize: 11, formatter: compact, showMinLabel: line === null, showMaxLabel: line === null }, ...(line === null ? {} : { min: ({ min }: { min: number }) => Math.min(min, line) * (Math.min(min, line) < 0 ? 1.05 : 0.97), max: ({ max }: { max: number }) => Math.max(max, line) * 1.03 }), splitNumber: 4 },
+        { ...axis(colours, 'Held, USD', { nameGap: 50 }), gridIndex: 0, type: 'value', scale: true, axisLabel: { color: colours.muted, fontSize: 11, formatter: compact, showMinLabel: held === null, showMaxLabel: held === null }, ...(held === null ? {} : { min: ({ min }: { min: number }) => min * (min < 0 ? 1.05 : 0.97), max: ({ max }: { max: number }) => max * 1.03 }), splitNumber: 4 },
         { ...axis(colours, 'Flow, USD', { nameGap: 50 }), gridIndex: 1, type: 'value', axisLabel: { color: colours.muted, fontSize: 11, formatter: compact }, splitNumber: 2 },
       ],
       series: [
         {
           type: 'line', name: 'Balance', data: balance, symbol: 'none', step: 'end', lineStyle: { width: 2, color: colours.series[0] }, itemStyle: { color: colours.series[0] },
-          ...(line === null ? {} : { markLine: { symbol: 'none', silent: true, lineStyle: { color: colours.warn, type: 'dashed', width: 1.5 }, label: { formatter: `Target today ${compact(line)}`, position: 'insideStartTop', color: colours.text, fontSize: 11 }, data: [{ yAxis: line }] } }),
         },
+        ...(held === null || block === undefined ? [] : [{
+          type: 'scatter', name: 'Target', data: [[at(block.timestamp), held]], symbol: 'diamond', symbolSize: 11, silent: true, clip: false, z: 4, itemStyle: { color: colours.warn },
+          label: { show: true, position: 'left', distance: 6, formatter: `Target at block ${whole(block.number)}: ${compact(held)}`, color: colours.text, backgroundColor: colours.panel, padding: [1, 4], fontSize: 11 },
+        }]),
         { ...bar, name: 'In', itemStyle: { color: colours.series[2] }, data: buckets.map((one) => [at(one.timestamp) + widthSec * 500, Number(one.inflow.value)]) },
         { ...bar, name: 'Out', itemStyle: { color: colours.series[4] }, data: buckets.map((one) => [at(one.timestamp) + widthSec * 500, Number(one.badDebt.value) - Number(one.outflow.value)]) },
         { ...bar, name: 'Bad debt', itemStyle: { color: colours.down }, data: buckets.map((one) => [at(one.timestamp) + widthSec * 500, -Number(one.badDebt.value)]) },
@@ -61,14 +65,14 @@ function Series({ of: { insuranceFund: fund, status }, target, hourly }: { of: F
         return [[hourly ? `from ${dateTime(bucket.timestamp)}` : time(bucket.timestamp).slice(0, 10), ''], ['Held at its end', `${decimal(bucket.balance.value, 2)} USD`], ['Lowest', `${decimal(bucket.lowest.value, 2)} USD`], ['In', `${decimal(bucket.inflow.value, 2)} USD`], ['Out', `${decimal(bucket.outflow.value, 2)} USD`], ['of it bad debt', `${decimal(bucket.badDebt.value, 2)} USD`]]
       }),
     }
-  }, [buckets, fund, status, line, hourly, widthSec])
+  }, [buckets, fund, status, held, block, hourly, widthSec])
   if (fund === null) return <Empty>The index holds no fund yet: it appears with the first indexed block.</Empty>
   if (buckets.length === 0) return <Empty>No {hourly ? 'hour' : 'day'} with a flow has ended yet.</Empty>
   const first = buckets[0]
   return (
     <Chart
       title="Balance of the fund" height={350} option={option}
-      summary={`${first ? `From ${compact(Number(first.balance.value))} on ${time(first.timestamp).slice(0, 10)} to ` : ''}${compact(Number(fund.capacity.value))} now; the target of today is ${line === null ? 'not known yet' : compact(line)}. The upper scale need not begin at 0.`}
+      summary={`${first ? `From ${compact(Number(first.balance.value))} on ${time(first.timestamp).slice(0, 10)} to ` : ''}${compact(Number(fund.capacity.value))} now; the target ${held === null || block === undefined ? 'is not known yet' : `at block ${whole(block.number)} is ${compact(held)}, and of earlier blocks not known`}. The upper scale need not begin at 0.`}
       data={{ head: ['From, UTC', 'Held at its end, USD', 'Lowest, USD', 'In, USD', 'Out, USD', 'Of it bad debt, USD'], rows: buckets.map((one) => [time(one.timestamp), one.balance.value, one.lowest.value, one.inflow.value, one.outflow.value, one.badDebt.value]) }}
     />
   )

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import type { Browser, Download, Page } from 'playwright-core'
 import { queryApi } from '../../cli/graphql.ts'
 import type { PrismaClient } from '../../prisma/client.ts'
+import { compact } from '../../console/ui/format.ts'
 import { seedRisk } from '../graphql/risk-support.ts'
 import { BLOCK, addressOf, deployment, seed } from '../graphql/support.ts'
 import { axeFindings, cutOff, eventually, inBrowser, openBrowser, visit } from './browser.ts'
@@ -192,6 +193,20 @@ inBrowser('the fund page', () => {
       expect(rows).toHaveLength(6)
       await page.getByRole('button', { name: 'Days', exact: true }).click()
       await page.getByText('No day with a flow has ended yet.').waitFor()
+    })
+  }, 180_000)
+
+  test('behavior: the target stands at the block that it was worked out at, and is drawn over no earlier one', async () => {
+    await visit(browser, `${scratch.url}/fund?by=hour`, {}, async (page) => {
+      const { target } = await targetOf('days: 90')
+      const chart = page.getByRole('img', { name: /^Balance of the fund.*the target at block 1,000 is/ })
+      await chart.waitFor()
+      expect(await chart.getAttribute('aria-label')).toContain(`the target at block 1,000 is ${compact(target)}, and of earlier blocks not known`)
+      await page.getByRole('button', { name: 'Save or read Balance of the fund' }).click()
+      const [download] = await Promise.all([page.waitForEvent('download') as Promise<Download>, page.getByRole('menuitem', { name: 'Save as SVG' }).click()])
+      const drawn = await readFile(await download.path(), 'utf8')
+      expect(drawn).toContain(`Target at block 1,000: ${compact(target)}`)
+      expect(drawn).not.toMatch(/stroke-dasharray/)
     })
   }, 180_000)
 
