@@ -35,6 +35,8 @@ export const MOVES_E6 = [-50_000n, -30_000n, -10_000n, 10_000n, 30_000n, 50_000n
 /** Accounts whose margins are read from the contracts, at about 50 ms each; of more, those nearest to liquidation. */
 const READ_MAX = 250
 const REPLAY_DAYS = 7
+/** Accounts without a margin that are named for each reason. */
+const NAMED = 20
 
 // ─── Results ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -83,12 +85,22 @@ export type InvariantStep = {
 }
 
 export type Impact = {
-  readonly version: 1
+  readonly version: 2
   /** The pinned block, and the chain time at which margins were compared. */
   readonly block: string
   readonly blockHash: string
   readonly timestampSec: string
-  readonly accounts: { readonly indexed: number; readonly readFromContracts: number; /** More than are read: those nearest to liquidation were. */ readonly cut: boolean; readonly unreadable: readonly { readonly account: Address; readonly when: 'before' | 'after'; readonly reason: string }[] }
+  readonly accounts: {
+    readonly indexed: number
+    readonly readFromContracts: number
+    /** More than are read: those nearest to liquidation were. */
+    readonly cut: boolean
+    readonly unreadable: readonly { readonly account: Address; readonly when: 'before' | 'after'; readonly reason: string }[]
+    /** With a margin before and after, by the contracts or by the engine: every total and every count of `nearMiss` is of these. */
+    readonly valued: number
+    /** All others, by what stands in the way: how many, and the first of them. */
+    readonly unvalued: readonly { readonly reason: string; readonly count: number; readonly accounts: readonly Address[] }[]
+  }
   /** Largest gross first. */
   readonly newlyLiquidatable: readonly AccountImpact[]
   /** Accounts that may be liquidated now and could not be any more. */
@@ -338,9 +350,20 @@ export function impactOf({ target, protocol, plan, inputs, seen, cut }: ImpactOf
 
   const read = (list: readonly (Standing | Unreadable)[]): Book => new Map(list.flatMap((each) => (isUnreadable(each) ? [] : [[each.account, each] as const])))
   const [chainBefore, chainAfter] = [read(seen.before), read(seen.after)]
-  // The contracts' word where they were asked, and the engine's for the rest.
-  const before: Book = new Map([...engineBefore.book, ...chainBefore])
-  const after: Book = new Map([...(unfollowed.length === 0 ? engineAfter.book : []), ...chainAfter])
+  const unreadable = (['before', 'after'] as const).flatMap((when) => seen[when].flatMap((each) => (isUnreadable(each) ? [{ account: each.account, when, reason: each.reason }] : [])))
+  const refused = new Map(unreadable.toReversed().map((each) => [each.account, `${each.reason} ${each.when} the change`]))
+  const all = margin.states.accounts.map(({ id }) => id.toLowerCase() as Address)
+  // The contracts' word where they were asked, and the engine's for the rest; an account that they refuse to answer for is unknown.
+  const anyBefore: Book = new Map([...engineBefore.book, ...chainBefore])
+  const anyAfter: Book = new Map([...(unfollowed.length === 0 ? engineAfter.book : []), ...chainAfter])
+  const valued = new Set(all.filter((account) => !refused.has(account) && anyBefore.has(account) && anyAfter.has(account)))
+  const ofValued = (book: Book): Book => new Map([...book].filter(([account]) => valued.has(account)))
+  const [before, after] = [ofValued(anyBefore), ofValued(anyAfter)]
+  const unvalued = new Map<string, Address[]>()
+  for (const account of all.filter((each) => !valued.has(each)).toSorted()) {
+    const reason = refused.get(account) ?? `not read from the contracts, and ${gap ?? 'the risk engine lacks a figure of it'}`
+    unvalued.set(reason, [...(unvalued.get(reason) ?? []), account])
+  }
   const symbols = new Map(deployment.markets.map((market) => [market.baseToken.toLowerCase(), market.symbol]))
   const context = createContext(inputs.run)
 
@@ -376,14 +399,13 @@ export function impactOf({ target, protocol, plan, inputs, seen, cut }: ImpactOf
 
   const compareBefore = differencesOf('before', seen.before, engineBefore.book)
   const compareAfter = gap === null ? differencesOf('after', seen.after, engineAfter.book) : { compared: 0, differences: [] }
-  const unreadable = (['before', 'after'] as const).flatMap((when) => seen[when].flatMap((each) => (isUnreadable(each) ? [{ account: each.account, when, reason: each.reason }] : [])))
 
   return {
-    version: 1,
+    version: 2,
     block: inputs.block.number.toString(),
     blockHash: inputs.block.hash,
     timestampSec: seen.timestampSec.toString(),
-    accounts: { indexed: margin.states.accounts.length, readFromContracts: seen.after.length, cut, unreadable },
+    accounts: { indexed: margin.states.accounts.length, readFromContracts: seen.after.length, cut, unreadable, valued: valued.size, unvalued: [...unvalued].map(([reason, accounts]) => ({ reason, count: accounts.length, accounts: accounts.slice(0, NAMED) })) },
     newlyLiquidatable: accounts,
     noLongerLiquidatable: [...before.values()].flatMap((was) => { const now = after.get(was.account); return isDue(was) && now !== undefined && !isDue(now) ? [was.account] : [] }).toSorted(),
     totals: {

@@ -14,7 +14,7 @@ import type { Change, Target } from './draft.ts'
 import { labelOf } from './draft.ts'
 import type { ReviewFile } from './review.ts'
 import type { Verdict } from './verify.ts'
-import { changeWords, pathWords, timeWords } from './words.ts'
+import { changeWords, coverageWords, pathWords, timeWords } from './words.ts'
 
 type Block =
   | { readonly kind: 'text'; readonly text: string }
@@ -124,7 +124,7 @@ const text18 = z.string().regex(/^-?[0-9]{1,90}$/)
 const margin = z.object({ valueE18: text18, requirementE18: text18, marginRatioE6: text18.nullable() })
 /** What of an impact is told in words; the whole of it stands in the file. */
 const impactTold = z.object({
-  accounts: z.object({ indexed: z.number(), readFromContracts: z.number(), cut: z.boolean(), unreadable: z.array(z.unknown()) }),
+  accounts: z.object({ indexed: z.number(), readFromContracts: z.number(), cut: z.boolean(), valued: z.number(), unvalued: z.array(z.object({ reason: z.string(), count: z.number(), accounts: z.array(z.string()) })) }),
   newlyLiquidatable: z.array(z.object({ account: z.string(), source: z.string(), falls: z.array(z.string()), before: margin, after: margin, grossE18: text18, badDebtE18: text18, expectedBadDebtE18: text18.nullable() })),
   noLongerLiquidatable: z.array(z.string()),
   totals: z.object({ grossE18: text18, badDebtE18: text18, expectedBadDebtE18: text18.nullable(), fundE18: text18.nullable(), coverE6: text18.nullable(), uncoveredE18: text18.nullable() }),
@@ -146,16 +146,17 @@ function impactBlocks(file: ReviewFile, target: Target | null): readonly Block[]
   const share = (e6: string | null): string => (e6 === null ? 'none' : `${grouped(formatUnits(BigInt(e6), 4))} %`)
   const { totals, accounts, engine, invariants, fund, breakers } = impact
   const due = impact.newlyLiquidatable
+  const coverage = coverageWords(accounts)
   return [
     text(`Computed by whoever made the file, digest ${file.impact.digest}. A check without a chain cannot repeat it.`),
     text(
       due.length === 0
-        ? `No account becomes liquidatable, of ${accounts.readFromContracts} read from the contracts (${accounts.indexed} indexed).`
-        : `${due.length === 1 ? 'One account becomes' : `${due.length} accounts become`} liquidatable: ${money(totals.grossE18)} of positions, bad debt ${money(totals.badDebtE18)}, expected ${money(totals.expectedBadDebtE18)}; the insurance fund holds ${money(totals.fundE18)}, which covers ${share(totals.coverE6)} of it (not covered: ${money(totals.uncoveredE18)}).`,
+        ? `No account becomes liquidatable, ${coverage}.`
+        : `${due.length === 1 ? 'One account becomes' : `${due.length} accounts become`} liquidatable, ${coverage}: ${money(totals.grossE18)} of positions, bad debt ${money(totals.badDebtE18)}, expected ${money(totals.expectedBadDebtE18)}; the insurance fund holds ${money(totals.fundE18)}, which covers ${share(totals.coverE6)} of it (not covered: ${money(totals.uncoveredE18)}).`,
     ),
     ...(due.length === 0 ? [] : [table(['Account', 'What falls due', 'Margin before', 'Margin after', 'Requirement after', 'Positions', 'Bad debt', 'By'], due.slice(0, CLAIM_LINES_MAX).map((each) => [each.account, each.falls.join(', '), share(each.before.marginRatioE6), share(each.after.marginRatioE6), money(each.after.requirementE18), money(each.grossE18), money(each.badDebtE18), each.source]))]),
-    ...(impact.noLongerLiquidatable.length === 0 ? [] : [text(`No longer liquidatable: ${impact.noLongerLiquidatable.length} accounts.`)]),
-    text('If prices move before it is executed, so many accounts are due at that price:'),
+    ...(impact.noLongerLiquidatable.length === 0 ? [] : [text(`No longer liquidatable: ${impact.noLongerLiquidatable.length} accounts, ${coverage}.`)]),
+    text(`If prices move before it is executed, so many accounts are due at that price, ${coverage}:`),
     table(['Price', 'Without the change', 'With it', 'Added by it'], impact.nearMiss.map((each) => [`${each.moveE6.startsWith('-') ? '' : '+'}${share(each.moveE6)}`, String(each.without), String(each.with), String(each.added.length)])),
     list([
       `Couplings of parameters: ${invariants.checked} checked after every call, ${invariants.newlyBroken} newly broken`,
@@ -163,8 +164,8 @@ function impactBlocks(file: ReviewFile, target: Target | null): readonly Block[]
       fund.gap === null ? `Insurance fund's target: ${money(fund.targetBefore)} before, ${money(fund.targetAfter)} after` : `Insurance fund's target: ${fund.gap}`,
       engine.gap === null ? `Contracts and risk engine: ${engine.comparedBefore + engine.comparedAfter} figures compared, ${engine.differences.length} differ` : `Contracts and risk engine: not compared, ${engine.gap}`,
       ...breakers.loosening.map((each) => `Loosens while a breaker is up: ${each}`),
-      ...(accounts.cut ? ['Not every account was read: those nearest to liquidation were'] : []),
-      ...(accounts.unreadable.length === 0 ? [] : [`${accounts.unreadable.length} accounts could not be read`]),
+      `Read from the contracts: ${accounts.readFromContracts} of ${accounts.indexed} accounts${accounts.cut ? ', those nearest to liquidation' : ''}`,
+      ...accounts.unvalued.map((each) => `Unknown, ${each.count === 1 ? 'one account' : `${each.count} accounts`} (${each.accounts.join(', ')}${each.count > each.accounts.length ? ', …' : ''}): ${each.reason}`),
       ...impact.notes,
     ]),
     ...(breakers.replays.length === 0 ? [] : [text('Replay of the last days under the new breaker:'), table(['What', 'Value'], flatten(breakers.replays as Json, 'replay').slice(0, CLAIM_LINES_MAX))]),

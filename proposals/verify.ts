@@ -31,7 +31,7 @@ import { contractsOf, trustedTarget } from './trust.ts'
 import type { Trust } from './trust.ts'
 import { differencesOf } from './witness.ts'
 import type { Questions, Statement, Witness } from './witness.ts'
-import { changeWords, durationWords, pathWords, timeWords, valueWords } from './words.ts'
+import { changeWords, coverageWords, durationWords, pathWords, timeWords, valueWords } from './words.ts'
 import type { ChangeWords } from './words.ts'
 
 /** Every rule, and what to do where it is broken. */
@@ -545,6 +545,7 @@ const impactClaim = z
   .object({
     block: z.string(),
     blockHash: z.string(),
+    accounts: z.object({ indexed: z.number().int().min(0), valued: z.number().int().min(0) }).passthrough(),
     newlyLiquidatable: z.array(z.unknown()),
     invariants: z.object({ newlyBroken: z.number().int().min(0) }).passthrough(),
     breakers: z.object({ loosening: z.array(z.string()) }).passthrough(),
@@ -556,12 +557,13 @@ function compareImpact(file: ReviewFile, report: Report): void {
   if (file.impact === null) return void report.unchecked.push('The impact on accounts: the file has none.')
   const claim = impactClaim.safeParse(file.impact.result)
   if (!claim.success) return report.found('impact', `the impact lacks ${claim.error.issues[0]!.path.join('.')}`)
-  const { block, blockHash, newlyLiquidatable, invariants, breakers } = claim.data
+  const { block, blockHash, accounts, newlyLiquidatable, invariants, breakers } = claim.data
   const simulated = file.simulation?.result as { readonly block?: unknown; readonly blockHash?: unknown } | undefined
   if (simulated === undefined) report.found('impact', 'the file has an impact and no simulation that it stands on')
   else if (simulated.block !== block || simulated.blockHash !== blockHash) report.found('impact', `it is of block ${short(block)} (${short(blockHash)}), the simulation is of another`)
+  if (accounts.valued > accounts.indexed) report.found('impact', `it values ${accounts.valued} accounts of ${accounts.indexed} that are indexed`)
   if (invariants.newlyBroken > 0) report.found('impact', `it says that ${invariants.newlyBroken} couplings of parameters break on the way`)
-  report.notes.push(`The file claims that ${newlyLiquidatable.length === 0 ? 'no account becomes' : newlyLiquidatable.length === 1 ? 'one account becomes' : `${newlyLiquidatable.length} accounts become`} liquidatable by this change; nobody has repeated that here.`)
+  report.notes.push(`The file claims that ${newlyLiquidatable.length === 0 ? 'no account becomes' : newlyLiquidatable.length === 1 ? 'one account becomes' : `${newlyLiquidatable.length} accounts become`} liquidatable by this change, ${coverageWords(accounts)}; nobody has repeated that here.`)
   if (breakers.loosening.length > 0) report.notes.push(plain(`The file claims that this loosens while a breaker is up: ${breakers.loosening.join(', ')}.`))
 }
 

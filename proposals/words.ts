@@ -34,6 +34,12 @@ export type ChangeWords = {
   readonly irreversible: boolean
 }
 
+/** Of how many accounts an impact's totals are: `of 41 valued; 8 unknown`. `valued`: null where nobody counted them. */
+export function coverageWords({ indexed, valued }: { readonly indexed: number; readonly valued: number | null }): string {
+  if (valued === null) return `of an unknown share of ${grouped(String(indexed))} indexed`
+  return valued === indexed ? `of all ${grouped(String(indexed))} indexed` : `of ${grouped(String(valued))} valued; ${grouped(String(indexed - valued))} unknown`
+}
+
 /** One change in words. Throws UnknownParameterError. */
 export function changeWords(target: Target, change: ToldChange): ChangeWords {
   const spec = target.catalog.find(change.parameter)

@@ -15,7 +15,7 @@ import { rollbackOf } from '../../proposals/rollback.ts'
 import { lower, safeTxToJson } from '../../proposals/safe.ts'
 import type { BatchResult } from '../../proposals/simulate.ts'
 import type { CancellationJson, Evidence } from '../../proposals/store.ts'
-import { changeWords, pathWords } from '../../proposals/words.ts'
+import { changeWords, coverageWords, pathWords } from '../../proposals/words.ts'
 import type { Context } from './context.ts'
 import { displayValue, specOf } from './display.ts'
 import type { AuditEntry, DraftProposalInput, MutationResolvers, ProposalResolvers, QueryResolvers, QueueStatus, Role, SafeResolvers } from './generated/resolvers.ts'
@@ -217,7 +217,10 @@ const standing = ({ valueE18, requirementE18, collateralRequirementE18, debtE18,
 function impactAnswer(stored: unknown) {
   const impact = stored as Impact | null
   if (impact === null) return null
-  const { accounts, totals, engine, invariants, fund, breakers } = impact
+  const { totals, engine, invariants, fund, breakers } = impact
+  // One of an earlier version counted none.
+  const accounts: Omit<Impact['accounts'], 'valued' | 'unvalued'> & Partial<Impact['accounts']> = impact.accounts
+  const valued = accounts.valued ?? null
   return {
     block: BigInt(impact.block),
     blockHash: impact.blockHash,
@@ -226,6 +229,9 @@ function impactAnswer(stored: unknown) {
     accountsRead: accounts.readFromContracts,
     cut: accounts.cut,
     unreadable: accounts.unreadable,
+    accountsValued: valued,
+    unvalued: (accounts.unvalued ?? []).map((each) => ({ ...each, accounts: [...each.accounts] })),
+    coverage: coverageWords({ indexed: accounts.indexed, valued }),
     newlyLiquidatable: impact.newlyLiquidatable.map((one) => ({
       account: one.account, source: one.source, falls: [...one.falls], afterCancelling: one.afterCancelling, before: standing(one.before), after: standing(one.after),
       gross: amount(one.grossE18), badDebt: amount(one.badDebtE18), expectedBadDebt: amountOrNull(one.expectedBadDebtE18), positions: one.positions, collateral: one.collateral ?? null,

@@ -1,4 +1,5 @@
 /** What the change does to accounts, fund and breakers, as the simulation found it. */
+import { Fragment } from 'react'
 import { Link } from 'wouter'
 import type { ReviewFragment } from '../generated/operations.ts'
 import { percent, signedPercent, time, usd, whole, words } from '../ui/format.ts'
@@ -13,42 +14,49 @@ const NOT_KNOWN = 'A volatility is unknown at this block'
 const margin = (ratio: number | null) => (ratio === null ? null : percent(ratio))
 
 const COLUMNS: readonly Column<Hit>[] = [
-  { key: 'account', head: 'Account', value: (row) => row.account, cell: (row) => <><Address of={row.account} label="Account" /> <Link href={`/accounts/${row.account}`}>open</Link></> },
+  { key: 'account', head: 'Account', value: (row) => row.account, cell: (row) => <><Address of={row.account} label="Account" /> <Link className="proposal-open" href={`/accounts/${row.account}`}>open</Link></> },
   { key: 'falls', head: 'May be liquidated', value: (row) => row.falls.map(words).join(', '), cell: (row) => <>{row.falls.map(words).join(', ')}{row.afterCancelling && <small className="muted"> after cancelling its liquidity</small>}</> },
   { key: 'before', head: 'Margin before', numeric: true, value: (row) => row.before.marginRatio, cell: (row) => margin(row.before.marginRatio) },
   { key: 'after', head: 'Margin after', numeric: true, value: (row) => row.after.marginRatio, cell: (row) => margin(row.after.marginRatio) },
-  { key: 'value', head: <>Value after <u>USD</u></>, name: 'Account value after, USD', numeric: true, value: (row) => row.after.value.value, cell: (row) => usd(row.after.value.value) },
-  { key: 'requirement', head: <>Requirement after <u>USD</u></>, name: 'Requirement after, USD', numeric: true, value: (row) => row.after.requirement.value, cell: (row) => usd(row.after.requirement.value) },
-  { key: 'gross', head: <>Positions <u>USD</u></>, name: 'Positions, USD', numeric: true, value: (row) => row.gross.value, cell: (row) => usd(row.gross.value) },
-  { key: 'badDebt', head: <>Bad debt now <u>USD</u></>, name: 'Bad debt if closed now, USD', numeric: true, value: (row) => row.badDebt.value, cell: (row) => usd(row.badDebt.value) },
-  { key: 'expected', head: <>Expected <u>USD</u></>, name: 'Expected bad debt, USD', numeric: true, value: (row) => row.expectedBadDebt?.value ?? null, cell: (row) => (row.expectedBadDebt ? usd(row.expectedBadDebt.value) : <Unknown why={NOT_KNOWN} />) },
+  { key: 'value', head: <span>Value after <u>USD</u></span>, name: 'Account value after, USD', numeric: true, value: (row) => row.after.value.value, cell: (row) => usd(row.after.value.value) },
+  { key: 'requirement', head: <span>Requirement after <u>USD</u></span>, name: 'Requirement after, USD', numeric: true, value: (row) => row.after.requirement.value, cell: (row) => usd(row.after.requirement.value) },
+  { key: 'gross', head: <span>Positions <u>USD</u></span>, name: 'Positions, USD', numeric: true, value: (row) => row.gross.value, cell: (row) => usd(row.gross.value) },
+  { key: 'badDebt', head: <span>Bad debt now <u>USD</u></span>, name: 'Bad debt if closed now, USD', numeric: true, value: (row) => row.badDebt.value, cell: (row) => usd(row.badDebt.value) },
+  { key: 'expected', head: <span>Expected <u>USD</u></span>, name: 'Expected bad debt, USD', numeric: true, value: (row) => row.expectedBadDebt?.value ?? null, cell: (row) => (row.expectedBadDebt ? usd(row.expectedBadDebt.value) : <Unknown why={NOT_KNOWN} />) },
 ]
 
 const countOf = (list: unknown): number => (Array.isArray(list) ? list.length : 0)
-/** An account that could be read neither before nor after is listed twice. */
-const accountsOf = (list: unknown): number => new Set(Array.isArray(list) ? list.map((each: unknown) => (typeof each === 'object' && each !== null && 'account' in each ? each.account : each)) : []).size
 
 export function ImpactPanel({ of: impact }: { of: Found }) {
   const hit = impact.newlyLiquidatable
   const differences = countOf(impact.differences)
-  const unreadable = accountsOf(impact.unreadable)
-  const valued = impact.accountsRead - unreadable
-  // Without the engine, what the contracts were not asked for is known of nobody.
-  const notKnown = impact.cut && impact.engineGap !== null ? impact.accountsIndexed - valued : unreadable
+  const { coverage, accountsValued } = impact
+  const isWhole = accountsValued === impact.accountsIndexed
   return (
     <Panel id="impact" title="Affected accounts" note={`at block ${whole(impact.block)}, ${time(impact.timestamp)}`} actions={<CsvButton title="Newly liquidatable" columns={COLUMNS} rows={hit} />}>
       <Sums of={[
-        ['Newly liquidatable', <span key="n" className={hit.length > 0 ? 'down' : undefined}>{whole(hit.length)}</span>, `${whole(impact.noLongerLiquidatable.length)} no longer`],
+        ['Newly liquidatable', <span key="n" className={hit.length > 0 ? 'down' : undefined}>{whole(hit.length)}</span>, <Fragment key="of">{coverage}<br />{whole(impact.noLongerLiquidatable.length)} no longer</Fragment>],
         ['Their positions', usd(impact.gross.value), 'USD'],
         ['Bad debt if closed now', usd(impact.badDebt.value), 'USD'],
         ['Expected bad debt', impact.expectedBadDebt ? usd(impact.expectedBadDebt.value) : <Unknown why={NOT_KNOWN} />, impact.uncovered ? `USD, ${usd(impact.uncovered.value)} beyond the fund` : 'USD'],
         ['Fund', impact.fund ? usd(impact.fund.value) : <Unknown why="The fund's capacity is not known at this block" />, impact.cover === null ? 'USD' : `USD, ${impact.cover > 1000 ? 'more than 1,000' : impact.cover.toFixed(1)} times the expected bad debt`],
       ]} />
       {impact.loosening.map((each) => <Notice key={each} kind="degraded" title={`${each.replace(/\.$/, '')}.`} />)}
-      {hit.length === 0 ? (notKnown === 0 ? <Empty>No account can be liquidated by this change that could not be before.</Empty> : <Notice kind="degraded" title={`Of the ${whole(valued)} accounts that could be read, none can be liquidated by this change that could not be before.`}>What it does to {notKnown === 1 ? 'one other' : `${whole(notKnown)} others`} is not known.</Notice>) : <Table title="Newly liquidatable accounts" columns={COLUMNS} rows={hit} rowKey={({ account }) => account} few={10} />}
+      {!isWhole && (
+        <Notice kind="degraded" title={accountsValued === null ? 'How many accounts every figure here is of is not known: simulate again.' : `Every figure here is of ${whole(accountsValued)} accounts; what it does to ${impact.accountsIndexed - accountsValued === 1 ? 'one other' : `${whole(impact.accountsIndexed - accountsValued)} others`} is not known.`}>
+          {impact.unvalued.map(({ reason, count, accounts }) => (
+            <Fragment key={reason}>
+              {whole(count)} {reason}:{' '}
+              {accounts.map((account, index) => <Fragment key={account}>{index > 0 && ', '}<Address of={account} label="Account" /></Fragment>)}
+              {count > accounts.length ? ', … ' : '. '}
+            </Fragment>
+          ))}
+        </Notice>
+      )}
+      {hit.length === 0 ? <Empty>No account can be liquidated by this change that could not be before, {coverage}.</Empty> : <Table title="Newly liquidatable accounts" columns={COLUMNS} rows={hit} rowKey={({ account }) => account} few={10} />}
       {impact.nearMiss.length > 0 && (
         <>
-          <h3 className="proposal-sub">If prices move before it is executed</h3>
+          <h3 className="proposal-sub">If prices move before it is executed <small className="muted">accounts due, {coverage}</small></h3>
           <div className="scroll">
             <table>
               <thead><tr><th scope="col">Every index price</th><th scope="col" className="n">Due without it</th><th scope="col" className="n">Due with it</th><th scope="col" className="n">Added</th></tr></thead>
@@ -59,7 +67,7 @@ export function ImpactPanel({ of: impact }: { of: Found }) {
       )}
       <Facts of={[
         ['Fund target', impact.fundTargetBefore && impact.fundTargetAfter ? `${usd(impact.fundTargetBefore.value)} → ${usd(impact.fundTargetAfter.value)} USD` : <Unknown key="target" why={impact.fundGap ?? 'Unknown'} />],
-        ['Accounts read', `${whole(impact.accountsRead)} of ${whole(impact.accountsIndexed)} from the contracts' own getters${impact.cut && impact.engineGap === null ? ': those nearest to liquidation; the risk engine stands for the rest' : ''}${unreadable > 0 ? `; ${unreadable} could not be read` : ''}`],
+        ['Accounts read', `${whole(impact.accountsRead)} of ${whole(impact.accountsIndexed)} from the contracts' own getters${impact.cut && impact.engineGap === null ? ': those nearest to liquidation; the risk engine stands for the rest' : ''}`],
         ['Second opinion', impact.engineGap ?? (differences === 0 ? `The risk engine agrees in all ${whole(impact.comparedBefore + impact.comparedAfter)} figures` : `The risk engine differs in ${differences} of ${whole(impact.comparedBefore + impact.comparedAfter)} figures`)],
         ['Couplings', impact.invariantsChecked === 0 ? 'None of the policy concerns these parameters' : impact.invariantsNewlyBroken === 0 ? `${whole(impact.invariantsChecked)} checked after every call, none broken` : `${impact.invariantsNewlyBroken} of ${impact.invariantsChecked} broken at a step`],
         ...replayFacts(impact.replays),

@@ -190,11 +190,11 @@ function impactOf(plan: Plan, head: Head, draw: Draw): Impact {
     account: `0x${keccak256(toHex(`due ${i}`)).slice(2, 42)}`, source: 'CONTRACTS', falls: ['POSITIONS'], afterCancelling: false, before: margin(101n * 10n ** 18n), after: margin(99n * 10n ** 18n), grossE18: (16n * 10n ** 20n).toString(), positions: [], collateral: [], badDebtE18: '0', expectedBadDebtE18: null,
   })
   return {
-    version: 1,
+    version: 2,
     block: head.number.toString(),
     blockHash: head.hash,
     timestampSec: head.timestampSec.toString(),
-    accounts: { indexed: 50, readFromContracts: 50, cut: false, unreadable: [] },
+    accounts: { indexed: 50, readFromContracts: 50, cut: false, unreadable: [], valued: 50, unvalued: [] },
     newlyLiquidatable: Array.from({ length: draw.below(3) }, (_, i) => account(i)),
     noLongerLiquidatable: [],
     totals: { grossE18: '0', badDebtE18: '0', expectedBadDebtE18: null, fundE18: (10n ** 22n).toString(), coverE6: null, uncoveredE18: '0' },

@@ -736,6 +736,8 @@ const besideMutators: readonly Mutator[] = [
         spoil((each) => void (each['blockHash'] = OUTSIDER)),
         spoil((each) => void (each['invariants'] = { newlyBroken: 2 })),
         spoil((each) => void delete each['newlyLiquidatable']),
+        spoil((each) => void delete (each['accounts'] as Record<string, unknown>)['valued']),
+        spoil((each) => void Object.assign(each['accounts'] as object, { valued: 1_000 })),
         spoil((_, file) => void (file.simulation = null)),
         spoil((each) => void (each['newlyLiquidatable'] = [{}, {}, {}, {}, {}]), 'expected-digest', 'EXPECTATION'),
         spoil((each) => void (each['nearMiss'] = []), 'expected-digest', 'EXPECTATION'),

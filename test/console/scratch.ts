@@ -2,28 +2,32 @@
 import { startServer } from '../../api/graphql/server.ts'
 import { createPrisma } from '../../prisma/client.ts'
 import type { PrismaClient } from '../../prisma/client.ts'
+import type { Deployment } from '../../protocols/adapter.ts'
 import { BLOCK, chainAt, log, seed, services } from '../graphql/support.ts'
 import { startTestPostgres } from '../support/postgres.ts'
 import { builtPages } from './built.ts'
 
-type ServiceOptions = Parameters<typeof services>[2]
+type Serving = { readonly services?: Parameters<typeof services>[2]; /** Another record of the same contracts. */ readonly deployment?: Deployment }
 
 export type Scratch = {
   readonly url: string
   readonly prisma: PrismaClient
   /** Another API over the same database, at a port of its own or at one that was in use before. */
-  serve(options?: { port?: number; services?: ServiceOptions }): Promise<{ url: string; port: number; close(): Promise<void> }>
+  serve(options?: { readonly port?: number } & Serving): Promise<{ url: string; port: number; close(): Promise<void> }>
   close(): Promise<void>
 }
 
 /** `fill` puts the rows in, the small book of test/graphql/support.ts where left out; the chain stands one block after its last. */
-export async function startScratch({ fill = seed, services: serviceOptions = {} }: { fill?: (prisma: PrismaClient) => Promise<void>; services?: ServiceOptions } = {}): Promise<Scratch> {
+export async function startScratch({ fill = seed, ...serving }: { fill?: (prisma: PrismaClient) => Promise<void> } & Serving = {}): Promise<Scratch> {
   const pagesDir = await builtPages()
   const postgres = await startTestPostgres()
   const prisma = createPrisma(await postgres.freshDatabase())
   await fill(prisma)
   const chain = chainAt(BLOCK.number + 1n, BLOCK.timestamp + 2n, () => null)
-  const serve: Scratch['serve'] = ({ port = 0, services: own = serviceOptions } = {}) => startServer({ ...services(prisma, chain, own), log, host: '127.0.0.1', port, pagesDir })
+  const serve: Scratch['serve'] = ({ port = 0, ...own } = {}) => {
+    const { services: options, deployment } = { ...serving, ...own }
+    return startServer({ ...services(prisma, chain, options), ...(deployment ? { deployment } : {}), log, host: '127.0.0.1', port, pagesDir })
+  }
   const server = await serve()
   return {
     url: server.url,

@@ -6,23 +6,18 @@ import type { ApiServer } from '../../api/graphql/server.ts'
 import { createWebhooks } from '../../api/graphql/webhooks.ts'
 import { createPrisma, type PrismaClient, type Prisma } from '../../prisma/client.ts'
 import { build, rejection } from '../../proposals/build.ts'
-import { changeToJson } from '../../proposals/draft.ts'
-import type { Change, Intent } from '../../proposals/draft.ts'
-import type { DraftInput, Impact, SimulationResult } from '../../proposals/index.ts'
+import type { Intent } from '../../proposals/draft.ts'
+import type { DraftInput, SimulationResult } from '../../proposals/index.ts'
 import { lower, safeTxToJson } from '../../proposals/safe.ts'
 import type { Deployment, Hex } from '../../protocols/adapter.ts'
 import { curie } from '../../protocols/curie/index.ts'
 import { startTestPostgres, type TestPostgres } from '../support/postgres.ts'
+import { band, delayed, impact, market, rowOf, stop, validUntil } from './proposal-rows.ts'
 import { BLOCK, addressOf, deployment, log, noChain, seed, services } from './support.ts'
 
 jest.setTimeout(60_000)
 
 const { catalog } = curie
-const delayed: Deployment = { ...deployment, governance: { kind: 'TIMELOCK', address: '0x00000000000000000000000000000000000070c1', minDelaySec: 3_600 } }
-const market = deployment.markets[0]!
-const band: Change = { parameter: 'marketMaxPriceSpreadRatio', scope: 'MARKET', subject: lower(market.baseToken), subjectLabel: market.symbol, from: 100_000n, to: 62_500n }
-const stop: Change = { parameter: 'marketStatus', scope: 'MARKET', subject: lower(market.baseToken), subjectLabel: market.symbol, from: 0n, to: 1n }
-const validUntil = BLOCK.timestamp + 259_200n
 
 let postgres: TestPostgres
 let prisma: PrismaClient
@@ -32,29 +27,6 @@ const asked: DraftInput[] = []
 /** Transactions that stood open each time the chain was asked. */
 const held: bigint[] = []
 
-const rowOf = (id: string, target: Deployment, changes: readonly [Change, ...Change[]], nonce: number, more: Partial<Prisma.ProposalUncheckedCreateInput> = {}): Prisma.ProposalUncheckedCreateInput => {
-  const built = build({ catalog, deployment: target }, { changes, validUntilSec: validUntil, nonce: BigInt(nonce) })
-  return {
-    id, title: id, state: 'AWAITING_SIGNATURES', network: 'devnet', chainId: deployment.chainId, safe: lower(deployment.safe!.address), threshold: 2, nonce,
-    changes: changes.map(changeToJson), calls: built.calls.map((call) => ({ ...call, value: call.value.toString() })), safeTx: safeTxToJson(built.safeTx), ...built.hashes,
-    draftedAtBlock: BLOCK.number, draftedAtBlockHash: BLOCK.hash, draftedAtTimestamp: BLOCK.timestamp, validUntil, recommendationIds: [], ...more,
-  }
-}
-
-const margin = (valueE18: string) => ({ valueE18, requirementE18: '7000000000000000000', collateralRequirementE18: '0', debtE18: '0', marginRatioE6: '-12345' })
-const impact: Impact = {
-  version: 1, block: '1000', blockHash: BLOCK.hash, timestampSec: BLOCK.timestamp.toString(),
-  accounts: { indexed: 7, readFromContracts: 5, cut: false, unreadable: [] },
-  newlyLiquidatable: [{ account: addressOf(3) as Hex, source: 'CONTRACTS', falls: ['POSITIONS'], afterCancelling: false, before: margin('9000000000000000000'), after: margin('-1'), grossE18: '100000000000000000000', positions: [], collateral: [], badDebtE18: '1', expectedBadDebtE18: null }],
-  noLongerLiquidatable: [],
-  totals: { grossE18: '100000000000000000000', badDebtE18: '1', expectedBadDebtE18: null, fundE18: '-500000000000000000', coverE6: '250000', uncoveredE18: '3' },
-  nearMiss: [{ moveE6: '-30000', without: 1, with: 2, added: [{ account: addressOf(4) as Hex, falls: ['POSITIONS'], valueE18: '1', requirementE18: '2', grossE18: '3', badDebtE18: '0' }] }],
-  engine: { gap: null, comparedBefore: 10, comparedAfter: 10, differences: [] },
-  invariants: { checked: 4, steps: [], newlyBroken: 0 },
-  fund: { targetBefore: '1', targetAfter: '2', bindingAfter: null, capacityE18: null, gap: null },
-  breakers: { levels: [], loosening: [], replays: [] },
-  notes: ['Prices stand still.'],
-}
 const simulation = {
   version: 2, block: '1000', blockHash: BLOCK.hash, timestampSec: BLOCK.timestamp.toString(), success: true, failure: null, gasUsed: '123456', stages: [{ what: 'execTransaction', timestampSec: '1700000002', success: true, gasUsed: '123456' }],
   results: [{ to: addressOf(77), what: 'the precondition', success: true, gasUsed: '9000', error: null }], parameters: [{ name: band.parameter, subject: band.subject, before: '100000', after: '62500', expected: '62500' }],
@@ -72,7 +44,7 @@ beforeAll(async () => {
   await prisma.proposal.create({ data: rowOf('for-good', deployment, [stop], 21) })
   await prisma.proposal.create({ data: rowOf('queued', delayed, [band], 22, { state: 'QUEUED', scheduledTxHash: `0x${'77'.repeat(32)}`, scheduledAtBlock: 999n, readyAtSec: BLOCK.timestamp + 1n }) })
   await prisma.proposal.create({ data: rowOf('waiting', delayed, [band], 23) })
-  await prisma.proposal.create({ data: rowOf('done', deployment, [band], 19, { state: 'APPLIED', aftermath: { untilSec: '1700086400', complete: true, parameters: [{ parameter: band.parameter, subject: band.subject, predicted: '62500', actual: null, kept: false }], liquidations: { predicted: { accounts: 2, liquidated: 1 }, accounts: 1, count: 3, notionalE18: '5', others: [], badDebt: '0' } } }) })
+  await prisma.proposal.create({ data: rowOf('done', deployment, [band], 19, { state: 'APPLIED', impact: { ...impact, version: 1, accounts: { indexed: 49, readFromContracts: 5, cut: true, unreadable: [] } } as unknown as Prisma.InputJsonValue, aftermath: { untilSec: '1700086400', complete: true, parameters: [{ parameter: band.parameter, subject: band.subject, predicted: '62500', actual: null, kept: false }], liquidations: { predicted: { accounts: 2, liquidated: 1 }, accounts: 1, count: 3, notionalE18: '5', others: [], badDebt: '0' } } }) })
   const check = async (input: DraftInput) => {
     asked.push(input)
     const [first] = input.changes ?? []
@@ -127,12 +99,13 @@ describe('a proposal', () => {
 
   test('behavior: its simulation and impact come whole, signs and units kept; one of an earlier version with what it has', async () => {
     const fields = 'simulation { blockHash timestamp success gasUsed stages { what gasUsed } calls { what success gasUsed } parameters { expectedRaw } otherParametersRead otherParametersChanged { name } events storage accounts warnings rollback { success } }'
-    const { whole, old } = await ask(`{ whole: proposal(id: "whole") { ${fields} impact { block newlyLiquidatable { account source falls before { value { value } } after { value { raw } marginRatio } gross { value } expectedBadDebt { value } } fund { value } cover uncovered { raw } nearMiss { move without with added } accountsRead fundTargetAfter { raw } notes } } old: proposal(id: "p1") { ${fields} impact { block } } }`)
+    const { whole, old, done } = await ask(`{ whole: proposal(id: "whole") { ${fields} impact { block newlyLiquidatable { account source falls before { value { value } } after { value { raw } marginRatio } gross { value } expectedBadDebt { value } } fund { value } cover uncovered { raw } nearMiss { move without with added } accountsRead accountsValued unvalued { reason count accounts } coverage fundTargetAfter { raw } notes } } old: proposal(id: "p1") { ${fields} impact { block } } done: proposal(id: "done") { impact { accountsValued unvalued { count } coverage } } }`)
     expect(whole.simulation).toMatchObject({ timestamp: BLOCK.timestamp.toString(), gasUsed: '123456', stages: [{ what: 'execTransaction', gasUsed: '123456' }], calls: [{ what: 'the precondition', success: true, gasUsed: '9000' }], parameters: [{ expectedRaw: '62500' }], otherParametersRead: 90, warnings: ['One slot has no name.'], rollback: null })
     expect(whole.impact).toMatchObject({
       newlyLiquidatable: [{ account: addressOf(3), source: 'CONTRACTS', falls: ['POSITIONS'], before: { value: { value: '9' } }, after: { value: { raw: '-1' }, marginRatio: -0.012345 }, gross: { value: '100' }, expectedBadDebt: null }],
-      fund: { value: '-0.5' }, cover: 0.25, uncovered: { raw: '3' }, nearMiss: [{ move: -0.03, without: 1, with: 2, added: [addressOf(4)] }], accountsRead: 5, fundTargetAfter: { raw: '2' }, notes: ['Prices stand still.'],
+      fund: { value: '-0.5' }, cover: 0.25, uncovered: { raw: '3' }, nearMiss: [{ move: -0.03, without: 1, with: 2, added: [addressOf(4)] }], accountsRead: 5, accountsValued: 41, unvalued: [{ reason: 'not read from the contracts', count: 8, accounts: [addressOf(5)] }], coverage: 'of 41 valued; 8 unknown', fundTargetAfter: { raw: '2' }, notes: ['Prices stand still.'],
     })
+    expect(done.impact).toEqual({ accountsValued: null, unvalued: [], coverage: 'of an unknown share of 49 indexed' })
     expect(old).toMatchObject({ simulation: { success: true, stages: [], calls: [], otherParametersRead: 0, warnings: [], rollback: null }, impact: null })
   })
 

@@ -124,7 +124,7 @@ describe('a lower collateral ratio', () => {
     expect(impact.newlyLiquidatable.map((each) => each.account).toSorted()).toEqual([tight, ranged].toSorted())
     expect(impact.newlyLiquidatable.find((each) => each.account === tight)).toMatchObject({ source: 'CONTRACTS', falls: ['POSITIONS', 'COLLATERAL'], afterCancelling: false })
     expect(impact.newlyLiquidatable.find((each) => each.account === ranged)).toMatchObject({ falls: ['POSITIONS', 'COLLATERAL'], afterCancelling: true })
-    expect(impact.accounts).toEqual({ indexed: 5, readFromContracts: 5, cut: false, unreadable: [] })
+    expect(impact.accounts).toEqual({ indexed: 5, readFromContracts: 5, cut: false, unreadable: [], valued: 5, unvalued: [] })
   })
 
   test('behavior: the value lost is what the haircut takes: 40 % of 10 WETH at its average price', async () => {
@@ -237,12 +237,25 @@ describe('other changes', () => {
     expect(result.results.every((each) => each.success)).toBe(true)
     expect(result).toMatchObject({ success: false, failure: expect.stringMatching(/^After the batch the margins of 3 accounts cannot be read any more, of 0x[0-9a-f]{40} first: getAccountValue reverts$/) })
     expect(new Set(impact!.accounts.unreadable)).toEqual(new Set([tight, near, ranged].map((account) => ({ account, when: 'after', reason: 'getAccountValue reverts' }))))
+    // Also where the engine has a figure: the contracts were asked, and refuse.
+    expect(impact!.accounts).toMatchObject({ valued: 2, unvalued: [{ reason: 'getAccountValue reverts after the change', count: 3, accounts: [tight, near, ranged].toSorted() }] })
+  }, 60_000)
+
+  test('behavior: totals and near misses are of the accounts that are valued before and after, and the others are named with what stands in the way', async () => {
+    const feed = await change('collateralPriceFeed', WETH, BigInt(deployment.markets[2]!.chainlinkFeed))
+    const { impact } = await examined([feed], { accounts: [tight] })
+    expect(impact!.newlyLiquidatable.map((each) => each.account)).toEqual([tight])
+    expect(impact!.accounts).toMatchObject({ indexed: 5, readFromContracts: 1, cut: true, valued: 1 })
+    expect(impact!.accounts.unvalued).toEqual([{ reason: expect.stringMatching(/^not read from the contracts, and the engine's margins do not follow collateralPriceFeed of WETH/), count: 4, accounts: [maker, near, plain, ranged].toSorted() }])
+    // The engine values all five before the change: at 5 % less two of them are due without it, and one is counted.
+    expect(impact!.nearMiss.map(({ without, with: due }) => [without, due]).every(([without, due]) => without! <= 1 && due === 1)).toBe(true)
   }, 60_000)
 
   test('behavior: accounts that are not read stand with the engine, which is said', async () => {
     const { impact } = await examined([await change('collateralRatio', WETH, 450_000n)], { accounts: [tight] })
     expect(impact!.accounts).toMatchObject({ indexed: 5, readFromContracts: 1, cut: true })
     expect(new Map(impact!.newlyLiquidatable.map((each) => [each.account, each.source]))).toEqual(new Map([[tight, 'CONTRACTS'], [ranged, 'ENGINE']]))
+    expect(impact!.accounts).toMatchObject({ valued: 5, unvalued: [] })
     expect(new Map(impact!.newlyLiquidatable.map((each) => [each.account, each.collateral?.length ?? null]))).toEqual(new Map([[tight, 1], [ranged, null]]))
   }, 60_000)
 

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { readFileSync } from 'node:fs'
+import { digestOf } from '../../api/recommendations/canonical.ts'
 import { curie } from '../../protocols/curie/index.ts'
 import { reportHtml, reportMarkdown } from '../../proposals/report.ts'
 import { reviewDigest } from '../../proposals/review.ts'
@@ -36,6 +37,24 @@ describe('report', () => {
       expect(html).toContain(part)
     }
     for (const call of verdict.calls) expect(html).toContain(call.to)
+  })
+
+  test('behavior: of how many accounts totals and near misses are stands beside them, in the report and in what a signer is told', async () => {
+    const result = file.impact!.result as { accounts: object; newlyLiquidatable: readonly { account: string }[] }
+    // 41 + 7 + 1 of 49.
+    const unvalued = [{ reason: 'not read from the contracts, and the mirror is behind', count: 7, accounts: [`0x${'a7'.repeat(20)}`] }, { reason: 'getAccountValue reverts before the change', count: 1, accounts: [`0x${'b1'.repeat(20)}`] }]
+    const saying = (due: number, accounts: object): ReviewFile => {
+      const impact = { ...result, accounts: { ...result.accounts, ...accounts }, newlyLiquidatable: result.newlyLiquidatable.slice(0, due) } as never
+      const partial: ReviewFile = { ...file, impact: { digest: digestOf(impact), result: impact } }
+      return { ...partial, digest: reviewDigest(partial) }
+    }
+    const part = saying(1, { indexed: 49, valued: 41, unvalued })
+    const words = [/One account becomes liquidatable, of 41 valued; 8 unknown: /, /accounts are due at that price, of 41 valued; 8 unknown:/, new RegExp(`Unknown, 7 accounts \\(0x${'a7'.repeat(20)}, …\\): not read from the contracts, and the mirror is behind`), new RegExp(`Unknown, one account \\(0x${'b1'.repeat(20)}\\): getAccountValue reverts before the change`)]
+    for (const text of [reportMarkdown(part, null).replaceAll('\\', ''), reportHtml(part, null)]) for (const each of words) expect(text).toMatch(each)
+    const told = async (of: ReviewFile) => await verifyReview(serializeReview(of), trust, { witnesses: [], machineSec: 0n })
+    expect((await told(part)).notes.join('\n')).toContain('one account becomes liquidatable by this change, of 41 valued; 8 unknown; nobody has repeated that here')
+    expect((await told(saying(0, { indexed: 49, valued: 49, unvalued: [] }))).notes.join('\n')).toContain('no account becomes liquidatable by this change, of all 49 indexed; nobody')
+    for (const odd of [{ indexed: 49, valued: 50 }, { indexed: 49, valued: null }]) expect((await told(saying(1, odd))).findings.map(({ rule }) => rule)).toContain('impact')
   })
 
   test('behavior: without a trust file it says that nobody has checked it', () => {
