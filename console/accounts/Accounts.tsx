@@ -1,5 +1,5 @@
 /** Every account: sorted and filtered by the server, a screenful at a time, all of one block. */
-import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
+import { memo, useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import type { ReactNode } from 'react'
 import { useSearchParams } from 'wouter'
 import { ApiError, isOutOfReach, useAnswer } from '../data/client.ts'
@@ -46,7 +46,6 @@ export default function Accounts() {
   const text = search.toString()
   const view = useMemo(() => viewOf(new URLSearchParams(text)), [text])
   const rows = useRows(view)
-  const choices = useAnswer(AccountChoicesDocument, {}, 'minute')
   const set = useCallback((changes: Readonly<Record<string, string | null>>) => {
     setSearch((before) => {
       const next = new URLSearchParams(before)
@@ -71,18 +70,7 @@ export default function Accounts() {
       <PageHead title="Accounts" note={shown ? <span className="accounts-note" aria-busy={rows.waiting}><b role="status" className="n">{rows.waiting ? '…' : whole(shown.total)}</b> {filters > 0 ? 'pass the filter' : 'in all'}, by {orderName(view.orderBy).toLowerCase()} {falling ? '↓' : '↑'} · block {whole(shown.block.number)}, <Time at={shown.block.timestamp} /></span> : undefined}>
         <Csv view={view} block={shown?.block} />
       </PageHead>
-      <form className="accounts-filters" role="search" aria-label="Filter accounts" onSubmit={(event) => event.preventDefault()}>
-        <Field label="Address begins"><Typed value={search.get('address') ?? ''} onChange={(address) => set({ address })} placeholder="0x…" spellCheck={false} size={14} /></Field>
-        <Field label="Tier"><Choice value={search.get('tier') ?? ''} of={STATES} onChange={(tier) => set({ tier })} /></Field>
-        <Field label="Market"><Choice value={search.get('market') ?? ''} of={[['', 'any'], ...(choices.data?.markets ?? []).map(({ symbol }) => [symbol, symbol] as const)]} onChange={(market) => set({ market })} /></Field>
-        <Field label="Side"><Choice value={search.get('side') ?? ''} of={[['', 'any'], ['LONG', 'long'], ['SHORT', 'short']]} onChange={(side) => set({ side })} /></Field>
-        <Field label="Collateral"><Choice value={search.get('collateral') ?? ''} of={[['', 'any'], ...(choices.data?.collaterals ?? []).map(({ symbol }) => [symbol, symbol] as const)]} onChange={(collateral) => set({ collateral })} /></Field>
-        <Field label="Positions"><Choice value={search.get('positions') ?? ''} of={[['', 'with or without'], ['yes', 'with'], ['no', 'without']]} onChange={(positions) => set({ positions })} /></Field>
-        <Field label="Value from, USD"><Typed value={search.get('min') ?? ''} onChange={(min) => set({ min })} inputMode="decimal" size={8} placeholder="0" /></Field>
-        <Field label="Sort by" className="accounts-sort"><Choice value={view.orderBy} of={ORDERS.map((order) => [order, orderName(order)] as const)} onChange={(order) => sort(order as Order)} /></Field>
-        <button type="button" className="quiet accounts-sort" onClick={() => sort(view.orderBy)}>{falling ? '↓ falling' : '↑ rising'}</button>
-        {filters > 0 && <button type="button" className="quiet" onClick={() => set({ address: null, tier: null, market: null, side: null, collateral: null, positions: null, min: null })}>Clear</button>}
-      </form>
+      <Filters text={text} view={view} set={set} sort={sort} />
       {leastOf(search.get('min') ?? '') === null && <Notice kind="degraded" title={`Found “${search.get('min')}” as the least value, allowed is an amount of USD such as 1000.`}>The list is not filtered by it.</Notice>}
       {error && !away && <Notice kind={refused ? 'down' : 'degraded'} title={sentence(error)}>{shown && !refused && 'What stands below is the last that came. '}{!refused && <button type="button" onClick={rows.again}>Ask again</button>}</Notice>}
       <div className={`panel accounts-panel${rows.waiting ? ' waiting' : ''}`}>
@@ -94,6 +82,28 @@ export default function Accounts() {
     </div>
   )
 }
+
+type FiltersProps = { text: string; view: View; set: (changes: Readonly<Record<string, string | null>>) => void; sort: (order: Order) => void }
+
+/** Beside rows that come and go, it changes seldom. */
+const Filters = memo(function Filters({ text, view, set, sort }: FiltersProps) {
+  const search = new URLSearchParams(text)
+  const choices = useAnswer(AccountChoicesDocument, {}, 'minute')
+  return (
+    <form className="accounts-filters" role="search" aria-label="Filter accounts" onSubmit={(event) => event.preventDefault()}>
+      <Field label="Address begins"><Typed value={search.get('address') ?? ''} onChange={(address) => set({ address })} placeholder="0x…" spellCheck={false} size={14} /></Field>
+      <Field label="Tier"><Choice value={search.get('tier') ?? ''} of={STATES} onChange={(tier) => set({ tier })} /></Field>
+      <Field label="Market"><Choice value={search.get('market') ?? ''} of={[['', 'any'], ...(choices.data?.markets ?? []).map(({ symbol }) => [symbol, symbol] as const)]} onChange={(market) => set({ market })} /></Field>
+      <Field label="Side"><Choice value={search.get('side') ?? ''} of={[['', 'any'], ['LONG', 'long'], ['SHORT', 'short']]} onChange={(side) => set({ side })} /></Field>
+      <Field label="Collateral"><Choice value={search.get('collateral') ?? ''} of={[['', 'any'], ...(choices.data?.collaterals ?? []).map(({ symbol }) => [symbol, symbol] as const)]} onChange={(collateral) => set({ collateral })} /></Field>
+      <Field label="Positions"><Choice value={search.get('positions') ?? ''} of={[['', 'with or without'], ['yes', 'with'], ['no', 'without']]} onChange={(positions) => set({ positions })} /></Field>
+      <Field label="Value from, USD"><Typed value={search.get('min') ?? ''} onChange={(min) => set({ min })} inputMode="decimal" size={8} placeholder="0" /></Field>
+      <Field label="Sort by" className="accounts-sort"><Choice value={view.orderBy} of={ORDERS.map((order) => [order, orderName(order)] as const)} onChange={(order) => sort(order as Order)} /></Field>
+      <button type="button" className="quiet accounts-sort" onClick={() => sort(view.orderBy)}>{view.direction === 'DESC' ? '↓ falling' : '↑ rising'}</button>
+      {Object.keys(view.filter).length > 0 && <button type="button" className="quiet" onClick={() => set({ address: null, tier: null, market: null, side: null, collateral: null, positions: null, min: null })}>Clear</button>}
+    </form>
+  )
+})
 
 const Field = ({ label, className, children }: { label: string; className?: string; children: ReactNode }) => <label className={className}><span>{label}</span>{children}</label>
 

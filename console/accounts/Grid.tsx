@@ -1,7 +1,7 @@
 /** A grid of as many rows as there are accounts, of which those on the screen exist. Arrows move in it, Enter opens, Ctrl C copies the address. */
 import { useVirtualizer } from '@tanstack/react-virtual'
 import { memo, useCallback, useEffect, useId, useRef, useState, useSyncExternalStore } from 'react'
-import type { KeyboardEvent } from 'react'
+import type { KeyboardEvent, MouseEvent } from 'react'
 import { useLocation } from 'wouter'
 import { whole } from '../ui/format.ts'
 import { COLUMNS, type Column, type Order } from './columns.tsx'
@@ -35,19 +35,35 @@ export function Grid({ rows, viewKey, order, falling, onSort }: { rows: Rows; vi
   useEffect(() => { if (total > 0 && active >= total) setActive(total - 1) }, [active, total])
 
   const items = virtual.getVirtualItems()
+  /** Rows that scroll out of the window are filled anew at its other end, which is cheaper than to make them. */
+  const slots = useRef(1)
+  slots.current = Math.max(slots.current, items.length)
   // What the window shows; the rows beyond it are made, and read a moment later.
   const [first, last] = [virtual.range?.startIndex ?? 0, virtual.range?.endIndex ?? 0]
   const { look, at } = rows
   useEffect(() => look(first, last), [look, first, last])
   // Another order or filter begins at its top, and with as many rows: told before it is asked for, since a child's effects run first, and after the place that is left.
   useEffect(() => {
-    box.current?.scrollTo({ top: 0 })
+    // Asked of the box itself, where it stands would have all of it laid out first.
+    if (virtual.scrollOffset !== 0) box.current?.scrollTo({ top: 0 })
     setActive(0)
     look(0, last - first)
     // What the window shows later is told above.
     // oxlint-disable-next-line react-hooks/exhaustive-deps
   }, [viewKey])
 
+  // Heard before the rows are drawn: what is not there yet is asked for at once.
+  const onScroll = (): void => {
+    const { scrollTop, scrollLeft, clientHeight, classList } = box.current as HTMLDivElement
+    classList.toggle('aside', scrollLeft > 0)
+    look(Math.floor(scrollTop / rowPx), Math.min(total, Math.ceil((scrollTop + clientHeight) / rowPx)) - 1)
+  }
+  const onClick = (event: MouseEvent<HTMLDivElement>): void => {
+    const place = (event.target as Element).closest('a')?.getAttribute('href')
+    if (place == null || event.button !== 0 || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return
+    event.preventDefault()
+    go(place)
+  }
   const move = (to: number): void => {
     const next = Math.max(0, Math.min(total - 1, to))
     setActive(next)
@@ -69,7 +85,7 @@ export function Grid({ rows, viewKey, order, falling, onSort }: { rows: Rows; vi
   return (
     <div
       ref={box} className="accounts-grid" role="grid" aria-label="Accounts" aria-rowcount={total + 1} aria-colcount={COLUMNS.length} aria-busy={rows.waiting} aria-multiselectable="false"
-      tabIndex={0} aria-activedescendant={total > 0 ? `${id}-${active}` : undefined} onKeyDown={onKeyDown}
+      tabIndex={0} aria-activedescendant={total > 0 ? `${id}-${active}` : undefined} onKeyDown={onKeyDown} onScrollCapture={onScroll} onClick={onClick}
     >
       <div className="accounts-head" role="row" aria-rowindex={1} style={narrow ? undefined : { gridTemplateColumns: TRACKS, minWidth: WIDTH }}>
         {COLUMNS.map((column, index) => <Head key={column.head} column={column} index={index} active={column.order === order} falling={falling} onSort={onSort} />)}
@@ -77,7 +93,7 @@ export function Grid({ rows, viewKey, order, falling, onSort }: { rows: Rows; vi
       <div role="rowgroup" className="accounts-body" style={{ height: virtual.getTotalSize(), minWidth: narrow ? undefined : WIDTH }}>
         {items.map(({ index, start }) => {
           const found = at(index)
-          return <Line key={index} id={`${id}-${index}`} index={index} start={start} height={rowPx} row={found?.row} stale={found?.stale ?? false} active={index === active} narrow={narrow} onPick={pick} />
+          return <Line key={index % slots.current} id={`${id}-${index}`} index={index} start={start} height={rowPx} row={found?.row} stale={found?.stale ?? false} active={index === active} narrow={narrow} onPick={pick} />
         })}
       </div>
     </div>
@@ -96,7 +112,7 @@ function Head({ column, index, active, falling, onSort }: { column: Column; inde
 
 type LineProps = { id: string; index: number; start: number; height: number; row: Row | undefined; stale: boolean; active: boolean; narrow: boolean; onPick: (index: number) => void }
 
-/** Drawn again only where something of it has changed: a row that scrolls by is moved, not made. */
+/** Drawn again only where something of it has changed. */
 const Line = memo(function Line({ id, index, start, height, row, stale, active, narrow, onPick }: LineProps) {
   return (
     <div

@@ -51,6 +51,26 @@ async function pagesOf(view: View, [first, last]: readonly [number, number], blo
   return head && { answer: head.answer, pages: new Map(parts.flatMap((each) => each?.pages ?? [])) }
 }
 
+type Store = { view: string; pages: Map<number, { block: string; rows: readonly Row[] }> }
+
+/** Whether there is such a page, and nobody has read it at the snapshot's block. */
+const lacks = ({ view, block, total, pages }: Snapshot, store: Store, index: number): boolean => index >= 0 && index * PAGE < total && !pages.has(index) && (store.view !== view || store.pages.get(index)?.block !== block.hash)
+
+/** Of the pages from one to another, the first to the last that is lacking. */
+function missing(snapshot: Snapshot, store: Store, [from, to]: readonly [number, number]): readonly [number, number] | null {
+  const indices = Array.from({ length: to - from + 1 }, (_, i) => from + i).filter((index) => lacks(snapshot, store, index))
+  const [first, last] = [indices[0], indices.at(-1)]
+  return first === undefined || last === undefined ? null : [first, last]
+}
+
+/** Of a block that is named, nothing changes. */
+const rangeQuery = (view: View, viewKey: string, block: string | undefined, range: readonly [number, number]) => ({
+  queryKey: ['never', 'AccountPages', viewKey, block, ...range],
+  queryFn: ({ signal }: { signal: AbortSignal }) => pagesOf(view, range, block ?? null, signal),
+  staleTime: Infinity,
+  gcTime: 60_000,
+})
+
 export function useRows(view: View): Rows {
   const queryClient = useQueryClient()
   const viewKey = JSON.stringify(view)
@@ -60,15 +80,17 @@ export function useRows(view: View): Rows {
   if (latest.current.viewKey !== viewKey) latest.current = { viewKey, seen: [0, 0] }
   useEffect(() => setSeen(latest.current.seen), [viewKey])
 
-  /** The block on the screen: another order of it needs no newer one, and the server has it at hand. */
-  const standing = useRef<string>(undefined)
+  /** What is on the screen. Another order of its block needs no newer one, and the server has it at hand. */
+  const standing = useRef<Snapshot | null>(null)
+  /** Pages of this view that were read: of this block, and of others until they are read again. */
+  const store = useRef<Store>({ view: '', pages: new Map() })
   const queryKey = useMemo(() => ['block', 'AccountTable', viewKey], [viewKey])
   const head = useQuery<Snapshot | null>({
     queryKey,
     queryFn: ({ signal }) =>
       timed(queryKey, async () => {
         const onScreen = latest.current.viewKey === viewKey ? latest.current.seen : ([0, 0] as const)
-        const kept = queryClient.getQueryData(queryKey) === undefined ? standing.current : undefined
+        const kept = queryClient.getQueryData(queryKey) === undefined ? standing.current?.block.hash : undefined
         const found = await pagesOf(view, onScreen, kept ?? null, signal).catch((error: unknown) => {
           if (kept === undefined || !(error instanceof ApiError && error.code === 'NOT_FOUND')) throw error
           return pagesOf(view, onScreen, null, signal)
@@ -80,25 +102,20 @@ export function useRows(view: View): Rows {
   })
   const shown = head.data
   const isCurrent = shown?.view === viewKey
-  standing.current = shown?.block.hash
+  standing.current = shown ?? null
 
-  const [calm, setCalm] = useState(true)
+  /** What was on the screen when it had stood for a moment. */
+  const [calmAt, setCalmAt] = useState(seen)
+  const calm = calmAt === seen
   const wanted = useMemo(() => {
     if (shown == null || !isCurrent) return []
-    const there = (index: number): boolean => index < 0 || index * PAGE >= shown.total || shown.pages.has(index)
-    const onScreen = Array.from({ length: seen[1] - seen[0] + 1 }, (_, i) => seen[0] + i).filter((index) => !there(index))
-    const [first, last] = [onScreen[0], onScreen.at(-1)]
-    const here = first === undefined || last === undefined ? [] : [[first, last] as const]
+    const here = missing(shown, store.current, seen)
     // A page on either side, so that reading on finds it there: once what is on the screen has come.
-    return calm ? [...here, ...[seen[1] + 1, seen[0] - 1].filter((index) => !there(index)).map((index) => [index, index] as const)] : here
+    const beside = calm ? [seen[1] + 1, seen[0] - 1].filter((index) => lacks(shown, store.current, index)).map((index) => [index, index] as const) : []
+    return here === null ? beside : [here, ...beside]
   }, [shown, isCurrent, seen, calm])
   const { pages: beside, loading, gone, fault } = useQueries({
-    queries: wanted.map((range) => ({
-      queryKey: ['never', 'AccountPages', viewKey, shown?.block.hash, ...range],
-      queryFn: ({ signal }: { signal: AbortSignal }) => pagesOf(view, range, shown?.block.hash ?? null, signal),
-      staleTime: Infinity,
-      gcTime: 60_000,
-    })),
+    queries: wanted.map((range) => rangeQuery(view, viewKey, shown?.block.hash, range)),
     combine: useCallback(
       (answers: { data: Awaited<ReturnType<typeof pagesOf>> | undefined; error: Error | null }[]) => ({
         pages: new Map(answers.flatMap(({ data }) => (data ? [...data.pages] : []))),
@@ -111,14 +128,12 @@ export function useRows(view: View): Rows {
   })
   useEffect(() => {
     if (loading) return
-    const timer = setTimeout(() => setCalm(true), CALM_MS)
+    const timer = setTimeout(() => setCalmAt(seen), CALM_MS)
     return () => clearTimeout(timer)
   }, [loading, seen])
   // The server has let go of the block: its newest is asked for.
   useEffect(() => { if (gone) void queryClient.invalidateQueries({ queryKey }) }, [gone, queryClient, queryKey])
 
-  /** Pages of this view that were read: of this block, and of others until they are read again. */
-  const store = useRef<{ view: string; pages: Map<number, { block: string; rows: readonly Row[] }> }>({ view: '', pages: new Map() })
   if (shown != null) {
     if (store.current.view !== shown.view) store.current = { view: shown.view, pages: new Map() }
     for (const pages of [shown.pages, isCurrent ? beside : new Map<number, readonly Row[]>()]) for (const [index, rows] of pages) store.current.pages.set(index, { block: shown.block.hash, rows })
@@ -141,9 +156,12 @@ export function useRows(view: View): Rows {
       const pages = [Math.floor(Math.max(0, first) / PAGE), Math.floor(Math.max(0, last) / PAGE)] as const
       if (latest.current.seen[0] === pages[0] && latest.current.seen[1] === pages[1]) return
       latest.current = { ...latest.current, seen: pages }
-      setCalm(false)
+      // Asked for before anything is drawn: the answer is on its way meanwhile.
+      const { current: on } = standing
+      const range = on !== null && on.view === viewKey ? missing(on, store.current, pages) : null
+      if (on !== null && range !== null) void queryClient.prefetchQuery(rangeQuery(view, viewKey, on.block.hash, range))
       setSeen(pages)
-    }, []),
+    }, [queryClient, view, viewKey]),
     again: useCallback(() => void queryClient.invalidateQueries({ queryKey }), [queryClient, queryKey]),
   }
 }
