@@ -8,7 +8,7 @@ import type { BacktestWordsFragment, Side, VolatilityModel, VolatilityQuery } fr
 import { Chart, axis, tooltip } from '../ui/Chart.tsx'
 import type { ChartData, Palette } from '../ui/Chart.tsx'
 import { dateTime, duration, float, percent, time, whole } from '../ui/format.ts'
-import { Empty, Hint, Loaded, Provenance, Sums, Tag, Unknown, sentence } from '../ui/parts.tsx'
+import { Copy, Empty, Hint, Loaded, Provenance, Sums, Tag, Unknown, sentence } from '../ui/parts.tsx'
 import { CsvButton, Table, cellsOf } from '../ui/Table.tsx'
 import type { Column } from '../ui/Table.tsx'
 import { useHours, useWindow } from './Price.tsx'
@@ -127,6 +127,9 @@ const pValue = ({ pValue: p, rejected, likelihoodRatio }: BacktestWordsFragment[
 const zone = (name: string | null) => (name === null ? <Unknown why="Fewer than 250 forecasts" /> : <Tag kind={name === 'green' ? 'good' : name === 'yellow' ? 'warn' : 'down'}>{name}</Tag>)
 const told = (row: Tested, cell: (test: BacktestWordsFragment) => React.ReactNode) => (row.test ? cell(row.test) : <Unknown why={row.why} />)
 
+const windowOf = ({ from, to, returns }: BacktestWordsFragment['sample']): string => `${dateTime(from)} to ${dateTime(to)}, ${whole(returns)} returns`
+const standsOn = ({ provenance: { model, version, block, inputsDigest }, sample }: BacktestWordsFragment): string => `${model} ${version}, block ${block.number}, ${windowOf(sample)}, inputs ${inputsDigest}`
+
 const TESTS: readonly Column<Tested>[] = [
   { key: 'model', head: 'Model', value: ({ model }) => MODELS[model] },
   { key: 'exceptions', head: 'Exceptions', numeric: true, value: ({ test }) => test?.exceptions, cell: (row) => told(row, ({ exceptions, expected, observations }) => <span title={`Of ${whole(observations)} forecasts`}>{whole(exceptions)} <span className="muted">of {float(expected, 1)} expected</span></span>) },
@@ -135,6 +138,7 @@ const TESTS: readonly Column<Tested>[] = [
   { key: 'joint', head: 'Joint', name: 'Conditional coverage, p', numeric: true, value: ({ test }) => test?.conditional.pValue, cell: (row) => told(row, ({ conditional }) => pValue(conditional)) },
   { key: 'zone', head: 'Zone, last · worst', name: 'Basel zone of the last 250', value: ({ test }) => test?.zone, cell: (row) => told(row, (test) => <>{zone(test.zone)} {zone(test.worstZone)}</>) },
   { key: 'es', head: 'ES test, Z', numeric: true, value: ({ test }) => test?.shortfallZ, cell: (row) => told(row, ({ shortfallZ, shortfallRejected }) => <>{float(shortfallZ, 2)} <Tag kind={shortfallRejected ? 'down' : 'quiet'}>{shortfallRejected ? 'rejected' : 'holds'}</Tag></>) },
+  { key: 'stands', head: 'Stands on', words: true, value: ({ test }) => test && standsOn(test), cell: (row) => told(row, ({ provenance: { model, version, source, block, inputsDigest }, sample }) => <span className="market-stands"><span><Hint text={source}>{model} {version}</Hint> · block <b>{whole(block.number)}</b> · inputs <Copy text={inputsDigest} label={`SHA-256 of the inputs of ${MODELS[row.model]}`}><code>{inputsDigest.slice(0, 10)}</code></Copy></span><small>{windowOf(sample)}</small></span>) },
 ]
 
 /** Losses over one bar; confidence and bars are those chosen above. */
@@ -155,7 +159,6 @@ export function Backtests({ market }: { market: string }) {
     { model: 'FHS_GARCH', test: run.test, why: run.why },
   ]
   const warnings = rows.flatMap(({ test }) => test?.warnings ?? [])
-  const stands = rows.find(({ test }) => test)?.test
   return (
     <>
       <div className="controls">
@@ -167,7 +170,6 @@ export function Backtests({ market }: { market: string }) {
       <Table title="Backtests by model" columns={TESTS} rows={rows} rowKey={({ model }) => model} />
       <Unknowns of={rows.flatMap(({ model, test, why }) => (test || model === 'FHS_GARCH' ? [] : [{ message: `${MODELS[model]}: ${why.replace(/\.$/, '')}` }]))} />
       <Warnings of={warnings} />
-      {stands && <Provenance of={stands.provenance} />}
     </>
   )
 }

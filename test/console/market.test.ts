@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import type { Browser, Download, Page } from 'playwright-core'
 import { createBreakers } from '../../api/graphql/risk/breakers.ts'
 import { queryApi } from '../../cli/graphql.ts'
-import { compact, decimal, percent, price, signedPercent, usd } from '../../console/ui/format.ts'
+import { compact, dateTime, decimal, percent, price, signedPercent, usd, whole } from '../../console/ui/format.ts'
 import type { PrismaClient } from '../../prisma/client.ts'
 import { seedRisk } from '../graphql/risk-support.ts'
 import { BLOCK, addressOf, deployment, seed, seedHistory } from '../graphql/support.ts'
@@ -262,8 +262,9 @@ inBrowser('the market pages', () => {
   }, 60_000)
 
   test('behavior: models, backtests and margins are the API’s, and each unknown one says why', async () => {
-    type Risk = { volatility: { forecasts: { model: string; side: string; valueAtRisk: number | null; expectedShortfall: number | null; unknown: { message: string } | null }[] }; backtest: { exceptions: number; observations: number; coverage: { pValue: number } }; dynamicMargin: { maintenance: number; components: { name: string; value: number }[] } }
-    const told = await queryApi<Risk>(scratch.url, '{ volatility(market: "vETH", level: 0.95, horizonSec: 14400) { forecasts { model side valueAtRisk expectedShortfall unknown { message } } } backtest(input: { market: "vETH", model: FHS_EWMA, level: 0.95 }) { exceptions observations coverage { pValue } } dynamicMargin(market: "vETH") { maintenance components { name value } } }')
+    type Stands = { provenance: { version: string; block: { number: string }; inputsDigest: string }; sample: { from: string; to: string; returns: number } }
+    type Risk = { volatility: { forecasts: { model: string; side: string; valueAtRisk: number | null; expectedShortfall: number | null; unknown: { message: string } | null }[] }; backtest: Stands & { exceptions: number; observations: number; coverage: { pValue: number } }; history: Stands; dynamicMargin: { maintenance: number; components: { name: string; value: number }[] } }
+    const told = await queryApi<Risk>(scratch.url, '{ volatility(market: "vETH", level: 0.95, horizonSec: 14400) { forecasts { model side valueAtRisk expectedShortfall unknown { message } } } backtest(input: { market: "vETH", model: FHS_EWMA, level: 0.95 }) { exceptions observations coverage { pValue } provenance { version block { number } inputsDigest } sample { from to returns } } history: backtest(input: { market: "vETH", model: HISTORICAL, level: 0.95 }) { provenance { version block { number } inputsDigest } sample { from to returns } } dynamicMargin(market: "vETH") { maintenance components { name value } } }')
     await visit(browser, `${scratch.url}/markets/vETH?level=0.95&horizon=14400`, {}, async (page) => {
       await page.locator('#volatility').scrollIntoViewIfNeeded()
       const table = page.getByRole('table', { name: 'Forecasts by model and side' })
@@ -282,6 +283,11 @@ inBrowser('the market pages', () => {
       const tests = page.getByRole('table', { name: 'Backtests by model' })
       await eventually(() => tests.getByRole('row').nth(2).innerText(), new RegExp(`^Filtered history, EWMA\\s+${told.backtest.exceptions} `))
       expect(await tests.getByRole('row').nth(2).locator('[data-label="Kupiec, p"]').innerText()).toContain(told.backtest.coverage.pValue < 0.0001 ? '< 0.0001' : told.backtest.coverage.pValue.toFixed(4))
+      // Each row stands on its own inputs, and says which.
+      expect(told.backtest.provenance.inputsDigest).not.toBe(told.history.provenance.inputsDigest)
+      for (const [row, { provenance, sample }] of [[2, told.backtest], [3, told.history]] as const) {
+        await eventually(() => tests.getByRole('row').nth(row).locator('[data-label="Stands on"]').innerText(), new RegExp(`^backtest ${provenance.version} · block ${whole(provenance.block.number)} · inputs ${provenance.inputsDigest.slice(0, 10)}[^]*\\s${dateTime(sample.from)} to ${dateTime(sample.to)}, ${whole(sample.returns)} returns$`))
+      }
       expect(await page.locator('#backtest').innerText()).toContain('and not the 250 days of the regulation')
       expect(await tests.getByRole('row').nth(4).innerText()).toContain('unknown: Not tested yet')
     })
