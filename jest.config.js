@@ -10,6 +10,8 @@ export default {
   maxWorkers: 2,
   // Modules of a test file are never given back.
   workerIdleMemoryLimit: '900MB',
+  globalSetup: '<rootDir>/test/support/jestSetup.js',
+  globalTeardown: '<rootDir>/test/support/jestTeardown.js',
   testSequencer: '<rootDir>/test/support/sequencer.js',
   reporters: ['default', '<rootDir>/test/support/skipped.js'],
 }

@@ -36,7 +36,7 @@ export async function startScratchPostgres(): Promise<ScratchPostgres> {
     // PostgreSQL refuses to run as root; a system user is made where there is none.
     createPostgresUser: process.getuid?.() === 0,
     initdbFlags: ['--locale=C', '--encoding=UTF8', '--no-sync'],
-    postgresFlags: ['-c', 'fsync=off', '-c', 'synchronous_commit=off', '-c', 'full_page_writes=off', '-c', 'unix_socket_directories=', '-c', 'listen_addresses=127.0.0.1'],
+    postgresFlags: ['-c', 'fsync=off', '-c', 'synchronous_commit=off', '-c', 'full_page_writes=off', '-c', 'unix_socket_directories=', '-c', 'listen_addresses=127.0.0.1', '-c', 'max_connections=300'],
     onLog: (line) => lines.push(String(line)),
     onError: (line) => lines.push(String(line)),
   })

@@ -181,6 +181,22 @@ describe('amounts', () => {
 })
 
 describe('recommendations and proposals', () => {
+  test('behavior: a parameter tells what each run that is kept says of it, newest first, those that held it with their reason', async () => {
+    const [band] = await prisma.recommendation.findMany({ where: { runId: '990-bbbb' } })
+    const run = await prisma.recommendationRun.findUniqueOrThrow({ where: { id: '990-bbbb' } })
+    // One that held it, and one of a block that is not served yet.
+    for (const [block, more] of [[980n, { direction: 'HOLD', recommended: band!.current, urgency: 0, reason: 'Held: the deadband' }], [2000n, {}]] as const) {
+      await prisma.recommendationRun.create({ data: { ...run, inputs: {}, id: `${block}-cccc`, blockNumber: block } })
+      await prisma.recommendation.create({ data: { ...band!, inputs: {}, evidence: [], adjustments: [], id: `${block}-cccc:band`, runId: `${block}-cccc`, ...more } })
+    }
+    const told = async (after: string | null) => (await ask('query($after: String) { parameter(name: "marketMaxPriceSpreadRatio", subject: "vETH") { recommendations(first: 2, after: $after) { nodes { direction currentDisplay recommendedDisplay reason block { number } } pageInfo { hasNextPage endCursor } totalCount } } }', { after })).data.parameter.recommendations
+    const first = await told(null)
+    const second = await told(first.pageInfo.endCursor)
+    await prisma.recommendationRun.deleteMany({ where: { id: { endsWith: '-cccc' } } })
+    expect(first).toMatchObject({ nodes: [{ direction: 'TIGHTEN', recommendedDisplay: '6.25 %', block: { number: '1000' } }, { direction: 'TIGHTEN', block: { number: '990' } }], pageInfo: { hasNextPage: true }, totalCount: 3 })
+    expect(second).toMatchObject({ nodes: [{ direction: 'HOLD', currentDisplay: '10 %', recommendedDisplay: '10 %', reason: 'Held: the deadband', block: { number: '980' } }], pageInfo: { hasNextPage: false } })
+  })
+
   test('behavior: recommendations are those of the latest run, most urgent first', async () => {
     const { data } = await ask('{ recommendations { id urgency settable title evidence { label value } adjustments { step why } block { number } } settable: recommendations(settableOnly: true) { currentDisplay recommendedDisplay currentRaw } }')
     expect(data.recommendations.map((one: { urgency: number }) => one.urgency)).toEqual([90, 80])
@@ -407,7 +423,7 @@ describe('one request', () => {
     const failed = await Promise.all(Array.from({ length: 25 }, () => ask('{ accounts(first: 0) { nodes { id } } markets { symbol } }', {}, api.url)))
     expect(failed.every((one) => one.errors?.[0]?.extensions.code === 'BAD_INPUT')).toBe(true)
     // A snapshot that stays open would be idle in its transaction until its 20 s are over.
-    const held = await prisma.$queryRawUnsafe<{ count: bigint }[]>(`SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'`)
+    const held = await own.$queryRawUnsafe<{ count: bigint }[]>(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'`)
     expect(held[0]?.count).toBe(0n)
     expect((await ask('{ markets { symbol } }', {}, api.url)).errors).toBeUndefined()
     await own.$disconnect()
