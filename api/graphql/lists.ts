@@ -5,7 +5,7 @@ import type { Context } from './context.ts'
 import type { AccountFilterInput } from './generated/resolvers.ts'
 import { marketId } from './lookup.ts'
 import type { AccountBook, Health, Holding } from './margins.ts'
-import type { AccountNode, Db } from './model.ts'
+import type { AccountNode, Db, RecommendationNode } from './model.ts'
 import type { PageSource } from './paging.ts'
 import { isDescending, placeOf, type AccountFilter, type AccountOrder, type Direction, type Standings } from './standings.ts'
 
@@ -63,6 +63,22 @@ export function openPositions(context: Context, marketId: string | null): PageSo
     rows: async (key, take) => (await context.db()).position.findMany({ where: key === null ? where : { AND: [where, { id: { gt: key[0] ?? '' } }] }, orderBy: { id: 'asc' }, take }),
     total: async () => (await context.db()).position.count({ where }),
   }
+}
+
+/** What the runs that are kept say of one parameter, newest first. */
+export function recommendationsOf(context: Context, { name, subject }: { readonly name: string; readonly subject: string }) {
+  const where = async (): Promise<Prisma.RecommendationWhereInput> => ({ parameter: name, subject, run: { blockNumber: { lte: (await context.indexed())?.number ?? -1n } } })
+  return {
+    list: 'recommendations, newest first',
+    parts: ['int64', 'text'],
+    key: (row) => [row.run.blockNumber.toString(), row.id],
+    rows: async (key, take) => {
+      const block = key === null ? null : BigInt(key[0] ?? '0')
+      const after: Prisma.RecommendationWhereInput = block === null ? {} : { OR: [{ run: { blockNumber: { lt: block } } }, { run: { blockNumber: block }, id: { lt: key?.[1] ?? '' } }] }
+      return (await context.db()).recommendation.findMany({ where: { AND: [await where(), after] }, omit: { inputs: true }, include: { run: { omit: { inputs: true } } }, orderBy: [{ run: { blockNumber: 'desc' } }, { id: 'desc' }], take })
+    },
+    total: async () => (await context.db()).recommendation.count({ where: await where() }),
+  } satisfies PageSource<RecommendationNode>
 }
 
 /** Proposals, newest first. */

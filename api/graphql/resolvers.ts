@@ -15,7 +15,7 @@ import { displayUnit, displayValue, inputDecimals, specOf } from './display.ts'
 import type { Direction, Adjustment, Evidence, MutationResolvers, Resolvers } from './generated/resolvers.ts'
 import { guarded } from './guarded.ts'
 import { address, findMarket, marketId, subject } from './lookup.ts'
-import { PROPOSAL_PARTS, accounts, facts, openPositions, proposals, stats } from './lists.ts'
+import { PROPOSAL_PARTS, accounts, facts, openPositions, proposals, recommendationsOf, stats } from './lists.ts'
 import { e18, fundCapacityE18, integer } from './model.ts'
 import type { AmountNode, CollateralAssetNode, ContractNode, MarketNode, ParameterNode } from './model.ts'
 import { checkFirst, page } from './paging.ts'
@@ -382,6 +382,7 @@ export const resolvers: Resolvers<Context> = {
     advisory: (row, _, { protocol }) => specOf(protocol.catalog, row.name, row.scope).advisoryReason,
     irreversible: (row, _, { protocol }) => specOf(protocol.catalog, row.name, row.scope).irreversible,
     history: ({ id }, args, context) => page(facts(context, 'parameterChange', { parameterId: id }), args),
+    recommendations: (row, args, context) => page(recommendationsOf(context, row), args),
   },
 
   ParameterChange: {

@@ -7,6 +7,7 @@ import { ParameterHistoryDocument, ParameterPageDocument } from '../generated/op
 import type { ParameterChangePartsFragment, ParameterPageQuery } from '../generated/operations.ts'
 import { BasketButton } from '../recommendations/BasketButton.tsx'
 import { HistoryChart } from '../recommendations/Charts.tsx'
+import { Runs } from '../recommendations/Runs.tsx'
 import { heldBy, isHeld, itemOf, whyAdvisory } from '../recommendations/recommendation.ts'
 import { dateTime, duration, percent, whole, words } from '../ui/format.ts'
 import { Address, Empty, Facts, Loaded, Notice, PageHead, Panel, Sums, Tag, Time, sentence } from '../ui/parts.tsx'
@@ -104,8 +105,9 @@ function Past({ of, untilSec }: { of: NonNullable<ParameterPageQuery['parameter'
     <Panel id="history" title="History" note={latest ? `${whole(latest.totalCount)} since the start` : undefined} actions={<CsvButton title={`History of ${of.title}, ${of.subjectLabel}`} columns={columns} rows={nodes} />}>
       <Loaded of={first} height={420}>{() => (
         <>
-          {of.inputDecimals !== null && <HistoryChart title={`${of.title}, ${of.subjectLabel}`} unit={of.unit} inputDecimals={of.inputDecimals} changes={nodes} raw={of.raw} display={of.display} untilSec={untilSec} />}
+          {of.inputDecimals !== null && <HistoryChart title={`${of.title}, ${of.subjectLabel}`} unit={of.unit} inputDecimals={of.inputDecimals} changes={nodes} raw={of.raw} display={of.display} untilSec={untilSec} earlier={of.recommendations.nodes} />}
           <Table title="Changes" columns={columns} rows={nodes} rowKey={({ id }) => id} empty="No change since the start of the index." />
+          {of.recommendations.totalCount > 0 && <Runs of={of.recommendations} />}
           {problem && <Notice kind="down" title={problem} />}
           {more && <button type="button" className="all" disabled={loading || connection === 'lost'} onClick={() => void load()}>{loading ? 'Loading …' : `Older changes (${whole(latest.totalCount - nodes.length)} more)`}</button>}
         </>

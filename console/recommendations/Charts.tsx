@@ -3,8 +3,9 @@ import { useCallback, useMemo } from 'react'
 import { numberOf, onAxis } from '../parameters/values.ts'
 import { Chart, axis, tooltip } from '../ui/Chart.tsx'
 import type { Palette } from '../ui/Chart.tsx'
-import { compact, dateTime, duration, float } from '../ui/format.ts'
+import { compact, dateTime, duration, float, whole } from '../ui/format.ts'
 import type { EvidenceChart as Evidence } from './evidence.ts'
+import { isHeld } from './recommendation.ts'
 import type { Recommendation } from './recommendation.ts'
 
 const levelColour = (colours: Palette, kind: 'now' | 'recommended' | 'limit'): string => (kind === 'recommended' ? colours.accent : kind === 'now' ? colours.text : colours.muted)
@@ -103,34 +104,39 @@ export function pathOf(of: Recommendation): { name: string; text: string; value:
 }
 
 export type Change = { readonly oldRaw: string | null; readonly newRaw: string; readonly newDisplay: string; readonly timestamp: string }
-export type Earlier = { readonly id: string; readonly recommendedRaw: string; readonly recommendedDisplay: string; readonly direction: string; readonly block: { readonly number: string; readonly timestamp: string } }
+export type Earlier = { readonly recommendedRaw: string; readonly recommendedDisplay: string; readonly direction: Recommendation['direction']; readonly reason: string; readonly block: { readonly number: string; readonly timestamp: string } }
 
-/** A parameter's value on the time axis, and what was recommended for it while runs are kept. */
-export function HistoryChart({ title, unit, inputDecimals, changes, raw, display, untilSec, earlier = [], height = 240 }: { title: string; unit: string; inputDecimals: number; changes: readonly Change[]; raw: string; display: string; untilSec: number | null; earlier?: readonly Earlier[]; height?: number }) {
+const NONE: readonly Earlier[] = []
+
+/** A parameter's value on the time axis, and what the runs that are kept said of it: a change, or that it is held. */
+export function HistoryChart({ title, unit, inputDecimals, changes, raw, display, untilSec, earlier = NONE, height = 240 }: { title: string; unit: string; inputDecimals: number; changes: readonly Change[]; raw: string; display: string; untilSec: number | null; earlier?: readonly Earlier[] | undefined; height?: number }) {
   const { steps, last } = useMemo(() => {
     const oldest = changes.toSorted((a, b) => Number(a.timestamp) - Number(b.timestamp))
     const steps = oldest.map((one) => ({ at: Number(one.timestamp), value: onAxis(one.newRaw, inputDecimals), text: one.newDisplay }))
     return { steps, last: untilSec ?? steps.at(-1)?.at ?? 0 }
   }, [changes, inputDecimals, untilSec])
   const points = useMemo(() => [...steps, { at: last, value: onAxis(raw, inputDecimals), text: display }], [steps, last, raw, inputDecimals, display])
+  const said = useMemo(() => [{ name: 'Recommended', runs: earlier.filter((one) => !isHeld(one)) }, { name: 'Held', runs: earlier.filter(isHeld) }].filter(({ runs }) => runs.length > 0), [earlier])
   const option = useCallback((colours: Palette) => ({
-    grid: { left: 76, right: 24, top: 16, bottom: earlier.length > 0 ? 68 : 46 },
-    legend: earlier.length > 0 ? { bottom: 0, data: ['Value', 'Recommended'], itemWidth: 14, itemHeight: 8, textStyle: { color: colours.muted, fontSize: 11 } } : undefined,
+    grid: { left: 76, right: 24, top: 16, bottom: said.length > 0 ? 68 : 46 },
+    legend: said.length > 0 ? { bottom: 0, data: ['Value', ...said.map(({ name }) => name)], itemWidth: 14, itemHeight: 8, textStyle: { color: colours.muted, fontSize: 11 } } : undefined,
     xAxis: { ...axis(colours, 'Block time, UTC', { nameGap: 28 }), type: 'time', splitLine: { show: false }, axisLabel: { color: colours.muted, fontSize: 11, hideOverlap: true, formatter: (ms: number) => dateTime(ms / 1000).replace(' 00:00 UTC', '').replace(' UTC', '') } },
     yAxis: { ...axis(colours, unit || 'Value', { nameGap: 58 }), type: 'value', scale: true, axisLabel: { color: colours.muted, fontSize: 11, formatter: (value: number) => compact(value) } },
     tooltip: tooltip((at) => (at as { seriesName: string; dataIndex: number }[]).flatMap(({ seriesName, dataIndex }) => {
       if (seriesName === 'Value') return points[dataIndex] ? [[dateTime(points[dataIndex].at), points[dataIndex].text] as const] : []
-      return earlier[dataIndex] ? [[`Recommended ${dateTime(earlier[dataIndex].block.timestamp)}`, earlier[dataIndex].recommendedDisplay] as const] : []
+      const one = said.find(({ name }) => name === seriesName)?.runs[dataIndex]
+      return one ? [[`${seriesName} at block ${whole(one.block.number)}`, one.recommendedDisplay] as const] : []
     })),
     series: [
       { name: 'Value', type: 'line', step: 'end', symbol: 'circle', symbolSize: 5, color: colours.series[0], lineStyle: { width: 1.75 }, data: points.map(({ at, value }) => [at * 1000, value]) },
-      ...(earlier.length > 0 ? [{ name: 'Recommended', type: 'scatter', symbol: 'diamond', symbolSize: 8, color: colours.series[1], data: earlier.map((one) => [Number(one.block.timestamp) * 1000, onAxis(one.recommendedRaw, inputDecimals)]) }] : []),
+      ...said.map(({ name, runs }) => ({ name, type: 'scatter', z: 3, ...(name === 'Held' ? { symbol: 'emptyCircle', symbolSize: 7, color: colours.muted } : { symbol: 'diamond', symbolSize: 8, color: colours.series[1] }), data: runs.map((one) => [Number(one.block.timestamp) * 1000, onAxis(one.recommendedRaw, inputDecimals)]) })),
     ],
-  }), [points, earlier, unit, inputDecimals])
+  }), [points, said, unit, inputDecimals])
   const first = steps[0]
-  const summary = steps.length === 0 ? `Never changed by an event; it is ${display}.` : `${steps.length} ${steps.length === 1 ? 'value' : 'values'} since ${first ? dateTime(first.at) : ''}; it is ${display}.${earlier.length > 0 ? ` ${earlier.length} recommendations of the runs that are kept.` : ''}`
-  const rows = [...steps.map(({ at, text }) => [at, 'value', text]), ...earlier.map((one) => [Number(one.block.timestamp), 'recommended', one.recommendedDisplay])]
-  return <Chart title={title} summary={summary} option={option} data={{ head: ['Block time, Unix seconds', 'What', 'Value'], rows: rows.toSorted((a, b) => Number(a[0]) - Number(b[0])) }} height={height} />
+  const asked = earlier.filter((one) => !isHeld(one)).length
+  const summary = steps.length === 0 ? `Never changed by an event; it is ${display}.` : `${steps.length} ${steps.length === 1 ? 'value' : 'values'} since ${first ? dateTime(first.at) : ''}; it is ${display}.${earlier.length > 0 ? ` Of ${earlier.length} runs that are kept ${asked} asked for a change and ${earlier.length - asked} held it.` : ''}`
+  const rows = [...steps.map(({ at, text }) => [at, 'value', text]), ...earlier.map((one) => [Number(one.block.timestamp), isHeld(one) ? 'held' : 'recommended', one.recommendedDisplay, Number(one.block.number), one.reason])]
+  return <Chart title={title} summary={summary} option={option} data={{ head: ['Block time, Unix seconds', 'What', 'Value', 'Run of block', 'Why'], rows: rows.toSorted((a, b) => Number(a[0]) - Number(b[0])) }} height={height} />
 }
 
 const BINS = 60

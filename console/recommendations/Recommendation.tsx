@@ -3,8 +3,8 @@ import { useState } from 'react'
 import { Link } from 'wouter'
 import { ask, renew, useAnswer } from '../data/client.ts'
 import { useEvents } from '../data/live.ts'
-import { BandPricesDocument, EarlierRecommendationsDocument, RecommendationDocument, RecommendationsAddedDocument, RecommendationsDocument, RecommendedParameterDocument, RecomputeDocument } from '../generated/operations.ts'
-import type { EarlierRecommendationsSubscription, RecommendationQuery, RecommendedParameterQuery, RecomputeQuery } from '../generated/operations.ts'
+import { BandPricesDocument, RecommendationDocument, RecommendationsAddedDocument, RecommendationsDocument, RecommendedParameterDocument, RecomputeDocument } from '../generated/operations.ts'
+import type { RecommendationQuery, RecommendedParameterQuery, RecomputeQuery } from '../generated/operations.ts'
 import { keyOf, numberOf, onAxis, range, step } from '../parameters/values.ts'
 import { percent, whole } from '../ui/format.ts'
 import { Copy, Empty, Facts, Loaded, Notice, PageHead, Panel, Sums, Tag, Time, sentence } from '../ui/parts.tsx'
@@ -12,6 +12,7 @@ import { CsvButton, Table } from '../ui/Table.tsx'
 import type { Column } from '../ui/Table.tsx'
 import { BasketButton } from './BasketButton.tsx'
 import { EvidenceChart, HistoryChart, MovesChart, PathChart } from './Charts.tsx'
+import { Runs } from './Runs.tsx'
 import { evidenceChart } from './evidence.ts'
 import { directionText, isHeld, itemOf, whyAdvisory } from './recommendation.ts'
 import './recommendations.css'
@@ -122,7 +123,7 @@ const EVIDENCE_SHOWN: typeof EVIDENCE = [
 /** A newer run says something else, or the same, about this parameter. */
 function Later({ of }: { of: Whole }) {
   const latest = useAnswer(RecommendationsDocument, {}, 'event').data?.recommendations
-  useEvents(RecommendationsAddedDocument, {}, () => void renew('Recommendations'))
+  useEvents(RecommendationsAddedDocument, {}, () => void renew('Recommendations', 'RecommendedParameter'))
   const now = latest?.find((row) => keyOf(row) === keyOf(of))
   if (!latest?.[0]) return <p className="recommendation-later" />
   if (latest[0].block.number === of.block.number) return <p className="recommendation-later muted" role="status">It is of the latest run.</p>
@@ -145,24 +146,12 @@ function Moves({ of }: { of: Whole }) {
   )
 }
 
-type Told = EarlierRecommendationsSubscription['recommendationsAdded'][number]
-
 function Past({ of, parameter }: { of: Whole; parameter: RecommendedParameterQuery['parameter'] | undefined }) {
-  const [earlier, setEarlier] = useState<ReadonlyMap<string, Told>>(new Map())
-  useEvents(EarlierRecommendationsDocument, {}, ({ recommendationsAdded }) => {
-    const found = recommendationsAdded.find((row) => keyOf(row) === keyOf(of))
-    if (found) setEarlier((now) => new Map(now).set(found.id, found))
-  })
-  const told = [...earlier.values()].toSorted((a, b) => Number(b.block.number) - Number(a.block.number))
+  const runs = parameter?.recommendations
   return (
-    <Panel id="past" title="Before" note="Values of the parameter, and what earlier runs asked for" actions={<Link href={`/parameters/${of.parameter}/${of.subject}`}>All changes</Link>}>
-      {parameter && parameter.inputDecimals !== null ? <HistoryChart title={`${of.title}, ${of.subjectLabel}`} unit={parameter.unit} inputDecimals={parameter.inputDecimals} changes={parameter.history.nodes} raw={parameter.raw} display={parameter.display} untilSec={Math.max(Number(of.block.timestamp), ...told.map(({ block }) => Number(block.timestamp)))} earlier={told} /> : <Empty>The parameter’s own past is not known now.</Empty>}
-      <Table title="Earlier recommendations" rowKey={({ id }) => id} rows={told} few={5} empty="No run that is kept asked for a change of it. Runs that held it are not told." columns={[
-        { key: 'block', head: 'Run of block', numeric: true, value: (row) => row.block.number, cell: (row) => <Link href={`/recommendations/${encodeURIComponent(row.id)}`} aria-current={row.id === of.id ? 'true' : undefined}>{whole(row.block.number)}</Link> },
-        { key: 'at', head: 'Block time', value: (row) => row.block.timestamp, cell: (row) => <Time at={row.block.timestamp} /> },
-        { key: 'change', head: 'Asked for', value: (row) => `${row.currentDisplay} → ${row.recommendedDisplay}` },
-        { key: 'direction', head: 'Direction', value: (row) => directionText(row.direction) },
-      ]} />
+    <Panel id="past" title="Before" note="Values of the parameter, and what the runs that are kept said of it" actions={<Link href={`/parameters/${of.parameter}/${of.subject}`}>All changes</Link>}>
+      {parameter && parameter.inputDecimals !== null ? <HistoryChart title={`${of.title}, ${of.subjectLabel}`} unit={parameter.unit} inputDecimals={parameter.inputDecimals} changes={parameter.history.nodes} raw={parameter.raw} display={parameter.display} untilSec={Math.max(Number(of.block.timestamp), Number(runs?.nodes[0]?.block.timestamp ?? 0))} earlier={runs?.nodes} /> : <Empty>The parameter’s own past is not known now.</Empty>}
+      {runs && <Runs of={runs} shown={of.id} />}
     </Panel>
   )
 }

@@ -205,6 +205,33 @@ inBrowser('recommendations', () => {
     })
   }, 120_000)
 
+  test('behavior: runs that held a parameter stand beside those that asked for a change, with block and reason, on both pages', async () => {
+    const band = (await told()).find(({ parameter, direction }) => parameter === 'marketMaxPriceSpreadRatio' && direction !== 'HOLD')!
+    const row = await scratch.prisma.recommendation.findUniqueOrThrow({ where: { id: band.id } })
+    const run = await scratch.prisma.recommendationRun.findUniqueOrThrow({ where: { id: row.runId } })
+    const at = run.blockTimestamp - 7_200n
+    await scratch.prisma.recommendationRun.create({ data: { ...run, inputs: {}, id: 'held', blockNumber: 940n, blockTimestamp: at } })
+    await scratch.prisma.recommendation.create({ data: { ...row, inputs: {}, evidence: [], adjustments: [], id: 'held:band', runId: 'held', recommended: row.current, direction: 'HOLD', urgency: 0, reason: 'The band would be 10.3 %; held (deadband: too small a step)' } })
+    try {
+      for (const path of [of(band), `/parameters/${band.parameter}/${band.subject}`]) {
+        await visit(browser, `${server.url}${path}`, {}, async (page) => {
+          const rows = rowsOf(page, 'Earlier recommendations')
+          await rows.nth(2).waitFor()
+          const [, newest, held] = (await rows.allInnerTexts()).map((text) => text.replace(/\s+/g, ' '))
+          expect(newest).toMatch(new RegExp(`^1,000 .*${band.currentDisplay} → ${band.recommendedDisplay} .*${band.direction.toLowerCase()}`))
+          expect(held).toMatch(new RegExp(`^940 .*held at ${band.currentDisplay} = hold The band would be 10\\.3 %; held \\(deadband: too small a step\\)$`))
+          const chart = `${band.title}, ${band.subjectLabel}`
+          expect(await page.getByRole('img', { name: `${chart}.` }).getAttribute('aria-label')).toContain('Of 2 runs that are kept 1 asked for a change and 1 held it.')
+          await page.getByRole('button', { name: `Save or read ${chart}` }).click()
+          await page.getByRole('menuitem', { name: 'Show as a table' }).click()
+          expect((await page.getByRole('region', { name: `${chart}, as a table` }).innerText()).split('\n').map((line) => line.split('\t'))).toContainEqual([String(at), 'held', band.currentDisplay, '940', 'The band would be 10.3 %; held (deadband: too small a step)'])
+        })
+      }
+    } finally {
+      await scratch.prisma.recommendationRun.delete({ where: { id: 'held' } })
+    }
+  }, 120_000)
+
   test('behavior: a newer run is announced and replaces nothing until it is taken over; then what changed is marked', async () => {
     const before = await told()
     const band = before.find(({ parameter, direction }) => parameter === 'marketMaxPriceSpreadRatio' && direction !== 'HOLD')!
