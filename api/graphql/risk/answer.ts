@@ -1,4 +1,5 @@
 /** What every answer of the risk engine shares: provenance, typed reasons for what is unknown, and faults that name their field. */
+import { setImmediate as turn } from 'node:timers/promises'
 import { BadInputError, BulwarkError } from '../../../core/errors.ts'
 import { ModelFitError, SampleTooSmallError } from '../../risk/index.ts'
 import { digestOf } from '../../recommendations/index.ts'
@@ -74,6 +75,17 @@ export type Model = { readonly model: string; readonly version: string; readonly
 
 /** `inputs`: digest of what the index gave, or the values themselves. */
 export const provenance = (of: Model, block: IndexedBlock, inputs: unknown, args: unknown = {}) => ({ ...of, block, inputsDigest: digestOf(clean({ model: of.model, version: of.version, inputs, args })) })
+
+const AT_ONCE = 2_000
+/** Digests that stand for a long list in `inputs`, made a part at a time, so that others are answered meanwhile. */
+export async function digestsOf(list: readonly unknown[]): Promise<readonly string[]> {
+  const digests: string[] = []
+  for (let from = 0; from < list.length; from += AT_ONCE) {
+    digests.push(digestOf(clean(list.slice(from, from + AT_ONCE))))
+    await turn()
+  }
+  return digests
+}
 
 /** Finite, or null: JSON holds no infinity. */
 export const finite = (value: number): number | null => (Number.isFinite(value) ? value : null)

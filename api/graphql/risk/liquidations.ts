@@ -15,7 +15,7 @@ import { marketId } from '../lookup.ts'
 import { e18 } from '../model.ts'
 import type { MarketNode } from '../model.ts'
 import { checkFirst } from '../paging.ts'
-import { atField, finite, notMeasured, numbers, provenance, UserInputError, wholeWithin, within, type Answer, type UnknownAnswer } from './answer.ts'
+import { atField, digestsOf, finite, notMeasured, numbers, provenance, UserInputError, wholeWithin, within, type Answer, type UnknownAnswer } from './answer.ts'
 import type { BookFacts, DeskBook, RiskBook } from './book.ts'
 import { MIN_OBSERVATIONS, pastLiquidations } from '../../recommendations/timing.ts'
 
@@ -148,28 +148,48 @@ function backlogLimit({ context }: BookFacts, nodes: ReadonlyMap<string, MarketN
 
 const QUEUE = { model: 'liquidation-queue', version: '3', source: 'api/risk/liquidation.ts; risk models §8; AccountBalance.getLiquidatablePositionSize of Curie v2' } as const
 
+/** `queued`: all of its entries, the first to be liquidated first. */
+type Queue = { readonly queued: ReturnType<typeof liquidationQueue>['entries']; readonly tierOf: ReadonlyMap<string, AccountTier>; readonly answer: Omit<Answer<'LiquidationQueue'>, 'entries'> }
+
+/** With the capacity that the book itself gives: the same for all who ask. */
+const queues = new WeakMap<RiskBook, Promise<Queue>>()
+
 export async function resolveQueue(_: unknown, args: QueryLiquidationQueueArgs, context: Context): Promise<Maybe<Answer<'LiquidationQueue'>>> {
   const book = await context.riskBook()
   if (book === null) return null
   const first = checkFirst(args.first)
-  const rules = rulesOf(book)
-  const { accounts, tiers: tierOf } = await tiersOf(context, book)
-  const tiers = [...tierOf.values()]
-  const capacityPerHour = args.capacityPerHour == null ? capacityOf(book, book.context.markets) : within('capacityPerHour', args.capacityPerHour, 0, 1e15, 'quote notional that can be taken in an hour')
-  const recent = await (await context.db()).liquidation.findMany({ where: { timestamp: { gt: book.block.timestamp - BigInt(QUARTER_SEC) } }, select: { notionalE18: true } })
-  const liquidated15Min = recent.reduce((sum, row) => sum + Number(row.notionalE18.toFixed(0)) / 1e18, 0)
-  const options = { rules, capacityPerHour, liquidated15Min, openInterest: book.context.openInterest }
-  const queue = liquidationQueue(accounts, options)
+  let made = args.capacityPerHour == null ? queues.get(book) : undefined
+  if (made === undefined) {
+    const own = (made = queueOf(context, book, args.capacityPerHour))
+    if (args.capacityPerHour == null) queues.set(book, own)
+    own.catch(() => queues.get(book) === own && queues.delete(book))
+  }
+  const { queued, tierOf, answer } = await made
   const nodes = await context.markets()
   return {
-    provenance: provenance(QUEUE, book.block, { accounts, book: book.digest }, options),
-    entries: queue.entries.slice(0, first).map((entry) => ({
+    ...answer,
+    entries: queued.slice(0, first).map((entry) => ({
       ...entry,
       account: entry.id,
       tier: tierOf.get(entry.id)?.tier ?? 'HEALTHY',
       why: tierOf.get(entry.id)?.why ?? '',
       positions: entry.positions.map(({ market, ...rest }) => ({ ...rest, market: nodes.get(market) as MarketNode })),
     })),
+  }
+}
+
+async function queueOf(context: Context, book: RiskBook, given: number | null | undefined): Promise<Queue> {
+  const rules = rulesOf(book)
+  const { accounts, tiers: tierOf } = await tiersOf(context, book)
+  const tiers = [...tierOf.values()]
+  const capacityPerHour = given == null ? capacityOf(book, book.context.markets) : within('capacityPerHour', given, 0, 1e15, 'quote notional that can be taken in an hour')
+  const recent = await (await context.db()).liquidation.findMany({ where: { timestamp: { gt: book.block.timestamp - BigInt(QUARTER_SEC) } }, select: { notionalE18: true } })
+  const liquidated15Min = recent.reduce((sum, row) => sum + Number(row.notionalE18.toFixed(0)) / 1e18, 0)
+  const options = { rules, capacityPerHour, liquidated15Min, openInterest: book.context.openInterest }
+  const queue = liquidationQueue(accounts, options)
+  const nodes = await context.markets()
+  const answer = {
+    provenance: provenance(QUEUE, book.block, { accounts: await digestsOf(accounts), book: book.digest }, options),
     entryCount: queue.entries.length,
     buckets: queue.buckets.map((bucket) => ({ ...bucket, from: finite(bucket.from) })),
     dueAccounts: queue.dueAccounts,
@@ -181,7 +201,7 @@ export async function resolveQueue(_: unknown, args: QueryLiquidationQueueArgs, 
     backlogLimit: backlogLimit(book, nodes),
     velocity: queue.velocity,
     assumptions: [
-      ...(args.capacityPerHour == null ? [`a pool is as deep again ${book.inputs.policy.margin.refillSec} s after it was traded through: arbitrage is not in the index's facts`, 'liquidators take what costs them at most their share of the penalty'] : ['what can be taken in an hour is as given']),
+      ...(given == null ? [`a pool is as deep again ${book.inputs.policy.margin.refillSec} s after it was traded through: arbitrage is not in the index's facts`, 'liquidators take what costs them at most their share of the penalty'] : ['what can be taken in an hour is as given']),
       'closing costs an account the penalty, or, where it is more, the impact: the cheaper of the pool’s ranges at once and the square-root law over a day',
       'other collateral counts at its collateral ratio for who is due, and at its price less the liquidation discount for what is left to pay a deficit',
     ],
@@ -194,6 +214,7 @@ export async function resolveQueue(_: unknown, args: QueryLiquidationQueueArgs, 
       return { tier, accounts: own.length, deficit: sum('deficit'), fromFund: sum('fromFund'), fromWinners: sum('fromWinners'), socialised: sum('socialised') }
     }),
   }
+  return { queued: queue.entries, tierOf, answer }
 }
 
 const LADDER = { model: 'liquidation-ladder', version: '2', source: 'api/risk/liquidation.ts; risk models §8 and §10' } as const
