@@ -10,9 +10,7 @@ import type { Transaction } from '../wallet/execution.ts'
 import { useAct } from '../wallet/Session.tsx'
 import type { Checked } from '../wallet/safeTx.ts'
 import { useWallet } from '../wallet/wallet.tsx'
-import { Confirm } from './Confirm.tsx'
-import type { Question } from './Confirm.tsx'
-import type { Contracts, Signable } from './Signing.tsx'
+import type { AskFor, Contracts, SafeNow, Signable } from './Signing.tsx'
 
 /** A transaction that was sent from here, until the proposal has moved on: a page that is loaded again still knows it. */
 const sent = {
@@ -28,11 +26,10 @@ const sent = {
   },
 }
 
-/** READY, QUEUED or CANCELLING: what any account can send then. */
-export function Execute({ proposal, signable, checked, contracts }: { proposal: ReviewFragment; signable: Signable; checked: Checked | undefined; contracts: Contracts }) {
+/** READY, QUEUED or CANCELLING: what any account can send then, once `askFor` has shown it. */
+export function Execute({ proposal, signable, checked, contracts, safe, askFor }: { proposal: ReviewFragment; signable: Signable; checked: Checked | undefined; contracts: Contracts; safe: SafeNow; askFor: AskFor }) {
   const wallet = useWallet()
   const { busy, fault, act } = useAct()
-  const [question, setQuestion] = useState<Question | null>(null)
   const queued = proposal.state === 'QUEUED' && signable.kind === 'CHANGE'
   const step = queued ? 'QUEUED' : signable.kind
   const [hash, setHash] = useState(() => sent.get(proposal.id, step))
@@ -50,7 +47,7 @@ export function Execute({ proposal, signable, checked, contracts }: { proposal: 
     const { transaction } = found
     const fault = wrong(transaction)
     if (fault !== null) throw new Error(fault)
-    setQuestion({
+    askFor({
       title: queued ? 'Execute it at the timelock?' : signable.kind === 'CHANGE' ? (proposal.queue ? 'Schedule it at the timelock?' : 'Execute it now?') : 'Execute its cancellation?',
       text: (
         <div className="proposal-prose">
@@ -61,6 +58,7 @@ export function Execute({ proposal, signable, checked, contracts }: { proposal: 
       ),
       yes: 'Send it',
       danger: signable.kind === 'CANCELLATION',
+      opened: { deed: 'send', kind: signable.kind, safeTxHash: signable.told.safeTxHash, nonce: signable.told.nonce, state: proposal.state, account: wallet.account, safe: safe.onChain },
       act: () => void act('send', async () => keep(await wallet.send({ to: transaction.to as `0x${string}`, value: 0n, data: transaction.data as `0x${string}`, gas: BigInt(transaction.gas) })), 'Nothing was sent'),
     })
   })
@@ -75,7 +73,6 @@ export function Execute({ proposal, signable, checked, contracts }: { proposal: 
       {hindrance !== null && <span className="muted">{hindrance}</span>}
       {hash !== null && <Sent hash={hash} forget={() => keep(null)} />}
       {fault && <Notice kind="down" title={`${fault.replace(/\.$/, '')}.`} />}
-      <Confirm of={question} close={() => setQuestion(null)} />
     </>
   )
 }

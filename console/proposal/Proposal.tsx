@@ -1,23 +1,25 @@
 /** One proposal: what it does, to whom, what is signed, and what became of it. Signers open it once, with care. */
-import { useState } from 'react'
+import { useEffect, useState } from 'react'
 import type { ReactNode } from 'react'
 import { Link, useLocation } from 'wouter'
 import { ask, renew, useAnswer } from '../data/client.ts'
 import { useEvents } from '../data/live.ts'
-import { BatchFileDocument, CancelProposalDocument, DraftRollbackDocument, ProposalChangedDocument, ProposalDocument, RequestSignaturesDocument, SafeDocument, SimulateProposalDocument, StatusDocument } from '../generated/operations.ts'
+import { BatchFileDocument, CancelProposalDocument, DraftRollbackDocument, ProposalChangedDocument, ProposalDocument, ProposalExecutionDocument, RequestSignaturesDocument, SafeDocument, SimulateProposalDocument, StatusDocument } from '../generated/operations.ts'
 import type { ReviewFragment } from '../generated/operations.ts'
 import { download } from '../ui/export.ts'
 import { duration, time, usd, whole, words } from '../ui/format.ts'
 import { Address, Copy, Empty, Facts, Loaded, Notice, PageHead, Panel, Sums, Tag, Time, Unknown } from '../ui/parts.tsx'
 import { SessionLine, useAct } from '../wallet/Session.tsx'
-import { Wallets, useSigner } from '../wallet/wallet.tsx'
+import type { Checked } from '../wallet/safeTx.ts'
+import { Wallets, useSigner, useWallet } from '../wallet/wallet.tsx'
 import { CallsPanel } from './Calls.tsx'
 import { Confirm } from './Confirm.tsx'
 import type { Question } from './Confirm.tsx'
 import { Execute } from './Execute.tsx'
+import { hindranceOfOpen } from './hindrance.ts'
 import { ImpactPanel } from './Impact.tsx'
 import { HashesPanel, SignPanel, signableOf, useChecked, useContracts } from './Signing.tsx'
-import type { SafeNow } from './Signing.tsx'
+import type { AskFor, Contracts, SafeNow, Signable } from './Signing.tsx'
 import { NEXT, StateTag, Steps } from './state.tsx'
 import './proposal.css'
 
@@ -47,12 +49,13 @@ function Review({ of: proposal }: { of: ReviewFragment }) {
   const block = useAnswer(StatusDocument, {}, 'block').data?.status.indexed
   const oldSec = proposal.simulation?.timestamp && block ? Number(block.timestamp) - Number(proposal.simulation.timestamp) : null
   const signing = SIGNING.has(proposal.state) || proposal.state === 'CANCELLING'
+  const [asked, askFor] = useState<Parameters<AskFor>[0] | null>(null)
   return (
     <div className="proposal">
       <PageHead title={proposal.title} note={<><StateTag of={proposal.state} /> <Copy text={proposal.id} label="Proposal">{proposal.id}</Copy></>}>
         <Link href="/proposals">All proposals</Link>
       </PageHead>
-      <NowPanel proposal={proposal}>{signable && (proposal.state === 'READY' || proposal.state === 'QUEUED' || proposal.state === 'CANCELLING') && <Execute key={`${proposal.state}${signable.kind}`} proposal={proposal} signable={signable} checked={checked} contracts={contracts} />}</NowPanel>
+      <NowPanel proposal={proposal}>{signable && now && (proposal.state === 'READY' || proposal.state === 'QUEUED' || proposal.state === 'CANCELLING') && <Execute key={`${proposal.state}${signable.kind}`} proposal={proposal} signable={signable} checked={checked} contracts={contracts} safe={now} askFor={askFor} />}</NowPanel>
       {now?.onChain.mismatch && <Notice kind="down" title="The Safe on chain is not the one that this deployment records.">{now.onChain.mismatch}</Notice>}
       {safe.error && <Notice kind="degraded" title="The Safe’s owners could not be asked of the chain.">{safe.error.message}. Signing waits for that.</Notice>}
       {OPEN.has(proposal.state) && oldSec !== null && oldSec > OLD_SEC && <Notice kind="degraded" title={`The simulation is ${duration(oldSec)} old.`}>Prices and accounts have moved since block {whole(proposal.simulation?.block ?? '0')}; simulate again before you rely on what it says of them.</Notice>}
@@ -66,15 +69,33 @@ function Review({ of: proposal }: { of: ReviewFragment }) {
         </div>
         <div className="stack">
           {signable && <HashesPanel proposal={proposal} signable={signable} checked={checked} signing={signing} safe={now} />}
-          {signable && now && signing && <SignPanel key={signable.told.safeTxHash} proposal={proposal} signable={signable} checked={checked} contracts={contracts} safe={now} unasked={safe.error !== null} />}
+          {signable && now && signing && <SignPanel key={signable.told.safeTxHash} proposal={proposal} signable={signable} checked={checked} contracts={contracts} safe={now} unasked={safe.error !== null} askFor={askFor} />}
           {!signing && <SignedPanel of={proposal} />}
           <WayPanel of={proposal} />
           <FindingsPanel of={proposal} />
           <HistoryPanel of={proposal} />
         </div>
       </div>
+      <OpenConfirm asked={asked} close={() => askFor(null)} proposal={proposal} signable={signable} checked={checked} contracts={contracts} safe={now ?? null} unasked={safe.error !== null} />
     </div>
   )
+}
+
+/** The dialog before a signature or a transaction. While it is open, all that it stands on is asked again with each block, and what moved blocks it with the reason. */
+function OpenConfirm({ asked, close, proposal, signable, checked, contracts, safe, unasked }: { asked: Parameters<AskFor>[0] | null; close: () => void; proposal: ReviewFragment; signable: Signable | null; checked: Checked | undefined; contracts: Contracts; safe: SafeNow | null; unasked: boolean }) {
+  const wallet = useWallet()
+  const opened = asked?.opened
+  const isOpen = opened !== undefined
+  const block = useAnswer(StatusDocument, {}, 'block').data?.status.indexed?.number
+  useEffect(() => { if (isOpen) void renew('Proposal', 'Safe') }, [block, isOpen])
+  const again = useAnswer(ProposalExecutionDocument, { id: proposal.id, of: opened?.kind ?? 'CHANGE', sender: opened?.account ?? null }, 'block', opened?.deed === 'send')
+  const found = again.data?.proposalExecution
+  const refused = opened?.deed !== 'send' ? null : again.error ? `It could not be checked again: ${again.error.message.replace(/\.$/, '')}; send nothing.` : found && !found.transaction ? `${(found.reason ?? 'Found nothing to send').replace(/\.$/, '')}.` : null
+  const hindrance = opened === undefined ? null : hindranceOfOpen(opened, {
+    kind: signable?.kind ?? null, safeTxHash: signable?.told.safeTxHash ?? null, state: proposal.state, stateReason: proposal.stateReason, account: wallet.account, isElsewhere: wallet.elsewhere !== null,
+    safe: safe?.onChain ?? null, unasked, isDerived: checked !== undefined && checked.faults.length === 0 && contracts.known && contracts.faults.length === 0, refused,
+  })
+  return <Confirm of={asked} close={close} hindrance={hindrance} />
 }
 
 /** Where it stands, until when, and the one next step. */

@@ -11,11 +11,13 @@ import { MULTI_SEND_CODES, PRECONDITION, PRECONDITION_CODE } from '../wallet/dee
 import { check, signerOf } from '../wallet/safeTx.ts'
 import type { Checked, Doing, Told } from '../wallet/safeTx.ts'
 import { useSigner } from '../wallet/wallet.tsx'
-import { Confirm } from './Confirm.tsx'
 import type { Question } from './Confirm.tsx'
 import { hindranceOfSafe } from './hindrance.ts'
+import type { Opened } from './hindrance.ts'
 
 export type SafeNow = { readonly address: string; readonly published: boolean; readonly onChain: { readonly owners: readonly string[]; readonly threshold: number; readonly nonce: number; readonly mismatch: string | null } }
+/** Asks in a dialog that is looked at again for as long as it is open. */
+export type AskFor = (question: Question & { readonly opened: Opened }) => void
 type Signature = { readonly signer: string; readonly signature: string }
 
 /** What is to be signed: the proposal's own transaction, or the one that cancels it. */
@@ -156,10 +158,9 @@ const kept = {
 }
 
 /** `unasked`: the Safe could not be asked last, and `safe` is older. */
-export function SignPanel({ proposal, signable, checked, contracts, safe, unasked }: { proposal: ReviewFragment; signable: Signable; checked: Checked | undefined; contracts: Contracts; safe: SafeNow; unasked: boolean }) {
+export function SignPanel({ proposal, signable, checked, contracts, safe, unasked, askFor }: { proposal: ReviewFragment; signable: Signable; checked: Checked | undefined; contracts: Contracts; safe: SafeNow; unasked: boolean; askFor: AskFor }) {
   const { wallet, has } = useSigner()
   const { busy, fault, act } = useAct()
-  const [question, setQuestion] = useState<Question | null>(null)
   const { told, signatures, kind } = signable
   const [waiting, setWaiting] = useState<Signature | null>(() => kept.get(told.safeTxHash))
   useEffect(() => setWaiting(kept.get(told.safeTxHash)), [told.safeTxHash])
@@ -226,7 +227,7 @@ export function SignPanel({ proposal, signable, checked, contracts, safe, unaske
           type="button"
           className="main"
           disabled={hindrance !== null || busy !== null}
-          onClick={() => setQuestion({
+          onClick={() => askFor({
             title: kind === 'CHANGE' ? 'Sign this transaction?' : 'Sign its cancellation?',
             text: (
               <div className="proposal-prose">
@@ -237,6 +238,7 @@ export function SignPanel({ proposal, signable, checked, contracts, safe, unaske
             ),
             yes: 'I compared them: sign',
             act: () => void sign(),
+            opened: { deed: 'sign', kind, safeTxHash: told.safeTxHash, nonce: told.nonce, state: proposal.state, account, safe: safe.onChain },
           })}
         >
           {busy === 'sign' ? 'Waiting for the wallet …' : busy === 'hand in' ? 'Handing it in …' : 'Sign with the wallet'}
@@ -252,7 +254,6 @@ export function SignPanel({ proposal, signable, checked, contracts, safe, unaske
       )}
       <Brought take={bring} signable={signable} />
       {safe.published && kind === 'CHANGE' && <Service id={proposal.id} may={has('OWNER') || has('STEWARD')} />}
-      <Confirm of={question} close={() => setQuestion(null)} />
     </Panel>
   )
 }

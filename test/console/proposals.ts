@@ -60,6 +60,22 @@ async function sign(page: Page): Promise<void> {
   await page.getByRole('alertdialog').getByRole('button', { name: 'I compared them: sign' }).click()
 }
 
+/** The signing or executing dialog once it lets one go on. */
+async function opened(page: Page, button: string, yes: string) {
+  await page.getByRole('button', { name: button, exact: true }).click()
+  const dialog = page.getByRole('alertdialog')
+  await dialog.getByRole('button', { name: yes }).and(page.locator(':enabled')).waitFor()
+  return {
+    /** It says why not, lets nobody go on, and closes. */
+    blocked: async (why: RegExp): Promise<void> => {
+      await dialog.getByText(why).waitFor({ timeout: FOLLOWED_MS })
+      expect(await dialog.getByRole('button', { name: yes }).isDisabled()).toBe(true)
+    },
+    free: (): Promise<void> => dialog.getByRole('button', { name: yes }).and(page.locator(':enabled')).waitFor({ timeout: FOLLOWED_MS }),
+    close: async (): Promise<void> => { await dialog.getByRole('button', { name: 'Go back' }).click(); await dialog.waitFor({ state: 'detached' }) },
+  }
+}
+
 async function execute(page: Page, name = 'Execute'): Promise<void> {
   await page.getByRole('button', { name, exact: true }).click()
   await page.getByRole('alertdialog').getByRole('button', { name: 'Send it' }).click()
@@ -89,11 +105,14 @@ export const describeProposals = (stack: () => { readonly desk: Desk; readonly b
           for (const other of [second, page]) await other.getByText('1 of 2 that the Safe wants').waitFor({ timeout: FOLLOWED_MS })
           await sign(second)
           for (const each of [first, second, page]) await stands(each, 'ready')
+          const late = await opened(first, 'Execute', 'Send it')
           await person(path, stranger, async (anybody) => {
             await connect(anybody)
             await execute(anybody)
             for (const each of [anybody, first, page]) await stands(each, 'applied')
             await anybody.locator('#aftermath').waitFor()
+            await late.blocked(/The proposal became “applied” while this was open.*; send nothing/)
+            await late.close()
           })
         })
       })
@@ -130,10 +149,25 @@ export const describeProposals = (stack: () => { readonly desk: Desk; readonly b
         await signer.getByText('1 of 2 that the Safe wants').waitFor()
         expect(wallet.asked).toContain('eth_signTypedData_v4')
       })
-      // Cancelled by its owners, so that nothing waits for its nonce.
-      await page.getByRole('button', { name: 'Cancel', exact: true }).click()
-      await page.getByRole('alertdialog').getByRole('button', { name: 'Ask the owners to cancel it' }).click()
-      await stands(page, 'cancelling')
+      await person(path, owners[1]!, async (signer, wallet) => {
+        await connect(signer)
+        const dialog = await opened(signer, 'Sign with the wallet', 'I compared them: sign')
+        // The Safe wants another number of owners from some block on, and the API says so with the next.
+        await signer.route('**/graphql', async (route) => {
+          const answer = await route.fetch()
+          await route.fulfill({ response: answer, body: (await answer.text()).replace(/("onChain":\{"owners":\[[^\]]*\],"threshold":)2/, '$13') })
+        })
+        await dialog.blocked(/The Safe’s owners, or how many of them it wants, changed while this was open; sign nothing/)
+        await signer.unroute('**/graphql')
+        await dialog.free()
+        // Cancelled by its owners, so that nothing waits for its nonce.
+        await page.getByRole('button', { name: 'Cancel', exact: true }).click()
+        await page.getByRole('alertdialog').getByRole('button', { name: 'Ask the owners to cancel it' }).click()
+        await stands(page, 'cancelling')
+        await dialog.blocked(/The proposal became “cancelling” while this was open.*; sign nothing/)
+        await dialog.close()
+        expect(wallet.asked).not.toContain('eth_signTypedData_v4')
+      })
       for (const owner of [owners[0]!, owners[1]!]) {
         await person(path, owner, async (signer) => {
           await signIn(signer)

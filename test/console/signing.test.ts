@@ -6,10 +6,11 @@ import fc from 'fast-check'
 import { privateKeyToAccount } from 'viem/accounts'
 import { unscaled } from '../../console/parameters/values.ts'
 import { rawOf } from '../../console/proposal/amount.ts'
-import { hindranceOfSafe } from '../../console/proposal/hindrance.ts'
+import { hindranceOfOpen, hindranceOfSafe } from '../../console/proposal/hindrance.ts'
 import { wrongWithExecution, wrongWithQueued } from '../../console/wallet/execution.ts'
 import { MULTI_SEND_CODES, PRECONDITION, PRECONDITION_CODE } from '../../console/wallet/deeds.ts'
 import { check, signerOf } from '../../console/wallet/safeTx.ts'
+import type { Now, Opened } from '../../console/proposal/hindrance.ts'
 import type { Told } from '../../console/wallet/safeTx.ts'
 import { devnetAccounts } from '../../devnet/keys.ts'
 import { devnet as deployment } from '../../protocols/curie/deployments.ts'
@@ -208,6 +209,45 @@ describe('hindranceOfSafe', () => {
     ['a used nonce, though the Safe could not be asked last', { nonce: 8, mismatch: null }, true, /nonce 7 is used/],
   ] as const)('error: %s', (_, onChain, unasked, sentence) => {
     expect(hindranceOfSafe(onChain, 7, unasked)).toMatch(sentence)
+  })
+})
+
+describe('hindranceOfOpen', () => {
+  const safeNow = { nonce: 7, mismatch: null, owners: ['0xAa', '0xbb'], threshold: 2 }
+  const hash = `0x${'12'.repeat(32)}`
+  const sign: Opened = { deed: 'sign', kind: 'CHANGE', safeTxHash: hash, nonce: 7, state: 'AWAITING_SIGNATURES', account: '0xAa', safe: safeNow }
+  const send: Opened = { ...sign, deed: 'send', state: 'READY' }
+  const same: Now = { kind: 'CHANGE', safeTxHash: hash, state: 'AWAITING_SIGNATURES', stateReason: null, account: '0xAa', isElsewhere: false, safe: { ...safeNow, owners: ['0xbb', '0xaa'] }, unasked: false, isDerived: true, refused: null }
+
+  test.each<readonly [string, Opened, Partial<Now>]>([
+    ['a signature while nothing moves', sign, {}],
+    ['a signature of one that has become ready by others', sign, { state: 'READY' }],
+    ['a transaction while nothing moves', send, { state: 'READY' }],
+    ['a cancellation’s signature', { ...sign, kind: 'CANCELLATION', state: 'CANCELLING' }, { kind: 'CANCELLATION', state: 'CANCELLING' }],
+    ['what a timelock holds, whose nonce the Safe has used', { ...send, state: 'QUEUED' }, { state: 'QUEUED', safe: { ...safeNow, nonce: 8 } }],
+  ])('default: nothing speaks against %s', (_, opened, now) => {
+    expect(hindranceOfOpen(opened, { ...same, ...now })).toBeNull()
+  })
+
+  test.each<readonly [string, Opened, Partial<Now>, RegExp]>([
+    ['cancelled', sign, { state: 'CANCELLING', kind: 'CANCELLATION', safeTxHash: '0x34' }, /became “cancelling” while this was open; sign nothing/],
+    ['a value that moved', sign, { state: 'STALE', stateReason: 'feeRatio of vETH is 5, expected 4.' }, /became “stale” while this was open: feeRatio of vETH is 5, expected 4; sign nothing/],
+    ['executed by another', send, { state: 'EXECUTED' }, /became “executed”.*send nothing/],
+    ['signatures taken back', send, { state: 'AWAITING_SIGNATURES' }, /became “awaiting signatures”.*send nothing/],
+    ['other bytes', sign, { safeTxHash: '0x56' }, /What the API tells changed.*sign nothing/],
+    ['bytes that this page does not derive', send, { state: 'READY', isDerived: false }, /What the API tells changed.*send nothing/],
+    ['a nonce that was used', sign, { safe: { ...safeNow, nonce: 8 } }, /^Found the Safe at nonce 8, so nonce 7 is used.*sign nothing\.$/],
+    ['a nonce that was used, before it was sent', send, { state: 'READY', safe: { ...safeNow, nonce: 8 } }, /nonce 7 is used.*send nothing\.$/],
+    ['another Safe than recorded', send, { state: 'READY', safe: { ...safeNow, mismatch: 'Found 1 owner.' } }, /does not record.*send nothing/],
+    ['a Safe that could not be asked', sign, { unasked: true }, /did not say who owns the Safe now.*signing waits/],
+    ['another threshold', sign, { safe: { ...safeNow, threshold: 1 } }, /owners, or how many of them it wants, changed/],
+    ['another owner', sign, { safe: { ...safeNow, owners: ['0xaa', '0xcc'] } }, /owners, or how many of them it wants, changed/],
+    ['a Safe that is not known', sign, { safe: null }, /owners, or how many of them it wants, changed/],
+    ['another account in the wallet', sign, { account: '0xbb' }, /another account or network/],
+    ['another network', sign, { isElsewhere: true }, /another account or network/],
+    ['a transaction that does not go through any more', send, { state: 'READY', refused: 'Found a deadline that is over.' }, /^Found a deadline that is over\.$/],
+  ])('error: %s', (_, opened, now, sentence) => {
+    expect(hindranceOfOpen(opened, { ...same, ...now })).toMatch(sentence)
   })
 })
 
