@@ -8,11 +8,11 @@ import { createPrisma, type PrismaClient, type Prisma } from '../../prisma/clien
 import { build, rejection } from '../../proposals/build.ts'
 import type { Intent } from '../../proposals/draft.ts'
 import type { DraftInput, SimulationResult } from '../../proposals/index.ts'
-import { lower, safeTxToJson } from '../../proposals/safe.ts'
-import type { Deployment, Hex } from '../../protocols/adapter.ts'
+import { safeTxToJson } from '../../proposals/safe.ts'
+import type { Hex } from '../../protocols/adapter.ts'
 import { curie } from '../../protocols/curie/index.ts'
 import { startTestPostgres, type TestPostgres } from '../support/postgres.ts'
-import { band, delayed, impact, market, rowOf, stop, validUntil } from './proposal-rows.ts'
+import { band, delayed, impact, rowOf, stop, validUntil } from './proposal-rows.ts'
 import { BLOCK, addressOf, deployment, log, noChain, seed, services } from './support.ts'
 
 jest.setTimeout(60_000)
