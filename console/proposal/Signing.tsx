@@ -253,7 +253,7 @@ export function SignPanel({ proposal, signable, checked, contracts, safe, unaske
         </Notice>
       )}
       <Brought take={bring} signable={signable} />
-      {safe.published && kind === 'CHANGE' && <Service id={proposal.id} may={has('OWNER') || has('STEWARD')} />}
+      {safe.published && kind === 'CHANGE' && <Service id={proposal.id} may={has('OWNER') || has('STEWARD')} known={signatures.length} />}
     </Panel>
   )
 }
@@ -296,15 +296,27 @@ function Brought({ take, signable }: { take: (signature: string, signer?: string
 }
 
 /** Where owners with other tools look for what waits for them. */
-function Service({ id, may }: { id: string; may: boolean }) {
+function Service({ id, may, known }: { id: string; may: boolean; known: number }) {
   const { busy, fault, act } = useAct()
+  const [said, setSaid] = useState<string | null>(null)
+  const run = (name: string, work: () => Promise<string>) => { setSaid(null); void act(name, async () => setSaid(await work())) }
   return (
     <div className="body proposal-act">
       <p className="muted">The Safe Transaction Service holds signatures for owners with other tools.{may ? '' : ' Stewards and owners publish and pull.'}</p>
       <span className="actions">
-        <button type="button" disabled={!may || busy !== null} onClick={() => void act('pull', async () => { await ask(PullSignaturesDocument, { id }); await renew('Proposal', 'Proposals') })}>Pull signatures</button>
-        <button type="button" disabled={!may || busy !== null} onClick={() => void act('publish', async () => { await ask(PublishProposalDocument, { id }) })}>Publish</button>
+        <button type="button" disabled={!may || busy !== null} onClick={() => run('pull', async () => {
+          const { pullSignatures } = await ask(PullSignaturesDocument, { id })
+          await renew('Proposal', 'Proposals')
+          const added = pullSignatures.signatures.length - known
+          return added > 0 ? `Took ${added === 1 ? 'one new signature' : `${added} new signatures`} from there.` : 'It holds no signature that is not here already.'
+        })}>{busy === 'pull' ? 'Pulling …' : 'Pull signatures'}</button>
+        <button type="button" disabled={!may || busy !== null} onClick={() => run('publish', async () => {
+          const { publishProposal } = await ask(PublishProposalDocument, { id })
+          const count = publishProposal.signatures.length
+          return `The service holds it with ${count === 1 ? 'the one signature' : `all ${count} signatures`} that ${count === 1 ? 'is' : 'are'} here.`
+        })}>{busy === 'publish' ? 'Publishing …' : 'Publish'}</button>
       </span>
+      <div role="status">{said && <Notice kind="good" title={said} />}</div>
       {fault && <Notice kind="down" title={`${fault.replace(/\.$/, '')}.`} />}
     </div>
   )

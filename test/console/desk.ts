@@ -10,11 +10,16 @@ import { freePort } from '../../core/ports.ts'
 import { queryApi } from '../../cli/graphql.ts'
 import { PORTS, PROJECT, type PortName } from '../../cli/options.ts'
 import { commandLineOf, processesOn } from '../../cli/services/orphans.ts'
+import { createPublicClient, http, parseAbi } from 'viem'
+import { devnet } from '../../protocols/curie/deployments.ts'
+import { startServiceDouble, type ServiceDouble } from '../proposals/service-double.ts'
 
 export type Desk = {
   /** Of the console and its API. */
   readonly url: string
   readonly rpcUrl: string
+  /** The Safe Transaction Service that its API asks. */
+  readonly service: ServiceDouble
   /** Ends the API as a crash does; whoever runs it starts it again. */
   killApi(): void
   close(): Promise<void>
@@ -31,7 +36,7 @@ export async function startDesk(): Promise<Desk> {
   const { DESK_URL, DESK_RPC_URL } = process.env
   if (DESK_URL !== undefined) {
     await filled(DESK_URL)
-    return { url: DESK_URL, rpcUrl: DESK_RPC_URL ?? 'http://127.0.0.1:8545', killApi: () => { throw new TypeError('the stack of DESK_URL is not ours to kill') }, close: async () => {} }
+    return { url: DESK_URL, rpcUrl: DESK_RPC_URL ?? 'http://127.0.0.1:8545', get service(): never { throw new TypeError('the stack of DESK_URL asks no Transaction Service of ours') }, killApi: () => { throw new TypeError('the stack of DESK_URL is not ours to kill') }, close: async () => {} }
   }
   const stateDir = mkdtempSync(join(tmpdir(), 'bulwark-desk-'))
   // Where root runs this, PostgreSQL runs as another user, who must be able to enter.
@@ -39,7 +44,11 @@ export async function startDesk(): Promise<Desk> {
   const names = Object.keys(PORTS) as PortName[]
   const ports = Object.fromEntries(await Promise.all(names.map(async (name) => [name, await freePort()]))) as Record<PortName, number>
   const flags = names.flatMap((name) => [PORTS[name].option, String(ports[name])])
-  const child = spawn(process.execPath, ['--import', 'tsx', 'cli/main.ts', 'start', '--state-dir', stateDir, ...flags], { cwd: PROJECT, env: { ...process.env, NODE_OPTIONS: '', NODE_ENV: '' }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const rpcUrl = `http://127.0.0.1:${ports.rpc}`
+  const safe = devnet.safe!
+  const client = createPublicClient({ transport: http(rpcUrl) })
+  const service = await startServiceDouble({ chainId: devnet.chainId, address: safe.address, owners: safe.owners, nonce: () => client.readContract({ address: safe.address, abi: parseAbi(['function nonce() view returns (uint256)']), functionName: 'nonce' }) })
+  const child = spawn(process.execPath, ['--import', 'tsx', 'cli/main.ts', 'start', '--state-dir', stateDir, ...flags], { cwd: PROJECT, env: { ...process.env, NODE_OPTIONS: '', NODE_ENV: '', SAFE_SERVICE_URL: service.url }, stdio: ['ignore', 'pipe', 'pipe'] })
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
   const output: string[] = []
   await new Promise<void>((resolve, reject) => {
@@ -55,13 +64,15 @@ export async function startDesk(): Promise<Desk> {
   await filled(url)
   return {
     url,
-    rpcUrl: `http://127.0.0.1:${ports.rpc}`,
+    rpcUrl,
+    service,
     killApi: () => {
       for (const pid of processesOn(stateDir, [], ['node'])) if (commandLineOf(pid).some((word) => word.endsWith('api/graphql/main.ts'))) process.kill(pid, 'SIGKILL')
     },
     close: async () => {
       child.kill('SIGINT')
       await ended
+      await service.close()
       rmSync(stateDir, { recursive: true, force: true })
     },
   }

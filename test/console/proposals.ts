@@ -1,6 +1,6 @@
 /** A wish becomes a parameter on chain with nothing but the page and wallets: steward, two signers, somebody who pays. */
 import { beforeAll, describe, expect, test } from '@jest/globals'
-import type { Browser, Page } from 'playwright-core'
+import type { Browser, Locator, Page } from 'playwright-core'
 import { queryApi } from '../../cli/graphql.ts'
 import { hashesOf, safeTxFromJson, safeTxToJson } from '../../proposals/safe.ts'
 import type { SafeTxJson } from '../../proposals/safe.ts'
@@ -178,6 +178,48 @@ export const describeProposals = (stack: () => { readonly desk: Desk; readonly b
       }
       await stands(page, 'cancelled')
     })
+  })
+
+  test('behavior: what is published at the Safe Transaction Service is confirmed there with another tool, pulled, and executed; what the service answers is said in one sentence', async () => {
+    const { service } = desk
+    const before = BigInt((await indexed('feeRatio'))!)
+    await person('/proposals/new', steward, async (page) => {
+      await signIn(page)
+      const path = await drafted(page, 'feeRatio', 'Trading fee', `${Number(before + 100n) / 10_000}`)
+      await person(path, owners[0]!, async (owner) => {
+        await signIn(owner)
+        const [publish, pull] = ['Publish', 'Pull signatures'].map((name) => owner.locator('#sign').getByRole('button', { name, exact: true })) as [Locator, Locator]
+        await publish.click()
+        await owner.locator('#sign .notice.down').getByText(/without signatures.*one signature of an owner or more/).waitFor()
+        await sign(owner)
+        await owner.getByText('1 of 2 that the Safe wants').waitFor()
+        for (const [status, button] of [[503, publish], [422, pull]] as const) {
+          service.failWith = status
+          await button.click()
+          const said = owner.locator('#sign .notice.down')
+          await said.getByText(`Safe Transaction Service: status ${status}: out of order; check SAFE_SERVICE_URL and its key, or pass signatures on by file.`, { exact: true }).waitFor()
+          expect(await said.count()).toBe(1)
+          service.failWith = null
+        }
+        expect(service.stored.size).toBe(0)
+        await publish.click()
+        await owner.getByText('The service holds it with the one signature that is here.').waitFor()
+        const [hash, stored] = [...service.stored][0]!
+        expect(stored.confirmations.map(({ owner: by }) => by)).toEqual([owners[0]!.address])
+        expect(await owner.locator('#hashes').innerText()).toContain(hash.slice(-8))
+        await pull.click()
+        await owner.getByText('It holds no signature that is not here already.').waitFor()
+        const signature = await owners[1]!.sign({ hash })
+        const confirmed = await fetch(`${service.url}/v1/multisig-transactions/${hash}/confirmations/`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ signature }) })
+        expect(confirmed.status).toBe(201)
+        await pull.click()
+        await stands(owner, 'ready')
+        await owner.getByText('2 of 2 that the Safe wants').waitFor()
+        await execute(owner)
+        await stands(owner, 'applied')
+      })
+    })
+    expect(await indexed('feeRatio')).toBe((before + 100n).toString())
   })
 
   test('error: hashes or bytes that the API tells otherwise than this page derives them are named, and signing is not offered', async () => {

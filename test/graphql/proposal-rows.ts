@@ -12,7 +12,7 @@ import { BLOCK, addressOf, deployment } from './support.ts'
 const { catalog } = curie
 /** The same contracts behind a timelock of an hour. */
 export const delayed: Deployment = { ...deployment, governance: { kind: 'TIMELOCK', address: '0x00000000000000000000000000000000000070c1', minDelaySec: 3_600 } }
-const market = deployment.markets[0]!
+export const market = deployment.markets[0]!
 export const band: Change = { parameter: 'marketMaxPriceSpreadRatio', scope: 'MARKET', subject: lower(market.baseToken), subjectLabel: market.symbol, from: 100_000n, to: 62_500n }
 export const stop: Change = { parameter: 'marketStatus', scope: 'MARKET', subject: lower(market.baseToken), subjectLabel: market.symbol, from: 0n, to: 1n }
 export const validUntil = BLOCK.timestamp + 259_200n
