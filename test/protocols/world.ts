@@ -20,6 +20,10 @@ export type Call = { readonly from: Address; readonly to: Address; readonly data
 /** What a getter answers: its value, or the reason of its revert. */
 export type Seen = { readonly value: unknown } | { readonly reverted: string }
 
+type Read = { readonly call: Readonly<Record<string, unknown>>; readonly resolve: (answer: Hex) => void; readonly reject: (error: unknown) => void }
+
+/** In one request. */
+const READS = 200
 const STRANGER: Address = '0x00000000000000000000000000000000000000aa'
 const GAS = numberToHex(20_000_000)
 const lowercase = <T>(value: T): T => JSON.parse(JSON.stringify(value), (_key, text: unknown) => (typeof text === 'string' && /^0x[0-9a-fA-F]{40}$/.test(text) ? text.toLowerCase() : text)) as T
@@ -58,6 +62,7 @@ export class World {
   /** All facts so far, by block. */
   readonly history: Fact[][] = []
   nowSec = 0
+  readonly #reads: Read[] = []
   readonly #folder: string
   readonly #reader: FactReader
 
@@ -113,9 +118,31 @@ export class World {
     for (const account of accounts) await this.rpc('anvil_setBalance', [account, numberToHex(10n ** 24n)])
   }
 
+  /** Reads that are asked for together go in one request: a comparison is thousands of them. Throws RpcError. */
+  #read(call: Readonly<Record<string, unknown>>): Promise<Hex> {
+    return new Promise((resolve, reject) => {
+      if (this.#reads.push({ call, resolve, reject }) === 1) setImmediate(() => void this.#send(this.#reads.splice(0)))
+    })
+  }
+
+  async #send(reads: readonly Read[]): Promise<void> {
+    for (let from = 0; from < reads.length; from += READS) {
+      const some = reads.slice(from, from + READS)
+      try {
+        const response = await fetch(this.anvil.rpc.url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(some.map(({ call }, id) => ({ jsonrpc: '2.0', id, method: 'eth_call', params: [call, 'latest'] }))) })
+        for (const { id, result, error } of (await response.json()) as { id: number; result: Hex; error?: { message: string } }[]) {
+          if (error === undefined) some[id]?.resolve(result)
+          else some[id]?.reject(new RpcError('eth_call', error.message))
+        }
+      } catch (error) {
+        for (const { reject } of some) reject(error)
+      }
+    }
+  }
+
   async see(to: Address, abi: Abi, functionName: string, args: readonly unknown[] = []): Promise<Seen> {
     try {
-      const data = await this.rpc<Hex>('eth_call', [{ from: STRANGER, to, data: encodeFunctionData({ abi, functionName, args }), gas: GAS }, 'latest'])
+      const data = await this.#read({ from: STRANGER, to, data: encodeFunctionData({ abi, functionName, args }), gas: GAS })
       return { value: decodeFunctionResult({ abi, functionName, data }) }
     } catch (error) {
       if (!(error instanceof RpcError)) throw error
@@ -161,7 +188,7 @@ export class World {
     const parameters = await Promise.all(
       catalog.refs(deployment).map(async (ref) => {
         const call = catalog.encodeRead(deployment, ref)
-        return { name: ref.name, subject: ref.subject.toLowerCase(), value: catalog.decodeRead(ref, await this.rpc<Hex>('eth_call', [{ to: call.to, data: call.data }, 'latest'])) }
+        return { name: ref.name, subject: ref.subject.toLowerCase(), value: catalog.decodeRead(ref, await this.#read({ to: call.to, data: call.data })) }
       }),
     )
     return {
