@@ -3,7 +3,7 @@ import { useEffect, useState } from 'react'
 import { ask, useAnswer } from '../data/client.ts'
 import { ProposalExecutionDocument, StatusDocument } from '../generated/operations.ts'
 import type { ReviewFragment } from '../generated/operations.ts'
-import { short, whole } from '../ui/format.ts'
+import { short, time, whole } from '../ui/format.ts'
 import { Address, Facts, Notice } from '../ui/parts.tsx'
 import { wrongWithExecution, wrongWithQueued } from '../wallet/execution.ts'
 import type { Transaction } from '../wallet/execution.ts'
@@ -64,7 +64,9 @@ export function Execute({ proposal, signable, checked, contracts, safe, askFor }
   })
 
   const name = queued ? 'Execute at the timelock' : signable.kind === 'CANCELLATION' ? 'Execute the cancellation' : proposal.queue ? 'Schedule at the timelock' : 'Execute'
-  const hindrance = wallet.account === null ? 'Connect any account below to send it; it pays the gas.' : wallet.elsewhere !== null ? `The wallet is on chain ${wallet.elsewhere}; switch it to ${wallet.network} (chain ${wallet.chainId}).` : !contracts.known ? 'The wallet’s node is asked what code the transaction goes to.' : null
+  const ofWallet = wallet.account === null ? 'Connect any account below to send it; it pays the gas.' : wallet.elsewhere !== null ? `The wallet is on chain ${wallet.elsewhere}; switch it to ${wallet.network} (chain ${wallet.chainId}).` : !contracts.known ? 'The wallet’s node is asked what code the transaction goes to.' : null
+  const early = queued && proposal.queue?.status === 'WAITING' && proposal.queue.readyAt !== null ? `The timelock lets nobody execute it before ${time(proposal.queue.readyAt)}.` : null
+  const hindrance = early ?? ofWallet
   return (
     <>
       <button type="button" className={signable.kind === 'CANCELLATION' ? 'danger' : 'main'} disabled={hindrance !== null || busy !== null || hash !== null} onClick={() => void look()}>

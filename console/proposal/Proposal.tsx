@@ -124,6 +124,7 @@ function NowPanel({ proposal, children }: { proposal: ReviewFragment; children: 
         <p><b>{NEXT[state]}</b>{proposal.stateReason && <> {proposal.stateReason}</>}</p>
         <Deadline of={proposal} />
       </div>
+      {queue && <Timelock of={proposal} queue={queue} />}
       <div className="body actions proposal-now">
         {state === 'DRAFT' && button('Simulate', 'Simulating on a fork …', stewardOrOwner, simulate, 'main')}
         {state === 'SIMULATED' && button('Ask owners to sign', 'Asking …', steward, () => run('Ask owners to sign', () => ask(RequestSignaturesDocument, { id })), 'main')}
@@ -166,12 +167,40 @@ function Deadline({ of: { validUntil, governance, state, queue } }: { of: Review
   if (!OPEN.has(state) && state !== 'QUEUED') return null
   const until = state === 'QUEUED' || queue === null ? Number(validUntil) : Number(validUntil) - governance.delaySec
   const left = now === undefined ? null : until - Number(now)
-  const ready = queue?.readyAt && now !== undefined ? Number(queue.readyAt) - Number(now) : null
   return (
     <p className="proposal-deadline">
-      {ready !== null && ready > 0 && <>The timelock’s delay ends in <b>{duration(ready)}</b>. </>}
       {left === null ? 'Until' : left >= 0 ? <><b className={left < 3600 ? 'warn' : undefined}>{duration(left)} left</b>, until</> : <b className="down">The deadline is over, it was</b>} <Time at={until} /> <small className="muted">chain time</small>
     </p>
+  )
+}
+
+/** What the timelock holds, since when, and from when until when it may be executed there. */
+function Timelock({ of: { state, governance, changes }, queue }: { of: ReviewFragment; queue: NonNullable<ReviewFragment['queue']> }) {
+  const now = useAnswer(StatusDocument, {}, 'block').data?.status.indexed?.timestamp
+  const { status, readyAt, executeUntil, scheduleUntil, scheduledAtBlock, scheduledTxHash, operation } = queue
+  const isDue = readyAt !== null && now !== undefined && Number(now) >= Number(readyAt)
+  // The block that ends the delay is none that tells of itself.
+  useEffect(() => { if (isDue && status === 'WAITING') void renew('Proposal') }, [isDue, status, now])
+  const delay = duration(governance.delaySec)
+  if (status === 'NOT_SCHEDULED' && !OPEN.has(state)) return null
+  return (
+    <div className="body proposal-timelock">
+      <p>
+        <Tag kind={status === 'READY' ? 'accent' : status === 'EXPIRED' ? 'down' : 'quiet'}>timelock: {words(status)}</Tag>{' '}
+        {status === 'NOT_SCHEDULED' && <>Executing it at the Safe schedules it; then it waits {delay}. {now !== undefined && Number(now) <= Number(scheduleUntil) && <>Scheduled now, it may be executed at the earliest at <b><Time at={Number(now) + governance.delaySec} /></b>. </>}It has to be scheduled by <Time at={scheduleUntil} /> to be executed by <Time at={executeUntil} />.</>}
+        {status === 'WAITING' && readyAt !== null && <>It may be executed at the earliest at <b><Time at={readyAt} /></b>{now !== undefined && Number(readyAt) > Number(now) && <>, in {duration(Number(readyAt) - Number(now))}</>}, and by <Time at={executeUntil} /> at the latest. Until it is executed, the Safe can take it out.</>}
+        {status === 'READY' && readyAt !== null && <>Its delay of {delay} is over since <b><Time at={readyAt} /></b>: it may be executed by whom the timelock lets, by <Time at={executeUntil} /> at the latest.</>}
+        {status === 'EXPIRED' && <>It could be executed until <b><Time at={executeUntil} /></b>; its precondition reverts it now, and the Safe can only take it out.</>}
+        {status === 'DONE' && <>It was executed there; nothing waits.</>}
+        {status === 'CANCELLED' && <>The Safe has taken it out; nothing waits.</>}
+      </p>
+      {(status === 'WAITING' || status === 'READY') && (
+        <>
+          <p className="muted">What waits there, scheduled{scheduledAtBlock ? <> in block {whole(scheduledAtBlock)}</> : ''}{scheduledTxHash && <> by <Address of={scheduledTxHash} label="Transaction" /></>}, as operation <Address of={operation} label="Operation" />:</p>
+          <ul aria-label="What waits in the timelock">{changes.map(({ sentence }) => <li key={sentence}>{sentence}</li>)}</ul>
+        </>
+      )}
+    </div>
   )
 }
 
