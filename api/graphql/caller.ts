@@ -1,5 +1,5 @@
 /** Who a request is from: a bearer token, or the cookie of the page that this server itself gives. */
-import type { IncomingHttpHeaders } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { BulwarkError } from '../../core/errors.ts'
 import { SignInError } from '../auth/session.ts'
 import type { Sessions, Viewer } from '../auth/session.ts'
@@ -31,6 +31,13 @@ export function tokenOf({ headers }: Asked): { readonly token: string; readonly 
   }
   const token = new RegExp(`(?:^|;\\s*)${SESSION_COOKIE}=([^;]+)`).exec(headers.cookie ?? '')?.[1]
   return token === undefined ? null : { token, cookie: true }
+}
+
+/** The address of a request that express has not seen, as `trust proxy` tells it: behind so many proxies, the one that the first of them names. */
+export function addressBehind(proxies: number, { headers, socket }: Pick<IncomingMessage, 'headers' | 'socket'>): string {
+  const forwarded = String(headers['x-forwarded-for'] ?? '').split(',').map((one) => one.trim()).filter(Boolean)
+  const addresses = [socket.remoteAddress ?? NOBODY.ip, ...forwarded.toReversed()]
+  return addresses[Math.min(proxies, addresses.length - 1)] ?? NOBODY.ip
 }
 
 /** Throws nothing that the caller did wrong: that is `refusal`, for those who want to do more than read. */

@@ -6,7 +6,7 @@ import { BulwarkError, UnavailableError } from '../../core/errors.ts'
 import type { Logger } from '../../core/log.ts'
 
 /** Codes that graphql-js and Apollo give a client's own mistakes; their sentences hold nothing of ours. */
-const CLIENT_CODES = new Set(['GRAPHQL_PARSE_FAILED', 'GRAPHQL_VALIDATION_FAILED', 'BAD_USER_INPUT', 'BAD_REQUEST', 'OPERATION_RESOLUTION_FAILURE', 'PERSISTED_QUERY_NOT_SUPPORTED', 'PERSISTED_QUERY_NOT_FOUND', 'QUERY_TOO_DEEP', 'QUERY_TOO_LARGE', 'TOO_MANY_ALIASES', 'TOO_MANY_SUBSCRIPTIONS', 'NOT_FOUND', 'BAD_INPUT'])
+const CLIENT_CODES = new Set(['GRAPHQL_PARSE_FAILED', 'GRAPHQL_VALIDATION_FAILED', 'BAD_USER_INPUT', 'BAD_REQUEST', 'OPERATION_RESOLUTION_FAILURE', 'PERSISTED_QUERY_NOT_SUPPORTED', 'PERSISTED_QUERY_NOT_FOUND', 'QUERY_TOO_DEEP', 'QUERY_TOO_LARGE', 'TOO_MANY_ALIASES', 'TOO_MANY_SUBSCRIPTIONS', 'RATE_LIMITED', 'NOT_FOUND', 'BAD_INPUT'])
 
 /** Our error for what the database's driver throws when nobody answers; anything else comes back as it is. */
 export function asKnownError(error: unknown): unknown {

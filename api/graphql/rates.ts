@@ -30,6 +30,8 @@ export class RateLimitedError extends BulwarkError {
 export type Rates = {
   readonly auth: RateLimitRequestHandler
   readonly requests: RateLimitRequestHandler
+  /** Counts an operation over WebSocket, as `requests` counts one over HTTP, of the same address. Throws RateLimitedError. */
+  operation(ip: string): Promise<void>
   /** Counts one mutation of somebody. Throws RateLimitedError. */
   mutation(name: string, who: { readonly address: string | null; readonly ip: string }): Promise<void>
   close(): void
@@ -54,6 +56,7 @@ export function createRates(options: RateOptions, refuse: (error: RateLimitedErr
     rateLimit({
       windowMs: WINDOW_MS,
       limit: max,
+      store: store(what),
       standardHeaders: 'draft-8',
       legacyHeaders: false,
       // Whether X-Forwarded-For counts is API_PROXIES' to say; where it does not, it is not read.
@@ -66,6 +69,7 @@ export function createRates(options: RateOptions, refuse: (error: RateLimitedErr
   return {
     auth: handler('requests to sign in', options.auth),
     requests: handler('requests', options.requests),
+    operation: (ip) => take('requests', 'requests', options.requests, ipKeyGenerator(ip)),
     mutation: async (name, { address, ip }) => {
       const key = address ?? ipKeyGenerator(ip)
       await take('all', 'mutations', options.mutations, key)

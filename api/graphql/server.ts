@@ -147,7 +147,7 @@ export async function startServer(options: ServerOptions): Promise<ApiServer> {
   })
   const bound = (http.address() as AddressInfo).port
   const name = host.includes(':') ? `[${host}]` : host === '0.0.0.0' ? '127.0.0.1' : host
-  const subscribed = serveSubscriptions({ http, schema: schema as unknown as GraphQLSchema, services: options, limits, log, reach })
+  const subscribed = serveSubscriptions({ http, schema: schema as unknown as GraphQLSchema, services: options, limits, log, reach, rates, proxies })
   return {
     url: `http://${name}:${bound}`,
     port: bound,

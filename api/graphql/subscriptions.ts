@@ -7,7 +7,7 @@ import { WebSocketServer } from 'ws'
 import type { Logger } from '../../core/log.ts'
 import type { BreakerChange } from '../../prisma/generated/client.ts'
 import { byUrgency } from '../recommendations/index.ts'
-import { NOBODY, callerOf } from './caller.ts'
+import { NOBODY, addressBehind, callerOf } from './caller.ts'
 import type { Caller } from './caller.ts'
 import { createContext } from './context.ts'
 import type { Context, Services } from './context.ts'
@@ -18,6 +18,8 @@ import { checkOperation, validationRules } from './limits.ts'
 import type { Limits } from './limits.ts'
 import { PROPOSAL_PARTS } from './lists.ts'
 import { marketId } from './lookup.ts'
+import { RateLimitedError } from './rates.ts'
+import type { Rates } from './rates.ts'
 import type { Reach } from './reach.ts'
 import { UserInputError, type Answer } from './risk/answer.ts'
 import { changeAnswer } from './risk/breakers.ts'
@@ -109,8 +111,8 @@ type Operation = {
 }
 
 /** A context that stands anew at each event: its fields read the block that is served when it comes. */
-function renewing(services: Services, caller: Caller): Context & Operation {
-  const asking = { caller: async () => caller, rates: null }
+function renewing(services: Services, caller: Caller, rates: Rates): Context & Operation {
+  const asking = { caller: async () => caller, rates }
   let current = createContext(services, asking)
   const renew = (): void => {
     void current.close()
@@ -206,8 +208,9 @@ export type SubscriptionServer = { close(): Promise<void> }
 /**
  * Connections only read, signed in or not: a token (`connectionParams: { token }`) or a cookie of the page says who reads, and a token that
  * does not count ends the connection. A page of another origin is refused unless CORS_ORIGINS names it: a browser asks no leave for these.
+ * What is asked is counted with the requests of the same address; what is told is not. `proxies`: as the server's own.
  */
-export function serveSubscriptions({ http, schema, services, limits, log, reach }: { readonly http: Server; readonly schema: GraphQLSchema; readonly services: Services; readonly limits: Limits; readonly log: Logger; readonly reach: Reach }): SubscriptionServer {
+export function serveSubscriptions({ http, schema, services, limits, log, reach, rates, proxies }: { readonly http: Server; readonly schema: GraphQLSchema; readonly services: Services; readonly limits: Limits; readonly log: Logger; readonly reach: Reach; readonly rates: Rates; readonly proxies: number }): SubscriptionServer {
   const wss = new WebSocketServer({ noServer: true, maxPayload: MAX_MESSAGE })
   const format = errorFormatter(log)
   const visible = (errors: readonly GraphQLError[]): GraphQLFormattedError[] => errors.map((error) => format(error.toJSON(), error))
@@ -222,14 +225,22 @@ export function serveSubscriptions({ http, schema, services, limits, log, reach 
       onConnect: async ({ extra, connectionParams }) => {
         const token = connectionParams?.['token']
         const { cookie, origin, host } = extra.request.headers
+        const ip = addressBehind(proxies, extra.request)
         const shown = typeof token === 'string' ? { headers: { authorization: `Bearer ${token}` } } : token === undefined ? { headers: { cookie, origin, host } } : null
-        const caller = shown === null ? null : await callerOf(shown, services.auth.sessions, reach)
+        const caller = shown === null ? null : await callerOf({ ...shown, ip }, services.auth.sessions, reach)
         // graphql-ws closes with 4403.
         if (caller === null || (caller.refusal !== null && typeof token === 'string')) return false
         callers.set(extra.socket, caller)
         return true
       },
-      onSubscribe: ({ extra }, _id, { query, operationName, variables }) => {
+      onSubscribe: async ({ extra }, _id, { query, operationName, variables }) => {
+        const caller = callers.get(extra.socket) ?? NOBODY
+        try {
+          await rates.operation(caller.ip)
+        } catch (error) {
+          if (!(error instanceof RateLimitedError)) throw error
+          return [new GraphQLError(error.message, { extensions: { code: error.code, facts: error.facts } })]
+        }
         const held = open.get(extra.socket) ?? 0
         if (held >= MAX_SUBSCRIPTIONS) return [new GraphQLError(`Found ${held} subscriptions on this connection, allowed are ${MAX_SUBSCRIPTIONS}; end some`, { extensions: { code: 'TOO_MANY_SUBSCRIPTIONS' } })]
         let document
@@ -250,7 +261,7 @@ export function serveSubscriptions({ http, schema, services, limits, log, reach 
           return [error as GraphQLError]
         }
         open.set(extra.socket, held + 1)
-        return { schema, document, operationName: operationName ?? null, variableValues: variables ?? null, contextValue: renewing(services, callers.get(extra.socket) ?? NOBODY) }
+        return { schema, document, operationName: operationName ?? null, variableValues: variables ?? null, contextValue: renewing(services, caller, rates) }
       },
       // A query has been answered, or a subscription has looked up what it names: it may wait for its first event for hours.
       onOperation: (_ctx, _id, _payload, { contextValue }) => void (contextValue as Context).close(),
