@@ -73,7 +73,7 @@ describe('rates over WebSocket', () => {
     expect(await one.ask(NETWORK)).toEqual({ errors: [REFUSED] })
     expect(await other.ask('subscription { blockIndexed { number } }')).toEqual({ errors: [REFUSED] })
     expect(await http(server)).toMatchObject({ status: 429, body: { errors: [{ ...REFUSED, extensions: { code: 'RATE_LIMITED' } }] } })
-    await Promise.all([one.client.dispose(), other.client.dispose()])
+    for (const { client } of [one, other]) await client.dispose()
   })
 
   test('behavior: a refusal ends its own question, and what the connection is told goes on', async () => {
@@ -106,6 +106,6 @@ describe('rates over WebSocket', () => {
     const answers: unknown[] = []
     for (const asker of askers) answers.push(await asker.ask(NETWORK))
     expect(answers).toEqual([OK, OK, OK, { errors: [REFUSED] }])
-    await Promise.all([forged, other, ...askers].map(({ client }) => client.dispose()))
+    for (const { client } of [forged, other, ...askers]) await client.dispose()
   })
 })
