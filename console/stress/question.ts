@@ -2,6 +2,7 @@
 import { geometric, read, stops } from '../ui/Dial.tsx'
 import type { Range, Scale } from '../ui/Dial.tsx'
 import { words } from '../ui/format.ts'
+import { numberOf } from '../ui/number.ts'
 import type { Severity, StartStressMutationVariables } from '../generated/operations.ts'
 
 type StressInput = StartStressMutationVariables['input']
@@ -73,14 +74,16 @@ export function faultsOf({ severities, regimes, shocks, persistence, cascade }: 
   return faults
 }
 
-const numberOf = (text: string): number => Number(text.trim().replace(/^−/, '-').replaceAll(',', ''))
 const changesNothing = ({ moves, others, volume, freeze, outage }: Shock): boolean => [...Object.values(moves), others, freeze, outage].every((text) => numberOf(text) === 0) && numberOf(volume) === 1
 
+/** NaN, which no request carries, where a text is no number. */
+const valueOf = (text: string): number => numberOf(text) ?? NaN
+
 /** 12.5 percent as the fraction that decimal text would give, not a float's quotient. */
-const fraction = (percent: string): number => Number((numberOf(percent) / 100).toPrecision(12))
+const fraction = (percent: string): number => Number((valueOf(percent) / 100).toPrecision(12))
 const percentText = (value: number): string => String(Number((value * 100).toPrecision(12)))
 
-/** Throws nothing: asked of a question without faults. The same question is the same input, however it was clicked together. */
+/** What the API is asked, where a question has no faults. The same question is the same input, however it was clicked together. */
 export function inputOf(question: Question, library: readonly string[]): StressInput {
   const { severities, regimes, shocks, cascade, persistence } = question
   const chosen = regimes === 'all' ? library : library.filter((id) => regimes.includes(id))
@@ -91,13 +94,13 @@ export function inputOf(question: Question, library: readonly string[]): StressI
       id,
       moves: Object.entries(moves).map(([name, text]) => ({ name, value: fraction(text) })).toSorted((a, b) => (a.name < b.name ? -1 : 1)),
       others: fraction(others),
-      volumeFactor: numberOf(volume),
-      oracleFreezeSec: numberOf(freeze),
-      outageSec: numberOf(outage),
+      volumeFactor: valueOf(volume),
+      oracleFreezeSec: valueOf(freeze),
+      outageSec: valueOf(outage),
     })),
     worst: WORST,
     cascade,
-    persistence: cascade ? numberOf(persistence) : 1,
+    persistence: cascade ? valueOf(persistence) : 1,
   }
 }
 
@@ -140,6 +143,12 @@ const KEYS = ['severity', 'regimes', 'shock', 'cascade', 'persistence'] as const
 /** What a shock has where an address says nothing of it; a market or collateral is named as such, the rest with a dot before it. */
 const UNSAID: Readonly<Record<string, string>> = { '.others': '0', '.volume': '1', '.freeze': '0', '.outage': '0' }
 
+/** A text as letters, digits, points and hyphens, all else by its code point between tildes: no space, which parts what stands in a shock, and no `%`, which wouter decodes once more than it was encoded. */
+const escaped = (text: string): string => text.replace(/[^A-Za-z0-9.-]/gu, (one) => `~${(one.codePointAt(0) as number).toString(16)}~`)
+const unescaped = (text: string): string => text.replace(/~([0-9a-f]{1,5}|10[0-9a-f]{4})~/g, (_, hex: string) => String.fromCodePoint(parseInt(hex, 16)))
+/** A name that begins by a point is none of the shock's own fields. */
+const escapedName = (name: string): string => escaped(name).replace(/^\./, '~2e~')
+
 /** Whether an address carries a question, or only where to look. */
 export const carriesQuestion = (params: URLSearchParams): boolean => KEYS.some((key) => params.has(key))
 
@@ -151,11 +160,12 @@ export function write(question: Question, params: URLSearchParams): URLSearchPar
   next.set('severity', severities.map((one) => one.toLowerCase()).join(' '))
   next.set('regimes', regimes === 'all' ? 'all' : regimes.join(' '))
   for (const { id, moves, others, volume, freeze, outage } of shocks) {
-    const own = [...Object.entries(moves), ['.others', others], ['.volume', volume], ['.freeze', freeze], ['.outage', outage]] as const
-    next.append('shock', [id, ...own.filter(([name, text]) => UNSAID[name] !== text).map(([name, text]) => `${encodeURIComponent(name)}*${encodeURIComponent(text)}`)].join(' '))
+    const own = [['.others', others], ['.volume', volume], ['.freeze', freeze], ['.outage', outage]] as const
+    const said = [...Object.entries(moves).map(([name, text]) => [escapedName(name), text] as const), ...own.filter(([name, text]) => UNSAID[name] !== text)]
+    next.append('shock', [escaped(id), ...said.map(([name, text]) => `${name}*${escaped(text)}`)].join(' '))
   }
   if (!cascade) next.set('cascade', 'off')
-  else if (persistence !== ASKED.persistence) next.set('persistence', persistence)
+  if (persistence !== ASKED.persistence) next.set('persistence', escaped(persistence))
   return next
 }
 
@@ -167,19 +177,11 @@ export function parse(params: URLSearchParams): Question {
     regimes: regimes === null || regimes === 'all' ? 'all' : regimes.split(' ').filter(Boolean),
     shocks: params.getAll('shock').map((text) => {
       const [id = '', ...parts] = text.split(' ')
-      const pairs = parts.filter((part) => part.includes('*')).map((part) => [decoded(part.slice(0, part.indexOf('*'))), decoded(part.slice(part.indexOf('*') + 1))] as const)
+      const pairs = parts.filter((part) => part.includes('*')).map((part) => [part.slice(0, part.indexOf('*')), unescaped(part.slice(part.indexOf('*') + 1))] as const)
       const own = (name: string) => pairs.find(([key]) => key === name)?.[1] ?? UNSAID[name] ?? ''
-      return { id, moves: Object.fromEntries(pairs.filter(([key]) => !key.startsWith('.'))), others: own('.others'), volume: own('.volume'), freeze: own('.freeze'), outage: own('.outage') }
+      return { id: unescaped(id), moves: Object.fromEntries(pairs.filter(([key]) => !key.startsWith('.')).map(([key, move]) => [unescaped(key), move])), others: own('.others'), volume: own('.volume'), freeze: own('.freeze'), outage: own('.outage') }
     }),
     cascade: params.get('cascade') !== 'off',
-    persistence: params.get('persistence') ?? ASKED.persistence,
-  }
-}
-
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return text
+    persistence: unescaped(params.get('persistence') ?? ASKED.persistence),
   }
 }

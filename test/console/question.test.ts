@@ -1,0 +1,76 @@
+/** What is typed into the console as a number, and what an address carries of a stress question. */
+import { describe, expect, test } from '@jest/globals'
+import * as fc from 'fast-check'
+import { faultsOf, inputOf, newShock, parse, write, ASKED, SEVERITIES } from '../../console/stress/question.ts'
+import type { Question } from '../../console/stress/question.ts'
+import { read } from '../../console/ui/Dial.tsx'
+import { decimalOf, numberOf } from '../../console/ui/number.ts'
+
+describe('a number as people type it', () => {
+  test.each([
+    ['12.5', '12.5'], [' -12.50 ', '-12.50'], ['−3', '-3'], ['+3', '3'], ['.5', '0.5'], ['5.', '5'], ['0', '0'], ['007', '007'],
+    ['1,000', '1000'], ['12,345,678.9', '12345678.9'], ['-1,234.5', '-1234.5'], ['123456789012345678901234567890.1', '123456789012345678901234567890.1'],
+  ])('behavior: “%s” is %s', (text, decimal) => expect(decimalOf(text)).toBe(decimal))
+
+  // A decimal comma, groups that are none, spaces, and all that JavaScript takes for a number.
+  test.each(['-3,5', '0,5', '2,5', '12,50', '1,0000', '1000,000', ',5', '5,', ',500', '1,,000', '1,000,00', '0,050', '0,500', '1.000,5', '1 000', '1\u00a0000', '-12 .5', '- 30', '', ' ', '-', '.', '-.', '1e3', '0x10', 'Infinity', 'NaN', '1.2.3', '--1', 'abc', '٣'])('error: “%s” is no number', (text) => {
+    expect(decimalOf(text)).toBeNull()
+    expect(numberOf(text)).toBeNull()
+  })
+
+  test('error: a number beyond what a float holds is none', () => expect(numberOf('9'.repeat(400))).toBeNull())
+
+  test('behavior: what is shown grouped by thousands is read as the same number', () => {
+    fc.assert(fc.property(fc.integer({ min: -1_000_000_000, max: 1_000_000_000 }), (value) => expect(numberOf(value.toLocaleString('en'))).toBe(value === 0 ? 0 : value)))
+  })
+})
+
+describe('a dial', () => {
+  const fee = { name: 'Fee of turnover', low: 0, high: 500, unit: 'bp' }
+
+  test('error: a decimal comma is told with what is allowed, and is no fee ten times as large', () => {
+    expect(read('2,5', fee)).toEqual({ value: null, fault: 'Fee of turnover: found “2,5”, allowed is a number from 0 to 500 bp, with a point before its decimals; correct it.' })
+    expect(read('1 000', fee)).toEqual({ value: null, fault: 'Fee of turnover: found “1 000”, allowed is a number from 0 to 500 bp; correct it.' })
+    expect(read('2.5', fee)).toEqual({ value: 2.5, fault: null })
+  })
+})
+
+describe('a stress question', () => {
+  const shock = { ...newShock([]), others: '-3.5', volume: '0.5' }
+  const question: Question = { ...ASKED, regimes: [], shocks: [shock] }
+
+  test('error: a decimal comma in any of its numbers is a fault, one sentence each', () => {
+    expect(faultsOf({ ...question, shocks: [{ ...shock, moves: { vETH: '-4,5' }, others: '-3,5', volume: '0,5', freeze: '1,5', outage: '2,5' }], persistence: '0,5' })).toEqual([
+      'vETH: found “-4,5”, allowed is a number from −99 to 1,000 %, with a point before its decimals; correct it.',
+      'All others: found “-3,5”, allowed is a number from −99 to 1,000 %, with a point before its decimals; correct it.',
+      'Volume left: found “0,5”, allowed is a number from 0.001 to 10 × usual, with a point before its decimals; correct it.',
+      'Oracle freeze: found “1,5”, allowed is a number from 0 to 604,800 s, with a point before its decimals; correct it.',
+      'Outage: found “2,5”, allowed is a number from 0 to 604,800 s, with a point before its decimals; correct it.',
+      'Persistence: found “0,5”, allowed is a number from 0 to 1, with a point before its decimals; correct it.',
+    ])
+    expect(faultsOf(question)).toEqual([])
+  })
+
+  test('behavior: percent become fractions, digit for digit', () => {
+    expect(inputOf(question, []).shocks).toEqual([{ id: 'shock-1', moves: [], others: -0.035, volumeFactor: 0.5, oracleFreezeSec: 0, outageSec: 0 }])
+    expect(inputOf({ ...question, shocks: [{ ...shock, others: '1,000' }] }, []).shocks?.[0]?.others).toBe(10)
+  })
+
+  test('error: what is no number is never asked for as one', () => {
+    expect(inputOf({ ...question, shocks: [{ ...shock, others: '-3,5', volume: '0,5' }] }, []).shocks?.[0]).toMatchObject({ others: NaN, volumeFactor: NaN })
+  })
+
+  test('behavior: an address carries whatever was typed, and gives back the same', () => {
+    // As wouter hands an address to a page: its query decoded once more than it was encoded.
+    const carried = (asked: Question): Question => parse(new URLSearchParams(decodeURI(write(asked, new URLSearchParams('run=1')).toString())))
+    const text = fc.oneof(fc.string({ unit: 'binary' }), fc.string(), fc.constantFrom('1 000', '-12 .5', '- 30', '', ' ', '−30', '%41', '%2520', '100%', 'a*b', '~20~', '.others', 'a+b', '&x=1', '#'))
+    const typed = fc.record({ id: text, moves: fc.dictionary(text, text), others: text, volume: text, freeze: text, outage: text }, { noNullPrototype: true })
+    fc.assert(fc.property(fc.record({ severities: fc.subarray([...SEVERITIES]), regimes: fc.oneof(fc.constant('all' as const), fc.subarray(['covid-2020-03-12', 'ftx-2022-11'])), shocks: fc.array(typed, { maxLength: 3 }), cascade: fc.boolean(), persistence: text }, { noNullPrototype: true }), (asked) => {
+      expect(JSON.stringify(carried(asked))).toBe(JSON.stringify(asked))
+    }), { numRuns: 200 })
+  })
+
+  test('behavior: an address says plainly what is plain', () => {
+    expect(write({ ...question, shocks: [{ ...shock, moves: { vETH: '-45', 'USDC.e': '1' } }] }, new URLSearchParams()).toString()).toBe('severity=severe&regimes=&shock=shock-1+vETH*-45+USDC.e*1+.others*-3.5+.volume*0.5')
+  })
+})
