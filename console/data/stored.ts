@@ -3,12 +3,15 @@ import { useSyncExternalStore } from 'react'
 
 export type Stored<T> = { get(): T; set(value: T): void; use(): T }
 
-/** `fallback` also stands where what is kept is not of this shape. A browser that keeps nothing has the value for as long as the page is open. */
-export function stored<T>(key: string, fallback: T, accept: (value: unknown) => value is T): Stored<T> {
+/**
+ * `fallback` also stands where what is kept is not of this shape, once `mend` has left out of it what is spoilt. A browser that keeps
+ * nothing has the value for as long as the page is open.
+ */
+export function stored<T>(key: string, fallback: T, accept: (value: unknown) => value is T, mend: (value: unknown) => unknown = (value) => value): Stored<T> {
   const read = (text: string | null): T => {
     if (text === null) return fallback
     try {
-      const value: unknown = JSON.parse(text)
+      const value = mend(JSON.parse(text))
       return accept(value) ? value : fallback
     } catch {
       return fallback

@@ -2,18 +2,20 @@
 import { useEffect, useMemo, useState } from 'react'
 import type { ReactNode } from 'react'
 import { Link, useLocation, useSearchParams } from 'wouter'
-import { emptyBasket, inBasket, putInBasket, takeFromBasket, useBasket } from '../data/basket.ts'
+import { inBasket, putBack, putInBasket, takeDrafted, takeFromBasket, useBasket } from '../data/basket.ts'
 import type { BasketItem } from '../data/basket.ts'
-import { ask, renew, useAnswer } from '../data/client.ts'
+import { ApiError, ask, renew, useAnswer } from '../data/client.ts'
 import { stored } from '../data/stored.ts'
 import { DraftProposalDocument, ImportBatchDocument, ProposableParametersDocument, ValidateDraftDocument } from '../generated/operations.ts'
 import type { DraftProposalInput, ProposableParametersQuery, ValidateDraftQuery } from '../generated/operations.ts'
 import { unscaled } from '../parameters/values.ts'
+import { ActButton, useLanding } from '../ui/focus.tsx'
+import type { Landing } from '../ui/focus.tsx'
 import { duration, words } from '../ui/format.ts'
-import { Address, Empty, Loaded, Notice, PageHead, Panel, Tag } from '../ui/parts.tsx'
+import { Address, Empty, Loaded, Notice, PageHead, Panel, Tag, sentence } from '../ui/parts.tsx'
 import { SessionLine, useAct } from '../wallet/Session.tsx'
 import { Wallets, useSigner } from '../wallet/wallet.tsx'
-import { rawOf } from './amount.ts'
+import { hoursOf, isAddress, isYesNo, valueOf, valueText } from './amount.ts'
 import './proposal.css'
 
 type Known = ProposableParametersQuery
@@ -21,20 +23,22 @@ type Parameter = Known['parameters'][number]
 type Rule = Known['policy']['parameters'][number]
 type Finding = ValidateDraftQuery['validateDraft']['findings'][number]
 
-/** What is typed and not drafted yet stays in this browser. `texts` and `confirms` by parameter and subject. */
-type Typed = { readonly title: string; readonly hours: string; readonly texts: Readonly<Record<string, string>>; readonly confirms: Readonly<Record<string, string>>; readonly desired: string }
-const NOTHING: Typed = { title: '', hours: '', texts: {}, confirms: {}, desired: '' }
+/** What is typed and not drafted yet stays in this browser. `texts` and `confirms` by parameter and subject; `batch` is the file to import, `batchConfirms` its confirmations. */
+type Texts = Readonly<Record<string, string>>
+type Typed = { readonly title: string; readonly hours: string; readonly texts: Texts; readonly confirms: Texts; readonly desired: string; readonly batch: string; readonly batchConfirms: string }
+const NOTHING: Typed = { title: '', hours: '', texts: {}, confirms: {}, desired: '', batch: '', batchConfirms: '' }
 const isTexts = (value: unknown): boolean => typeof value === 'object' && value !== null && Object.values(value).every((each) => typeof each === 'string')
 const typed = stored<Typed>('bulwark.draft', NOTHING, (value): value is Typed => {
-  const { title, hours, texts, confirms, desired } = (value ?? {}) as Record<string, unknown>
-  return typeof title === 'string' && typeof hours === 'string' && typeof desired === 'string' && isTexts(texts) && isTexts(confirms)
-})
+  const kept = value as Record<string, unknown>
+  return Object.entries(NOTHING).every(([name, nothing]) => (typeof nothing === 'string' ? typeof kept[name] === 'string' : isTexts(kept[name])))
+}, (value) => ({ ...NOTHING, ...(value as object | null) }))
 const change = (next: Partial<Typed>): void => typed.set({ ...typed.get(), ...next })
 
 type Ref = Pick<BasketItem, 'parameter' | 'subject'>
 const keyOf = ({ parameter, subject }: Ref): string => `${parameter}:${subject.toLowerCase()}`
 const find = (known: Known, ref: Ref): Parameter | undefined => known.parameters.find(({ name, subject }) => keyOf({ parameter: name, subject }) === keyOf(ref))
-const without = (texts: Readonly<Record<string, string>>, key: string): Record<string, string> => Object.fromEntries(Object.entries(texts).filter(([name]) => name !== key))
+const without = (texts: Texts, keys: readonly string[]): Texts => Object.fromEntries(Object.entries(texts).filter(([name]) => !keys.includes(name)))
+const only = (texts: Texts, keys: readonly string[]): Texts => Object.fromEntries(Object.entries(texts).filter(([name]) => keys.includes(name)))
 
 export default function Draft() {
   const known = useAnswer(ProposableParametersDocument, {}, 'minute')
@@ -55,18 +59,22 @@ function Form({ known }: { known: Known }) {
   const basket = useBasket()
   const { title, hours, texts, confirms, desired } = typed.use()
   const { has } = useSigner()
-  const { busy, fault, act } = useAct()
+  const { busy, fault, error, act } = useAct()
   const [, go] = useLocation()
-  useLinked(known)
+  const astray = useLinked(known)
+  const { expect, land } = useLanding()
+  /** What was taken out last, for the way back. */
+  const [taken, setTaken] = useState<Pick<Typed, 'texts' | 'confirms'> & { readonly items: readonly BasketItem[] } | null>(null)
 
   const rows = basket.map((item) => {
     const [parameter, key] = [find(known, item), keyOf(item)]
     return { item, parameter, key, text: parameter && textFor(parameter, item, texts[key]) }
   })
-  const wrong = rows.filter(({ parameter, text }) => parameter !== undefined && text !== undefined && parseValue(parameter, text) === null)
+  const wrong = rows.filter(({ parameter, text }) => parameter !== undefined && text !== undefined && valueOf(parameter, text).raw === null)
   const changed = rows.filter(({ item, parameter }) => parameter === undefined || item.toRaw !== parameter.raw)
   const playbook = changed[0]?.item.playbook
-  const validForSec = /^\d+(\.\d+)?$/.test(hours) ? Math.round(Number(hours) * 3600) : null
+  const { sec: validForSec, fault: wrongHours } = hoursOf(hours, known.policy.maxValidForSec)
+  const unread = wrong.length + (wrongHours === null ? 0 : 1)
   const input: DraftProposalInput = {
     title: title.trim() || defaultTitle(changed.map(({ item }) => item)),
     recommendationIds: changed.flatMap(({ item }) => (item.recommendationId === null ? [] : [item.recommendationId])),
@@ -84,6 +92,8 @@ function Form({ known }: { known: Known }) {
   const verdict = asked ? found.data?.validateDraft : undefined
   // While it is asked again of the same values, what this visit was told stands.
   const current = verdict !== undefined && !waiting && (!found.isFetching || found.isFetchedAfterMount) && !found.isPlaceholderData && found.error === null
+    // What was refused, or may have been made, changes the verdict.
+    && !(fault !== null && found.isFetching)
   const findings = verdict?.findings ?? []
   const beside = (ref: BasketItem): readonly Finding[] => findings.filter((each) => concerns(each, ref, rows.map(({ item }) => item)))
   const others = findings.filter((each) => !rows.some(({ item }) => concerns(each, item, rows.map((row) => row.item))))
@@ -92,23 +102,46 @@ function Form({ known }: { known: Known }) {
   useEffect(() => { for (const item of gone) putInBasket({ ...item, recommendationId: null }) }, [gone.map(keyOf).join()])
   const stops = findings.filter(({ severity }) => severity === 'BLOCK').length
 
-  const draft = () => act('draft', async () => {
-    const { draftProposal } = await ask(DraftProposalDocument, { input })
-    emptyBasket()
-    typed.set(NOTHING)
-    await renew('Proposals')
-    go(`/proposals/${draftProposal.id}`)
-  }, 'Nothing was drafted, and what was typed is still here')
+  const takeOut = (items: readonly BasketItem[]) => {
+    const keys = items.map(keyOf)
+    const kept = typed.get()
+    expect()
+    setTaken({ items, texts: only(kept.texts, keys), confirms: only(kept.confirms, keys) })
+    takeFromBasket(...items)
+    change({ texts: without(kept.texts, keys), confirms: without(kept.confirms, keys) })
+  }
+  const undo = ({ items, texts: itsTexts, confirms: itsConfirms }: NonNullable<typeof taken>) => {
+    expect()
+    setTaken(null)
+    putBack(items)
+    change({ texts: { ...itsTexts, ...typed.get().texts }, confirms: { ...itsConfirms, ...typed.get().confirms } })
+  }
+
+  const draft = () => {
+    expect()
+    return act('draft', async () => {
+      const { draftProposal } = await drafting(ask(DraftProposalDocument, { input }))
+      const items = changed.map(({ item }) => item)
+      takeDrafted(items)
+      const kept = typed.get()
+      const keys = items.map(keyOf)
+      change({ texts: without(kept.texts, keys), confirms: without(kept.confirms, keys), ...(kept.title === title ? { title: '' } : {}), ...(kept.hours === hours ? { hours: '' } : {}), ...(kept.desired === desired ? { desired: '' } : {}) })
+      await renew('Proposals')
+      go(`/proposals/${draftProposal.id}`)
+    })
+  }
 
   return (
     <div className="desk">
       <div className="stack">
-        <Panel id="basket" title="Changes" note={rows.length === 0 ? undefined : `${changed.length} of ${rows.length} differ from what is in force`} actions={rows.length > 0 && <button type="button" className="quiet" onClick={() => { emptyBasket(); change({ texts: {}, confirms: {} }) }}>Take all out</button>}>
+        <Panel id="basket" title="Changes" note={rows.length === 0 ? undefined : `${changed.length} of ${rows.length} differ from what is in force`} actions={rows.length > 0 && <button type="button" className="quiet" onClick={() => takeOut(basket)}>Take all out</button>}>
+          {astray !== null && <Notice kind="degraded" title={astray}>Choose one that can be set below.</Notice>}
+          {taken !== null && <Notice key={taken.items.map(keyOf).join()} kind="good" title={taken.items.length === 1 ? `${taken.items[0]!.title} of ${taken.items[0]!.subjectLabel} was taken out.` : `${taken.items.length} changes were taken out.`}><button type="button" ref={land} onClick={() => undo(taken)}>Undo</button></Notice>}
           {rows.length === 0 && <Empty>The basket is empty. Put in what is <Link href="/recommendations">recommended</Link>, or choose a parameter here and write its new value.</Empty>}
           <ul className="proposal-rows">
             {rows.map(({ item, parameter, key, text }) => <li key={key}>{parameter
-              ? <Row item={item} parameter={parameter} rule={known.policy.parameters.find(({ name }) => name === item.parameter)} text={text ?? ''} confirm={confirms[key] ?? ''} findings={beside(item)} former={!current} told={current ? verdict.changes.find((each) => keyOf(each) === key) : undefined} />
-              : <p>{item.title} of {item.subjectLabel}: {item.toDisplay} <span className="muted">is not indexed now</span> <button type="button" className="quiet" onClick={() => takeFromBasket(item)}>Take out</button></p>}</li>)}
+              ? <Row item={item} parameter={parameter} rule={known.policy.parameters.find(({ name }) => name === item.parameter)} text={text ?? ''} confirm={confirms[key] ?? ''} findings={beside(item)} former={!current} told={current ? verdict.changes.find((each) => keyOf(each) === key) : undefined} takeOut={() => takeOut([item])} land={land} />
+              : <p>{item.title} of {item.subjectLabel}: {item.toDisplay} <span className="muted">is not indexed now</span> <button type="button" className="quiet" onClick={() => takeOut([item])}>Take out<span className="sr"> {item.title} of {item.subjectLabel}</span></button></p>}</li>)}
           </ul>
           <Add known={known} basket={basket} />
         </Panel>
@@ -120,13 +153,13 @@ function Form({ known }: { known: Known }) {
           <SessionLine why="Stewards sign in to draft; anybody can try what policy and lint say." />
           <div className="body proposal-act">
             <label className="field">Title, one line for people<input value={title} maxLength={200} placeholder={defaultTitle(changed.map(({ item }) => item))} onChange={(event) => change({ title: event.target.value })} /></label>
-            <label className="field">Time that signers have, in hours<input inputMode="decimal" value={hours} aria-invalid={hours !== '' && validForSec === null} placeholder={String(known.policy.defaultValidForSec / 3600)} onChange={(event) => change({ hours: event.target.value })} /><small className="muted">of chain time; the policy allows up to {duration(known.policy.maxValidForSec)}, and {duration(known.policy.defaultValidForSec)} where nothing is said</small></label>
-            <Verdict asked={asked} wrong={wrong.length} stops={stops} current={current} ok={verdict?.ok ?? false} fault={asked && found.error ? found.error.message : null} />
+            <label className="field">Time that signers have, in hours<input inputMode="decimal" value={hours} aria-invalid={wrongHours !== null} aria-describedby="draft-hours" placeholder={String(known.policy.defaultValidForSec / 3600)} onChange={(event) => change({ hours: event.target.value.trim() })} /><small id="draft-hours" className="proposal-break" aria-live="polite">{wrongHours !== null && <span className="down">{wrongHours} </span>}<span className="muted">of chain time; the policy allows up to {duration(known.policy.maxValidForSec)}, and {duration(known.policy.defaultValidForSec)} where nothing is said</span></small></label>
+            <Verdict asked={asked} wrong={unread} stops={stops} current={current} ok={verdict?.ok ?? false} fault={asked && found.error ? found.error.message : null} />
             {others.length > 0 && <Findings of={others} former={!current} />}
-            {verdict && verdict.ok && current && <ol className="proposal-sentences">{verdict.changes.map(({ sentence }) => <li key={sentence}>{sentence}</li>)}</ol>}
-            <button type="button" className="main" disabled={busy !== null || wrong.length > 0 || !current || !verdict.ok || !has('STEWARD') || (hours !== '' && validForSec === null)} onClick={() => void draft()}>{busy === 'draft' ? 'Drafting …' : 'Draft it'}</button>
+            {verdict && verdict.ok && current && unread === 0 && <ol className="proposal-sentences">{verdict.changes.map(({ sentence }) => <li key={sentence}>{sentence}</li>)}</ol>}
+            <ActButton className="main" busy={busy !== null} disabled={busy === null && (unread > 0 || !current || !verdict.ok || !has('STEWARD'))} onClick={() => void draft()}>{busy === 'draft' ? 'Drafting …' : 'Draft it'}</ActButton>
             {!has('STEWARD') && <small className="muted">Drafting is for stewards whom the DAO’s policy names.</small>}
-            {fault && <Notice kind="down" title={`${fault.replace(/\.$/, '')}.`} />}
+            {fault !== null && <Refused error={error} land={land} />}
           </div>
         </Panel>
         <TogetherPanel known={known} basket={basket} />
@@ -138,22 +171,52 @@ function Form({ known }: { known: Known }) {
 /** What was typed, while it is what the basket has or cannot be read; what another page put there since replaces it. */
 function textFor(parameter: Parameter, item: BasketItem, text: string | undefined): string {
   if (text === undefined) return valueText(parameter, item.toRaw)
-  const value = parseValue(parameter, text)
+  const value = valueOf(parameter, text).raw
   return value === null || value.toString() === item.toRaw ? text : valueText(parameter, item.toRaw)
 }
 
-/** `/proposals/new?parameter=feeRatio&subject=0x…` puts that parameter into the form; one that is there stays as it is. */
-function useLinked(known: Known): void {
+/** `/proposals/new?parameter=feeRatio&subject=0x…` puts that parameter into the form; one that is there stays as it is. What is wrong with the link otherwise, in one sentence. */
+function useLinked(known: Known): string | null {
+  const [astray, setAstray] = useState<string | null>(null)
   const [params, setParams] = useSearchParams()
   const basket = useBasket()
   const [parameter, subject] = [params.get('parameter'), params.get('subject')]
   useEffect(() => {
     if (parameter === null) return
-    const found = known.parameters.find((each) => each.name === parameter && each.settable && (subject === null ? each.scope === 'PROTOCOL' : each.subject.toLowerCase() === subject.toLowerCase() || each.subjectLabel === subject))
-    if (found && inBasket(basket, itemOf(found)) === undefined) putInBasket(itemOf(found))
+    const found = known.parameters.find((each) => each.name === parameter && (subject === null ? each.scope === 'PROTOCOL' : each.subject.toLowerCase() === subject.toLowerCase() || each.subjectLabel === subject))
+    if (found?.settable && inBasket(basket, itemOf(found)) === undefined) putInBasket(itemOf(found))
+    setAstray(found === undefined
+      ? `The link asks for “${parameter}” of ${subject === null ? 'the protocol' : `“${subject}”`}, which is no parameter here.`
+      : found.settable ? null : `The link asks for ${found.title} of ${found.subjectLabel}, which cannot be set${found.advisory === null ? '' : `: ${found.advisory}`}.`)
     setParams({}, { replace: true })
   }, [parameter, subject])
+  return astray
 }
+
+/** A mutation that drafts. Where it fails, the world is looked at anew: somebody else may have been first, or it was made and its answer lost. */
+async function drafting<T>(asked: Promise<T>): Promise<T> {
+  try {
+    return await asked
+  } catch (error) {
+    void renew('ValidateDraft', 'Proposals')
+    throw error
+  }
+}
+
+/** With these a draft may have been made all the same. */
+const UNSURE: ReadonlySet<string> = new Set(['OUT_OF_REACH', 'UNAVAILABLE', 'INTERNAL'])
+
+/** Why nothing was drafted, or that nobody knows whether it was. */
+const Refused = ({ error, land }: { error: unknown; land: Landing['land'] }) => (
+  <div ref={land} tabIndex={-1} className="proposal-break">
+    {error instanceof ApiError && UNSURE.has(error.code)
+      ? <Notice kind="down" title={sentence(error)}>Whether a proposal was made of it is not known: look among <Link href="/proposals">the proposals</Link> before you draft it again. What was typed is still here.</Notice>
+      : <Notice kind="down" title={<Linked text={sentence(error)} />}>Nothing was drafted, and what was typed is still here.</Notice>}
+  </div>
+)
+
+/** A sentence of the API, with a link to each proposal that it names: nonce and the beginning of its hash, of namesakes with a number. */
+const Linked = ({ text }: { text: string }) => text.split(/(?<=\bproposal )(\d+-[0-9a-f]{8}(?:-\d+)?)\b/).map((part, index) => (index % 2 === 1 ? <Link key={index} href={`/proposals/${part}`}>{part}</Link> : part))
 
 /** The value once nobody has typed for `ms`. */
 function useSettled<T>(value: T, ms: number): { readonly settled: T; readonly waiting: boolean } {
@@ -183,29 +246,17 @@ function concerns({ parameter, subject, text }: Finding, ref: BasketItem, all: r
 
 // ─── One change ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const isYesNo = ({ unit }: Parameter): boolean => unit === 'yes or no'
-const isAddress = ({ unit }: Parameter): boolean => unit === 'address'
-/** As one would write it. */
-const valueText = (parameter: Parameter, raw: string): string => (isAddress(parameter) ? `0x${BigInt(raw).toString(16).padStart(40, '0')}` : parameter.inputDecimals === null ? raw : unscaled(raw, parameter.inputDecimals))
 const withUnit = (parameter: Parameter, raw: string | bigint): string => (parameter.inputDecimals === null ? String(raw) : BigInt(raw) >= 2n ** 128n ? 'no limit' : `${grouped(unscaled(String(raw), parameter.inputDecimals))}${parameter.unit ? ` ${parameter.unit}` : ''}`)
 const grouped = (text: string): string => text.replace(/^\d+/, (whole) => whole.replace(/\B(?=(\d{3})+$)/g, ','))
 
-function parseValue(parameter: Parameter, text: string): bigint | null {
-  if (isAddress(parameter)) return /^0x[0-9a-f]{40}$/i.test(text.trim()) ? BigInt(text.trim()) : null
-  if (isYesNo(parameter)) return text === '0' || text === '1' ? BigInt(text) : null
-  // The unit may be written behind the number.
-  const bare = parameter.unit !== '' && text.trim().endsWith(parameter.unit) ? text.trim().slice(0, -parameter.unit.length) : text
-  return parameter.inputDecimals === null ? null : rawOf(bare, parameter.inputDecimals)
-}
-
-function Row({ item, parameter, rule, text, confirm, findings, former, told }: { item: BasketItem; parameter: Parameter; rule: Rule | undefined; text: string; confirm: string; findings: readonly Finding[]; former: boolean; told: ValidateDraftQuery['validateDraft']['changes'][number] | undefined }) {
+function Row({ item, parameter, rule, text, confirm, findings, former, told, takeOut, land }: { item: BasketItem; parameter: Parameter; rule: Rule | undefined; text: string; confirm: string; findings: readonly Finding[]; former: boolean; told: ValidateDraftQuery['validateDraft']['changes'][number] | undefined; takeOut: () => void; land: Landing['land'] }) {
   const key = keyOf(item)
-  const raw = parseValue(parameter, text)
+  const { raw, fault } = valueOf(parameter, text)
   const moved = item.fromRaw !== parameter.raw
   const id = `value-${key.replace(/[^a-zA-Z0-9]/g, '-')}`
   const type = (next: string) => {
     change({ texts: { ...typed.get().texts, [key]: next } })
-    const value = parseValue(parameter, next)
+    const value = valueOf(parameter, next).raw
     if (value === null || value.toString() === item.toRaw) return
     const { playbook: _, ...byHand } = item
     putInBasket({ ...byHand, recommendationId: null, toRaw: value.toString(), toDisplay: isYesNo(parameter) ? (value === 0n ? 'no' : 'yes') : isAddress(parameter) ? next.trim() : withUnit(parameter, value), fromRaw: parameter.raw, fromDisplay: parameter.display })
@@ -218,7 +269,7 @@ function Row({ item, parameter, rule, text, confirm, findings, former, told }: {
         <label htmlFor={id}><b>{parameter.title}</b> of {item.subjectLabel}</label>
         {item.recommendationId !== null && <Tag kind="accent">recommended</Tag>}
         {parameter.irreversible && <Tag kind="down">cannot be undone</Tag>}
-        <button type="button" className="quiet" onClick={() => { takeFromBasket(item); change({ texts: without(typed.get().texts, key), confirms: without(typed.get().confirms, key) }) }}>Take out<span className="sr"> {name}</span></button>
+        <button type="button" className="quiet" onClick={takeOut}>Take out<span className="sr"> {name}</span></button>
       </header>
       <div className="proposal-edit">
         <span><small className="muted">In force</small><span title={`raw ${parameter.raw}`}>{isAddress(parameter) ? <Address of={valueText(parameter, parameter.raw)} /> : parameter.display}</span></span>
@@ -226,14 +277,14 @@ function Row({ item, parameter, rule, text, confirm, findings, former, told }: {
         <span>
           <small className="muted">New{parameter.unit && !isYesNo(parameter) ? `, ${parameter.unit}` : ''}</small>
           {isYesNo(parameter)
-            ? <select id={id} value={text} aria-describedby={`${id}-says`} onChange={(event) => type(event.target.value)}><option value="0">no</option><option value="1">yes</option></select>
-            : <input id={id} value={text} inputMode={isAddress(parameter) ? 'text' : 'decimal'} className={isAddress(parameter) ? 'mono wide' : 'n'} autoComplete="off" spellCheck={false} aria-invalid={stops} aria-describedby={`${id}-says`} onChange={(event) => type(event.target.value)} />}
+            ? <select ref={land} id={id} value={text} aria-describedby={`${id}-says`} onChange={(event) => type(event.target.value)}><option value="0">no</option><option value="1">yes</option></select>
+            : <input ref={land} id={id} value={text} inputMode={isAddress(parameter) ? 'text' : 'decimal'} className={isAddress(parameter) ? 'mono wide' : 'n'} autoComplete="off" spellCheck={false} aria-invalid={stops} aria-describedby={`${id}-says`} onChange={(event) => type(event.target.value)} />}
         </span>
         <span><small className="muted">Raw</small><code>{raw === null ? '—' : raw.toString()}</code></span>
-        {told && <span><small className="muted">Step</small><span>{told.step}</span></span>}
+        {told && fault === null && <span><small className="muted">Step</small><span>{told.step}</span></span>}
       </div>
       <div id={`${id}-says`} aria-live="polite">
-        {raw === null && <p className="down">Found “{text}”, allowed is {isAddress(parameter) ? 'an address of 20 bytes, 0x and 40 digits' : `a number from 0 with at most ${parameter.inputDecimals ?? 0} decimals${parameter.unit ? `, in ${parameter.unit}` : ''}`}; write for example {valueText(parameter, parameter.raw)}.</p>}
+        {fault !== null && <p className="down proposal-break">{fault}</p>}
         {raw !== null && raw.toString() === parameter.raw && <p className="muted">This is in force already: it is left out until it differs.</p>}
         {moved && <p className="warn">It was {item.fromDisplay} when it was put in, and is {parameter.display} now.</p>}
         <Findings of={findings} former={former} />
@@ -274,7 +325,7 @@ function Limits({ parameter, rule }: { parameter: Parameter; rule: Rule | undefi
 }
 
 /** `former`: of what was typed before, until policy and lint have answered. */
-const Findings = ({ of, former }: { of: readonly Finding[]; former: boolean }) => of.length === 0 ? null : <ul className="proposal-findings">{of.filter((each, index) => of.findIndex(({ text }) => text === each.text) === index).map((each, index) => <li key={index}>{former ? <Tag>before</Tag> : <Tag kind={each.severity === 'BLOCK' ? 'down' : 'warn'}>{words(each.severity)}</Tag>} <span>{each.text} <code className="muted">{each.rule}</code></span></li>)}</ul>
+const Findings = ({ of, former }: { of: readonly Finding[]; former: boolean }) => of.length === 0 ? null : <ul className="proposal-findings">{of.filter((each, index) => of.findIndex(({ text }) => text === each.text) === index).map((each, index) => <li key={index}>{former ? <Tag>before</Tag> : <Tag kind={each.severity === 'BLOCK' ? 'down' : 'warn'}>{words(each.severity)}</Tag>} <span><Linked text={each.text} /> <code className="muted">{each.rule}</code></span></li>)}</ul>
 
 function Verdict({ asked, wrong, stops, current, ok, fault }: { asked: boolean; wrong: number; stops: number; current: boolean; ok: boolean; fault: string | null }) {
   const say = (kind: 'down' | 'degraded' | 'good', title: string): ReactNode => <Notice kind={kind} title={title} />
@@ -343,24 +394,29 @@ function Desired({ text }: { text: string }) {
 /** Nothing is taken over from the file but the values that its calls set. */
 function Import() {
   const { has } = useSigner()
-  const { busy, fault, act } = useAct()
-  const [file, setFile] = useState('')
-  const [confirm, setConfirm] = useState('')
+  const { busy, fault, error, act } = useAct()
+  const { batch, batchConfirms } = typed.use()
+  const { expect, land } = useLanding()
   const [, go] = useLocation()
+  const draft = () => {
+    expect()
+    return act('import', async () => {
+      const { importBatch } = await drafting(ask(ImportBatchDocument, { input: { file: batch, confirm: batchConfirms.split('\n').map((line) => line.trim()).filter((line) => line !== '') } }))
+      if (typed.get().batch === batch) change({ batch: '', batchConfirms: '' })
+      await renew('Proposals')
+      go(`/proposals/${importBatch.id}`)
+    })
+  }
   return (
     <Panel id="import" title="Import" note="a batch of Safe’s Transaction Builder">
-      <details className="proposal-more">
+      <details className="proposal-more" open={batch !== '' || batchConfirms !== ''}>
         <summary>Paste or drop its file</summary>
         <div className="body proposal-act">
-          <FileText label="The file’s text" accept=".json" value={file} onText={setFile} />
-          <label className="field">Confirmations, one a line, where a refusal asks for them<textarea rows={2} value={confirm} spellCheck={false} onChange={(event) => setConfirm(event.target.value)} /></label>
-          <button type="button" disabled={busy !== null || file.trim() === '' || !has('STEWARD')} onClick={() => void act('import', async () => {
-            const { importBatch } = await ask(ImportBatchDocument, { input: { file, confirm: confirm.split('\n').map((line) => line.trim()).filter((line) => line !== '') } })
-            await renew('Proposals')
-            go(`/proposals/${importBatch.id}`)
-          }, 'Nothing was drafted')}>{busy === 'import' ? 'Reading its calls …' : 'Draft what its calls set'}</button>
+          <FileText label="The file’s text" accept=".json" value={batch} onText={(text) => change({ batch: text })} />
+          <label className="field">Confirmations, one a line, where a refusal asks for them<textarea rows={2} value={batchConfirms} spellCheck={false} onChange={(event) => change({ batchConfirms: event.target.value })} /></label>
+          <ActButton busy={busy !== null} disabled={busy === null && (batch.trim() === '' || !has('STEWARD'))} onClick={() => void draft()}>{busy === 'import' ? 'Reading its calls …' : 'Draft what its calls set'}</ActButton>
           {!has('STEWARD') && <small className="muted">Importing is for stewards; sign in beside.</small>}
-          {fault && <Notice kind="down" title={`${fault.replace(/\.$/, '')}.`} />}
+          {fault !== null && <Refused error={error} land={land} />}
         </div>
       </details>
     </Panel>

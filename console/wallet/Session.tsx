@@ -7,21 +7,25 @@ import { Address, Notice, Tag } from '../ui/parts.tsx'
 import { Wallets, useSigner, walletWords } from './wallet.tsx'
 import './wallet.css'
 
-/** Runs what a wallet or the API may refuse; what went wrong stays on the page until the next try. */
-export function useAct(): { readonly busy: string | null; readonly fault: string | null; readonly act: (name: string, work: () => Promise<void>, stays?: string) => Promise<boolean> } {
+/** Runs what a wallet or the API may refuse; what went wrong stays on the page until the next try, in words as `fault`. */
+export function useAct(): { readonly busy: string | null; readonly fault: string | null; readonly error: unknown; readonly act: (name: string, work: () => Promise<void>, stays?: string) => Promise<boolean> } {
   const [busy, setBusy] = useState<string | null>(null)
   const [fault, setFault] = useState<string | null>(null)
+  const [wrong, setWrong] = useState<unknown>(null)
   return {
     busy,
     fault,
+    error: wrong,
     act: async (name, work, stays) => {
       setBusy(name)
       setFault(null)
+      setWrong(null)
       try {
         await work()
         return true
       } catch (error) {
         setFault(walletWords(error, stays))
+        setWrong(error)
         // The session is over, or has other rights by now: the page must not go on claiming it.
         if (error instanceof ApiError && (error.code === 'UNAUTHENTICATED' || error.code === 'FORBIDDEN')) await renew('Viewer')
         return false
