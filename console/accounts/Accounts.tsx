@@ -2,7 +2,8 @@
 import { memo, useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import type { ReactNode } from 'react'
 import { useSearchParams } from 'wouter'
-import { ApiError, isOutOfReach, useAnswer } from '../data/client.ts'
+import { ApiError, useAnswer } from '../data/client.ts'
+import { useFault } from '../data/live.ts'
 import { AccountChoicesDocument } from '../generated/operations.ts'
 import { download } from '../ui/export.ts'
 import { whole } from '../ui/format.ts'
@@ -60,11 +61,11 @@ export default function Accounts() {
     set({ sort: order === 'MARGIN_RATIO' ? null : order, dir: down === !RISING.has(order) ? null : down ? 'DESC' : 'ASC' })
   }, [set, view.orderBy, falling])
 
-  const { shown, error } = rows
+  const { shown } = rows
+  const fault = useFault(rows.error)
+  const error = shown === undefined ? rows.error : fault
   const filters = Object.keys(view.filter).length
   const refused = error instanceof ApiError && error.code === 'BAD_INPUT'
-  // While the whole API is away the shell says so, above what came last.
-  const away = shown !== undefined && isOutOfReach(error)
   return (
     <div className="accounts-page">
       <PageHead title="Accounts" note={shown ? <span className="accounts-note" aria-busy={rows.waiting}><b role="status" className="n">{rows.waiting ? '…' : whole(shown.total)}</b> {filters > 0 ? 'pass the filter' : 'in all'}, by {orderName(view.orderBy).toLowerCase()} {falling ? '↓' : '↑'} · block {whole(shown.block.number)}, <Time at={shown.block.timestamp} /></span> : undefined}>
@@ -72,7 +73,7 @@ export default function Accounts() {
       </PageHead>
       <Filters text={text} view={view} set={set} sort={sort} />
       {leastOf(search.get('min') ?? '') === null && <Notice kind="degraded" title={`Found “${search.get('min')}” as the least value, allowed is an amount of USD such as 1000.`}>The list is not filtered by it.</Notice>}
-      {error && !away && <Notice kind={refused ? 'down' : 'degraded'} title={sentence(error)}>{shown && !refused && 'What stands below is the last that came. '}{!refused && <button type="button" onClick={rows.again}>Ask again</button>}</Notice>}
+      {error && <Notice kind={refused ? 'down' : 'degraded'} title={sentence(error)}>{shown && !refused && 'What stands below is the last that came. '}{!refused && <button type="button" onClick={rows.again}>Ask again</button>}</Notice>}
       <div className={`panel accounts-panel${rows.waiting ? ' waiting' : ''}`}>
         {shown === undefined && !error && <div className="loading accounts-loading" role="status"><span className="sr">Loading …</span></div>}
         {shown === null && <Empty>No block is indexed yet. Accounts appear with the first one; the bar above says how far the index is.</Empty>}

@@ -14,7 +14,7 @@ export class ApiError extends Error {
   }
 }
 
-/** Whether the API did not answer at all, which the shell says for the whole page. */
+/** Whether the API did not answer at all. */
 export const isOutOfReach = (error: unknown): boolean => error instanceof ApiError && error.code === 'OUT_OF_REACH'
 
 type GraphqlError = { readonly message: string; readonly extensions?: { readonly code?: string; readonly path?: readonly (string | number)[] } }
@@ -57,7 +57,7 @@ export async function ask<Data, Variables>(document: TypedDocumentString<Data, V
 export const queryClient = new QueryClient({
   defaultOptions: {
     queries: {
-      // A refused question is refused again; one that found nobody is asked again when the connection returns (data/live.ts).
+      // A refused question is refused again; one that could not be had is asked again with the next block, and when the API answers again (data/live.ts).
       retry: false,
       staleTime: 1000,
       gcTime: 10 * 60_000,

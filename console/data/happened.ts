@@ -3,6 +3,7 @@ import { useEffect, useSyncExternalStore } from 'react'
 import { BreakerHappenedDocument, HappenedDocument, LiquidationHappenedDocument, ProposalHappenedDocument, RecommendationsHappenedDocument, ReorganisationHappenedDocument } from '../generated/operations.ts'
 import type { BreakerToldFragment, HappenedQuery, LiquidationToldFragment, ProposalToldFragment, RecommendationToldFragment, ReorganisationHappenedSubscription } from '../generated/operations.ts'
 import { queryClient, renew, useAnswer } from './client.ts'
+import type { Asked } from './client.ts'
 import { subscribe } from './live.ts'
 
 type Reorganisation = ReorganisationHappenedSubscription['reorganised']
@@ -51,7 +52,8 @@ function recommendations(rows: readonly RecommendationToldFragment[]): Happening
   return anew.length === 0 ? [] : [{ kind: 'recommendation', id: `recommended/${block}`, block, at: Number(first.block.timestamp), of: anew }]
 }
 
-function listed({ liquidations: liquidated, circuitBreakers, recommendations: recommended, proposals: proposed }: HappenedQuery): void {
+function listed({ status, liquidations: liquidated, circuitBreakers, recommendations: recommended, proposals: proposed }: HappenedQuery): void {
+  fromBlock ??= Number(status.indexed?.number ?? 0)
   const boards = circuitBreakers ? [circuitBreakers.protocol, ...circuitBreakers.markets] : []
   add([...liquidations(liquidated.nodes), ...breakers(boards.flatMap(({ history }) => history.nodes)), ...recommendations(recommended), ...proposals(proposed.nodes)])
 }
@@ -70,7 +72,10 @@ const OVERLAP = 50
 /** Of the figures that each event moves: asked for again at once, not with the next block alone. */
 const FIGURES = { breaker: ['OverviewBreakers'], liquidation: ['OverviewQueue', 'OverviewFund', 'OverviewMarkets'], recommendation: ['OverviewRecommendations'], proposal: ['OverviewProposals'] } as const
 
-function follow(fromBlock: number): () => void {
+/** The block of the first lists; null where they could not be had yet: then what is told begins with its subscription, and lists that come later hold what was before. */
+let fromBlock: number | null = null
+
+function follow(): () => void {
   const since = (kind: Happening['kind']) => {
     let refused = false
     return {
@@ -81,7 +86,7 @@ function follow(fromBlock: number): () => void {
           return { sinceBlock: null }
         }
         const last = happened.find((one) => one.kind === kind)?.block ?? fromBlock
-        return { sinceBlock: String(Math.max(0, Math.max(last, fromBlock) - OVERLAP)) }
+        return { sinceBlock: last === null ? null : String(Math.max(0, Math.max(last, fromBlock ?? 0) - OVERLAP)) }
       },
       onRefused: () => {
         refused = true
@@ -105,14 +110,15 @@ function follow(fromBlock: number): () => void {
   return () => { for (const stop of stops) stop() }
 }
 
+/** What was before the page was opened: until it is had, what was told may not be taken for all. */
+export const useLists = (): Asked<HappenedQuery> => useAnswer(HappenedDocument, {}, 'event')
+
 /** Follows what happens; once, by the shell. */
 export function useFollowing(): void {
-  const { data } = useAnswer(HappenedDocument, {}, 'event')
+  const { data, isFetched } = useLists()
+  // Lists that cannot be had silence nothing. Once begun, it goes on over every later answer. Before the subscriptions: they begin with the lists' block.
   useEffect(() => { if (data) listed(data) }, [data])
-  const started = data !== undefined
-  const from = Number(data?.status.indexed?.number ?? 0)
-  // Not again with each answer: the block that it began with is enough.
-  useEffect(() => (started ? follow(from) : undefined), [started]) // oxlint-disable-line react-hooks/exhaustive-deps
+  useEffect(() => (isFetched ? follow() : undefined), [isFetched])
 }
 
 export const useHappened = (): readonly Happening[] => useSyncExternalStore((changed) => { watchers.add(changed); return () => watchers.delete(changed) }, () => happened)

@@ -1,24 +1,69 @@
-/** What the server tells by itself: new blocks renew the answers on the page, and the connection's state is the first to know that the API is away. */
+/** What the server tells by itself, and asking where it cannot: new blocks renew the answers on the page. Whether the API is away is known here alone. */
 import type { Query } from '@tanstack/react-query'
 import { createClient } from 'graphql-ws'
 import type { Client } from 'graphql-ws'
-import { useEffect, useRef, useSyncExternalStore } from 'react'
+import { useEffect, useRef, useState, useSyncExternalStore } from 'react'
 import { BlocksDocument, StatusDocument } from '../generated/operations.ts'
-import type { BlocksSubscription, TypedDocumentString } from '../generated/operations.ts'
-import { operationOf, queryClient, tookMs } from './client.ts'
+import type { StatusQuery, TypedDocumentString } from '../generated/operations.ts'
+import { isOutOfReach, operationOf, queryClient, tookMs, useAnswer } from './client.ts'
+import type { Asked } from './client.ts'
 
-export type Connection = 'connecting' | 'open' | 'lost'
+/**
+ * `open`: the socket tells of blocks. `polled`: it does not, and questions are answered. `lost`: the last question for the status failed, or the
+ * socket broke and nobody has answered since. The shell says it for the whole page.
+ */
+export type Connection = 'connecting' | 'open' | 'polled' | 'lost'
 
 let connection: Connection = 'connecting'
-/** When the connection was lost, ms of this machine's clock. */
-let lostAtMs = 0
+let socketIs: 'connecting' | 'open' | 'closed' = 'connecting'
+/** Whether the API answers, by its last word; null before the first. */
+let answers: boolean | null = null
+/** When the status came, ms of the page's own running time: the clock on the wall may be set meanwhile. */
+let statusAtMs = 0
+/** What happened was told to nobody, or could not be asked for: all is asked for again once the API answers. */
+let hasMissed = false
 const watchers = new Set<() => void>()
-function to(next: Connection): void {
+function weigh(): void {
+  const next = answers === false ? 'lost' : socketIs === 'open' ? 'open' : answers === true && socketIs === 'closed' ? 'polled' : 'connecting'
   if (next === connection) return
   connection = next
-  if (next === 'lost') lostAtMs = Date.now()
   for (const watcher of watchers) watcher()
 }
+
+function closed(): void {
+  if (socketIs === 'open') {
+    answers = false
+    hasMissed = true
+    askStatus()
+  }
+  socketIs = 'closed'
+  weigh()
+}
+
+const STATUS = operationOf(StatusDocument)
+/** `anew`: a question that is under way may hang on a connection that is gone. */
+const askStatus = (anew = false): void => void queryClient.invalidateQueries({ predicate: ({ queryKey }) => queryKey[1] === STATUS }, { cancelRefetch: anew })
+
+queryClient.getQueryCache().subscribe((event) => {
+  if (event.type !== 'updated' || event.query.queryKey[1] !== STATUS) return
+  if (event.action.type === 'success') {
+    answers = true
+    statusAtMs = performance.now()
+    weigh()
+    const { indexed } = (event.query.state.data as StatusQuery).status
+    if (indexed) {
+      // What is shown at first was asked for with it.
+      newest ??= Number(indexed.number)
+      onBlock(Number(indexed.number))
+    }
+    if (hasMissed) queueMicrotask(renewShown)
+    hasMissed = false
+  } else if (event.action.type === 'error' && isOutOfReach(event.action.error)) {
+    answers = false
+    hasMissed = true
+    weigh()
+  }
+})
 
 const RETRY_MS = [250, 500, 1000, 2000]
 let client: Client | undefined
@@ -34,12 +79,14 @@ function socket(): Client {
     keepAlive: 10_000,
     on: {
       connected: (_socket, _payload, retried) => {
-        to('open')
-        // What happened meanwhile was told to nobody.
-        if (retried) renewShown()
+        socketIs = 'open'
+        weigh()
+        if (!retried) return
+        hasMissed = true
+        askStatus(true)
       },
-      closed: () => to('lost'),
-      error: () => to('lost'),
+      closed,
+      error: closed,
     },
   })
   return client
@@ -88,7 +135,11 @@ let timerAtMs = 0
 let blockAtMs = 0
 let toldAtMs = 0
 
-function onBlock(_block: BlocksSubscription): void {
+/** Told by the socket, or seen in the status: whichever is first. After a reorganisation it may be a lower one. */
+let newest: number | undefined
+function onBlock(number: number): void {
+  if (number === newest) return
+  newest = number
   toldAtMs = Date.now()
   if (!document.hidden) renewIn(Math.max(0, blockAtMs + BLOCK_MS - toldAtMs))
 }
@@ -106,8 +157,10 @@ function renewIn(ms: number): void {
     const isDue = (query: Query): boolean => {
       const [renewal] = query.queryKey
       const answeredMs = Math.max(query.state.dataUpdatedAt, query.state.errorUpdatedAt)
-      if (answeredMs >= toldAtMs || (renewal !== 'block' && renewal !== 'minute')) return false
-      const leftMs = answeredMs + (renewal === 'block' ? tookMs(query.queryHash) / SHARE : MINUTE_MS) - blockAtMs
+      // What waits to be told is asked for where nobody tells, and where it could not be had.
+      const isUntold = renewal === 'event' && (connection !== 'open' || query.state.error !== null)
+      if (answeredMs >= toldAtMs || (renewal !== 'block' && renewal !== 'minute' && !isUntold)) return false
+      const leftMs = answeredMs + (renewal === 'minute' ? MINUTE_MS : tookMs(query.queryHash) / SHARE) - blockAtMs
       if (leftMs > 0 && query.isActive()) nextMs = Math.min(nextMs, leftMs)
       return leftMs <= 0
     }
@@ -122,21 +175,36 @@ function renewShown(): void {
   void queryClient.invalidateQueries({ predicate: ({ queryKey: [renewal], state }) => renewal === 'block' || renewal === 'event' || state.error !== null || (renewal === 'minute' && now - state.dataUpdatedAt >= MINUTE_MS) })
 }
 
-/** An index that stands still tells of no block: how everything is doing is asked by this machine's clock as well. */
-const STATUS_MS = 5000
+/** An index that stands still tells of no block, and a proxy may let no socket through: how everything is doing, and the newest block, is asked for this often. */
+export const STATUS_MS = 5000
 
 /** Starts following blocks; once, by the shell. A page that was hidden is renewed when it is looked at again. */
 export function useLive(): void {
   useEffect(() => {
-    const stop = subscribe(BlocksDocument, {}, onBlock)
+    const stop = subscribe(BlocksDocument, {}, ({ blockIndexed }) => onBlock(Number(blockIndexed.number)))
     const shown = () => { if (!document.hidden) renewShown() }
     document.addEventListener('visibilitychange', shown)
-    const timer = setInterval(() => { if (!document.hidden) void queryClient.invalidateQueries({ predicate: ({ queryKey }) => queryKey[1] === operationOf(StatusDocument) }, { cancelRefetch: false }) }, STATUS_MS)
+    const timer = setInterval(() => { if (!document.hidden) askStatus() }, STATUS_MS)
     return () => { stop(); clearInterval(timer); document.removeEventListener('visibilitychange', shown) }
   }, [])
 }
 
-export const useConnection = (): { readonly connection: Connection; readonly lostAtMs: number } => {
-  const state = useSyncExternalStore((changed) => { watchers.add(changed); return () => watchers.delete(changed) }, () => connection)
-  return { connection: state, lostAtMs }
+export const useConnection = (): { readonly connection: Connection } => ({ connection: useSyncExternalStore((changed) => { watchers.add(changed); return () => watchers.delete(changed) }, () => connection) })
+
+/** The fault that a part of the page has to say of its own question; null where there is none, and while the shell says for the whole page that the API is away. */
+export function useFault(error: Error | null): Error | null {
+  const { connection: state } = useConnection()
+  return state === 'lost' && isOutOfReach(error) ? null : error
+}
+
+/** The status, asked for again for as long as a page is open. `ageSec` is the indexed block's age now, s: it goes on while no newer status comes. null: unknown. */
+export function useStatus(): { readonly asked: Asked<StatusQuery>; readonly ageSec: number | null } {
+  const asked = useAnswer(StatusDocument, {}, 'block')
+  const [now, setNow] = useState(() => performance.now())
+  useEffect(() => {
+    const timer = setInterval(() => setNow(performance.now()), 1000)
+    return () => clearInterval(timer)
+  }, [])
+  const age = asked.data?.status.ageSec
+  return { asked, ageSec: age == null ? null : age + Math.floor(Math.max(0, now - statusAtMs) / 1000) }
 }

@@ -1,11 +1,12 @@
 /** What just happened, newest first: told by subscription, and before that read from lists. */
 import { useRef } from 'react'
 import { Link } from 'wouter'
-import { useHappened } from '../data/happened.ts'
+import { useHappened, useLists } from '../data/happened.ts'
 import type { Happening } from '../data/happened.ts'
+import { useFault } from '../data/live.ts'
 import { LevelTag } from '../ui/breakers.tsx'
 import { age, dateTime, short, size, usd, whole, words as spaced } from '../ui/format.ts'
-import { Empty, Panel, Tag, Time } from '../ui/parts.tsx'
+import { Empty, Notice, Panel, Tag, Time } from '../ui/parts.tsx'
 
 function What({ of: one }: { of: Happening }) {
   switch (one.kind) {
@@ -37,6 +38,10 @@ function words(one: Happening): string {
 
 export function Feed({ indexedSec }: { indexedSec: number | null }) {
   const happened = useHappened()
+  const lists = useLists()
+  const fault = useFault(lists.error)
+  const isAsking = lists.data === undefined && !lists.isFetched
+  const isLacking = lists.data === undefined ? lists.isFetched : fault !== null
   // Read out: the newest alone, and only what came while one looks on. Ages change with each block.
   const [newest] = happened
   const first = useRef<string>(undefined)
@@ -46,7 +51,9 @@ export function Feed({ indexedSec }: { indexedSec: number | null }) {
     <Panel id="happened" title="What just happened" note="newest first">
       <div className="overview-feed" tabIndex={0} role="group" aria-labelledby="happened-title">
         <span className="sr" role="status">{said}</span>
-        {happened.length === 0 ? <Empty>Nothing yet. Breaker changes, liquidations, new recommendations, proposals and reorganisations appear here by themselves.</Empty> : (
+        {isAsking && <div className="loading" style={{ minHeight: 120 }} role="status"><span className="sr">Loading …</span></div>}
+        {isLacking && <Notice kind="degraded" title="Not known: some of what happened could not be read.">What happens from here on is shown, and the rest is asked for again with each block. <button type="button" onClick={() => void lists.refetch()}>Ask again</button></Notice>}
+        {happened.length === 0 ? !isAsking && !isLacking && <Empty>Nothing yet. Breaker changes, liquidations, new recommendations, proposals and reorganisations appear here by themselves.</Empty> : (
           <ol>
             {happened.map((one) => <li key={one.id}><Time at={one.at}>{indexedSec !== null && indexedSec - one.at < 86_400 ? age(indexedSec - one.at) : dateTime(one.at).replace(/ \d\d:\d\d UTC$/, '')}</Time><p><What of={one} /></p></li>)}
           </ol>

@@ -2,8 +2,9 @@
 import { useEffect } from 'react'
 import { isOutOfReach, useAnswer } from '../data/client.ts'
 import type { Asked } from '../data/client.ts'
-import { useConnection } from '../data/live.ts'
+import { useConnection, useStatus } from '../data/live.ts'
 import { OverviewBreakersDocument, OverviewFundDocument, OverviewOraclesDocument, OverviewQueueDocument, StatusDocument } from '../generated/operations.ts'
+import type { OverviewBreakersQuery, OverviewFundQuery, OverviewOraclesQuery, OverviewQueueQuery } from '../generated/operations.ts'
 import { Hint } from '../ui/parts.tsx'
 import { Breakers } from './Breakers.tsx'
 import { Feed } from './Feed.tsx'
@@ -22,52 +23,66 @@ const HOW = 'No: a breaker at RESTRICT or HALT; accounts that cannot be closed w
 
 type Stood = { readonly provenance: { readonly block: { readonly timestamp: string } } } | null | undefined
 
-/** `stood`: what says on which block the answer stands. That the whole API is away is said once, by the figures. */
-function check<Data>(what: string, of: Asked<Data>, judge: (data: Data) => Check, indexedSec: number | null, limits: readonly PriceLimit[], stood: (data: Data) => Stood): Check {
+/** On what an answer is judged. `stood`: what says on which block it stands. That the whole API is away (`isLost`) is said once, by the figures. */
+type Ground<Data> = { readonly indexedSec: number | null; readonly limits: readonly PriceLimit[]; readonly stood: (data: Data) => Stood; readonly isLost: boolean }
+
+function checked<Data>(what: string, of: Asked<Data>, judge: (data: Data) => Check, { indexedSec, limits, stood, isLost }: Ground<Data>): Check {
   if (of.data === undefined) return of.error ? notHad(what, of.error) : { verdict: 'asking', figure: '…', why: '' }
   const block = stood(of.data)?.provenance.block
-  return asOf(what, judge(of.data), block && indexedSec !== null ? outdated(limits, Number(block.timestamp), indexedSec) : null, of.error && !isOutOfReach(of.error) ? of.error.message : null)
+  return asOf(what, judge(of.data), block && indexedSec !== null ? outdated(limits, Number(block.timestamp), indexedSec) : null, of.error && !(isLost && isOutOfReach(of.error)) ? of.error.message : null)
 }
 
-export function Overview() {
-  const status = useAnswer(StatusDocument, {}, 'block')
-  const breakers = useAnswer(OverviewBreakersDocument, {}, 'block')
-  const queue = useAnswer(OverviewQueueDocument, {}, 'block')
-  const fund = useAnswer(OverviewFundDocument, {}, 'block')
-  const oracles = useAnswer(OverviewOraclesDocument, {}, 'block')
+type Parts = { readonly breakers: Asked<OverviewBreakersQuery>; readonly queue: Asked<OverviewQueueQuery>; readonly fund: Asked<OverviewFundQuery>; readonly oracles: Asked<OverviewOraclesQuery> }
+
+/** By itself, for it is judged anew each second: figures grow old while nothing comes. */
+function Safety({ breakers, queue, fund, oracles }: Parts) {
+  const { asked: status, ageSec } = useStatus()
   const isLost = useConnection().connection === 'lost'
   const indexed = status.data?.status.indexed
   const indexedSec = indexed ? Number(indexed.timestamp) : null
   const limits = oracles.data ? limitsOf(oracles.data) : []
+  const check = <Data,>(what: string, of: Asked<Data>, judge: (data: Data) => Check, stood: (data: Data) => Stood): Check => checked(what, of, judge, { indexedSec, limits, stood, isLost })
   const checks: readonly (readonly [href: string, name: string, check: Check])[] = [
-    ['#breakers', 'Breakers', check('breakers', breakers, ofBreakers, indexedSec, limits, (data) => data.circuitBreakers)],
-    ['#backlog', 'Liquidations', check('liquidations', queue, ofQueue, indexedSec, limits, (data) => data.liquidationQueue)],
-    ['#fund', 'Insurance fund', check('the insurance fund', fund, ofFund, indexedSec, limits, (data) => data.insuranceFund?.target)],
-    ['#oracles', 'Oracles', check('oracles', oracles, ofOracles, indexedSec, limits, (data) => data.oracleHealth)],
-    ['#main', 'Figures', check('the status', status, (data) => ofFigures(data, isLost, limits), indexedSec, limits, () => null)],
+    ['#breakers', 'Breakers', check('breakers', breakers, ofBreakers, (data) => data.circuitBreakers)],
+    ['#backlog', 'Liquidations', check('liquidations', queue, ofQueue, (data) => data.liquidationQueue)],
+    ['#fund', 'Insurance fund', check('the insurance fund', fund, ofFund, (data) => data.insuranceFund?.target)],
+    ['#oracles', 'Oracles', check('oracles', oracles, ofOracles, (data) => data.oracleHealth)],
+    ['#main', 'Figures', check('the status', status, (data) => ofFigures(data, ageSec, isLost, limits), () => null)],
   ]
   const { verdict, word, reasons } = answerOf(checks.map(([, , one]) => one))
   // A page in the background says it by its title.
   useEffect(() => { document.title = `${verdict === 'asking' ? '' : `${MARK[verdict]} ${word} · `}Overview · Bulwark` }, [verdict, word])
   return (
+    <section className={`overview-answer ${verdict}${verdict === 'asking' ? ' loading' : ''}`} aria-labelledby="overview-question">
+      <h1 id="overview-question"><Hint text={HOW}>Is the protocol safe now?</Hint></h1>
+      <p><b>{word}:</b> <span>{reasons}</span></p>
+      {/* The figures in the reasons change with each block: only the word is read out. */}
+      <span className="sr" role="status">{verdict === 'asking' ? '' : word}</span>
+      <ul>
+        {checks.map(([href, name, { verdict: own, figure, why }]) => (
+          <li key={name} className={own}>
+            <a href={href} title={why}>
+              <span className="name"><i aria-hidden="true">{MARK[own]}</i>{name}<span className="sr"> {SAID[own]}</span></span>
+              <b>{figure}</b>
+              <small>{why}</small>
+            </a>
+          </li>
+        ))}
+      </ul>
+    </section>
+  )
+}
+
+export function Overview() {
+  const indexed = useAnswer(StatusDocument, {}, 'block').data?.status.indexed
+  const indexedSec = indexed ? Number(indexed.timestamp) : null
+  const breakers = useAnswer(OverviewBreakersDocument, {}, 'block')
+  const queue = useAnswer(OverviewQueueDocument, {}, 'block')
+  const fund = useAnswer(OverviewFundDocument, {}, 'block')
+  const oracles = useAnswer(OverviewOraclesDocument, {}, 'block')
+  return (
     <div className="stack">
-      <section className={`overview-answer ${verdict}${verdict === 'asking' ? ' loading' : ''}`} aria-labelledby="overview-question">
-        <h1 id="overview-question"><Hint text={HOW}>Is the protocol safe now?</Hint></h1>
-        <p><b>{word}:</b> <span>{reasons}</span></p>
-        {/* The figures in the reasons change with each block: only the word is read out. */}
-        <span className="sr" role="status">{verdict === 'asking' ? '' : word}</span>
-        <ul>
-          {checks.map(([href, name, { verdict: own, figure, why }]) => (
-            <li key={name} className={own}>
-              <a href={href} title={why}>
-                <span className="name"><i aria-hidden="true">{MARK[own]}</i>{name}<span className="sr"> {SAID[own]}</span></span>
-                <b>{figure}</b>
-                <small>{why}</small>
-              </a>
-            </li>
-          ))}
-        </ul>
-      </section>
+      <Safety breakers={breakers} queue={queue} fund={fund} oracles={oracles} />
       <div className="overview-columns">
         <div className="stack">
           <Markets breakers={breakers.data?.circuitBreakers?.markets} />

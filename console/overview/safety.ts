@@ -96,14 +96,15 @@ export function outdated(limits: readonly PriceLimit[], stoodSec: number, nowSec
 /** Parts without which the figures themselves cannot be relied on. */
 const BEARING = ['chain', 'graph-node', 'mirror', 'database', 'margin', 'breakers', 'api']
 
-export function ofFigures({ status }: StatusQuery, isLost: boolean, limits: readonly PriceLimit[]): Check {
+/** `ageSec`: of the indexed block, now. */
+export function ofFigures({ status }: StatusQuery, ageSec: number | null, isLost: boolean, limits: readonly PriceLimit[]): Check {
   const figure = status.indexed ? `Block ${whole(status.indexed.number)}` : 'None yet'
   if (isLost) return { verdict: 'unknown', figure, why: 'the API does not answer, so nothing newer is known' }
   if (!status.indexed) return { verdict: 'unknown', figure, why: 'no block has been indexed yet' }
   const lame = status.parts.filter(({ name, health }) => health !== 'UP' && BEARING.includes(name))
   if (lame.length > 0) return { verdict: 'unknown', figure, why: `${list(lame.map(({ name, health }) => `${name} is ${words(health)}`))}, so figures may be missing or old` }
-  if (status.ageSec === null) return { verdict: 'unknown', figure, why: 'the age of the figures is unknown' }
-  const old = outdated(limits, Number(status.indexed.timestamp), Number(status.indexed.timestamp) + status.ageSec)
+  if (ageSec === null) return { verdict: 'unknown', figure, why: 'the age of the figures is unknown' }
+  const old = outdated(limits, Number(status.indexed.timestamp), Number(status.indexed.timestamp) + ageSec)
   if (old) return { verdict: 'unknown', figure, why: `the figures are ${age(old.behindSec)} old: ${old.why}` }
   return { verdict: 'safe', figure, why: 'figures are current' }
 }

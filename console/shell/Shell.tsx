@@ -6,12 +6,13 @@ import { Link, useLocation } from 'wouter'
 import { useBasket } from '../data/basket.ts'
 import { useAnswer } from '../data/client.ts'
 import { useFollowing, useHappened } from '../data/happened.ts'
-import { useConnection, useLive } from '../data/live.ts'
+import { STATUS_MS, useConnection, useFault, useLive, useStatus } from '../data/live.ts'
+import type { Connection } from '../data/live.ts'
 import { useViewer } from '../data/session.ts'
 import { StatusDocument } from '../generated/operations.ts'
 import type { StatusQuery } from '../generated/operations.ts'
 import { age, short, time, whole, words } from '../ui/format.ts'
-import { Boundary, Copy, Notice, Time } from '../ui/parts.tsx'
+import { Boundary, Copy, Notice, Time, sentence } from '../ui/parts.tsx'
 import { ThemeButton } from '../ui/ThemeButton.tsx'
 import { useShortcuts } from './shortcuts.ts'
 import './shell.css'
@@ -25,6 +26,9 @@ const Keys = lazy(async () => ({ default: (await import('./Palette.tsx')).Keys }
 const RELOAD = { name: 'Load the page again', run: () => location.reload() }
 
 type Status = StatusQuery['status']
+
+/** How often figures are asked for where no socket tells of blocks. */
+const EVERY = `Every ${STATUS_MS / 1000} s`
 
 export const PAGES = [
   ['/', 'Overview'],
@@ -41,7 +45,6 @@ export const PAGES = [
 export function Shell({ children }: { children: ReactNode }) {
   useLive()
   useFollowing()
-  const { data, dataUpdatedAt } = useAnswer(StatusDocument, {}, 'block')
   const [over, setOver] = useState<'find' | 'keys' | null>(null)
   const find = useCallback(() => setOver('find'), [])
   const help = useCallback(() => setOver('keys'), [])
@@ -52,13 +55,13 @@ export function Shell({ children }: { children: ReactNode }) {
       <header className="bar">
         <Link href="/" className="brand">Bulwark</Link>
         <Nav />
-        <Standing status={data?.status} atMs={dataUpdatedAt} />
+        <Standing />
         <button type="button" className="quiet find" onClick={find} title="Find a page, market, account, parameter or proposal (/ or Ctrl K; ? lists all keys)"><svg viewBox="0 0 16 16" aria-hidden="true"><path d="m10.5 10.5 4 4" /><circle cx="6.5" cy="6.5" r="4.5" /></svg><span>Find <kbd aria-hidden="true">/</kbd></span></button>
         <Who />
         <ThemeButton />
       </header>
       <main id="main" tabIndex={-1}>
-        <Trouble status={data?.status} />
+        <Trouble />
         {children}
       </main>
       <footer>
@@ -95,19 +98,27 @@ function Nav() {
   )
 }
 
-/** The indexed block, its age and the health of every part. `atMs`: when the status came, by this machine's clock, from where the age goes on. */
-function Standing({ status, atMs }: { status: Status | undefined; atMs: number }) {
+/** How all of it is doing, in the header's few words. */
+function summary(connection: Connection, status: Status | undefined, fault: Error | null): { readonly name: string; readonly health: keyof typeof MARK | undefined } {
+  if (connection === 'lost') return { name: 'API away', health: 'DOWN' }
+  if (fault) return { name: 'Unknown', health: undefined }
+  if (!status) return { name: 'Connecting', health: undefined }
+  if (status.health !== 'UP') return { name: words(status.health), health: status.health }
+  return connection === 'polled' ? { name: EVERY, health: 'DEGRADED' } : { name: 'Live', health: 'UP' }
+}
+
+/** The indexed block, its age and the health of every part. */
+function Standing() {
   const { connection } = useConnection()
-  const now = useNow()
-  const sinceSec = Math.max(0, (now - atMs) / 1000)
-  const health = connection === 'lost' ? 'DOWN' : status?.health
+  const { asked, ageSec } = useStatus()
+  const status = asked.data?.status
   return (
     <div className="standing">
       <span className="pill" title={status ? `Chain id ${status.chainId}` : undefined}>{status?.network ?? '…'}</span>
       <span className="block"><span className="word">Block </span>{status?.indexed ? <Copy text={status.indexed.hash} label={`Hash of block ${status.indexed.number}`}>{whole(status.indexed.number)}</Copy> : '—'}</span>
-      <span className="age" title={status?.indexed ? `Block time ${time(status.indexed.timestamp)}` : undefined}>{status?.ageSec == null ? '—' : age(status.ageSec + sinceSec)}<span className="sr"> old</span></span>
+      <span className="age" title={status?.indexed ? `Block time ${time(status.indexed.timestamp)}` : undefined}>{ageSec === null ? '—' : age(ageSec)}<span className="sr"> old</span></span>
       <Popover.Root>
-        <Popover.Trigger className="quiet health"><Health name={connection === 'lost' ? 'API away' : health === 'UP' ? 'Live' : health ? words(health) : 'Connecting'} health={health} /></Popover.Trigger>
+        <Popover.Trigger className="quiet health"><Health {...summary(connection, status, asked.error)} /></Popover.Trigger>
         <Popover.Portal><Popover.Positioner sideOffset={6} align="end"><Popover.Popup className="popup parts">
           <Popover.Title className="sr">Health of each part</Popover.Title>
           {status?.indexed && <p>Block time <Time at={status.indexed.timestamp} /></p>}
@@ -145,8 +156,11 @@ function Who() {
 const inWords = (detail: string): string => detail.replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, (iso) => time(Date.parse(iso) / 1000))
 
 /** What is wrong and what to do, while the last good figures stay. It lies over the page's foot: nothing moves when it comes and goes. */
-function Trouble({ status }: { status: Status | undefined }) {
+function Trouble() {
   const { connection } = useConnection()
+  const { data, error } = useAnswer(StatusDocument, {}, 'block')
+  const status = data?.status
+  const fault = useFault(error)
   const [seen, setSeen] = useState<readonly string[]>([])
   const reorganisation = useHappened().find((one) => one.kind === 'reorganisation')
   const isLost = connection === 'lost'
@@ -155,10 +169,11 @@ function Trouble({ status }: { status: Status | undefined }) {
   const which = parts.map(({ name, health }) => `${name} is ${words(health)}`).join(', ')
   const isReorganised = reorganisation?.kind === 'reorganisation' && !seen.includes(reorganisation.id)
   const areLame = which !== '' && !seen.includes(which)
+  const isPolled = connection === 'polled' && !seen.includes(connection)
   return (
     <>
       <span className="sr" role="status">{which}</span>
-      {(isLost || isReorganised || areLame) && (
+      {(isLost || fault || isPolled || isReorganised || areLame) && (
         <div className="shell-trouble">
           {isReorganised && (
             <Notice kind="degraded" title="The chain was reorganised.">
@@ -172,6 +187,13 @@ function Trouble({ status }: { status: Status | undefined }) {
               <button type="button" onClick={() => setSeen([...seen, which])} title="The header goes on to say it">Hide</button>
             </div>
           )}
+          {isPolled && (
+            <Notice kind="degraded" title={`Live updates are off: figures are asked for ${EVERY.toLowerCase()}.`}>
+              <span>The WebSocket that tells of new blocks does not come through; a proxy on the way may not let it. It is tried again every few seconds.</span>
+              <button type="button" onClick={() => setSeen([...seen, connection])} title="The header goes on to say it">Hide</button>
+            </Notice>
+          )}
+          {fault && <Notice kind="degraded" title={sentence(fault)}><span>Block, age and health in the header are the last that came.</span></Notice>}
           {isLost && (
             <Notice kind="down" title="The API does not answer.">
               <span>{status?.indexed ? `Nothing on this page is newer than block ${whole(status.indexed.number)}, ${time(status.indexed.timestamp)}. ` : ''}If you run Bulwark on this machine, see whether <code>npm start</code> is still running. This page asks again every few seconds and goes on by itself.</span>
@@ -181,14 +203,4 @@ function Trouble({ status }: { status: Status | undefined }) {
       )}
     </>
   )
-}
-
-/** This machine's clock, once a second. */
-function useNow(): number {
-  const [now, setNow] = useState(Date.now())
-  useEffect(() => {
-    const timer = setInterval(() => setNow(Date.now()), 1000)
-    return () => clearInterval(timer)
-  }, [])
-  return now
 }

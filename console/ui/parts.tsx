@@ -3,7 +3,7 @@ import { Tooltip } from '@base-ui/react/tooltip'
 import { Component, useEffect, useRef, useState } from 'react'
 import type { ReactNode } from 'react'
 import type { Asked } from '../data/client.ts'
-import { isOutOfReach } from '../data/client.ts'
+import { useFault } from '../data/live.ts'
 import { arrive } from './arrive.ts'
 import { short, time } from './format.ts'
 
@@ -39,15 +39,16 @@ export class Boundary extends Component<{ children: ReactNode; retry?: { readonl
 
 /**
  * What an answer becomes: a space of the final height while it is asked for, the reason where it cannot be had, else its content.
- * A renewal that fails leaves the last content, and says so above it; the shell says when the whole API is away. While another question is
+ * A renewal that fails leaves the last content, and says so above it, unless the shell says that the whole API is away. While another question is
  * asked (other variables), the former's answer stays, pale and marked busy, so that it cannot be taken for the new one's. `title` is the page's
- * head until the content brings its own.
+ * head until the content brings its own, at the same place.
  */
 export function Loaded<Data>({ of, height = 96, title, children }: { of: Asked<Data>; height?: number; title?: string; children: (data: Data) => ReactNode }) {
   const { data, error, refetch } = of
+  const fault = useFault(error)
   const again = <button type="button" onClick={() => void refetch()}>Ask again</button>
-  if (data === undefined) return error ? <>{title && <PageHead title={title} />}<Notice kind="down" title={sentence(error)}>{again}</Notice></> : <div className="loading" style={{ minHeight: height }} role="status"><span className="sr">Loading …</span></div>
-  return <div className="answer" aria-busy={of.isPlaceholderData}>{of.isPlaceholderData && <span className="sr" role="status">Asking again …</span>}{error && !isOutOfReach(error) && <Notice kind="degraded" title={sentence(error)}>What stands below is the last that came. {again}</Notice>}{children(data)}</div>
+  if (data === undefined) return <>{title && <PageHead title={title} />}{error ? <Notice kind="down" title={sentence(error)}>{again}</Notice> : <div className="loading" style={{ minHeight: height }} role="status"><span className="sr">Loading …</span></div>}</>
+  return <div className="answer" aria-busy={of.isPlaceholderData}>{of.isPlaceholderData && <span className="sr" role="status">Asking again …</span>}{fault && <Notice kind="degraded" title={sentence(fault)}>What stands below is the last that came. {again}</Notice>}{children(data)}</div>
 }
 
 /** An error's sentence, with a full stop. */
@@ -85,6 +86,26 @@ export const Facts = ({ of }: { of: readonly (readonly [label: ReactNode, value:
 
 export const Time = ({ at, children }: { at: string | number; children?: ReactNode }) => <time dateTime={new Date(Number(at) * 1000).toISOString()} title={time(at)}>{children ?? time(at)}</time>
 
+/** The way that a page without a secure context has (http on a network of one's own): what is selected is copied. Whether it was. */
+function copyBySelection(text: string): boolean {
+  const { activeElement } = document
+  const field = document.createElement('textarea')
+  field.className = 'sr'
+  field.readOnly = true
+  field.value = text
+  // Inside an open dialog, which keeps the focus to itself.
+  ;(activeElement?.closest('[role$=dialog]') ?? document.body).append(field)
+  field.select()
+  try {
+    return document.execCommand('copy')
+  } catch {
+    return false
+  } finally {
+    field.remove()
+    if (activeElement instanceof HTMLElement) activeElement.focus()
+  }
+}
+
 /** A click, or Enter, copies `text`; what was said of it disappears after a moment. */
 export function Copy({ text, label, children }: { text: string; label: string; children?: ReactNode }) {
   const [said, setSaid] = useState('')
@@ -97,8 +118,7 @@ export function Copy({ text, label, children }: { text: string; label: string; c
       await navigator.clipboard.writeText(text)
       setSaid('copied')
     } catch {
-      // A page without a secure context has no clipboard; the title still shows the whole text.
-      setSaid('not copied: select it by hand')
+      setSaid(copyBySelection(text) ? 'copied' : 'not copied: select it by hand')
     }
     clearTimeout(timer.current)
     timer.current = setTimeout(() => setSaid(''), 1500)

@@ -77,14 +77,14 @@ describe('is the protocol safe now', () => {
     const status = (more: object) => ({ status: { network: 'devnet', chainId: 31337, indexed: { number: '10', hash: '0x1', timestamp: '1000' }, ageSec: 2, lagBlocks: 1, health: 'UP' as const, parts: [{ name: 'mirror', health: 'UP' as const, detail: '' }, { name: 'alerts', health: 'DOWN' as const, detail: '' }], ...more } })
     // The price of vETH was given at 990 and is counted on up to 1062; that of vBTC, given at 400, was late already.
     const limits = limitsOf(feeds({}, { symbols: ['vBTC'], ageSec: 600, lateSec: 120 }))
-    expect(ofFigures(status({}), false, limits)).toEqual({ verdict: 'safe', figure: 'Block 10', why: 'figures are current' })
-    expect(ofFigures(status({}), true, limits).verdict).toBe('unknown')
-    expect(ofFigures(status({ parts: [{ name: 'mirror', health: 'DEGRADED', detail: '' }] }), false, limits)).toMatchObject({ verdict: 'unknown', why: 'mirror is degraded, so figures may be missing or old' })
-    expect(ofFigures(status({ ageSec: 62 }), false, limits).verdict).toBe('safe')
-    expect(ofFigures(status({ ageSec: 63 }), false, limits)).toMatchObject({ verdict: 'unknown', why: 'the figures are 63 s old: a price of vETH of then is 73 s old by now, limit 72 s' })
-    expect(ofFigures(status({ ageSec: 121 }), false, limits.slice(1))).toMatchObject({ verdict: 'unknown', why: 'the figures are 2 min old: a price of vBTC of then is 2 min old by now, limit 2 min' })
-    expect(ofFigures(status({ ageSec: null }), false, limits).verdict).toBe('unknown')
-    expect(ofFigures(status({ indexed: null }), false, limits).verdict).toBe('unknown')
+    expect(ofFigures(status({}), 2, false, limits)).toEqual({ verdict: 'safe', figure: 'Block 10', why: 'figures are current' })
+    expect(ofFigures(status({}), 2, true, limits).verdict).toBe('unknown')
+    expect(ofFigures(status({ parts: [{ name: 'mirror', health: 'DEGRADED', detail: '' }] }), 2, false, limits)).toMatchObject({ verdict: 'unknown', why: 'mirror is degraded, so figures may be missing or old' })
+    expect(ofFigures(status({}), 62, false, limits).verdict).toBe('safe')
+    expect(ofFigures(status({}), 63, false, limits)).toMatchObject({ verdict: 'unknown', why: 'the figures are 63 s old: a price of vETH of then is 73 s old by now, limit 72 s' })
+    expect(ofFigures(status({}), 121, false, limits.slice(1))).toMatchObject({ verdict: 'unknown', why: 'the figures are 2 min old: a price of vBTC of then is 2 min old by now, limit 2 min' })
+    expect(ofFigures(status({}), null, false, limits).verdict).toBe('unknown')
+    expect(ofFigures(status({ indexed: null }), 2, false, limits).verdict).toBe('unknown')
   })
 
   test('behavior: an answer that stands long before the index, or cannot be renewed, is unknown with what it last said; what was bad stays bad', () => {
