@@ -5,6 +5,8 @@ import { FundBalanceDocument } from '../generated/operations.ts'
 import type { FundBalanceQuery } from '../generated/operations.ts'
 import { Chart, axis, tooltip } from '../ui/Chart.tsx'
 import type { Palette } from '../ui/Chart.tsx'
+import { bars, intervals, plot, pointed } from '../ui/bars.ts'
+import type { Bar } from '../ui/bars.ts'
 import { compact, dateTime, decimal, time, whole } from '../ui/format.ts'
 import { Empty, Loaded, Panel } from '../ui/parts.tsx'
 import type { FundTarget } from './Target.tsx'
@@ -34,12 +36,14 @@ function Series({ of: { insuranceFund: fund, status }, target, hourly }: { of: F
       const [day, clock] = dateTime(value / 1000).replace(' UTC', '').split(/ (?=\d\d:)/)
       return !hourly || clock === '00:00' ? (day ?? '') : (clock ?? '')
     }
-    const shared = { type: 'time', min: buckets[0] && at(buckets[0].timestamp), max: Math.max(balance.at(-1)?.[0] ?? 0, block === undefined ? 0 : at(block.timestamp)), axisLine: { lineStyle: { color: colours.line } }, axisTick: { lineStyle: { color: colours.line } }, splitLine: { show: false } }
-    const bar = { type: 'bar', xAxisIndex: 1, yAxisIndex: 1, barMaxWidth: 10, stack: 'flow' }
+    const [from, to] = [at(buckets[0]?.timestamp ?? '0'), Math.max(balance.at(-1)?.[0] ?? 0, block === undefined ? 0 : at(block.timestamp))]
+    const shared = { type: 'time', min: from, max: to, axisPointer: { snap: false }, axisLine: { lineStyle: { color: colours.line } }, axisTick: { lineStyle: { color: colours.line } }, splitLine: { show: false } }
+    const lower = { xAxisIndex: 1, yAxisIndex: 1 }
+    const bar = (name: string, colour: string | undefined, span: (one: (typeof buckets)[number]) => readonly [low: number, high: number]) => bars(name, colour ?? colours.accent, buckets.map((one): Bar => [at(one.timestamp), at(one.timestamp) + widthSec * 1000, ...span(one)]), lower)
     return {
       useUTC: true,
       legend: { data: ['Balance', 'In', 'Out', 'Bad debt'], top: 0, right: 12, textStyle: { color: colours.text }, itemWidth: 12, itemHeight: 9, selectedMode: false },
-      grid: [{ left: 66, right: 16, top: 26, height: 170 }, { left: 66, right: 16, top: 222, height: 84 }],
+      grid: [plot({ left: 72, right: 16, top: 26, height: 170 }), plot({ left: 72, right: 16, top: 222, height: 84 })],
       axisPointer: { link: [{ xAxisIndex: 'all' }] },
       xAxis: [{ ...shared, gridIndex: 0, axisLabel: { show: false } }, { ...shared, gridIndex: 1, ...axis(colours, 'Time, UTC', { nameGap: 24 }), splitLine: { show: false }, axisLabel: { color: colours.muted, fontSize: 11, hideOverlap: true, formatter: label } }],
       yAxis: [
@@ -54,15 +58,18 @@ function Series({ of: { insuranceFund: fund, status }, target, hourly }: { of: F
           type: 'scatter', name: 'Target', data: [[at(block.timestamp), held]], symbol: 'diamond', symbolSize: 11, silent: true, clip: false, z: 4, itemStyle: { color: colours.warn },
           label: { show: true, position: 'left', distance: 6, formatter: `Target at block ${whole(block.number)}: ${compact(held)}`, color: colours.text, backgroundColor: colours.panel, padding: [1, 4], fontSize: 11 },
         }]),
-        { ...bar, name: 'In', itemStyle: { color: colours.series[2] }, data: buckets.map((one) => [at(one.timestamp) + widthSec * 500, Number(one.inflow.value)]) },
-        { ...bar, name: 'Out', itemStyle: { color: colours.series[4] }, data: buckets.map((one) => [at(one.timestamp) + widthSec * 500, Number(one.badDebt.value) - Number(one.outflow.value)]) },
-        { ...bar, name: 'Bad debt', itemStyle: { color: colours.down }, data: buckets.map((one) => [at(one.timestamp) + widthSec * 500, -Number(one.badDebt.value)]) },
+        bar('In', colours.series[2], ({ inflow }) => [0, Number(inflow.value)]),
+        bar('Out', colours.series[4], ({ outflow, badDebt }) => [Number(badDebt.value) - Number(outflow.value), 0]),
+        bar('Bad debt', colours.down, ({ outflow, badDebt }) => [-Number(outflow.value), Number(badDebt.value) - Number(outflow.value)]),
+        intervals(from / 1000, to / 1000, widthSec, lower),
       ],
       tooltip: tooltip((parameters) => {
-        const found = (parameters as { axisValue: number }[])[0]?.axisValue ?? 0
-        const bucket = buckets.find((one) => at(one.timestamp) <= found && found <= at(one.timestamp) + widthSec * 1000)
-        if (!bucket) return [['no flow', '']]
-        return [[hourly ? `from ${dateTime(bucket.timestamp)}` : time(bucket.timestamp).slice(0, 10), ''], ['Held at its end', `${decimal(bucket.balance.value, 2)} USD`], ['Lowest', `${decimal(bucket.lowest.value, 2)} USD`], ['In', `${decimal(bucket.inflow.value, 2)} USD`], ['Out', `${decimal(bucket.outflow.value, 2)} USD`], ['of it bad debt', `${decimal(bucket.badDebt.value, 2)} USD`]]
+        const start = pointed(parameters, widthSec)
+        if (start === undefined) return []
+        const name = [hourly ? `from ${dateTime(start)}` : time(start).slice(0, 10), ''] as const
+        const bucket = buckets.find(({ timestamp }) => Number(timestamp) === start)
+        if (!bucket) return [name, [start + widthSec > Number(status.indexed?.timestamp ?? 0) ? 'It is not over yet' : 'No flow recorded', '']]
+        return [name, ['Held at its end', `${decimal(bucket.balance.value, 2)} USD`], ['Lowest', `${decimal(bucket.lowest.value, 2)} USD`], ['In', `${decimal(bucket.inflow.value, 2)} USD`], ['Out', `${decimal(bucket.outflow.value, 2)} USD`], ['of it bad debt', `${decimal(bucket.badDebt.value, 2)} USD`]]
       }),
     }
   }, [buckets, fund, status, held, block, hourly, widthSec])

@@ -33,7 +33,7 @@ export default function Fund() {
     <>
       <PageHead title="Insurance fund" note="Pays what accounts leave behind" />
       <div className="stack">
-        <Panel id="now" title="Now" note="from its own events">
+        <Panel id="now" title="Now" note={now.data?.status.indexed ? `from its own events, block ${whole(now.data.status.indexed.number)}` : 'from its own events'}>
           <Loaded of={now} height={79}>
             {({ insuranceFund: fund }) => fund === null ? <Empty>The index holds no fund yet: it appears with the first indexed block.</Empty> : (
               <Sums of={[

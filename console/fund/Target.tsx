@@ -10,7 +10,7 @@ import { Dial, geometric, linear, read } from '../ui/Dial.tsx'
 import type { Range, Scale } from '../ui/Dial.tsx'
 import { CsvButton, Table } from '../ui/Table.tsx'
 import type { Column } from '../ui/Table.tsx'
-import { compact, float, percent } from '../ui/format.ts'
+import { compact, float, percent, whole } from '../ui/format.ts'
 import { Empty, Figure, Loaded, Panel, Provenance, Sums, Tag, Unknown } from '../ui/parts.tsx'
 import { level } from './Simulations.tsx'
 
@@ -85,7 +85,7 @@ export function Target({ of: { texts, change, faulty, answer } }: { of: Targets 
             return (
               <>
                 <Sums of={[
-                  ['Fund', <Money of={target.fund} why={target.fundUnknown?.message} />, 'not below 0'],
+                  ['Fund', <Money of={target.fund} why={target.fundUnknown?.message} />, `not below 0, block ${whole(target.provenance.block.number)}`],
                   ['Target', <Money of={target.target} />, target.binding],
                   [target.gap !== null && target.gap <= 0 ? 'Surplus' : 'Missing', <span className={target.gap !== null && target.gap > 0 ? 'down' : undefined}><Money of={target.gap === null ? null : Math.abs(target.gap)} why={target.fundUnknown?.message} /></span>, target.gap !== null && target.gap <= 0 ? 'above the target' : 'up to the target'],
                   ['Runway', <Runway of={target} />, 'expected loss less income'],

@@ -3,11 +3,12 @@ import { useId, useState } from 'react'
 import { useAnswer } from '../data/client.ts'
 import { AdlDocument } from '../generated/operations.ts'
 import type { AdlQuery } from '../generated/operations.ts'
-import { decimal, float, size, usd, whole } from '../ui/format.ts'
+import { float, size, usd, whole } from '../ui/format.ts'
 import { Address, Empty, Figure, Loaded, Provenance, Sums, Unknown } from '../ui/parts.tsx'
 import { CsvButton, Table } from '../ui/Table.tsx'
 import type { Column } from '../ui/Table.tsx'
 import { Choice, useChoice, usePlace } from './parts.tsx'
+import { rawE18 } from './series.ts'
 
 type Entry = NonNullable<AdlQuery['adlQueue']>['entries'][number]
 
@@ -26,12 +27,6 @@ const columns = (asked: boolean): readonly Column<Entry>[] => [
     { key: 'closed', head: 'Closed, base', numeric: true, value: ({ closedSize }: Entry) => closedSize.value, cell: ({ closedSize }: Entry) => signed(closedSize.value, 'base', size) },
   ] : []),
 ]
-
-/** 12,500.5 as raw with 18 decimals; null where it is no amount. */
-function rawE18(typed: string): string | null {
-  const match = /^(\d{1,15})(?:\.(\d{1,18}))?$/.exec(typed.replaceAll(/[,\s]/g, ''))
-  return match ? BigInt(`${match[1]}${(match[2] ?? '').padEnd(18, '0')}`).toString() : null
-}
 
 export function Deleveraging({ market, symbol }: { market: string; symbol: string }) {
   const [method, setMethod] = useChoice('adl', METHODS.map(([one]) => one), 'RISK_AWARE')
@@ -68,7 +63,9 @@ export function Deleveraging({ market, symbol }: { market: string; symbol: strin
 function Deficit({ value, onValue }: { value: string; onValue: (value: string | null) => void }) {
   const id = useId()
   const [typed, setTyped] = useState<string | null>(null)
-  const wrong = typed !== null && typed.trim() !== '' && rawE18(typed) === null
+  // What came by the address is judged as what is typed.
+  const shown = typed ?? value
+  const wrong = shown.trim() !== '' && rawE18(shown) === null
   const take = () => {
     if (typed === null || wrong) return
     setTyped(null)
@@ -77,8 +74,8 @@ function Deficit({ value, onValue }: { value: string; onValue: (value: string | 
   return (
     <div className="field market-typed">
       <label htmlFor={id}>For a deficit of, USD</label>
-      <input id={id} inputMode="decimal" autoComplete="off" placeholder="0" value={typed ?? (value === '' ? '' : decimal(value, value.includes('.') ? 2 : 0))} aria-invalid={wrong} aria-describedby={wrong ? `${id}-wrong` : undefined} onChange={(event) => setTyped(event.target.value)} onBlur={take} onKeyDown={(event) => { if (event.key === 'Enter') take(); if (event.key === 'Escape') setTyped(null) }} />
-      {wrong && <span id={`${id}-wrong`} className="down">Found “{typed}”, allowed is an amount from 0; type it in USD.</span>}
+      <input id={id} inputMode="decimal" autoComplete="off" placeholder="0" value={shown} aria-invalid={wrong} aria-describedby={wrong ? `${id}-wrong` : undefined} onChange={(event) => setTyped(event.target.value)} onBlur={take} onKeyDown={(event) => { if (event.key === 'Enter') take(); if (event.key === 'Escape') setTyped(null) }} />
+      {wrong && <span id={`${id}-wrong`} className="down">Found “{shown}”, allowed is an amount from 0 to 18 places; type it in USD.{typed === null && ' The queue below is for none.'}</span>}
     </div>
   )
 }

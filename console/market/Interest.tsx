@@ -6,7 +6,8 @@ import { CapacityDocument, InterestDocument } from '../generated/operations.ts'
 import type { CapacityQuery, InterestQuery, MarketQuery } from '../generated/operations.ts'
 import { Chart, axis, tooltip } from '../ui/Chart.tsx'
 import type { ChartData, Palette } from '../ui/Chart.tsx'
-import { compact, dateTime, percent, size, time, usd } from '../ui/format.ts'
+import { bars, intervals, plot, pointed } from '../ui/bars.ts'
+import { compact, dateTime, share, size, time, usd } from '../ui/format.ts'
 import { Empty, Facts, Figure, Loaded, Provenance, Unknown } from '../ui/parts.tsx'
 import { useWindow } from './Price.tsx'
 import { Unknowns, text } from './parts.tsx'
@@ -37,8 +38,9 @@ export function Interest({ market: { id: market, symbol, openInterestLong: { val
   const { from, to, zoomed } = useWindow(nowSec)
   const capacity = useAnswer(CapacityDocument, { market }, 'minute')
   const hours = useQuery<Hour[]>({ queryKey: ['minute', 'Interest', { market, from: Math.floor(from / HOUR_SEC) }], queryFn: ({ signal }) => hoursSince(market, from, signal), staleTime: 60_000, placeholderData: keepPreviousData })
+  const now = nowSec - (nowSec % 60)
   const shown = useMemo(() => (hours.data ?? []).filter(({ timestamp }) => Number(timestamp) < to), [hours.data, to])
-  const option = useCallback((colours: Palette) => chartOption(colours, shown, from, to, zoomed ? undefined : { long, short }), [shown, from, to, zoomed, long, short])
+  const option = useCallback((colours: Palette) => chartOption(colours, shown, from, to, now, zoomed ? undefined : { long, short }), [shown, from, to, now, zoomed, long, short])
   const data = useMemo((): ChartData => ({
     head: ['Hour from, Unix s', 'Hour from', 'Long, base', 'Short, base', 'Volume, USD', 'Fees, USD', 'Liquidated, USD'],
     rows: shown.map((hour) => [hour.timestamp, time(hour.timestamp), hour.openInterestLong.value, hour.openInterestShort.value, hour.volume.value, hour.fees.value, hour.liquidatedNotional.value]),
@@ -64,7 +66,7 @@ function Carried({ of: capacity }: { of: Capacity }) {
       <span>{name}</span>
       <span className="market-track-bar" aria-hidden="true">{quote !== null && cap !== null && cap > 0 && <i className={quote > cap ? 'over' : name.toLowerCase()} style={{ width: `${Math.min(100, (quote / cap) * 100)}%` }} />}</span>
       <b>{quote === null ? <Unknown why="The market has no index price" /> : <Figure exact={text(quote)} unit="USD">{compact(quote)}</Figure>}</b>
-      <span className="n">{quote === null || cap === null ? <Unknown why={why} /> : percent(quote / cap, 1)}</span>
+      <span className="n">{quote === null || cap === null ? <Unknown why={why} /> : share(quote / cap, 1)}</span>
     </div>
   )
   const money = (value: number | null) => (value === null ? <Unknown why={why} /> : <Figure exact={text(value)} unit="USD">{usd(text(value))}</Figure>)
@@ -85,24 +87,37 @@ function Carried({ of: capacity }: { of: Capacity }) {
   )
 }
 
-function chartOption(colours: Palette, hours: readonly Hour[], from: number, to: number, now: { readonly long: string; readonly short: string } | undefined) {
+/** An hour in words; open interest of an hour in which nothing happened is the one before it. */
+function toldOf(hours: readonly Hour[], start: number, nowSec: number): (readonly [string, string])[] {
+  const name = ['Hour from', dateTime(start)] as const
+  if (start + HOUR_SEC > nowSec) return [name, ['It is not over yet', '']]
+  const last = hours.findLast(({ timestamp }) => Number(timestamp) <= start)
+  const happened = last !== undefined && Number(last.timestamp) === start
+  return [
+    name,
+    ...(last ? [['Long at its end', `${size(last.openInterestLong.value)} base`], ['Short at its end', `${size(last.openInterestShort.value)} base`]] as const : []),
+    ...(happened ? [['Volume', `${usd(last.volume.value)} USD`], ['Liquidated', `${usd(last.liquidatedNotional.value)} USD`]] as const : [['Volume', 'none recorded']] as const),
+  ]
+}
+
+function chartOption(colours: Palette, hours: readonly Hour[], from: number, to: number, nowSec: number, now: { readonly long: string; readonly short: string } | undefined) {
   const ms = (hour: Hour): number => (Number(hour.timestamp) + HOUR_SEC) * 1000
-  const across = { type: 'time', min: from * 1000, max: to * 1000, splitLine: { show: false } }
+  const across = { type: 'time', min: from * 1000, max: to * 1000, splitLine: { show: false }, axisPointer: { snap: false } }
   const label = { color: colours.muted, fontSize: 11, formatter: compact }
   const last = hours.at(-1)
   const line = (name: string, colour: string, type: 'solid' | 'dashed', latest: string | undefined, value: (hour: Hour) => string) => ({
     name, type: 'line', step: 'end', showSymbol: false, lineStyle: { color: colour, width: 1.6, type }, itemStyle: { color: colour },
     data: [...hours.map((hour) => [ms(hour), Number(value(hour))]), ...(latest !== undefined ? [[to * 1000, Number(latest)]] : last ? [[to * 1000, Number(value(last))]] : [])],
   })
-  const bar = (name: string, colour: string, value: (hour: Hour) => string) => ({ name, type: 'bar', xAxisIndex: 1, yAxisIndex: 1, barGap: '-100%', barMaxWidth: 6, itemStyle: { color: colour }, data: hours.map((hour) => [ms(hour) - (HOUR_SEC / 2) * 1000, Number(value(hour))]) })
+  const lower = { xAxisIndex: 1, yAxisIndex: 1 }
+  const bar = (name: string, colour: string, value: (hour: Hour) => string) => bars(name, colour, hours.map((hour) => [Number(hour.timestamp) * 1000, ms(hour), 0, Number(value(hour))]), lower)
   return {
-    grid: [{ left: 64, right: 20, top: 30, height: 118 }, { left: 64, right: 20, bottom: 44, height: 84 }],
-    legend: { top: 0, left: 60, itemWidth: 18, itemHeight: 8, textStyle: { color: colours.muted, fontSize: 11 }, selectedMode: false },
+    grid: [plot({ left: 64, right: 20, top: 30, height: 118 }), plot({ left: 64, right: 20, bottom: 44, height: 84 })],
+    legend: { data: ['Long', 'Short', 'Volume', 'Liquidated'], top: 0, left: 60, itemWidth: 18, itemHeight: 8, textStyle: { color: colours.muted, fontSize: 11 }, selectedMode: false },
     axisPointer: { link: [{ xAxisIndex: 'all' }] },
     tooltip: tooltip((parameters) => {
-      const at = (parameters as readonly { value: readonly number[] }[])[0]?.value[0]
-      const hour = at === undefined ? undefined : hours.findLast((one) => Number(one.timestamp) * 1000 <= at)
-      return hour ? [['Hour from', dateTime(hour.timestamp)], ['Long', `${size(hour.openInterestLong.value)} base`], ['Short', `${size(hour.openInterestShort.value)} base`], ['Volume', `${usd(hour.volume.value)} USD`], ['Liquidated', `${usd(hour.liquidatedNotional.value)} USD`]] : []
+      const start = pointed(parameters, HOUR_SEC)
+      return start === undefined ? [] : toldOf(hours, start, nowSec)
     }),
     xAxis: [axis(colours, '', { ...across, gridIndex: 0, axisLabel: { show: false } }), axis(colours, 'Time, UTC', { ...across, gridIndex: 1, nameGap: 26 })],
     yAxis: [axis(colours, 'Base', { type: 'value', gridIndex: 0, splitNumber: 3, nameGap: 48, axisLabel: label }), axis(colours, 'USD an hour', { type: 'value', gridIndex: 1, splitNumber: 2, nameGap: 48, axisLabel: label })],
@@ -111,6 +126,7 @@ function chartOption(colours: Palette, hours: readonly Hour[], from: number, to:
       line('Short', colours.short, 'dashed', now?.short, (hour) => hour.openInterestShort.value),
       bar('Volume', colours.series[5] as string, (hour) => hour.volume.value),
       bar('Liquidated', colours.down, (hour) => hour.liquidatedNotional.value),
+      intervals(from, Math.min(to, nowSec), HOUR_SEC, lower),
     ],
   }
 }

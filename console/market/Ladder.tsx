@@ -6,6 +6,7 @@ import { LadderDocument } from '../generated/operations.ts'
 import type { LadderQuery } from '../generated/operations.ts'
 import { Chart, axis } from '../ui/Chart.tsx'
 import type { ChartData, Palette } from '../ui/Chart.tsx'
+import { bars, plot } from '../ui/bars.ts'
 import { compact, decimal, price as priceText, signedPercent, usd, whole } from '../ui/format.ts'
 import { Empty, Figure, Hint, Loaded, Provenance, Sums, Unknown } from '../ui/parts.tsx'
 import { Choice, Unknowns, text, useChoice, usePlace } from './parts.tsx'
@@ -143,9 +144,9 @@ function PriceInput({ at, low, high, onPrice }: { at: number; low: number; high:
 }
 
 function chartOption(colours: Palette, rungs: readonly Rung[], exact: Rung | undefined, now: number, [low, high]: readonly [number, number], symbol: string) {
-  const bars = (name: string, colour: string, at: 0 | 1, value: (rung: Rung) => number | null) => ({
-    name, type: 'bar', xAxisIndex: at, yAxisIndex: at, stack: `stack ${at}`, itemStyle: { color: colour }, barWidth: 7, data: rungs.map((rung) => [rung.price, value(rung)]),
-  })
+  // A rung is of one price; those at the ends of the axis are drawn whole.
+  const drawn = (name: string, colour: string, at: 0 | 1, value: (rung: Rung) => number, above: (rung: Rung) => number = () => 0) =>
+    bars(name, colour, rungs.map((rung) => [rung.price, rung.price, above(rung), above(rung) + value(rung)]), { least: 5, clip: false, xAxisIndex: at, yAxisIndex: at })
   const dot = (at: 0 | 1, colour: string, value: (rung: Rung) => number) => (exact ? [{ name: 'At the price asked about', type: 'scatter', xAxisIndex: at, yAxisIndex: at, symbol: 'circle', symbolSize: 10, z: 5, itemStyle: { color: colour, borderColor: colours.panel, borderWidth: 2 }, data: [[exact.price, value(exact)]] }] : [])
   const label = { color: colours.muted, fontSize: 11, hideOverlap: true }
   const known = rungs.every(({ fundUsed, uncovered }) => fundUsed !== null && uncovered !== null)
@@ -153,7 +154,7 @@ function chartOption(colours: Palette, rungs: readonly Rung[], exact: Rung | und
   const up = (name: string, gridIndex: 0 | 1) => axis(colours, name, { type: 'value', gridIndex, min: 0, splitNumber: 3, nameGap: 48, axisLabel: { ...label, formatter: compact } })
   const index = (named: boolean) => ({ silent: true, symbol: 'none', label: { show: named, formatter: 'index now', color: colours.muted, fontSize: 11, position: 'end', distance: 3 }, lineStyle: { color: colours.muted, type: 'dashed' }, data: [{ xAxis: now }] })
   return {
-    grid: [{ left: GRID.left, right: GRID.right, top: GRID.top, height: PLOT }, { left: GRID.left, right: GRID.right, bottom: GRID.bottom, height: PLOT }],
+    grid: [plot({ left: GRID.left, right: GRID.right, top: GRID.top, height: PLOT }), plot({ left: GRID.left, right: GRID.right, bottom: GRID.bottom, height: PLOT })],
     legend: { top: 0, left: 10, itemGap: 8, itemWidth: 10, itemHeight: 10, textStyle: { color: colours.muted, fontSize: 11 }, selectedMode: false, data: ['Notional', ...(known ? ['Bad debt, fund pays', 'Bad debt, uncovered'] : ['Bad debt, who pays is unknown'])] },
     xAxis: [
       axis(colours, '', { ...across, gridIndex: 0, axisLabel: { show: false } }),
@@ -161,10 +162,10 @@ function chartOption(colours: Palette, rungs: readonly Rung[], exact: Rung | und
     ],
     yAxis: [up('Notional, USD', 0), up('Bad debt, USD', 1)],
     series: [
-      { ...bars('Notional', colours.series[0] as string, 0, (rung) => rung.notional), markLine: index(true) },
+      { ...drawn('Notional', colours.series[0] as string, 0, (rung) => rung.notional), markLine: index(true) },
       ...(known
-        ? [{ ...bars('Bad debt, fund pays', colours.warn, 1, (rung) => rung.fundUsed), markLine: index(false) }, bars('Bad debt, uncovered', colours.down, 1, (rung) => rung.uncovered)]
-        : [{ ...bars('Bad debt, who pays is unknown', colours.series[5] as string, 1, (rung) => rung.badDebt), markLine: index(false) }]),
+        ? [{ ...drawn('Bad debt, fund pays', colours.warn, 1, (rung) => rung.fundUsed ?? 0), markLine: index(false) }, drawn('Bad debt, uncovered', colours.down, 1, (rung) => rung.uncovered ?? 0, (rung) => rung.fundUsed ?? 0)]
+        : [{ ...drawn('Bad debt, who pays is unknown', colours.series[5] as string, 1, (rung) => rung.badDebt), markLine: index(false) }]),
       ...dot(0, colours.series[0] as string, (rung) => rung.notional),
       ...dot(1, !known ? colours.series[5] as string : exact?.uncovered ? colours.down : colours.warn, (rung) => rung.badDebt),
     ],

@@ -7,7 +7,7 @@ import { useEvents } from '../data/live.ts'
 import { CapacityDocument, MarketBreakerChangedDocument, MarketBreakersDocument, MarketDocument, MarketLiquidatedDocument, MarketNamesDocument } from '../generated/operations.ts'
 import type { BreakerLevel, MarketQuery } from '../generated/operations.ts'
 import { LevelTag } from '../ui/breakers.tsx'
-import { age, compact, percent, price, signedPercent, size, whole, words } from '../ui/format.ts'
+import { age, compact, price, share, signedPercent, size, whole, words } from '../ui/format.ts'
 import { Address, Empty, Figure, Hint, Loaded, PageHead, Panel, Sums, Tag, Time, Unknown, sentence } from '../ui/parts.tsx'
 import { Breaker } from './Breaker.tsx'
 import { Deleveraging } from './Deleveraging.tsx'
@@ -21,7 +21,7 @@ import { Parameters } from './Parameters.tsx'
 import { Price } from './Price.tsx'
 import { Backtests, Volatility } from './Volatility.tsx'
 import { Later } from './parts.tsx'
-import { freezeWords } from './series.ts'
+import { freezeWords, product } from './series.ts'
 import './market.css'
 
 type MarketRow = NonNullable<MarketQuery['market']>
@@ -91,16 +91,16 @@ function Standing({ market, nowSec, breaker }: { market: MarketRow; nowSec: numb
   const capacity = asked.data?.marketCapacity
   const noPrice = 'The oracle has given no price yet'
   const amount = (value: { value: string } | null, why: string): ReactNode => (value ? <Figure exact={value.value} unit="USD">{price(value.value)}</Figure> : <Unknown why={why} />)
-  const interest = (base: { value: string }, quote: number | null | undefined, name: 'long' | 'short'): ReactNode => <Figure exact={base.value} unit="base"><span className={name}>{quote == null ? `${size(base.value)} base` : compact(quote)}</span></Figure>
+  const interest = (base: { value: string }, name: 'long' | 'short'): ReactNode => <Figure exact={base.value} unit="base"><span className={name}>{market.indexPrice ? compact(Number(product(base.value, market.indexPrice.value))) : `${size(base.value)} base`}</span></Figure>
   return (
     <section className="panel" aria-label={`${market.symbol} now`}>
       <Sums of={[
         ['Index', amount(market.indexPrice, noPrice), market.oracleAgeSec === null ? ' ' : `${age(market.oracleAgeSec)} old`],
         ['Mark', amount(market.markPrice, 'The contract gives no mark price now'), 'margins use it'],
         ['Pool', amount(market.marketPrice, 'Nobody has traded yet'), market.premium === null ? 'premium unknown' : `${signedPercent(market.premium)} of the index`],
-        ['Long', interest(market.openInterestLong, capacity?.openInterestLong, 'long'), `${size(market.openInterestLong.value)} base`],
-        ['Short', interest(market.openInterestShort, capacity?.openInterestShort, 'short'), `${size(market.openInterestShort.value)} base`],
-        ['Of capacity', capacity == null ? (asked.isPending ? '…' : <Unknown why={asked.error ? sentence(asked.error) : undefined} />) : capacity.utilisation === null ? <Unknown why={capacity.unknown?.message} /> : <span className={capacity.utilisation > 1 ? 'down' : undefined}>{percent(capacity.utilisation, 0)}</span>, capacity?.cap == null ? ' ' : `${compact(capacity.cap)}, by ${capacity.binding ?? ''}`],
+        ['Long', interest(market.openInterestLong, 'long'), `${size(market.openInterestLong.value)} base`],
+        ['Short', interest(market.openInterestShort, 'short'), `${size(market.openInterestShort.value)} base`],
+        ['Of capacity', capacity == null ? (asked.isPending ? '…' : <Unknown why={asked.error ? sentence(asked.error) : undefined} />) : capacity.utilisation === null ? <Unknown why={capacity.unknown?.message} /> : <span className={capacity.utilisation > 1 ? 'down' : undefined}>{share(capacity.utilisation)}</span>, capacity == null ? ' ' : `${capacity.cap === null ? '' : `${compact(capacity.cap)} by ${capacity.binding ?? ''}, `}block ${whole(capacity.provenance.block.number)}`],
         ['Volume', <Figure key="v" exact={market.volume.value} unit="USD">{compact(Number(market.volume.value))}</Figure>, 'since the start'],
         ['Liquidated', <Figure key="l" exact={market.liquidatedNotional.value} unit="USD">{compact(Number(market.liquidatedNotional.value))}</Figure>, `${whole(market.liquidationCount)} since the start`],
         ['State', <span key="s" className="market-tags">

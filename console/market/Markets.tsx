@@ -6,11 +6,12 @@ import { ask, useAnswer } from '../data/client.ts'
 import { MarketRiskDocument, MarketsDocument } from '../generated/operations.ts'
 import type { MarketRiskQuery, MarketsQuery } from '../generated/operations.ts'
 import { LevelTag, TRIGGERS, showTrigger } from '../ui/breakers.tsx'
-import { age, compact, percent, price, signedPercent, size, words } from '../ui/format.ts'
-import { Figure, Hint, Loaded, PageHead, Panel, Tag, Unknown, sentence } from '../ui/parts.tsx'
+import { age, compact, dateTime, percent, price, share, signedPercent, size, whole, words } from '../ui/format.ts'
+import { Figure, Hint, Loaded, PageHead, Panel, Tag, Time, Unknown, sentence } from '../ui/parts.tsx'
 import { CsvButton, Table } from '../ui/Table.tsx'
 import type { Column } from '../ui/Table.tsx'
-import { sumE18, text } from './parts.tsx'
+import { text } from './parts.tsx'
+import { lastDay, product, sumE18, thinner } from './series.ts'
 import './market.css'
 
 type Market = MarketsQuery['markets'][number]
@@ -36,10 +37,10 @@ const COLUMNS: readonly Column<Row>[] = [
   { key: 'mark', head: 'Mark', name: 'Mark price, USD', numeric: true, value: ({ markPrice }) => markPrice?.value, cell: ({ markPrice }) => amount(markPrice, 'The contract gives no mark price now') },
   { key: 'pool', head: 'Pool', name: 'Price of the pool, USD', numeric: true, value: ({ marketPrice }) => marketPrice?.value, cell: ({ marketPrice }) => amount(marketPrice, 'Nobody has traded yet') },
   { key: 'premium', head: 'Premium', name: 'Premium, fraction', numeric: true, value: ({ premium }) => premium, cell: ({ premium }) => (premium === null ? <Unknown why="It needs an index price and a price of the pool" /> : signedPercent(premium)) },
-  { key: 'long', head: 'Long', name: 'Long, USD', numeric: true, value: ({ capacity }) => capacity?.openInterestLong, cell: ({ capacity, openInterestLong, why }) => side('long', capacity?.openInterestLong, capacity?.cap, openInterestLong.value, why) },
-  { key: 'short', head: 'Short', name: 'Short, USD', numeric: true, value: ({ capacity }) => capacity?.openInterestShort, cell: ({ capacity, openInterestShort, why }) => side('short', capacity?.openInterestShort, capacity?.cap, openInterestShort.value, why) },
+  { key: 'long', head: 'Long', name: 'Long, USD', numeric: true, value: ({ openInterestLong, indexPrice }) => indexPrice && product(openInterestLong.value, indexPrice.value), cell: ({ capacity, openInterestLong, indexPrice }) => side('long', openInterestLong.value, indexPrice?.value, capacity?.openInterestLong, capacity?.cap) },
+  { key: 'short', head: 'Short', name: 'Short, USD', numeric: true, value: ({ openInterestShort, indexPrice }) => indexPrice && product(openInterestShort.value, indexPrice.value), cell: ({ capacity, openInterestShort, indexPrice }) => side('short', openInterestShort.value, indexPrice?.value, capacity?.openInterestShort, capacity?.cap) },
   { key: 'cap', head: 'Capacity', name: 'Capacity of a side, USD', numeric: true, value: ({ capacity }) => capacity?.cap, cell: ({ capacity, why }) => <>{money(capacity?.cap, capacity?.unknown?.message ?? why)}</> },
-  { key: 'used', head: 'Used', name: 'Used of the capacity, fraction', numeric: true, value: ({ capacity }) => capacity?.utilisation, cell: ({ capacity, why }) => (capacity?.utilisation == null ? <Unknown why={capacity?.unknown?.message ?? why} /> : <span className={capacity.utilisation > 1 ? 'down' : undefined}>{percent(capacity.utilisation, 0)}</span>) },
+  { key: 'used', head: 'Used', name: 'Used of the capacity, fraction', numeric: true, value: ({ capacity }) => capacity?.utilisation, cell: ({ capacity, why }) => (capacity?.utilisation == null ? <Unknown why={capacity?.unknown?.message ?? why} /> : <span className={capacity.utilisation > 1 ? 'down' : undefined}>{share(capacity.utilisation)}</span>) },
   { key: 'depth', head: 'Depth, 2 %', name: 'Depth at 2 %, the thinner side, USD', numeric: true, value: ({ depth }) => thinner(depth), cell: ({ depth }) => { const value = thinner(depth); return value === null ? <Unknown why="The pool’s liquidity is not indexed" /> : <Figure exact={value} unit="USD">{compact(Number(value))}</Figure> } },
   { key: 'volume', head: 'Volume, 24 h', name: 'Volume of 24 completed hours, USD', numeric: true, value: ({ day }) => day.volume, cell: ({ day }) => <Figure exact={day.volume} unit="USD">{compact(Number(day.volume))}</Figure> },
   { key: 'liquidated', head: 'Liquidated, 24 h', name: 'Liquidated in 24 completed hours, USD', numeric: true, value: ({ day }) => day.liquidated, cell: ({ day }) => <Figure exact={day.liquidated} unit="USD">{compact(Number(day.liquidated))}</Figure> },
@@ -48,15 +49,16 @@ const COLUMNS: readonly Column<Row>[] = [
   { key: 'oracle', head: 'Oracle', name: 'Age of the oracle’s price, s', numeric: true, value: ({ oracleAgeSec }) => oracleAgeSec, cell: ({ feed, oracleAgeSec }) => (oracleAgeSec === null ? <Unknown why={noPrice} /> : <Hint text={feed ? (feed.flags.map(({ text: one }) => one).join('; ') || `Its heartbeat is ${age(feed.heartbeatSec)}`) : 'The API did not judge this feed'}><Tag kind={feed ? STATUS[feed.status] : 'quiet'}>{feed && feed.status !== 'OK' ? `${words(feed.status)}, ` : ''}{age(oracleAgeSec)}</Tag></Hint>) },
 ]
 
-/** A side in USD, and how much of the market's capacity it is. */
-function side(name: 'long' | 'short', quote: number | null | undefined, cap: number | null | undefined, base: string, why: string) {
-  if (quote == null) return <span className="market-side"><Unknown why={`${size(base)} base. ${why}`} /></span>
-  return <span className="market-side"><Figure exact={base} unit="base"><span className={name}>{compact(quote)}</span></Figure>{cap != null && cap > 0 && <span className="market-mini" aria-hidden="true"><i className={quote > cap ? 'over' : name} style={{ width: `${Math.min(100, (quote / cap) * 100)}%` }} /></span>}</span>
+/** A side in USD at the index price, and how much of the market's capacity it was when that was measured: `quote` is of the same block as `cap`. */
+function side(name: 'long' | 'short', base: string, index: string | undefined, quote: number | null | undefined, cap: number | null | undefined) {
+  if (index === undefined) return <span className="market-side"><Unknown why={`${size(base)} base. ${noPrice}`} /></span>
+  return <span className="market-side"><Figure exact={base} unit="base"><span className={name}>{compact(Number(product(base, index)))}</span></Figure>{quote != null && cap != null && cap > 0 && <span className="market-mini" aria-hidden="true"><i className={quote > cap ? 'over' : name} style={{ width: `${Math.min(100, (quote / cap) * 100)}%` }} /></span>}</span>
 }
 
-function thinner(depth: Market['depth']): string | null {
-  if (!depth) return null
-  return Number(depth.buyQuote.value) < Number(depth.sellQuote.value) ? depth.buyQuote.value : depth.sellQuote.value
+/** `block 3,348`, or `blocks 3,340 to 3,348` of answers that are of several; null before there is one. */
+function blocksOf(numbers: readonly number[]): string | null {
+  const [low, high] = [Math.min(...numbers), Math.max(...numbers)]
+  return numbers.length === 0 ? null : low === high ? `block ${whole(low)}` : `blocks ${whole(low)} to ${whole(high)}`
 }
 
 export default function Markets() {
@@ -66,10 +68,11 @@ export default function Markets() {
     queries: markets.map(({ id }) => ({ queryKey: ['minute', 'MarketRisk', { market: id }], queryFn: async ({ signal }: { signal: AbortSignal }) => ask(MarketRiskDocument, { market: id }, signal), staleTime: 60_000 })),
     combine: (results) => results.map(({ data, error, isPending }) => ({ data, why: error ? sentence(error) : isPending ? 'It is being computed' : noPrice })),
   })
+  const indexed = answer.data?.status.indexed
+  const day = lastDay(Number(indexed?.timestamp ?? 0))
   const rows = useMemo(() => {
-    const nowSec = Number(answer.data?.status.indexed?.timestamp ?? 0)
     return markets.map((market, i): Row => {
-      const hours = market.stats.nodes.filter(({ timestamp }) => Number(timestamp) >= nowSec - 86_400)
+      const hours = market.stats.nodes.filter(({ timestamp }) => Number(timestamp) >= day.from && Number(timestamp) < day.to)
       return {
         ...market,
         breaker: answer.data?.circuitBreakers?.markets.find(({ subject }) => subject === market.id),
@@ -80,11 +83,12 @@ export default function Markets() {
         why: risks[i]?.why ?? noPrice,
       }
     })
-  }, [answer.data, markets, risks])
+  }, [answer.data, markets, risks, day.from, day.to])
+  const older = blocksOf(risks.flatMap(({ data }) => [data?.marketCapacity, data?.volatility]).flatMap((of) => (of ? [Number(of.provenance.block.number)] : [])))
   return (
     <>
-      <PageHead title="Markets" note="A market's name opens its desk." />
-      <Panel id="markets" title="All markets" note="USD, unless a unit is given" actions={<CsvButton title="Markets" columns={COLUMNS} rows={rows} />}>
+      <PageHead title="Markets" note={indexed ? <>block {whole(indexed.number)}, <Time at={indexed.timestamp} /></> : 'No block is indexed yet'} />
+      <Panel id="markets" title="All markets" note={`USD, unless a unit is given${indexed ? ` · 24 h: the completed hours from ${dateTime(day.from)} to ${dateTime(day.to)}` : ''}${older === null ? '' : ` · capacity, what is used of it and volatility: ${older}`}`} actions={<CsvButton title="Markets" columns={COLUMNS} rows={rows} />}>
         <Loaded of={answer} height={160}>{() => <Table title="All markets" columns={COLUMNS} rows={rows} rowKey={({ id }) => id} empty="No market is indexed yet: the first follows the first indexed blocks." />}</Loaded>
       </Panel>
     </>

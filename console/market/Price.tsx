@@ -9,7 +9,7 @@ import type { ChartData, Palette } from '../ui/Chart.tsx'
 import { dateTime, duration, price as priceText, time, usd, words } from '../ui/format.ts'
 import { Loaded, Notice, Provenance, sentence } from '../ui/parts.tsx'
 import { Choice, Toggle, useChoice, usePlace } from './parts.tsx'
-import { RANGES, bandRatio, freezeWords, gapsOf, holed, levelSpans, standing, stepsOf } from './series.ts'
+import { RANGES, bandRatio, bandWords, freezeWords, gapsOf, holed, levelSpans, standing, stepsOf } from './series.ts'
 import type { Point, Span } from './series.ts'
 
 type BreakerRow = NonNullable<MarketBreakersQuery['circuitBreakers']>['markets'][number]
@@ -88,7 +88,6 @@ export function Price({ market, nowSec, breaker }: { market: MarketRow; nowSec: 
   const data = useMemo((): ChartData => tableOf(drawn, pool, steps, marks, levels, would), [drawn, pool, steps, marks, levels, would])
   const length = view.to - view.from
   const middle = (view.from + view.to) / 2
-  const ratio = standing(steps, view.to)
   return (
     <>
       <div className="controls">
@@ -109,7 +108,7 @@ export function Price({ market, nowSec, breaker }: { market: MarketRow; nowSec: 
         {() => (
           <>
             {hours.error && <Notice kind="degraded" title={sentence(hours.error)}>Prices before {dateTime(Number(oldest?.timestamp ?? 0))} are missing below.</Notice>}
-            <Chart title={`Price of ${market.symbol}`} summary={summaryOf(view.from, view.to, hourly, ratio, marks.length, levels.length, drawn?.silent ?? [], drawn?.refused ?? [])} option={option} data={data} height={HEIGHT} />
+            <Chart title={`Price of ${market.symbol}`} summary={summaryOf(view.from, view.to, hourly, bandWords(steps, view.from, view.to), marks.length, levels.length, drawn?.silent ?? [], drawn?.refused ?? [])} option={option} data={data} height={HEIGHT} />
             <Happened levels={levels} would={would} drawn={drawn} liquidations={marks.length} cut={(liquidations.data?.liquidations.totalCount ?? 0) > (liquidations.data?.liquidations.nodes.length ?? 0)} />
             {replayed === '1' && (replay.data?.replayBreaker ? <Provenance of={replay.data.replayBreaker.provenance} /> : <p className="market-words" role="status">{replay.error ? sentence(replay.error) : 'Replaying the breaker …'}</p>)}
           </>
@@ -160,8 +159,8 @@ function pooled(trades: readonly { readonly timestamp: string; readonly price: {
   return [...(before ? [{ sec: from, value: before.value, stands: true as const }] : []), ...within, ...(last ? [{ sec: Math.min(to, nowSec), value: last.value, stands: true as const }] : [])]
 }
 
-const summaryOf = (from: number, to: number, hourly: boolean, ratio: number | null, liquidations: number, levels: number, silent: readonly unknown[], refused: readonly unknown[]): string =>
-  [`${dateTime(from)} to ${dateTime(to)}`, hourly ? 'last price of each hour' : 'each price of the oracle', ratio === null ? 'band unknown' : `band ±${Number((ratio * 100).toFixed(2))} % of the index`, `${liquidations} ${liquidations === 1 ? 'liquidation' : 'liquidations'}`, ...(levels > 0 ? [`${levels} breaker ${levels === 1 ? 'level' : 'levels'}`] : []), ...(silent.length + refused.length > 0 ? [`${Math.max(silent.length, refused.length)} ${Math.max(silent.length, refused.length) === 1 ? 'gap' : 'gaps'} of the feed`] : [])].join(' · ')
+const summaryOf = (from: number, to: number, hourly: boolean, band: string, liquidations: number, levels: number, silent: readonly unknown[], refused: readonly unknown[]): string =>
+  [`${dateTime(from)} to ${dateTime(to)}`, hourly ? 'last price of each hour' : 'each price of the oracle', band, `${liquidations} ${liquidations === 1 ? 'liquidation' : 'liquidations'}`, ...(levels > 0 ? [`${levels} breaker ${levels === 1 ? 'level' : 'levels'}`] : []), ...(silent.length + refused.length > 0 ? [`${Math.max(silent.length, refused.length)} ${Math.max(silent.length, refused.length) === 1 ? 'gap' : 'gaps'} of the feed`] : [])].join(' · ')
 
 /** What is shaded, in words: no colour alone says it. */
 function Happened({ levels, would, drawn, cut }: { levels: readonly (Span & { level: string })[]; would: readonly (Span & { level: string })[]; drawn: Drawn | undefined; liquidations: number; cut: boolean }) {

@@ -1,4 +1,4 @@
-/** What the sections of a market share: choices kept in the address, sections that ask only once they are near, and sums of exact amounts. */
+/** What the sections of a market share: choices kept in the address, and sections that ask only once they are near. */
 import { useCallback, useEffect, useId, useRef, useState } from 'react'
 import type { ReactNode } from 'react'
 import { useSearchParams } from 'wouter'
@@ -64,13 +64,6 @@ export function Warnings({ of }: { of: readonly string[] }) {
 
 /** A long assumption behind a short word. */
 export const Assumed = ({ of, children = 'assumptions' }: { of: readonly string[]; children?: ReactNode }) => (of.length === 0 ? null : <Hint text={<ul className="market-assumed">{of.map((one) => <li key={one}>{one}</li>)}</ul>}>{children}</Hint>)
-
-/** Sum of raw amounts with 18 decimals, as decimal text: exact. */
-export function sumE18(raws: readonly string[]): string {
-  const sum = raws.reduce((total, raw) => total + BigInt(raw), 0n)
-  const digits = (sum < 0n ? -sum : sum).toString().padStart(19, '0')
-  return `${sum < 0n ? '-' : ''}${digits.slice(0, -18)}.${digits.slice(-18)}`
-}
 
 /** A float of the API as decimal text that the exact formatters take: no exponent, and nothing that is not nought as nought. */
 export const text = (value: number): string => (Math.abs(value) >= 1e21 ? value.toFixed(0) : value !== 0 && Math.abs(value) < 1e-6 ? value.toFixed(100).replace(/\.?0+$/, '') : String(value))

@@ -1,4 +1,5 @@
-/** From answers of the API to what stands on a time axis. Times are Unix seconds; charts take ms. */
+/** From answers of the API to what stands on the market pages: on a time axis (Unix seconds; charts take ms), and in exact amounts. */
+import { dateTime } from '../ui/format.ts'
 
 export type Point = { readonly sec: number; readonly value: number }
 
@@ -54,11 +55,53 @@ export function levelSpans(transitions: readonly { readonly to: string; readonly
   return transitions.toReversed().flatMap(({ to, sec, why }, i, all) => (to === 'NORMAL' ? [] : [{ level: to, from: sec, to: all[i + 1]?.sec ?? endSec, words: why }]))
 }
 
+/** The last 24 hours that are over at a time, Unix s: an hour is in them whose start is in [from, to). */
+export function lastDay(nowSec: number): { readonly from: number; readonly to: number } {
+  const to = Math.floor(nowSec / 3600) * 3600
+  return { from: to - 86_400, to }
+}
+
+/** How far trades could move the pool from the index within [from, to], in words: one ratio, or the least and the most of those that stood. */
+export function bandWords(steps: readonly Point[], from: number, to: number): string {
+  const first = standing(steps, from)
+  const inside = steps.filter(({ sec }) => sec > from && sec <= to)
+  const ratios = [...(first === null ? [] : [first]), ...inside.map(({ value }) => value)]
+  if (ratios.length === 0) return 'band unknown'
+  const [least, most] = [Math.min(...ratios), Math.max(...ratios)].map((ratio) => Number((ratio * 100).toFixed(4))) as [number, number]
+  return `band ±${least}${least === most ? '' : ` to ±${most}`} % of the index${first === null ? `, unknown before ${dateTime((inside[0] as Point).sec)}` : ''}`
+}
+
 /** A step of 1, 2 or 5 times a power of ten, the next below `size`. */
 export function roundStep(size: number): number {
   const power = 10 ** Math.floor(Math.log10(size))
   const lead = size / power
   return (lead >= 5 ? 5 : lead >= 2 ? 2 : 1) * power
+}
+
+/** Of a pool's depth to both sides the lesser, as the API's own text. */
+export function thinner(depth: { readonly buyQuote: { readonly value: string }; readonly sellQuote: { readonly value: string } } | null): string | null {
+  if (!depth) return null
+  return Number(depth.buyQuote.value) < Number(depth.sellQuote.value) ? depth.buyQuote.value : depth.sellQuote.value
+}
+
+const decimalOf = (raw: bigint, places: number): string => {
+  const digits = (raw < 0n ? -raw : raw).toString().padStart(places + 1, '0')
+  return `${raw < 0n ? '-' : ''}${digits.slice(0, digits.length - places)}${places > 0 ? `.${digits.slice(digits.length - places)}` : ''}`
+}
+
+/** Sum of raw amounts with 18 decimals, as decimal text: exact. */
+export const sumE18 = (raws: readonly string[]): string => decimalOf(raws.reduce((total, raw) => total + BigInt(raw), 0n), 18)
+
+/** Product of two amounts in decimal text, as decimal text: exact. */
+export function product(a: string, b: string): string {
+  const places = [a, b].reduce((sum, value) => sum + (value.split('.')[1]?.length ?? 0), 0)
+  return decimalOf(BigInt(a.replace('.', '')) * BigInt(b.replace('.', '')), places)
+}
+
+/** 12,500.5 as raw with 18 decimals; null where it is no amount. */
+export function rawE18(typed: string): string | null {
+  const match = /^(\d{1,15})(?:\.(\d{1,18}))?$/.exec(typed.replaceAll(/[,\s]/g, ''))
+  return match ? BigInt(`${match[1]}${(match[2] ?? '').padEnd(18, '0')}`).toString() : null
 }
 
 /** A float without the dust of its arithmetic. */

@@ -4,10 +4,11 @@ import { useAnswer } from '../data/client.ts'
 import { OverviewMarketsDocument, OverviewPricesDocument } from '../generated/operations.ts'
 import type { BreakerNowFragment, OverviewMarketsQuery } from '../generated/operations.ts'
 import { LevelTag } from '../ui/breakers.tsx'
-import { age, compact, price, signedPercent, size, usd, whole, words } from '../ui/format.ts'
+import { compact, duration, price, signedPercent, size, usd, whole, words } from '../ui/format.ts'
 import { Figure, Loaded, Panel, Tag, Unknown } from '../ui/parts.tsx'
 import { CsvButton, Table } from '../ui/Table.tsx'
 import type { Column } from '../ui/Table.tsx'
+import { thinner } from '../market/series.ts'
 import { Spark } from './Spark.tsx'
 
 type Market = OverviewMarketsQuery['markets'][number]
@@ -19,6 +20,14 @@ const baseOf = (symbol: string): string => symbol.replace(/^v(?=[A-Z])/, '')
 /** From the first of them to the last, fraction. */
 const changeOf = (points: readonly (readonly [number, number])[]): number | null => (points.length > 1 ? (points.at(-1)?.[1] ?? 0) / (points[0]?.[1] ?? 1) - 1 : null)
 
+/** The last prices of a market and how far they went; each feed gives its own in its own time, so how long that was is said, too. */
+function Trend({ of: points }: { of: readonly (readonly [number, number])[] }) {
+  const change = changeOf(points)
+  if (change === null) return <span className="overview-line"><Spark of={points} label="no prices yet" /></span>
+  const told = `${signedPercent(change)} in ${duration((points.at(-1)?.[0] ?? 0) - (points[0]?.[0] ?? 0))}`
+  return <span className="overview-line"><Spark of={points} label={`last ${points.length} index prices, ${told}`} /><small title={`From the first to the last of ${points.length} prices`}>{told}</small></span>
+}
+
 function columns(prices: Prices, breakers: readonly BreakerNowFragment[] | undefined): Column<Market>[] {
   const interest = (side: 'openInterestLong' | 'openInterestShort', head: string): Column<Market> => ({
     key: side, head, name: `${head}, base`, numeric: true, value: (one) => one[side].value,
@@ -29,10 +38,10 @@ function columns(prices: Prices, breakers: readonly BreakerNowFragment[] | undef
     { key: 'index', head: 'Index', name: 'Index, USD', numeric: true, value: (one) => one.indexPrice?.value, cell: (one) => (one.indexPrice ? <Figure exact={one.indexPrice.value} unit="USD">{price(one.indexPrice.value)}</Figure> : <Unknown why="The oracle has given no valid price yet" />) },
     { key: 'mark', head: 'Mark', name: 'Mark, USD', numeric: true, value: (one) => one.markPrice?.value, cell: (one) => (one.markPrice ? <Figure exact={one.markPrice.value} unit="USD">{price(one.markPrice.value)}</Figure> : <Unknown why="The protocol has no mark price at this block" />) },
     { key: 'premium', head: <span title="Pool’s price over the index">Premium</span>, name: 'Premium', numeric: true, value: (one) => one.premium, cell: (one) => (one.premium === null ? <Unknown why="Needs a price of the pool and of the oracle" /> : signedPercent(one.premium)) },
-    { key: 'line', head: 'Last prices', name: 'Trend', value: (one) => changeOf(prices[one.id] ?? []), cell: (one) => { const points = prices[one.id] ?? []; const change = changeOf(points); return <span className="overview-line"><Spark of={points} label={change === null ? 'no prices yet' : `last ${points.length} index prices, ${signedPercent(change)} over ${age((points.at(-1)?.[0] ?? 0) - (points[0]?.[0] ?? 0))}`} />{change !== null && <small title={`Over the last ${points.length} prices`}>{signedPercent(change)}</small>}</span> } },
+    { key: 'line', head: 'Last prices', name: 'Trend', value: (one) => changeOf(prices[one.id] ?? []), cell: (one) => <Trend of={prices[one.id] ?? []} /> },
     interest('openInterestLong', 'OI long'),
     interest('openInterestShort', 'OI short'),
-    { key: 'depth', head: 'Depth 2 %', name: 'Depth 2 %, USD', numeric: true, value: (one) => (one.depth ? String(Math.min(Number(one.depth.buyQuote.value), Number(one.depth.sellQuote.value))) : null), cell: (one) => (one.depth ? <span title={`Moves the pool by 2 %: buying ${usd(one.depth.buyQuote.value)} USD, selling ${usd(one.depth.sellQuote.value)} USD`}>{compact(Math.min(Number(one.depth.buyQuote.value), Number(one.depth.sellQuote.value)))}</span> : <Unknown why="The liquidity of its pool is unknown" />) },
+    { key: 'depth', head: 'Depth 2 %', name: 'Depth 2 %, USD', numeric: true, value: (one) => thinner(one.depth), cell: (one) => (one.depth ? <span title={`Moves the pool by 2 %: buying ${usd(one.depth.buyQuote.value)} USD, selling ${usd(one.depth.sellQuote.value)} USD`}>{compact(Number(thinner(one.depth)))}</span> : <Unknown why="The liquidity of its pool is unknown" />) },
     { key: 'age', head: 'Oracle age', name: 'Oracle age, s', numeric: true, value: (one) => one.oracleAgeSec, cell: (one) => (one.oracleAgeSec === null ? <Unknown why="The oracle has given no price yet" /> : <>{whole(one.oracleAgeSec)} <u>s</u></>) },
   ]
 }

@@ -35,10 +35,19 @@ export const whole = (value: number | string): string => decimal(String(value), 
 /** 0.0625 is `6.25 %`, 0.00003 is `< 0.01 %`. Beyond 10,000 % the figure says no more than that. */
 export const percent = (ratio: number, places = 2): string => (ratio > 100 ? '> 10,000 %' : `${figure(plain(ratio * 100), places)} %`)
 
+/** A part of what is allowed, with as many places from `places` on as tell it apart from all of it: 1.004 is `100.4 %`, 1.000004 is `> 100 %`. */
+export function share(ratio: number, places = 0): string {
+  const known = [places, places + 1, places + 2].map((more) => percent(ratio, more)).find((text, i) => ratio === 1 || text !== percent(1, places + i))
+  return known ?? (ratio > 1 ? '> 100 %' : '< 100 %')
+}
+
 export const signedPercent = (ratio: number): string => `${ratio >= 0.00005 ? '+' : ''}${percent(ratio)}`
 
-/** A float as decimal text without an exponent, to 12 places: what is below them is none of a person's. */
-const plain = (value: number): string => (Math.abs(value) < 1e21 ? value.toFixed(12) : String(value))
+/** Three figures and a power of ten, for what nobody counts in: `1.2e30`. */
+const scientific = (value: number): string => value.toExponential(2).replace(/\.?0*e\+/, 'e').replace('-', '−')
+
+/** A float as decimal text without an exponent, to 12 places: what is below them is none of a person's. From 10^21 on, `scientific`. */
+const plain = (value: number): string => (Math.abs(value) < 1e21 ? value.toFixed(12) : scientific(value))
 
 /** 95 s, 12 min, 3 h, 4 d: one unit, rounded down. */
 export function age(seconds: number): string {
@@ -60,11 +69,12 @@ export function float(value: number, places = Math.abs(value) >= 1000 || value =
   return value === Infinity ? '∞' : figure(plain(value), places)
 }
 
-/** 1,200,000 is `1.2M`, 2,746.3 is `2746`: for axes and small spaces; the whole figure stands beside it or in its title. */
+/** 1,200,000 is `1.2M`, 2,746.3 is `2,746`, and from 10^15 on `1.2e15`: for axes and small spaces; the whole figure stands beside it or in its title. */
 export function compact(value: number): string {
   const magnitude = Math.abs(value)
   // A unit begins where rounding to three figures would reach it: 999,999 is 1M, not 1,000k.
-  const [divisor, unit] = magnitude >= 999.5e6 ? [1e9, 'B'] : magnitude >= 999.5e3 ? [1e6, 'M'] : magnitude >= 9999.5 ? [1e3, 'k'] : [1, '']
+  if (magnitude >= 999.5e12) return value === Infinity ? '∞' : scientific(value)
+  const [divisor, unit] = magnitude >= 999.5e9 ? [1e12, 'T'] : magnitude >= 999.5e6 ? [1e9, 'B'] : magnitude >= 999.5e3 ? [1e6, 'M'] : magnitude >= 9999.5 ? [1e3, 'k'] : [1, '']
   return `${value < 0 ? '−' : ''}${(magnitude / divisor).toLocaleString('en', { maximumSignificantDigits: divisor === 1 ? 4 : 3 })}${unit}`
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import * as fc from 'fast-check'
-import { age, compact, decimal, figure, float, percent, price, short, signedPercent, size, time, usd } from '../../console/ui/format.ts'
+import { age, compact, decimal, figure, float, percent, price, share, short, signedPercent, size, time, usd } from '../../console/ui/format.ts'
 
 describe('figures for people', () => {
   test.each([
@@ -39,6 +39,16 @@ describe('figures for people', () => {
 
   test('behavior: a compact figure takes the unit that its rounding reaches', () => {
     expect([compact(0), compact(1234), compact(9999.4), compact(9999.6), compact(999_499), compact(999_999), compact(-1_250_000), compact(999_999_999)]).toEqual(['0', '1,234', '9,999', '10k', '999k', '1M', '−1.25M', '1B'])
+  })
+
+  test('behavior: beyond a thousand billions a figure is of trillions, and beyond what anybody counts in a power of ten', () => {
+    expect([compact(999.4e9), compact(999.6e9), compact(1e12), compact(-2.5e14), compact(999.6e12), compact(-1.234e30)]).toEqual(['999B', '1T', '1T', '−250T', '1e15', '−1.23e30'])
+    expect([float(1e20), float(1e30), float(-1.234e21), float(Infinity)]).toEqual(['100,000,000,000,000,000,000', '1e30', '−1.23e21', '∞'])
+  })
+
+  test('behavior: what is a little over all of what is allowed never reads as all of it', () => {
+    expect([share(0.35), share(1), share(1.004), share(0.996), share(1.0004), share(1.000004), share(0.999996), share(1.2), share(0)]).toEqual(['35 %', '100 %', '100.4 %', '99.6 %', '100.04 %', '> 100 %', '< 100 %', '120 %', '0 %'])
+    expect([share(0.3512, 1), share(1.0004, 1)]).toEqual(['35.1 %', '100.04 %'])
   })
 
   test('behavior: ratios, ages, times and addresses', () => {

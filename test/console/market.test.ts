@@ -174,6 +174,68 @@ inBrowser('the market pages', () => {
     })
   }, 60_000)
 
+  test.each([1440, 390])('behavior: at %i px the handle stands over the price that it names, at both ends of the plot', async (width) => {
+    for (const at of [900, 2700]) {
+      await visit(browser, `${scratch.url}/markets/vETH?at=${at}`, { viewport: { width, height: 900 } }, async (page) => {
+        await answered(page)
+        const drawn = (await saved(page, 'Liquidation ladder, vETH', 'Save as SVG')).content.toString('utf8')
+        // The dots of that price, 10 px wide, are drawn on the chart's own axes, above and below.
+        const dots = [...drawn.matchAll(/transform="matrix\(5,0,0,5,([\d.]+),[\d.]+\)"/g)].map((match) => Number(match[1]))
+        const [canvas, knob] = [(await page.locator('#ladder .canvas').boundingBox())!, (await page.locator('#ladder .market-handle').boundingBox())!]
+        expect(dots).toHaveLength(2)
+        for (const dot of dots) expect(Math.abs(knob.x + knob.width / 2 - canvas.x - dot)).toBeLessThan(1)
+      })
+    }
+  }, 60_000)
+
+  test('behavior: an hour’s bar tells of that hour, in either half', async () => {
+    const { market: { stats } } = await queryApi<{ market: { stats: { nodes: { timestamp: string; volume: { value: string } }[] } } }>(scratch.url, '{ market(id: "vETH") { stats(interval: HOUR, first: 1) { nodes { timestamp volume { value } } } } }')
+    const [hour] = stats.nodes
+    const start = Number(hour!.timestamp)
+    // A window of ten hours about it: 54 px an hour or less.
+    const [from, to] = [start - 5 * 3600, start + 5 * 3600]
+    await visit(browser, `${scratch.url}/markets/vETH?zoom=${from}-${to}`, {}, async (page) => {
+      await page.locator('#interest').scrollIntoViewIfNeeded()
+      const canvas = page.locator('#interest .canvas')
+      await canvas.locator('canvas').first().waitFor()
+      await canvas.scrollIntoViewIfNeeded()
+      const { x, y, width } = (await canvas.boundingBox())!
+      const px = (sec: number): number => x + 64 + ((sec - from) / (to - from)) * (width - 64 - 20)
+      // 240 px down is in the lower plot, 90 px in the upper one.
+      for (const [sec, down] of [[start + 300, 240], [start + 3300, 240], [start + 300, 90], [start + 3300, 90]] as const) {
+        await page.mouse.move(px(sec), y + down)
+        await eventually(() => page.locator('#interest .chart-hint').innerText(), new RegExp(`^Hour from\\s+${dateTime(start)}\\s[^]*Volume\\s+${usd(hour!.volume.value).replace('.', '\\.')} USD`))
+      }
+      await page.mouse.move(px(start - 300), y + 240)
+      await eventually(() => page.locator('#interest .chart-hint').innerText(), new RegExp(`^Hour from\\s+${dateTime(start - 3600)}\\s`))
+    })
+  }, 60_000)
+
+  test('behavior: a deficit stands as it was typed, and one in the address that is no amount says so', async () => {
+    await visit(browser, `${scratch.url}/markets/vETH?deficit=0.001`, {}, async (page) => {
+      const input = page.getByRole('textbox', { name: 'For a deficit of, USD' })
+      await page.locator('#deleveraging').scrollIntoViewIfNeeded()
+      expect(await input.inputValue()).toBe('0.001')
+      await page.goto(`${scratch.url}/markets/vETH?deficit=abc`)
+      await page.locator('#deleveraging').scrollIntoViewIfNeeded()
+      expect(await input.inputValue()).toBe('abc')
+      await page.getByText('Found “abc”, allowed is an amount from 0 to 18 places; type it in USD. The queue below is for none.').waitFor()
+    })
+  }, 60_000)
+
+  test('behavior: long and short are what the page’s own block holds at its index price, and what is older names its block', async () => {
+    const { markets: [vETH] } = await queryApi<{ markets: { openInterestLong: { value: string }; indexPrice: { value: string } }[] }>(scratch.url, '{ markets { openInterestLong { value } indexPrice { value } } }')
+    const long = compact(Number(vETH!.openInterestLong.value) * Number(vETH!.indexPrice.value))
+    await visit(browser, `${scratch.url}/markets/vETH`, {}, async (page) => {
+      const figures = page.locator('[aria-label="vETH now"] .sums > div')
+      expect(await figures.filter({ hasText: 'Long' }).innerText()).toMatch(new RegExp(`^Long\\s+${long.replace('.', '\\.')}\\s`))
+      await eventually(() => figures.filter({ hasText: 'Of capacity' }).innerText(), /block 1,000$/)
+      await page.goto(`${scratch.url}/markets`)
+      await eventually(() => page.locator('#markets header').innerText(), /24 h: the completed hours from 13 Nov 22:00 UTC to 14 Nov 22:00 UTC · capacity, what is used of it and volatility: block 1,000/)
+      expect(await page.locator('.pagehead').innerText()).toContain('block 1,000')
+    })
+  }, 60_000)
+
   test('behavior: other prices move by the betas that the API measured, and the link brings all of it back', async () => {
     await visit(browser, `${scratch.url}/markets/vETH?at=1300&joint=1&range=1d&band=0&level=0.95&horizon=86400&side=UP&parameter=feeRatio`, {}, async (page) => {
       const sentence = await answered(page)
