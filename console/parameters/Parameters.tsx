@@ -61,7 +61,7 @@ function All({ of }: { of: ParametersQuery }) {
         <label className="field">Subject<select value={subject} onChange={(event) => change('subject', event.target.value)}><option value="">All</option>{subjects.map((one) => <option key={one}>{one}</option>)}</select></label>
         <label className="field">Only those<select value={only} onChange={(event) => change('only', event.target.value)}><option value="">All</option><option value="asked">that models want changed</option><option value="changed">that were changed</option><option value="settable">that can be set</option></select></label>
         <label className="field">Text<input type="search" className="parameters-text" value={text} placeholder="Name, subject, description" onChange={(event) => change('text', event.target.value)} /></label>
-        {(subject || text || only) && <button type="button" className="quiet" onClick={() => setParams({}, { replace: true })}>Clear</button>}
+        {(subject || text || only) && <button type="button" className="quiet" onClick={() => setParams((now) => { const next = new URLSearchParams(now); for (const name of ['subject', 'text', 'only']) next.delete(name); return next }, { replace: true })}>Clear</button>}
       </div>
       <Table title="Parameters" columns={columns} rows={rows} rowKey={({ id }) => id} empty="No parameter fits the filter." />
     </Panel>

@@ -1,6 +1,7 @@
-/** A table of rows that are all here: sorted by a click on a head, given out as CSV, cards of labelled figures on a narrow screen. */
+/** A table of rows that are all here: sorted by a click on a head, which its page's address keeps, given out as CSV, cards of labelled figures on a narrow screen. */
 import { useMemo, useState } from 'react'
 import type { ReactNode } from 'react'
+import { useSearchParams } from 'wouter'
 import { csv, download, fileName } from './export.ts'
 import type { Cell } from './export.ts'
 import { Unknown } from './parts.tsx'
@@ -45,6 +46,32 @@ export const CsvButton = <Row,>({ title, columns, rows }: { title: string; colum
 
 export type Sort = { readonly key: string; readonly falling: boolean }
 
+/** What an address says of an order: `value` rises, `-value` falls, nothing is the rows' own order. */
+export const sortText = (sort: Sort | undefined): string => (sort ? `${sort.falling ? '-' : ''}${sort.key}` : '')
+
+/** The order that an address asks for; `first` where it says nothing, or names a column that there is not. */
+export function sortOf(text: string | null, keys: readonly string[], first: Sort | undefined): Sort | undefined {
+  if (text === null || text === '') return text === null ? first : undefined
+  // A key may begin by a hyphen itself.
+  return keys.includes(text) ? { key: text, falling: false } : text.startsWith('-') && keys.includes(text.slice(1)) ? { key: text.slice(1), falling: true } : first
+}
+
+/** The order of a table, kept in the address under the table's title, since a page may have several; how it starts is not written. */
+function useSort(title: string, columns: readonly { readonly key: string }[], first: Sort | undefined): readonly [Sort | undefined, (sort: Sort | undefined) => void] {
+  const [params, setParams] = useSearchParams()
+  const name = `sort-${title.toLowerCase().replace(/[^a-z0-9]+/g, '-')}`
+  const put = (sort: Sort | undefined) => setParams((before) => {
+    const next = new URLSearchParams(before)
+    if (sortText(sort) === sortText(first)) next.delete(name)
+    else next.set(name, sortText(sort))
+    return next
+  }, { replace: true })
+  const text = params.get(name)
+  // The same order is the same object: rows are sorted anew only for another.
+  const sort = useMemo(() => sortOf(text, columns.map(({ key }) => key), first), [text, columns, first?.key, first?.falling])
+  return [sort, put]
+}
+
 /** `sort` is how it starts, the rows' own order where left out. `few`: how many rows show before all are asked for. */
 export function Table<Row>({ title, columns, rows, rowKey, sort: first, tone, few, empty }: {
   title: string
@@ -56,7 +83,7 @@ export function Table<Row>({ title, columns, rows, rowKey, sort: first, tone, fe
   few?: number
   empty?: ReactNode
 }) {
-  const [sort, setSort] = useState<Sort | undefined>(first)
+  const [sort, setSort] = useSort(title, columns, first)
   const [all, setAll] = useState(false)
   const sorted = useMemo(() => {
     const column = columns.find(({ key }) => key === sort?.key)

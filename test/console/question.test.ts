@@ -4,6 +4,7 @@ import * as fc from 'fast-check'
 import { faultsOf, inputOf, newShock, parse, write, ASKED, SEVERITIES } from '../../console/stress/question.ts'
 import type { Question } from '../../console/stress/question.ts'
 import { read } from '../../console/ui/Dial.tsx'
+import { sortOf, sortText } from '../../console/ui/Table.tsx'
 import { decimalOf, numberOf } from '../../console/ui/number.ts'
 
 describe('a number as people type it', () => {
@@ -72,5 +73,14 @@ describe('a stress question', () => {
 
   test('behavior: an address says plainly what is plain', () => {
     expect(write({ ...question, shocks: [{ ...shock, moves: { vETH: '-45', 'USDC.e': '1' } }] }, new URLSearchParams()).toString()).toBe('severity=severe&regimes=&shock=shock-1+vETH*-45+USDC.e*1+.others*-3.5+.volume*0.5')
+  })
+})
+
+describe('the order of a table', () => {
+  const first = { key: 'value', falling: true }
+  test('behavior: an address gives back the order that was written into it, and the first one where it says nothing or nonsense', () => {
+    const keys = ['value', 'head-a', '-odd']
+    for (const sort of [{ key: 'value', falling: false }, { key: 'value', falling: true }, { key: 'head-a', falling: true }, { key: '-odd', falling: true }, undefined]) expect(sortOf(sortText(sort), keys, first)).toEqual(sort)
+    expect([sortOf(null, keys, first), sortOf('nonsense', keys, first), sortOf('-', keys, first), sortOf(null, keys, undefined)]).toEqual([first, first, first, undefined])
   })
 })
