@@ -3,11 +3,13 @@ import { useCallback, useMemo, useState } from 'react'
 import { ask, renew, useAnswer } from '../data/client.ts'
 import { FundRunDocument, FundRunsDocument, StartFundDocument } from '../generated/operations.ts'
 import type { RunHeadFragment, SimulationFragment, StartFundMutationVariables } from '../generated/operations.ts'
-import { Ended, Follow, RunHead, RunTag, Running, StartedAt, isOver } from '../stress/runs.tsx'
+import { Follow, RunState, RunTag, StartedAt, isOver } from '../stress/runs.tsx'
 import { Chart, axis, tooltip } from '../ui/Chart.tsx'
 import type { Palette } from '../ui/Chart.tsx'
 import { read } from '../ui/Dial.tsx'
 import type { Range } from '../ui/Dial.tsx'
+import { ActButton, useLanding } from '../ui/focus.tsx'
+import type { Landing } from '../ui/focus.tsx'
 import { Table } from '../ui/Table.tsx'
 import type { Column } from '../ui/Table.tsx'
 import { compact, duration, float, percent, whole } from '../ui/format.ts'
@@ -22,7 +24,10 @@ export function Simulations({ target, runId, put }: { target: FundTarget | null 
   const runs = useAnswer(FundRunsDocument, {}, 'minute')
   const id = runId ?? target?.simulation?.run ?? null
   const [given, setGiven] = useState<string | null>(null)
+  const landing = useLanding()
   const start = async (input: Input): Promise<string | null> => {
+    setGiven(null)
+    landing.expect()
     try {
       const { startRiskRun: run } = await ask(StartFundDocument, { input })
       setGiven(run.state === 'DONE' ? run.id : null)
@@ -35,9 +40,9 @@ export function Simulations({ target, runId, put }: { target: FundTarget | null 
   }
   return (
     <Panel id="shortfall" title="Simulated shortfall" note={runId === null ? 'the policy’s own run, which recommendations stand on' : target?.simulation?.run === runId ? 'a run that you chose: the target above stands on it' : 'a run that you chose'} actions={runId !== null && <button type="button" onClick={() => put({ run: null })}>Back to the policy’s own</button>}>
-      {id === null ? <None target={target} /> : <Shown key={id} id={id} given={given === id} fund={target?.fund ?? null} again={(input) => void start(input)} />}
+      {id === null ? <None target={target} /> : <Shown key={id} id={id} given={given === id} landing={landing} fund={target?.fund ?? null} again={(input) => void start(input)} />}
       <div className="fund-two fund-runs">
-        <Start start={start} />
+        <Start start={start} landing={landing} />
         <Loaded of={runs} height={140}>{({ riskRuns }) => <Runs runs={riskRuns} shown={id} put={put} />}</Loaded>
       </div>
     </Panel>
@@ -50,16 +55,15 @@ function None({ target }: { target: FundTarget | null | undefined }) {
   return <Empty><Unknown why={target.simulationUnknown?.message} /> {target.simulationUnknown?.message}.</Empty>
 }
 
-function Shown({ id, given, fund, again }: { id: string; given: boolean; fund: number | null; again: (input: Input) => void }) {
+function Shown({ id, given, landing, fund, again }: { id: string; given: boolean; landing: Landing; fund: number | null; again: (input: Input) => void }) {
   const answer = useAnswer(FundRunDocument, { id }, 'event')
   return (
     <Loaded of={answer} height={380}>
       {({ riskRun: run }) => run === null || run.kind !== 'FUND' ? <Notice kind="degraded" title="This run is no longer kept.">Found no simulation {id.slice(0, 36)}; the newest 200 runs are kept. Start one below, or go back to the policy’s own.</Notice> : (
         <>
-          <RunHead run={run} />
-          {given && <Notice kind="good" title="This question had been answered.">The same was asked of the same inputs before: nothing was computed again, and this is that run.</Notice>}
-          {!isOver(run) && <Running run={run} operations={['FundRun', 'FundRuns', 'FundTargetNow']} />}
-          {isOver(run) && run.state !== 'DONE' && <Ended run={run} again={() => again(run.input as Input)} />}
+          <RunState run={run} operations={['FundRun', 'FundRuns', 'FundTargetNow']} landing={landing} again={() => again(run.input as Input)}>
+            {given && <div ref={landing.land} tabIndex={-1}><Notice kind="good" title="This question had been answered.">The same was asked of the same inputs before: nothing was computed again, and this is that run.</Notice></div>}
+          </RunState>
           {run.fund && <Distribution of={run.fund} inputsDigest={run.inputsDigest} fund={fund} again={() => again(run.input as Input)} />}
         </>
       )}
@@ -188,7 +192,7 @@ const FIELDS: readonly Field[] = [
   { key: 'seed', name: 'Seed', low: 0, high: 2_147_483_647, unit: '', whole: true, start: '1', as: Number },
 ]
 
-function Start({ start }: { start: (input: Input) => Promise<string | null> }) {
+function Start({ start, landing }: { start: (input: Input) => Promise<string | null>; landing: Landing }) {
   const [texts, setTexts] = useState<Readonly<Record<string, string>>>(Object.fromEntries(FIELDS.map(({ key, start: text }) => [key, text])))
   const [fault, setFault] = useState<string | null>(null)
   const [busy, setBusy] = useState(false)
@@ -196,6 +200,7 @@ function Start({ start }: { start: (input: Input) => Promise<string | null> }) {
   const faults = found.flatMap((one) => (one.fault === null ? [] : [one.fault]))
   const go = async () => {
     setBusy(true)
+    setFault(null)
     setFault(await start(Object.fromEntries(found.map(({ field, value }) => [field.key, field.as(value ?? 0)])) as Input))
     setBusy(false)
   }
@@ -208,8 +213,8 @@ function Start({ start }: { start: (input: Input) => Promise<string | null> }) {
         ))}
       </div>
       <div className="fund-go">
-        <button type="submit" className="main" disabled={faults.length > 0 || busy}>{busy ? 'Starting …' : 'Simulate'}</button>
-        <div aria-live="polite">{faults.map((text) => <p key={text} className="down">{text}</p>)}{fault && <p className="down" role="alert">{fault}</p>}{faults.length === 0 && !fault && <p className="muted">With other settings than the policy’s it moves no recommendation; the target above stands on it while it is shown.</p>}</div>
+        <ActButton type="submit" className="main" disabled={faults.length > 0} busy={busy}>{busy ? 'Starting …' : 'Simulate'}</ActButton>
+        <div aria-live="polite">{faults.map((text) => <p key={text} className="down">{text}</p>)}{fault && <p className="down" role="alert" ref={landing.land} tabIndex={-1}>{fault}</p>}{faults.length === 0 && !fault && <p className="muted">With other settings than the policy’s it moves no recommendation; the target above stands on it while it is shown.</p>}</div>
       </div>
     </form>
   )

@@ -6,6 +6,8 @@ import { StartStressDocument, StressGroundDocument, StressRunDocument, StressRun
 import type { RunHeadFragment, StressRunQuery } from '../generated/operations.ts'
 import { Table } from '../ui/Table.tsx'
 import type { Column } from '../ui/Table.tsx'
+import { ActButton, useLanding } from '../ui/focus.tsx'
+import type { Landing } from '../ui/focus.tsx'
 import { whole } from '../ui/format.ts'
 import { Copy, Empty, Loaded, Notice, PageHead, Panel, sentence } from '../ui/parts.tsx'
 import { Builder } from './Builder.tsx'
@@ -15,7 +17,7 @@ import { Results, useMedia } from './Results.tsx'
 import type { Round } from './Results.tsx'
 import { carriesQuestion, describe, faultsOf, inputOf, parse, questionOf, sameQuestion, write } from './question.ts'
 import type { Question } from './question.ts'
-import { Ended, Follow, RunHead, RunTag, Running, StartedAt, isOver } from './runs.tsx'
+import { Follow, RunState, RunTag, StartedAt, isOver } from './runs.tsx'
 import './stress.css'
 
 type Run = NonNullable<StressRunQuery['riskRun']>
@@ -32,6 +34,9 @@ export default function Stress() {
   const [given, setGiven] = useState<string | null>(null)
   const [fault, setFault] = useState<string | null>(null)
   const [starting, setStarting] = useState(false)
+  const landing = useLanding()
+  const held = useRef(question)
+  held.current = question
   const [runId, otherId] = [params.get('run'), params.get('compare')]
   const runs = useAnswer(StressRunsDocument, {}, 'minute')
   // In one column a long question would stand before the answer that somebody came for.
@@ -50,13 +55,17 @@ export default function Stress() {
 
   const start = async (asked: Question) => {
     setFault(null)
+    setGiven(null)
+    setQuestion(asked)
     setStarting(true)
+    landing.expect()
     try {
       const { startRiskRun: run } = await ask(StartStressDocument, { input: inputOf(asked, ids) })
       setGiven(run.state === 'DONE' ? run.id : null)
       setUnfolded(false)
       setParams((before) => {
-        const next = write(asked, before)
+        // What was typed while the API answered stays on the page, and so in its address.
+        const next = write(held.current, before)
         next.set('run', run.id)
         next.delete('compare')
         return next
@@ -85,10 +94,10 @@ export default function Stress() {
                   <div className="stress-run">
                     <div aria-live="polite">
                       {faults.map((text) => <p key={text} className="down">{text}</p>)}
-                      {fault && <p className="down" role="alert">{fault}</p>}
+                      {fault && <p className="down" role="alert" ref={landing.land} tabIndex={-1}>{fault}</p>}
                       {faults.length === 0 && !fault && <p className="muted">{count} {count === 1 ? 'scenario' : 'scenarios'} over the newest block</p>}
                     </div>
-                    <button type="button" className="main" disabled={faults.length > 0 || starting} onClick={() => void start(question)}>{starting ? 'Starting …' : 'Run'}</button>
+                    <ActButton className="main" disabled={faults.length > 0} busy={starting} onClick={() => void start(question)}>{starting ? 'Starting …' : 'Run'}</ActButton>
                   </div>
                 </>
               )}
@@ -99,7 +108,7 @@ export default function Stress() {
           </Panel>
         </div>
         <div className="stack">
-          {runId === null ? <Nothing runs={runs.data?.riskRuns} open={(id) => go({ run: id })} /> : <Shown key={`${runId} ${otherId}`} id={runId} otherId={otherId} given={given === runId} question={question} take={setQuestion} adopt={!carriesQuestion(params)} ids={ids} start={(asked) => void start(asked)} view={view} go={go} />}
+          {runId === null ? <Nothing runs={runs.data?.riskRuns} open={(id) => go({ run: id })} /> : <Shown key={`${runId} ${otherId}`} id={runId} otherId={otherId} given={given === runId} landing={landing} question={question} take={setQuestion} adopt={!carriesQuestion(params)} ids={ids} start={(asked) => void start(asked)} view={view} go={go} />}
         </div>
       </div>
     </>
@@ -142,7 +151,7 @@ function Nothing({ runs, open }: { runs: readonly RunHeadFragment[] | undefined;
 type View = { readonly chosen: string | null; readonly choose: (key: string) => void; readonly round: Round; readonly setRound: (round: Round) => void }
 type Go = (changes: Readonly<Record<string, string | null>>) => void
 
-function Shown({ id, otherId, given, question, take, adopt, ids, start, view, go }: { id: string; otherId: string | null; given: boolean; question: Question; take: (question: Question) => void; adopt: boolean; ids: readonly string[]; start: (question: Question) => void; view: View; go: Go }) {
+function Shown({ id, otherId, given, landing, question, take, adopt, ids, start, view, go }: { id: string; otherId: string | null; given: boolean; landing: Landing; question: Question; take: (question: Question) => void; adopt: boolean; ids: readonly string[]; start: (question: Question) => void; view: View; go: Go }) {
   const answer = useAnswer(StressRunDocument, { id }, 'event')
   const other = useAnswer(StressRunDocument, { id: otherId ?? '' }, 'event', otherId !== null)
   const run = answer.data?.riskRun
@@ -162,18 +171,15 @@ function Shown({ id, otherId, given, question, take, adopt, ids, start, view, go
             const asked = questionOf(riskRun.input)
             const same = sameQuestion(asked, question, ids)
             return (
-              <>
-                <RunHead run={riskRun} />
+              <RunState run={riskRun} operations={['StressRun', 'StressRuns']} landing={landing} again={() => start(asked)}>
                 <p className="stress-asked">{describe(asked, ids)}{!same && ids.length > 0 && <> <span className="warn">— not the question on this page.</span> <button type="button" className="quiet" onClick={() => take(asked)}>Take its question over</button></>}</p>
-                {given && <Notice kind="good" title="This question had been answered.">The same was asked of the same inputs before: nothing was computed again, and this is that run.</Notice>}
-                {!isOver(riskRun) && <Running key={riskRun.id} run={riskRun} operations={['StressRun', 'StressRuns']} />}
-                {isOver(riskRun) && riskRun.state !== 'DONE' && <Ended run={riskRun} again={() => start(asked)} />}
-              </>
+                {given && <div ref={landing.land} tabIndex={-1}><Notice kind="good" title="This question had been answered.">The same was asked of the same inputs before: nothing was computed again, and this is that run.</Notice></div>}
+              </RunState>
             )
           }}
         </Loaded>
       </Panel>
-      {run?.id === id && run.stress && otherId !== null && <Loaded of={other} height={300}>{({ riskRun }) => <Other riskRun={riskRun} id={otherId} run={run} view={view} close={() => go({ compare: null })} />}</Loaded>}
+      {run?.id === id && run.stress && otherId !== null && <Loaded of={other} height={300}>{({ riskRun }) => <Other riskRun={riskRun} id={otherId} landing={landing} run={run} view={view} close={() => go({ compare: null })} />}</Loaded>}
       {run?.id === id && run.stress && <Results of={run.stress} {...view} />}
     </>
   )
@@ -182,13 +188,12 @@ function Shown({ id, otherId, given, question, take, adopt, ids, start, view, go
 const Missing = ({ id }: { id: string }) => <Notice kind="degraded" title="This run is no longer kept.">Found no stress run {id.slice(0, 36)}; the newest 200 are kept. Run the question on this page to have it answered over the newest block.</Notice>
 
 /** The second run of a comparison, or why there is none yet. */
-function Other({ riskRun, id, run, view, close }: { riskRun: Run | null; id: string; run: Run; view: View; close: () => void }) {
+function Other({ riskRun, id, landing, run, view, close }: { riskRun: Run | null; id: string; landing: Landing; run: Run; view: View; close: () => void }) {
   if (riskRun === null || riskRun.kind !== 'STRESS') return <Panel id="compare" title="A against B" actions={<button type="button" className="quiet" onClick={close}>Close</button>}><Missing id={id} /></Panel>
   if (riskRun.stress && run.stress) return <Compare a={{ run, result: run.stress }} b={{ run: riskRun, result: riskRun.stress }} round={view.round} setRound={view.setRound} close={close} />
   return (
     <Panel id="compare" title="A against B" actions={<button type="button" className="quiet" onClick={close}>Close</button>}>
-      <RunHead run={riskRun} />
-      {isOver(riskRun) ? <Ended run={riskRun} /> : <Running run={riskRun} operations={['StressRun', 'StressRuns']} />}
+      <RunState run={riskRun} operations={['StressRun', 'StressRuns']} landing={landing} />
     </Panel>
   )
 }

@@ -167,6 +167,14 @@ inBrowser('the stress page', () => {
         expect(await field.getAttribute('aria-invalid')).toBe('true')
         expect(await run.isEnabled()).toBe(false)
       }
+      // A decimal comma is no thousand, and what is pasted with a space is carried as it is.
+      for (const [typed, carried] of [['-3,5', '-3%7E2c%7E5'], ['1 000', '1%7E20%7E000'], ['- 30', '-%7E20%7E30']] as const) {
+        await field.fill(typed)
+        await page.waitForURL((url) => url.search.includes(`vETH*${carried}`))
+        await page.getByRole('alert').filter({ hasText: `vETH: found “${typed}”` }).waitFor()
+        expect(await field.inputValue()).toBe(typed)
+        expect(await run.isEnabled()).toBe(false)
+      }
       await field.fill('0')
       await page.getByText('mine: found a shock that changes nothing').waitFor()
       await page.getByRole('textbox', { name: 'Name' }).fill('has space')
@@ -197,6 +205,56 @@ inBrowser('the stress page', () => {
       expect(idIn(page)).not.toBe(id)
       await page.goto(`${scratch.url}/stress?run=gone`)
       await page.getByText('This run is no longer kept.').waitFor()
+    })
+  }, 180_000)
+
+  test('behavior: the focus goes to what came of a press: a run’s head when it starts and when it ends, or the fault', async () => {
+    const focused = async (page: Page): Promise<string> => page.evaluate(() => (document.activeElement === document.body ? 'nothing' : (document.activeElement as HTMLElement).innerText))
+    const { startRiskRun: long } = await queryApi<{ startRiskRun: { id: string } }>(scratch.url, 'mutation { startRiskRun(input: { fund: { paths: 1000000, hours: 168, seed: 98 } }) { id } }')
+    await visit(browser, `${scratch.url}/stress?severity=base&persistence=0.25`, {}, async (page) => {
+      await page.getByRole('button', { name: 'Run', exact: true }).press('Enter')
+      await page.getByText('Another run is computed first.').waitFor()
+      await eventually(() => focused(page), /^waiting\s+Run/)
+      await page.getByRole('button', { name: 'Cancel the run' }).press('Enter')
+      await page.getByText('The run was cancelled.').waitFor()
+      await eventually(() => focused(page), /^cancelled\s+Run/)
+      await queryApi(scratch.url, `mutation { cancelRiskRun(id: "${long.id}") { id } }`)
+      // Ended under the hand of somebody who is about to cancel it.
+      await page.getByRole('button', { name: 'Run it again' }).press('Enter')
+      await page.getByRole('button', { name: 'Cancel the run' }).focus()
+      await done(page)
+      await eventually(() => focused(page), /^done\s+Run/)
+      await page.getByRole('button', { name: 'Run', exact: true }).press('Enter')
+      await eventually(() => focused(page), /^This question had been answered/)
+      await page.route('**/graphql', async (route) => (route.request().postData()?.includes('mutation StartStress') ? route.fulfill({ json: { errors: [{ message: 'Found 20 runs that wait, allowed are 20; wait for one' }] } }) : route.fallback()))
+      await page.getByRole('button', { name: 'Run', exact: true }).press('Enter')
+      await eventually(() => focused(page), /^Found 20 runs that wait/)
+    })
+  }, 180_000)
+
+  test('behavior: a table’s order is in the address, and how it starts is not', async () => {
+    await visit(browser, `${scratch.url}/parameters?only=settable`, {}, async (page) => {
+      const head = page.getByRole('table', { name: 'Parameters' }).getByRole('columnheader', { name: /^Value/ })
+      const order = () => head.getAttribute('aria-sort')
+      const names = () => page.getByRole('table', { name: 'Parameters' }).getByRole('rowheader').allInnerTexts()
+      await head.waitFor()
+      const given = await names()
+      await head.getByRole('button').click()
+      await head.getByRole('button').click()
+      expect(await order()).toBe('descending')
+      const falling = await names()
+      expect(falling).not.toEqual(given)
+      expect(new URL(page.url()).search).toBe('?only=settable&sort-parameters=-value')
+      await page.reload()
+      await head.waitFor()
+      expect(await order()).toBe('descending')
+      expect(await names()).toEqual(falling)
+      await page.getByRole('button', { name: 'Clear', exact: true }).click()
+      expect(new URL(page.url()).search).toBe('?sort-parameters=-value')
+    })
+    await visit(browser, `${scratch.url}/parameters?sort-parameters=nonsense`, {}, async (page) => {
+      await page.getByRole('columnheader').first().waitFor()
+      expect(await page.locator('th[aria-sort="ascending"], th[aria-sort="descending"]').count()).toBe(0)
     })
   }, 180_000)
 
