@@ -15,7 +15,7 @@ import { report, textOf } from '../review.ts'
 import type { Desk, Wish } from './desk.ts'
 import { KEY_FLAGS, neededKey } from './keys.ts'
 import { EXECUTE_FLAGS, EXECUTE_QUEUED_FLAGS, isFile, joined, send, sendQueued, signatureFiles, targetFor } from './send.ts'
-import { CANCEL_SIGN_FLAGS, cancelSign, CHECK_FLAGS, oneOf, sign, SIGN_FLAGS } from './sign.ts'
+import { CANCEL_CHECK_FLAGS, CANCEL_SIGN_FLAGS, cancelCheck, cancelSign, CHECK_FLAGS, oneOf, sign, SIGN_FLAGS } from './sign.ts'
 import { listText, proposalText, stepText } from './view.ts'
 import type { ProposalView } from './view.ts'
 
@@ -125,6 +125,7 @@ export const PROPOSAL_COMMANDS: readonly ProposalCommand[] = [
   },
   one('rollback', 'drafts the way back from a proposal that is executed', (desk, id) => desk.rollback(id)),
   one('cancel', 'withdraws it, or begins what the owners sign to keep it from happening', (desk, id) => desk.cancel(id)),
+  { name: 'cancel-check', about: 'the three hashes of what keeps a proposal from happening, derived from its file; signs nothing', operands: 'proposal.json', flags: CANCEL_CHECK_FLAGS, alone: true, examples: ['proposal.json --trust trust.yaml'], run: (given, _, io) => cancelCheck(given, io) },
   { name: 'cancel-sign', about: "an owner's signature of what keeps a proposal from happening, derived from its file", operands: 'proposal.json', flags: CANCEL_SIGN_FLAGS, alone: true, examples: ['proposal.json --trust trust.yaml --keystore owner.json --out cancel.json'], run: (given, _, io) => cancelSign(given, io) },
   {
     name: 'track', about: "what chain and index have done since: with --direct alone, since the API's process sees to it by itself", flags: {}, examples: ['--direct'],

@@ -5,7 +5,7 @@ import { cancellation as cancellationOf, rejection, verify } from '../../proposa
 import type { Signable } from '../../proposals/build.ts'
 import { executableOf } from '../../proposals/execute.ts'
 import { parseReview } from '../../proposals/review.ts'
-import { hashesOf } from '../../proposals/safe.ts'
+import { hashesOf, safeTxToJson } from '../../proposals/safe.ts'
 import { checkSignature, serializeSignature, signWithKey } from '../../proposals/sign.ts'
 import type { SignatureFile } from '../../proposals/sign.ts'
 import type { SignatureKind } from '../../proposals/store.ts'
@@ -14,6 +14,7 @@ import type { Trust } from '../../proposals/trust.ts'
 import { verdictText } from '../../proposals/verify.ts'
 import type { Verdict } from '../../proposals/verify.ts'
 import { changeWords } from '../../proposals/words.ts'
+import { printJson } from '../analysis/io.ts'
 import type { Flags, Given, Io } from '../analysis/io.ts'
 import { renderFacts } from '../analysis/table.ts'
 import { CHECK_OPTIONS, textOf, verdictOn } from '../review.ts'
@@ -82,37 +83,48 @@ export async function sign(given: Given, io: Io): Promise<void> {
   await signed('CHANGE', { safeTx, hashes: verdict.hashes }, trust, given, io)
 }
 
-export const CANCEL_SIGN_FLAGS: Flags = {
+export const CANCEL_CHECK_FLAGS: Flags = {
   trust: SIGN_FLAGS['trust']!,
-  ...KEY_FLAGS,
   'timelock-nonce': { type: 'string', value: 'N', about: 'take it out of the timelock, by a transaction with this nonce of the Safe, in place of a rejection at its own' },
-  'yes-hash': SIGN_FLAGS['yes-hash']!,
-  out: SIGN_FLAGS['out']!,
 }
 
+export const CANCEL_SIGN_FLAGS: Flags = { ...CANCEL_CHECK_FLAGS, ...KEY_FLAGS, 'yes-hash': SIGN_FLAGS['yes-hash']!, out: SIGN_FLAGS['out']! }
+
 /**
- * `cancel-sign`: the transaction that keeps a proposal from happening, derived from its file: the empty one at its nonce, or the one
- * that takes it out of the timelock. The file must be what its intent derives to; it need not be READY.
+ * The transaction that keeps a proposal from happening, derived from its file: the empty one at its nonce, or the one that takes it
+ * out of the timelock, and its facts for people. The file must be what its intent derives to; it need not be READY.
  */
-export async function cancelSign(given: Given, io: Io): Promise<void> {
+async function cancelling(given: Given): Promise<{ readonly trust: Trust; readonly cancelled: ReturnType<typeof cancellationIn>; readonly facts: readonly (readonly [string, string])[] }> {
   const file = parseReview(await textOf(oneOf(given, 'a proposal.json'), 'the proposal'))
   const trust = await trustOf(given)
   const { target } = trustedTarget(trust)
   const cancelled = cancellationIn(target, executableOf(target, file, 'CANCELLING'), given)
   const { kind, safeTx, hashes } = cancelled
-  io.err(
-    renderFacts(
-      [
-        ['Keeps from happening', `${file.batch.hashes.safeTxHash} (nonce ${file.intent.nonce})`],
-        ...file.intent.changes.map((each): readonly [string, string] => ['', changeWords(target, { ...each, from: BigInt(each.from), to: BigInt(each.to) }).sentence]),
-        ['By', kind === 'REJECTION' ? `the empty transaction of the Safe to itself at nonce ${safeTx.nonce}: nothing else at this nonce can be executed then` : `the Safe's transaction at nonce ${safeTx.nonce} that cancels it at the timelock ${safeTx.to}`],
-        ['Domain hash', hashes.domainHash],
-        ['Message hash', hashes.messageHash],
-        ['safeTxHash', hashes.safeTxHash],
-      ],
-      io.width,
-    ),
-  )
+  return {
+    trust,
+    cancelled,
+    facts: [
+      ['Keeps from happening', `${file.batch.hashes.safeTxHash} (nonce ${file.intent.nonce})`],
+      ...file.intent.changes.map((each): readonly [string, string] => ['', changeWords(target, { ...each, from: BigInt(each.from), to: BigInt(each.to) }).sentence]),
+      ['By', kind === 'REJECTION' ? `the empty transaction of the Safe to itself at nonce ${safeTx.nonce}: nothing else at this nonce can be executed then` : `the Safe's transaction at nonce ${safeTx.nonce} that cancels it at the timelock ${safeTx.to}`],
+      ['Domain hash', hashes.domainHash],
+      ['Message hash', hashes.messageHash],
+      ['safeTxHash', hashes.safeTxHash],
+    ],
+  }
+}
+
+/** `cancel-check`: shows what `cancel-sign` would sign, and signs nothing. Asks no chain: whether owners and nonce still are those, it does not say. */
+export async function cancelCheck(given: Given, io: Io): Promise<void> {
+  const { cancelled: { kind, safeTx, hashes }, facts } = await cancelling(given)
+  if (given.on('json')) return printJson(io, { kind, safeTx: safeTxToJson(safeTx), ...hashes })
+  io.out(`${renderFacts(facts, io.width)}Derived from the file alone; no chain was asked, and nothing was signed. Compare the three hashes with your device's own screen.\n`)
+}
+
+/** `cancel-sign`: shows the same, asks, signs. */
+export async function cancelSign(given: Given, io: Io): Promise<void> {
+  const { trust, cancelled, facts } = await cancelling(given)
+  io.err(renderFacts(facts, io.width))
   await signed('CANCELLATION', cancelled, trust, given, io)
 }
 

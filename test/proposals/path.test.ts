@@ -6,7 +6,8 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals'
-import { concatHex, createWalletClient, getAddress, http, keccak256, toHex } from 'viem'
+import { calculateSafeTransactionHash } from '@safe-global/protocol-kit'
+import { concatHex, createWalletClient, getAddress, http, keccak256, toHex, zeroAddress } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
 import type { Services } from '../../api/graphql/context.ts'
 import { RATES } from '../../api/graphql/rates.ts'
@@ -246,6 +247,9 @@ describe('by the command line alone', () => {
     const { id, path } = await proposed('--change', `marketMaxPriceSpreadRatio:${market().symbol}=7 %`)
     expect(await asJson('cancel', id, '--direct')).toMatchObject({ state: 'CANCELLING', cancellation: { kind: 'REJECTION' } })
     const { cancellation } = await asJson('show', id, '--direct')
+    // The empty transaction at the proposal's nonce, hashed by another implementation.
+    const empty = { to: chain.deployment.safe!.address, value: '0', data: '0x', operation: 0, safeTxGas: '0', baseGas: '0', gasPrice: '0', gasToken: zeroAddress, refundReceiver: zeroAddress, nonce: parseReview(await readFile(path, 'utf8')).intent.nonce }
+    expect(await asJson('cancel-check', path, '--trust', trustPath)).toMatchObject({ kind: 'REJECTION', safeTxHash: calculateSafeTransactionHash(chain.deployment.safe!.address, { ...empty, nonce: Number(empty.nonce) }, chain.deployment.safe!.version, BigInt(chain.deployment.chainId)) })
     for (const i of [0, 1]) {
       const signature = join(dir, `cancel-${i}.json`)
       await bulwark('cancel-sign', path, '--trust', trustPath, '--key-env', `OWNER_${i}`, '--yes-hash', cancellation!.safeTxHash, '--out', signature)
