@@ -4,8 +4,9 @@
  */
 import { getAddress } from 'viem'
 import { grouped } from '../api/recommendations/format.ts'
-import { formatUnits } from '../core/units.ts'
+import { abs, formatUnits } from '../core/units.ts'
 import type { Address, Governance, ParameterSpec } from '../protocols/adapter.ts'
+import { effectiveOf } from '../protocols/adapter.ts'
 import { labelOf } from './draft.ts'
 import type { Change, Target } from './draft.ts'
 
@@ -22,7 +23,7 @@ export type ChangeWords = {
   /** In the parameter's unit: `5.00 %`. */
   readonly from: string
   readonly to: string
-  /** How far, against the old value: `−20.00 %`; `switched` for what has no size; `from 0` where there is no share of it. */
+  /** How far, against the old value: `−20.00 %`; `+less than 0.01 %`; `none` where both mean the same; `switched` for what has no size; `from 0` where there is no share of it. */
   readonly step: string
   /** `Price band of vETH: 5.00 % → 4.00 % (raw 50000 → 40000)`. */
   readonly sentence: string
@@ -58,9 +59,11 @@ export function changeWords(target: Target, change: ToldChange): ChangeWords {
   }
 }
 
-/** A raw value in its unit: `5.00 %`, `900 s (15 min)`, `250 ticks (2.53 %)`, `1,000.00 USDC`, `yes`, an address. */
-export function valueWords({ deployment }: Target, spec: ParameterSpec, subject: Address, raw: bigint): string {
+/** A raw value in its unit: `5.00 %`, `900 s (15 min)`, `250 ticks (2.53 %)`, `1,000.00 USDC`, `yes`, an address; `10.00 % (raw 0)` where a raw 0 means that. */
+export function valueWords({ deployment }: Pick<Target, 'deployment'>, spec: ParameterSpec, subject: Address, raw: bigint): string {
   const { unit } = spec
+  const effective = effectiveOf(spec, raw)
+  if (effective !== raw) return `${valueWords({ deployment }, spec, subject, effective)} (raw ${raw})`
   switch (unit.kind) {
     case 'RATIO':
       return `${decimal(raw, unit.decimals - 2)} %`
@@ -147,11 +150,14 @@ function subjectWords({ deployment }: Target, spec: ParameterSpec, subject: Addr
   return labelOf(deployment, spec.scope, subject)
 }
 
-function stepWords(spec: ParameterSpec, from: bigint, to: bigint): string {
+function stepWords(spec: ParameterSpec, fromRaw: bigint, toRaw: bigint): string {
   if (spec.unit.kind === 'ADDRESS' || spec.unit.kind === 'BOOLEAN') return 'switched'
+  const [from, to] = [effectiveOf(spec, fromRaw), effectiveOf(spec, toRaw)]
+  if (from === to) return 'none'
   if (from === 0n) return 'from 0'
-  const hundredths = ((to - from) * 10_000n) / from
-  return `${to < from ? '−' : '+'}${decimal(hundredths < 0n ? -hundredths : hundredths, 2)} %`
+  const hundredths = (abs(to - from) * 10_000n) / from
+  const sign = to < from ? '−' : '+'
+  return hundredths === 0n ? `${sign}less than 0.01 %` : `${sign}${decimal(hundredths, 2)} %`
 }
 
 /** At least two decimals, and as many more as the value has: a digit that is not shown could be the one that was changed. */

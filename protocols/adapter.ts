@@ -108,6 +108,8 @@ export type ParameterSpec = {
   readonly unit: ParameterUnit
   /** What the contract accepts, inclusive raw values; `note` says what it fails to check. */
   readonly bounds: { readonly min: bigint; readonly max: bigint; readonly note: string | null }
+  /** Raw value that the contract takes where a raw 0 is stored; null where 0 is 0. */
+  readonly zeroMeans: bigint | null
   /** Solidity signature of the setter; null where the deployed protocol has none. */
   readonly setter: string | null
   /** Why a change is advisory; null where there is a setter. */
@@ -115,6 +117,9 @@ export type ParameterSpec = {
   /** True where the chain has no way back. */
   readonly irreversible: boolean
 }
+
+/** The raw value that the contract works with where `raw` is stored. */
+export const effectiveOf = ({ zeroMeans }: Pick<ParameterSpec, 'zeroMeans'>, raw: bigint): bigint => (raw === 0n && zeroMeans !== null ? zeroMeans : raw)
 
 /** A parameter of one subject: the protocol, a market, a collateral or an account. */
 export type ParameterRef = { readonly name: string; readonly subject: Address }

@@ -1,13 +1,15 @@
 /** A parameter's raw value for people. */
 import type { Deployment, ParameterCatalog, ParameterSpec, Scope } from '../../protocols/adapter.ts'
-import { UnknownParameterError } from '../../protocols/adapter.ts'
+import { UnknownParameterError, effectiveOf } from '../../protocols/adapter.ts'
 import { formatRaw } from '../recommendations/format.ts'
 
 /** A contract's way to say "no limit". */
 const NO_LIMIT = 2n ** 255n
 
-/** `6.25 %`, `900 s`, `10,000 USDC`, `no limit`, an address, `yes`. `subject` decides the decimals of a collateral's amount. */
+/** `6.25 %`, `900 s`, `10,000 USDC`, `no limit`, an address, `yes`; `10 % (raw 0)` where a raw 0 means that. `subject` decides the decimals of a collateral's amount. */
 export function displayValue(spec: ParameterSpec, raw: bigint, subject: string, deployment: Deployment): string {
+  const effective = effectiveOf(spec, raw)
+  if (effective !== raw) return `${displayValue(spec, effective, subject, deployment)} (raw ${raw})`
   const { unit } = spec
   switch (unit.kind) {
     case 'ADDRESS':
@@ -79,6 +81,7 @@ export function specOf(catalog: ParameterCatalog, name: string, scope: Scope): P
       scope,
       unit: { kind: 'COUNT', decimals: 0 },
       bounds: { min: 0n, max: 2n ** 256n - 1n, note: 'The bounds are not known.' },
+      zeroMeans: null,
       setter: null,
       advisoryReason: 'advisory: this version of the catalog does not know the parameter',
       irreversible: false,

@@ -2,6 +2,8 @@
 import { BadInputError } from '../../core/errors.ts'
 import { max, min } from '../../core/units.ts'
 import { buildPlaybooks, type Activity, type EmergencyAction, type NotDone, type Playbook, type PlaybookAdapter, type PlaybookSubject, type Prepared, type PreparedChange, type ReplayOptions } from '../risk/index.ts'
+import { effectiveOf } from '../../protocols/adapter.ts'
+import { catalog } from '../../protocols/curie/parameters.ts'
 
 /** No narrower than this: below it a feed's own deviation threshold stops trades. */
 const NARROWEST_BAND_E6 = 10_000n
@@ -34,7 +36,7 @@ export function curiePlaybookAdapter(moment: CurieMoment): PlaybookAdapter {
     const from = moment.currentOf(parameter, subject.id)
     const skipped = (why: string): Prepared => ({ changes: [], notDone: [{ action, subjectLabel: subject.label, why }] })
     if (from === null) return skipped(`the current value of ${parameter} is not known`)
-    const next = to(from)
+    const next = to(effectiveOf(catalog.find(parameter), from))
     if (next === from) return skipped(`${parameter}: ${text.already}`)
     const prepared: PreparedChange = { parameter, subject: subject.id, subjectLabel: subject.label, from, to: next, why: text.why, sideEffects: text.sideEffects, stops: text.stops, undo: { to: from, how: text.how ?? `set ${parameter} back to ${from}` } }
     return { changes: [prepared], notDone: [] }

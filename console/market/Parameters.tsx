@@ -76,10 +76,9 @@ function HistoryOf({ parameter, nowSec }: { parameter: ParameterPartsFragment; n
   const history = answer.data?.parameter
   const minute = Math.ceil(nowSec / 60) * 60
   const nodes = useMemo(() => history?.history.nodes ?? [], [history])
-  const decimals = history?.inputDecimals ?? null
   const unit = history?.unit ?? ''
   const isNumber = history !== null && history !== undefined && unit !== 'address'
-  const option = useCallback((colours: Palette) => chartOption(colours, nodes, decimals, unit, parameter.title, minute), [nodes, decimals, unit, parameter.title, minute])
+  const option = useCallback((colours: Palette) => chartOption(colours, nodes, parameter, minute), [nodes, parameter, minute])
   const title = `History of ${parameter.title}, ${parameter.subjectLabel}`
   const data = useMemo((): ChartData => cellsOf(HISTORY, nodes), [nodes])
   return (
@@ -109,8 +108,9 @@ const HISTORY: readonly Column<Change>[] = [
   { key: 'hash', head: 'Transaction', value: ({ transactionHash }) => transactionHash, cell: ({ transactionHash }) => <Address of={transactionHash} label="Transaction" /> },
 ]
 
-function chartOption(colours: Palette, nodes: readonly Change[], decimals: number | null, unit: string, title: string, nowSec: number) {
-  const value = (raw: string): number | null => onAxis(raw, decimals ?? 0)
+function chartOption(colours: Palette, nodes: readonly Change[], of: ParameterPartsFragment, nowSec: number) {
+  const { unit, title } = of
+  const value = (raw: string): number | null => onAxis(raw, of)
   const steps = nodes.toReversed()
   const points = steps.map((node) => [Number(node.timestamp) * 1000, value(node.newRaw)])
   const last = steps.at(-1)

@@ -95,7 +95,7 @@ function Past({ of, untilSec }: { of: NonNullable<ParameterPageQuery['parameter'
   }
   const columns: readonly Column<Change>[] = [
     { key: 'at', head: 'Block time', value: (row) => row.timestamp, cell: (row) => <Time at={row.timestamp}>{dateTime(row.timestamp)}</Time> },
-    { key: 'change', head: 'From → to', value: (row) => `${row.oldDisplay ?? 'unknown'} → ${row.newDisplay}`, cell: (row) => (of.unit === 'address' ? <>{row.oldDisplay ? <Address of={row.oldDisplay} /> : '—'} → <Address of={row.newDisplay} /></> : <span className="parameter-what"><span>{row.oldDisplay ?? <span title="The value before was neither announced nor read">—</span>} → <b>{row.newDisplay}</b></span>{row.oldRaw !== null && isAmount(of) && <small>{step(row.oldRaw, row.newRaw, of.unit, of.inputDecimals)}</small>}</span>) },
+    { key: 'change', head: 'From → to', value: (row) => `${row.oldDisplay ?? 'unknown'} → ${row.newDisplay}`, cell: (row) => (of.unit === 'address' ? <>{row.oldDisplay ? <Address of={row.oldDisplay} /> : '—'} → <Address of={row.newDisplay} /></> : <span className="parameter-what"><span>{row.oldDisplay ?? <span title="The value before was neither announced nor read">—</span>} → <b>{row.newDisplay}</b></span>{row.oldRaw !== null && isAmount(of) && <small>{step(row.oldRaw, row.newRaw, of)}</small>}</span>) },
     { key: 'by', head: 'Made by', value: (row) => row.executor ?? row.sender, cell: (row) => <Made of={row} /> },
     { key: 'source', head: 'Known by', value: (row) => words(row.source), cell: (row) => (row.source === 'EVENT' ? 'its event' : 'reading the contract') },
     { key: 'block', head: 'Block', numeric: true, value: (row) => row.block, cell: (row) => whole(row.block) },
@@ -105,7 +105,7 @@ function Past({ of, untilSec }: { of: NonNullable<ParameterPageQuery['parameter'
     <Panel id="history" title="History" note={latest ? `${whole(latest.totalCount)} since the start` : undefined} actions={<CsvButton title={`History of ${of.title}, ${of.subjectLabel}`} columns={columns} rows={nodes} />}>
       <Loaded of={first} height={420}>{() => (
         <>
-          {of.inputDecimals !== null && <HistoryChart title={`${of.title}, ${of.subjectLabel}`} unit={of.unit} inputDecimals={of.inputDecimals} changes={nodes} raw={of.raw} display={of.display} untilSec={untilSec} earlier={of.recommendations.nodes} />}
+          {of.inputDecimals !== null && <HistoryChart title={`${of.title}, ${of.subjectLabel}`} of={of} changes={nodes} untilSec={untilSec} earlier={of.recommendations.nodes} />}
           <Table title="Changes" columns={columns} rows={nodes} rowKey={({ id }) => id} empty="No change since the start of the index." />
           {of.recommendations.totalCount > 0 && <Runs of={of.recommendations} />}
           {problem && <Notice kind="down" title={problem} />}

@@ -1,6 +1,12 @@
 /** Values of parameters: raw as the contract holds them, and as people write them (raw = value · 10^inputDecimals). */
 import { decimal, percent } from '../ui/format.ts'
 
+/** What tells a parameter's raw values: their unit, the decimals of that (null where they are no amounts), and what the contract takes where a raw 0 is stored. */
+export type Measure = { readonly unit: string; readonly inputDecimals: number | null; readonly zeroMeansRaw: string | null }
+
+/** The raw value that the contract works with where `raw` is stored. */
+export const effectiveOf = ({ zeroMeansRaw }: Pick<Measure, 'zeroMeansRaw'>, raw: string): string => (zeroMeansRaw !== null && BigInt(raw) === 0n ? zeroMeansRaw : raw)
+
 /** A parameter of one subject, as text: `feeRatio:0x12…`. */
 export const keyOf = (of: { readonly subject: string } & ({ readonly parameter: string } | { readonly name: string })): string => `${'parameter' in of ? of.parameter : of.name}:${of.subject}`
 
@@ -14,17 +20,24 @@ export function unscaled(raw: string, decimals: number): string {
 
 const placesOf = (text: string): number => text.split('.')[1]?.length ?? 0
 
-/** The step from one value to another: `−12.5 points (−50 %)`; null where the values are no amounts. */
-export function step(fromRaw: string, toRaw: string, unit: string, inputDecimals: number | null | undefined): string | null {
-  if (inputDecimals == null) return null
-  const by = unscaled(String(BigInt(toRaw) - BigInt(fromRaw)), inputDecimals)
+/** The step from one value to another, by what the contract works with, exact: `−12.5 points (−50 %)`; null where the values are no amounts. */
+export function step(fromRaw: string, toRaw: string, of: Measure | undefined): string | null {
+  if (of === undefined || of.inputDecimals === null) return null
+  const [from, to] = [BigInt(effectiveOf(of, fromRaw)), BigInt(effectiveOf(of, toRaw))]
+  const by = unscaled(String(to - from), of.inputDecimals)
   if (by === '0') return 'none'
-  const places = Math.min(placesOf(by), 6)
-  const amount = `${by.startsWith('-') ? '' : '+'}${decimal(by, places)}`
-  const name = unit.replace('%', 'points')
-  const share = Number(toRaw) / Number(fromRaw) - 1
-  const relative = Number.isFinite(share) ? ` (${share > 0 ? '+' : ''}${percent(share, Math.abs(share) < 0.1 ? 1 : 0)})` : ''
-  return `${amount}${name ? ` ${name}` : ''}${relative}`
+  const amount = `${by.startsWith('-') ? '' : '+'}${decimal(by, placesOf(by))}`
+  const name = of.unit.replace('%', 'points')
+  return `${amount}${name ? ` ${name}` : ''}${from === 0n ? '' : ` (${shareOf(to - from, from)})`}`
+}
+
+/** A step as a share of where it begins: `+23 %`, `−2.5 %`, `less than 0.01 %`, `more than 10,000 %`. */
+function shareOf(by: bigint, from: bigint): string {
+  const share = Number(by) / Number(from)
+  const size = Math.abs(share)
+  if (size < 0.0001) return 'less than 0.01 %'
+  if (size > 100) return 'more than 10,000 %'
+  return `${share > 0 ? '+' : ''}${percent(share, size < 0.001 ? 2 : size < 0.1 ? 1 : 0)}`
 }
 
 /** From here on a contract's amount is its way to say that there is no limit. */
@@ -49,8 +62,8 @@ export function numberOf(display: string): number | null {
   return match ? Number(match[0].replaceAll(',', '').replace('−', '-')) : null
 }
 
-/** A raw value on the axis of its unit; null, a gap, for a contract's "no limit", beside which all else would lie on 0. */
-export const onAxis = (raw: string, inputDecimals: number): number | null => (BigInt(raw) >= NO_LIMIT ? null : Number(unscaled(raw, inputDecimals)))
+/** A raw value on the axis of its unit, by what the contract works with; null, a gap, for a contract's "no limit", beside which all else would lie on 0. */
+export const onAxis = (raw: string, of: Measure): number | null => (BigInt(raw) >= NO_LIMIT ? null : Number(unscaled(effectiveOf(of, raw), of.inputDecimals ?? 0)))
 
 /** Whether people write it as a number: not an address, not yes or no. */
 export const isAmount = ({ inputDecimals }: { readonly inputDecimals: number | null }): boolean => inputDecimals !== null

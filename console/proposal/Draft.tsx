@@ -8,7 +8,7 @@ import { ApiError, ask, renew, useAnswer } from '../data/client.ts'
 import { stored } from '../data/stored.ts'
 import { DraftProposalDocument, ImportBatchDocument, ProposableParametersDocument, ValidateDraftDocument } from '../generated/operations.ts'
 import type { DraftProposalInput, ProposableParametersQuery, ValidateDraftQuery } from '../generated/operations.ts'
-import { unscaled } from '../parameters/values.ts'
+import { effectiveOf, unscaled } from '../parameters/values.ts'
 import { ActButton, useLanding } from '../ui/focus.tsx'
 import type { Landing } from '../ui/focus.tsx'
 import { duration, words } from '../ui/format.ts'
@@ -247,6 +247,8 @@ function concerns({ parameter, subject, text }: Finding, ref: BasketItem, all: r
 // ─── One change ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 const withUnit = (parameter: Parameter, raw: string | bigint): string => (parameter.inputDecimals === null ? String(raw) : BigInt(raw) >= 2n ** 128n ? 'no limit' : `${grouped(unscaled(String(raw), parameter.inputDecimals))}${parameter.unit ? ` ${parameter.unit}` : ''}`)
+/** As the API tells it: `10 % (raw 0)` where a raw 0 means that. */
+const display = (parameter: Parameter, raw: string): string => (effectiveOf(parameter, raw) === raw ? withUnit(parameter, raw) : `${withUnit(parameter, effectiveOf(parameter, raw))} (raw ${raw})`)
 const grouped = (text: string): string => text.replace(/^\d+/, (whole) => whole.replace(/\B(?=(\d{3})+$)/g, ','))
 
 function Row({ item, parameter, rule, text, confirm, findings, former, told, takeOut, land }: { item: BasketItem; parameter: Parameter; rule: Rule | undefined; text: string; confirm: string; findings: readonly Finding[]; former: boolean; told: ValidateDraftQuery['validateDraft']['changes'][number] | undefined; takeOut: () => void; land: Landing['land'] }) {
@@ -259,7 +261,7 @@ function Row({ item, parameter, rule, text, confirm, findings, former, told, tak
     const value = valueOf(parameter, next).raw
     if (value === null || value.toString() === item.toRaw) return
     const { playbook: _, ...byHand } = item
-    putInBasket({ ...byHand, recommendationId: null, toRaw: value.toString(), toDisplay: isYesNo(parameter) ? (value === 0n ? 'no' : 'yes') : isAddress(parameter) ? next.trim() : withUnit(parameter, value), fromRaw: parameter.raw, fromDisplay: parameter.display })
+    putInBasket({ ...byHand, recommendationId: null, toRaw: value.toString(), toDisplay: isYesNo(parameter) ? (value === 0n ? 'no' : 'yes') : isAddress(parameter) ? next.trim() : display(parameter, value.toString()), fromRaw: parameter.raw, fromDisplay: parameter.display })
   }
   const name = `${item.parameter} of ${item.subjectLabel}`
   const stops = raw === null || findings.some(({ severity }) => severity === 'BLOCK')

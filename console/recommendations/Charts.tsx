@@ -1,6 +1,7 @@
 /** Charts of one recommendation: its evidence, the way from the model's value to the recommended one, and the parameter's past. */
 import { useCallback, useMemo } from 'react'
 import { numberOf, onAxis } from '../parameters/values.ts'
+import type { Measure } from '../parameters/values.ts'
 import { Chart, axis, tooltip } from '../ui/Chart.tsx'
 import type { Palette } from '../ui/Chart.tsx'
 import { compact, dateTime, duration, float, whole } from '../ui/format.ts'
@@ -109,19 +110,19 @@ export type Earlier = { readonly recommendedRaw: string; readonly recommendedDis
 const NONE: readonly Earlier[] = []
 
 /** A parameter's value on the time axis, and what the runs that are kept said of it: a change, or that it is held. */
-export function HistoryChart({ title, unit, inputDecimals, changes, raw, display, untilSec, earlier = NONE, height = 240 }: { title: string; unit: string; inputDecimals: number; changes: readonly Change[]; raw: string; display: string; untilSec: number | null; earlier?: readonly Earlier[] | undefined; height?: number }) {
+export function HistoryChart({ title, of, changes, untilSec, earlier = NONE, height = 240 }: { title: string; of: Measure & { readonly raw: string; readonly display: string }; changes: readonly Change[]; untilSec: number | null; earlier?: readonly Earlier[] | undefined; height?: number }) {
   const { steps, last } = useMemo(() => {
     const oldest = changes.toSorted((a, b) => Number(a.timestamp) - Number(b.timestamp))
-    const steps = oldest.map((one) => ({ at: Number(one.timestamp), value: onAxis(one.newRaw, inputDecimals), text: one.newDisplay }))
+    const steps = oldest.map((one) => ({ at: Number(one.timestamp), value: onAxis(one.newRaw, of), text: one.newDisplay }))
     return { steps, last: untilSec ?? steps.at(-1)?.at ?? 0 }
-  }, [changes, inputDecimals, untilSec])
-  const points = useMemo(() => [...steps, { at: last, value: onAxis(raw, inputDecimals), text: display }], [steps, last, raw, inputDecimals, display])
+  }, [changes, of, untilSec])
+  const points = useMemo(() => [...steps, { at: last, value: onAxis(of.raw, of), text: of.display }], [steps, last, of])
   const said = useMemo(() => [{ name: 'Recommended', runs: earlier.filter((one) => !isHeld(one)) }, { name: 'Held', runs: earlier.filter(isHeld) }].filter(({ runs }) => runs.length > 0), [earlier])
   const option = useCallback((colours: Palette) => ({
     grid: { left: 76, right: 24, top: 16, bottom: said.length > 0 ? 68 : 46 },
     legend: said.length > 0 ? { bottom: 0, data: ['Value', ...said.map(({ name }) => name)], itemWidth: 14, itemHeight: 8, textStyle: { color: colours.muted, fontSize: 11 } } : undefined,
     xAxis: { ...axis(colours, 'Block time, UTC', { nameGap: 28 }), type: 'time', splitLine: { show: false }, axisLabel: { color: colours.muted, fontSize: 11, hideOverlap: true, formatter: (ms: number) => dateTime(ms / 1000).replace(' 00:00 UTC', '').replace(' UTC', '') } },
-    yAxis: { ...axis(colours, unit || 'Value', { nameGap: 58 }), type: 'value', scale: true, axisLabel: { color: colours.muted, fontSize: 11, formatter: (value: number) => compact(value) } },
+    yAxis: { ...axis(colours, of.unit || 'Value', { nameGap: 58 }), type: 'value', scale: true, axisLabel: { color: colours.muted, fontSize: 11, formatter: (value: number) => compact(value) } },
     tooltip: tooltip((at) => (at as { seriesName: string; dataIndex: number }[]).flatMap(({ seriesName, dataIndex }) => {
       if (seriesName === 'Value') return points[dataIndex] ? [[dateTime(points[dataIndex].at), points[dataIndex].text] as const] : []
       const one = said.find(({ name }) => name === seriesName)?.runs[dataIndex]
@@ -129,12 +130,12 @@ export function HistoryChart({ title, unit, inputDecimals, changes, raw, display
     })),
     series: [
       { name: 'Value', type: 'line', step: 'end', symbol: 'circle', symbolSize: 5, color: colours.series[0], lineStyle: { width: 1.75 }, data: points.map(({ at, value }) => [at * 1000, value]) },
-      ...said.map(({ name, runs }) => ({ name, type: 'scatter', z: 3, ...(name === 'Held' ? { symbol: 'emptyCircle', symbolSize: 7, color: colours.muted } : { symbol: 'diamond', symbolSize: 8, color: colours.series[1] }), data: runs.map((one) => [Number(one.block.timestamp) * 1000, onAxis(one.recommendedRaw, inputDecimals)]) })),
+      ...said.map(({ name, runs }) => ({ name, type: 'scatter', z: 3, ...(name === 'Held' ? { symbol: 'emptyCircle', symbolSize: 7, color: colours.muted } : { symbol: 'diamond', symbolSize: 8, color: colours.series[1] }), data: runs.map((one) => [Number(one.block.timestamp) * 1000, onAxis(one.recommendedRaw, of)]) })),
     ],
-  }), [points, said, unit, inputDecimals])
+  }), [points, said, of])
   const first = steps[0]
   const asked = earlier.filter((one) => !isHeld(one)).length
-  const summary = steps.length === 0 ? `Never changed by an event; it is ${display}.` : `${steps.length} ${steps.length === 1 ? 'value' : 'values'} since ${first ? dateTime(first.at) : ''}; it is ${display}.${earlier.length > 0 ? ` Of ${earlier.length} runs that are kept ${asked} asked for a change and ${earlier.length - asked} held it.` : ''}`
+  const summary = steps.length === 0 ? `Never changed by an event; it is ${of.display}.` : `${steps.length} ${steps.length === 1 ? 'value' : 'values'} since ${first ? dateTime(first.at) : ''}; it is ${of.display}.${earlier.length > 0 ? ` Of ${earlier.length} runs that are kept ${asked} asked for a change and ${earlier.length - asked} held it.` : ''}`
   const rows = [...steps.map(({ at, text }) => [at, 'value', text]), ...earlier.map((one) => [Number(one.block.timestamp), isHeld(one) ? 'held' : 'recommended', one.recommendedDisplay, Number(one.block.number), one.reason])]
   return <Chart title={title} summary={summary} option={option} data={{ head: ['Block time, Unix seconds', 'What', 'Value', 'Run of block', 'Why'], rows: rows.toSorted((a, b) => Number(a[0]) - Number(b[0])) }} height={height} />
 }

@@ -49,8 +49,8 @@ function Shown({ of, now, problem }: { of: Whole; now: RecommendedParameterQuery
   const parameter = now?.parameter
   const unit = parameter?.unit ?? ''
   const rule = now?.policy.parameters.find(({ name }) => name === of.parameter)
-  const decimals = parameter?.inputDecimals ?? null
-  const policy = { min: rule?.minRaw != null && decimals !== null ? onAxis(rule.minRaw, decimals) : null, max: rule?.maxRaw != null && decimals !== null ? onAxis(rule.maxRaw, decimals) : null }
+  const limit = (raw: string | null | undefined) => (raw == null || parameter == null || parameter.inputDecimals === null ? null : onAxis(raw, parameter))
+  const policy = { min: limit(rule?.minRaw), max: limit(rule?.maxRaw) }
   const chart = evidenceChart(of)
   const moved = parameter && parameter.raw !== of.currentRaw
   return (
@@ -67,7 +67,7 @@ function Shown({ of, now, problem }: { of: Whole; now: RecommendedParameterQuery
         <Sums of={[
           ['Value at that block', of.currentDisplay, <>raw <code>{of.currentRaw}</code></>],
           [isHeld(of) ? 'Held at' : 'Recommended', of.recommendedDisplay, <>raw <code>{of.recommendedRaw}</code></>],
-          ['Step', step(of.currentRaw, of.recommendedRaw, unit, decimals) ?? '…', directionText(of.direction)],
+          ['Step', step(of.currentRaw, of.recommendedRaw, parameter ?? undefined) ?? '…', directionText(of.direction)],
           ['Urgency', <>{of.urgency} of 100</>, of.urgency === 0 ? 'nothing to do' : 'distance of the risk now from the one asked for, times confidence'],
           ['Confidence', percent(of.confidence, 0), 'how far sample and backtest carry the model'],
         ]} />
@@ -99,7 +99,7 @@ function Shown({ of, now, problem }: { of: Whole; now: RecommendedParameterQuery
               ['SHA-256 of the inputs', <Copy text={of.inputsDigest} label="SHA-256 of the inputs"><code>{of.inputsDigest}</code></Copy>],
               ['Parameter', <Link href={`/parameters/${of.parameter}/${of.subject}`}>{of.parameter} of {of.subjectLabel}</Link>],
               ['Contract accepts', parameter ? <>{range(parameter.bounds.min, parameter.bounds.max, parameter.inputDecimals, unit)}{parameter.bounds.note && <span className="note"> {parameter.bounds.note}</span>}</> : null],
-              ['Policy allows', rule ? range(rule.minRaw, rule.maxRaw, decimals, unit) : now ? 'It is not in the policy: it may not be proposed' : null],
+              ['Policy allows', rule ? range(rule.minRaw, rule.maxRaw, parameter?.inputDecimals, unit) : now ? 'It is not in the policy: it may not be proposed' : null],
             ]} />
           </Panel>
         </div>
@@ -150,7 +150,7 @@ function Past({ of, parameter }: { of: Whole; parameter: RecommendedParameterQue
   const runs = parameter?.recommendations
   return (
     <Panel id="past" title="Before" note="Values of the parameter, and what the runs that are kept said of it" actions={<Link href={`/parameters/${of.parameter}/${of.subject}`}>All changes</Link>}>
-      {parameter && parameter.inputDecimals !== null ? <HistoryChart title={`${of.title}, ${of.subjectLabel}`} unit={parameter.unit} inputDecimals={parameter.inputDecimals} changes={parameter.history.nodes} raw={parameter.raw} display={parameter.display} untilSec={Math.max(Number(of.block.timestamp), Number(runs?.nodes[0]?.block.timestamp ?? 0))} earlier={runs?.nodes} /> : <Empty>The parameter’s own past is not known now.</Empty>}
+      {parameter && parameter.inputDecimals !== null ? <HistoryChart title={`${of.title}, ${of.subjectLabel}`} of={parameter} changes={parameter.history.nodes} untilSec={Math.max(Number(of.block.timestamp), Number(runs?.nodes[0]?.block.timestamp ?? 0))} earlier={runs?.nodes} /> : <Empty>The parameter’s own past is not known now.</Empty>}
       {runs && <Runs of={runs} shown={of.id} />}
     </Panel>
   )

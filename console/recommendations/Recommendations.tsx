@@ -82,7 +82,7 @@ function List({ rows, before }: { rows: readonly Recommendation[]; before: Seen 
   const held = chosen.filter(isHeld)
   const columns = useMemo((): readonly Column<Recommendation>[] => {
     const unitOf = new Map(units?.map((one) => [keyOf(one), one]))
-    const stepOf = (row: Recommendation) => step(row.currentRaw, row.recommendedRaw, unitOf.get(keyOf(row))?.unit ?? '', unitOf.get(keyOf(row))?.inputDecimals)
+    const stepOf = (row: Recommendation) => step(row.currentRaw, row.recommendedRaw, unitOf.get(keyOf(row)))
     return [
       { key: 'parameter', head: 'Parameter', value: (row) => `${row.subjectLabel} ${row.title}`, cell: (row) => <Sentence of={row} before={before} /> },
       { key: 'change', head: 'Now → recommended', value: (row) => `${row.currentDisplay} → ${row.recommendedDisplay}`, cell: (row) => (

@@ -1,15 +1,15 @@
 /** What stops trades in a market by itself: the price band and the tick cap, as Exchange holds them. */
 import { abs, max, min } from '../../core/units.ts'
+import { effectiveOf } from '../adapter.ts'
 import type { Swap, TradeBreaker } from '../onchain.ts'
 import { priceSpreadE6 } from './margin.ts'
+import { catalog } from './parameters.ts'
 import { priceOfSqrtX96, tickAtSqrtRatioX96 } from './uniswap-v3.ts'
 
 /** The tick that trades are held against is taken anew when it is this old, s (Exchange._PRICE_LIMIT_INTERVAL). */
 const TICK_AGE_SEC = 15
-/** What a stored band of 0 reads as. */
-const DEFAULT_BAND_E6 = 100_000n
 
-const bandOf = (value: bigint): bigint => (value === 0n ? DEFAULT_BAND_E6 : value)
+const bandOf = (value: bigint): bigint => effectiveOf(catalog.find('marketMaxPriceSpreadRatio'), value)
 const isPriced = (swap: Swap): swap is Swap & { readonly indexE18: bigint } => swap.indexE18 !== null && swap.indexE18 > 0n
 
 /** A trade may end within the band, or no further out than it began. Source: Exchange._swap (EX_OPB). */

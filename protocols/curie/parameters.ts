@@ -84,6 +84,7 @@ type Definition = {
   readonly min?: bigint
   readonly max: bigint
   readonly note?: string
+  readonly zeroMeans?: bigint
   readonly getter: string
   readonly word?: number
   readonly setter: string | null
@@ -105,6 +106,7 @@ function defined(definition: Definition): Row {
       scope: definition.scope,
       unit: definition.unit,
       bounds: { min: definition.min ?? 0n, max: definition.max, note: definition.note ?? null },
+      zeroMeans: definition.zeroMeans ?? null,
       setter: definition.setter === null ? null : signatureOf(abi, definition.setter),
       advisoryReason: definition.advisoryReason ?? null,
       irreversible: false,
@@ -130,6 +132,7 @@ function pausable(contract: 'clearingHouse' | 'vault' | 'collateralManager' | 'i
       scope: 'PROTOCOL',
       unit: BOOLEAN,
       bounds: { min: 0n, max: 1n, note },
+      zeroMeans: null,
       setter: signatureOf(abi, 'pause'),
       advisoryReason: null,
       irreversible: false,
@@ -222,7 +225,7 @@ const ROWS: readonly Row[] = [
   defined({
     name: 'marketMaxPriceSpreadRatio', title: 'Price band', contract: 'marketRegistry', scope: 'MARKET', unit: RATIO, max: UINT24_MAX,
     description: 'How far from the index price a trade may move the market price.',
-    note: 'The contract checks nothing, not even that the market exists. 0 means 10 %: the getter then answers 100000.',
+    note: 'The contract checks nothing, not even that the market exists. 0 means 10 %: the getter then answers 100000.', zeroMeans: 100_000n,
     getter: 'getMarketMaxPriceSpreadRatio', setter: 'setMarketMaxPriceSpreadRatio',
   }),
 
@@ -340,6 +343,7 @@ const ROWS: readonly Row[] = [
         max: 1n,
         note: 'Only pausing is a change of this parameter: close(price) takes a price, close() is open to anyone five days after the pause, and nothing opens a market again. The getter answers 0 or 1, 1 for closed too; marketStatusReads tells them apart.',
       },
+      zeroMeans: null,
       setter: 'pause()',
       advisoryReason: null,
       irreversible: true,

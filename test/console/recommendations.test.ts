@@ -4,7 +4,7 @@ import type { Browser, Page } from 'playwright-core'
 import { createEvents } from '../../api/graphql/events.ts'
 import { runRecommendations } from '../../api/recommendations/index.ts'
 import { queryApi } from '../../cli/graphql.ts'
-import { range, step, unscaled } from '../../console/parameters/values.ts'
+import { onAxis, range, step, unscaled } from '../../console/parameters/values.ts'
 import { evidenceChart } from '../../console/recommendations/evidence.ts'
 import { curie } from '../../protocols/curie/index.ts'
 import { BLOCK, deployment, log, seed } from '../graphql/support.ts'
@@ -12,15 +12,39 @@ import { seedRisk } from '../graphql/risk-support.ts'
 import { axeFindings, cutOff, eventually, inBrowser, openBrowser, visit } from './browser.ts'
 import { startScratch, type Scratch } from './scratch.ts'
 
+const RATIO = { unit: '%', inputDecimals: 4, zeroMeansRaw: null }
+const USDC = { unit: 'USDC', inputDecimals: 6, zeroMeansRaw: null }
+
 describe('values of parameters', () => {
   test('behavior: a step is told in the unit that people write, exact, and in relation to the value', () => {
-    expect(step('250000', '125000', '%', 4)).toBe('−12.5 points (−50 %)')
-    expect(step('300000000000', '370000000000', 'USDC', 6)).toBe('+70,000 USDC (+23 %)')
-    expect(step('62500', '62500', '%', 4)).toBe('none')
+    expect(step('250000', '125000', RATIO)).toBe('−12.5 points (−50 %)')
+    expect(step('300000000000', '370000000000', USDC)).toBe('+70,000 USDC (+23 %)')
+    expect(step('62500', '62500', RATIO)).toBe('none')
     // From nothing there is no relation; an address has no step.
-    expect(step('0', '500', 'ticks', 0)).toBe('+500 ticks')
-    expect(step('1', '2', 'address', null)).toBeNull()
+    expect(step('0', '500', { unit: 'ticks', inputDecimals: 0, zeroMeansRaw: null })).toBe('+500 ticks')
+    expect(step('1', '2', { unit: 'address', inputDecimals: null, zeroMeansRaw: null })).toBeNull()
     expect(unscaled('38012433133529641501', 18)).toBe('38.012433133529641501')
+  })
+
+  test('behavior: a step has all places of the difference, and none is told as nothing', () => {
+    const weth = { unit: 'WETH', inputDecimals: 18, zeroMeansRaw: null }
+    expect(step('1000000000000000000', '1000000000000000001', weth)).toBe('+0.000000000000000001 WETH (less than 0.01 %)')
+    expect(step('1000000000000000001', '1000000000000000000', weth)).toBe('−0.000000000000000001 WETH (less than 0.01 %)')
+    // 1 of 1,000 is 0.1 %; 1 of 2,000 is 0.05 %; 101 times as much is 10,000 % more, 102 times is above that.
+    expect(step('1000', '1001', USDC)).toBe('+0.000001 USDC (+0.1 %)')
+    expect(step('2000', '1999', USDC)).toBe('−0.000001 USDC (−0.05 %)')
+    expect(step('1', '101', USDC)).toBe('+0.0001 USDC (+10,000 %)')
+    expect(step('1', '102', USDC)).toBe('+0.000101 USDC (more than 10,000 %)')
+  })
+
+  test('behavior: a raw 0 that means something else has the place and the step of that', () => {
+    // As a price band: a raw 0 is 10 %, so that 20 % → 0 halves it.
+    const band = { unit: '%', inputDecimals: 4, zeroMeansRaw: '100000' }
+    expect(step('200000', '0', band)).toBe('−10 points (−50 %)')
+    expect(step('0', '50000', band)).toBe('−5 points (−50 %)')
+    expect(step('100000', '0', band)).toBe('none')
+    expect(onAxis('0', band)).toBe(10)
+    expect(onAxis('0', RATIO)).toBe(0)
   })
 
   test('behavior: bounds say where there is none', () => {

@@ -8,6 +8,10 @@ const [weth] = deployment.collaterals
 describe('a parameter’s value for people', () => {
   test.each([
     ['imRatio', 62_500n, '6.25 %', '%'],
+    // MarketRegistry.getMarketMaxPriceSpreadRatio answers 0.1e6 where 0 is stored; a fee of 0 is 0.
+    ['marketMaxPriceSpreadRatio', 0n, '10 % (raw 0)', '%'],
+    ['marketMaxPriceSpreadRatio', 1n, '0.0001 %', '%'],
+    ['feeRatio', 0n, '0 %', '%'],
     ['imRatio', 12_500_000n, '1,250 %', '%'],
     ['maxFundingRate', 100_000n, '10 % a day', '% a day'],
     ['twapInterval', 900n, '900 s', 's'],

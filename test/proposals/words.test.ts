@@ -17,6 +17,21 @@ describe('words', () => {
     expect(told.note).toContain('0 means 10 %')
   })
 
+  test('behavior: a raw 0 that means something else is told, and stepped from and to, as that', () => {
+    const step = (from: bigint, to: bigint) => changeWords(target, { parameter: 'marketMaxPriceSpreadRatio', subject: vETH!.baseToken, from, to })
+    expect(step(200_000n, 0n)).toMatchObject({ sentence: 'Price band of vETH: 20.00 % → 10.00 % (raw 0) (raw 200000 → 0)', step: '−50.00 %' })
+    expect(step(0n, 50_000n)).toMatchObject({ from: '10.00 % (raw 0)', step: '−50.00 %' })
+    expect(step(0n, 100_000n).step).toBe('none')
+  })
+
+  test('behavior: a step too small for its places is told as less than them, in its direction', () => {
+    const step = (from: bigint, to: bigint) => changeWords(target, { parameter: 'depositCap', subject: weth!.token, from, to }).step
+    const one = 10n ** 18n
+    expect(step(one, one + 1n)).toBe('+less than 0.01 %')
+    expect(step(one, one - 1n)).toBe('−less than 0.01 %')
+    expect(step(10_000n, 10_001n)).toBe('+0.01 %')
+  })
+
   // By hand: a ratio's raw 1e6 is 100 %; 1.0001^250 = 1.02531; 2^160 − 1 is 20 bytes of ff.
   test.each<[string, `0x${string}`, bigint, string]>([
     ['liquidationPenaltyRatio', root, 25_000n, '2.50 %'],

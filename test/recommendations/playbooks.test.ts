@@ -65,6 +65,11 @@ describe('Curie’s playbooks', () => {
   test('behavior: a depeg caps deposits at what is held and counts the collateral for less', () => {
     expect(find(`depeg:${weth}`).changes.map((c) => [c.parameter, c.to])).toEqual([['depositCap', 40n * 10n ** 18n], ['collateralRatio', 600_000n], ['distributionThreshold', 0n]])
   })
+  test('behavior: a band of raw 0, which is 10 %, is narrowed to half of that', () => {
+    const stored = curiePlaybooks({ ...moment, currentOf: (name) => (name === 'marketMaxPriceSpreadRatio' ? 0n : (values[name] ?? null)) })
+    const changes = stored.flatMap((playbook) => playbook.changes).filter((c) => c.parameter === 'marketMaxPriceSpreadRatio')
+    expect(changes[0]).toMatchObject({ from: 0n, to: 50_000n, undo: { to: 0n } })
+  })
   test('behavior: an insolvent market leaves the irreversible pause to people', () => {
     const book = find(`insolvent-market:${eth}`)
     expect(book.changes.map((c) => [c.parameter, c.to])).toEqual([['maxTickCrossedWithinBlock', 0n], ['insuranceFundFeeRatio', 500_000n], ['distributionThreshold', 0n]])
