@@ -157,7 +157,7 @@ function Terms({ of }: { of: FundTarget }) {
     xAxis: { ...axis(colours, 'USD', { nameGap: 24 }), type: 'value', min: 0, max: Math.max(of.fund ?? 0, ...terms.map(({ value }) => value ?? 0)) * 1.02, axisLabel: { color: colours.muted, fontSize: 11, formatter: compact, hideOverlap: true, showMaxLabel: false } },
     yAxis: { ...axis(colours, ''), type: 'category', inverse: true, data: terms.map(({ name }) => name), axisTick: { show: false }, axisLabel: { color: colours.text, fontSize: 12 } },
     series: [{
-      type: 'bar', barMaxWidth: 18, data: terms.map(({ value, key, counts }) => ({ value, itemStyle: { color: BINDING[of.binding] === key ? colours.accent : counts ? colours.series[5] : colours.line } })),
+      type: 'bar', barMaxWidth: 18, data: terms.map(({ value, key, counts }) => ({ value, itemStyle: { color: BINDING[of.binding] === key ? colours.accent : counts ? colours.series[5] : colours.series[3] } })),
       label: { show: true, position: 'right', color: colours.text, fontSize: 11, formatter: ({ value }: { value: number | null }) => (value == null ? 'unknown' : compact(value)) },
       ...(of.fund === null ? {} : { markLine: { symbol: 'none', silent: true, lineStyle: { color: colours.up, type: 'solid', width: 2 }, label: { formatter: `Fund ${compact(of.fund)}`, color: colours.text, position: 'start', fontSize: 11 }, data: [{ xAxis: of.fund }] } }),
     }],

@@ -210,6 +210,21 @@ inBrowser('the fund page', () => {
     })
   }, 180_000)
 
+  test('behavior: every bar of the terms stands out from the panel by 3:1, and a fee with a decimal comma is told, not answered', async () => {
+    await visit(browser, `${scratch.url}/fund?fee=2,5`, { colorScheme: 'light' }, async (page) => {
+      await page.getByText('Fee of turnover: found “2,5”, allowed is a number from 0 to 500 bp, with a point before its decimals; correct it.').waitFor()
+      expect(await page.locator('.fund-answers').innerText()).not.toContain('At 25.00 bp')
+      await page.getByRole('img', { name: /^Terms against the fund/ }).waitFor()
+      await page.getByRole('button', { name: 'Save or read Terms against the fund' }).click()
+      const [download] = await Promise.all([page.waitForEvent('download') as Promise<Download>, page.getByRole('menuitem', { name: 'Save as SVG' }).click()])
+      const bars = [...(await readFile(await download.path(), 'utf8')).matchAll(/<path d="[^"]*Z" fill="rgb\((\d+), (\d+), (\d+)\)"/g)].map(([, ...colour]) => colour.map(Number))
+      // Relative luminance and contrast by WCAG 2.2; the panel is white.
+      const luminance = (colour: readonly number[]) => colour.map((one) => one / 255).map((one) => (one <= 0.04045 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4)).reduce((sum, one, i) => sum + one * ([0.2126, 0.7152, 0.0722][i] ?? 0), 0)
+      expect(bars.length).toBeGreaterThanOrEqual(4)
+      for (const colour of bars) expect(1.05 / (luminance(colour) + 0.05)).toBeGreaterThanOrEqual(3)
+    })
+  }, 180_000)
+
   for (const [width, height, colorScheme] of [[1440, 900, 'dark'], [390, 844, 'light']] as const) {
     test(`behavior: fits ${width} px, ${colorScheme}, and axe finds nothing serious`, async () => {
       await visit(browser, `${scratch.url}/fund?kappa=20&by=hour`, { viewport: { width, height }, colorScheme }, async (page) => {
