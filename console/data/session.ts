@@ -20,13 +20,16 @@ export function useViewer(): Viewer | null | undefined {
 
 type AuthAnswer = { readonly nonce?: string; readonly chainId?: number; readonly errors?: readonly { readonly message: string; readonly extensions?: { readonly code?: string } }[] }
 
+const TIMEOUT_MS = 30_000
+
 async function post(path: string, body: object): Promise<AuthAnswer> {
   let answer: AuthAnswer
+  const signal = AbortSignal.timeout(TIMEOUT_MS)
   try {
-    const response = await fetch(`/auth/${path}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
+    const response = await fetch(`/auth/${path}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body), signal })
     answer = (await response.json()) as AuthAnswer
   } catch {
-    throw new ApiError('The API does not answer', 'OUT_OF_REACH')
+    throw new ApiError(signal.aborted ? `The API did not answer within ${TIMEOUT_MS / 1000} s` : 'The API does not answer', 'OUT_OF_REACH')
   }
   const [error] = answer.errors ?? []
   if (error) throw new ApiError(error.message, error.extensions?.code ?? 'INTERNAL')
