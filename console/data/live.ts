@@ -22,6 +22,9 @@ let answers: boolean | null = null
 let statusAtMs = 0
 /** What happened was told to nobody, or could not be asked for: all is asked for again once the API answers. */
 let hasMissed = false
+/** While that is under way the API still counts as away, this long at most: what could not be had is not said part by part in between. */
+const RENEWING_MS = 10_000
+let isRenewing = false
 const watchers = new Set<() => void>()
 function weigh(): void {
   const next = answers === false ? 'lost' : socketIs === 'open' ? 'open' : answers === true && socketIs === 'closed' ? 'polled' : 'connecting'
@@ -44,20 +47,32 @@ const STATUS = operationOf(StatusDocument)
 /** `anew`: a question that is under way may hang on a connection that is gone. */
 const askStatus = (anew = false): void => void queryClient.invalidateQueries({ predicate: ({ queryKey }) => queryKey[1] === STATUS }, { cancelRefetch: anew })
 
+async function renewed(): Promise<void> {
+  await Promise.race([renewShown(), new Promise((resolve) => setTimeout(resolve, RENEWING_MS))])
+  isRenewing = false
+  if (hasMissed) return
+  answers = true
+  weigh()
+}
+
 queryClient.getQueryCache().subscribe((event) => {
   if (event.type !== 'updated' || event.query.queryKey[1] !== STATUS) return
   if (event.action.type === 'success') {
-    answers = true
     statusAtMs = performance.now()
-    weigh()
     const { indexed } = (event.query.state.data as StatusQuery).status
     if (indexed) {
       // What is shown at first was asked for with it.
       newest ??= Number(indexed.number)
       onBlock(Number(indexed.number))
     }
-    if (hasMissed) queueMicrotask(renewShown)
-    hasMissed = false
+    if (hasMissed) {
+      hasMissed = false
+      isRenewing = true
+      queueMicrotask(() => void renewed())
+    } else if (!isRenewing) {
+      answers = true
+      weigh()
+    }
   } else if (event.action.type === 'error' && isOutOfReach(event.action.error)) {
     answers = false
     hasMissed = true
@@ -160,7 +175,7 @@ function renewIn(ms: number): void {
       // What waits to be told is asked for where nobody tells, and where it could not be had.
       const isUntold = renewal === 'event' && (connection !== 'open' || query.state.error !== null)
       if (answeredMs >= toldAtMs || (renewal !== 'block' && renewal !== 'minute' && !isUntold)) return false
-      const leftMs = answeredMs + (renewal === 'minute' ? MINUTE_MS : tookMs(query.queryHash) / SHARE) - blockAtMs
+      const leftMs = answeredMs + (renewal === 'minute' ? MINUTE_MS : Math.min(tookMs(query.queryHash) / SHARE, query.state.error ? MINUTE_MS : Infinity)) - blockAtMs
       if (leftMs > 0 && query.isActive()) nextMs = Math.min(nextMs, leftMs)
       return leftMs <= 0
     }
@@ -170,9 +185,9 @@ function renewIn(ms: number): void {
 }
 
 /** Asks again for what may have changed while nothing was told, and for what could not be had. */
-function renewShown(): void {
+function renewShown(): Promise<void> {
   const now = Date.now()
-  void queryClient.invalidateQueries({ predicate: ({ queryKey: [renewal], state }) => renewal === 'block' || renewal === 'event' || state.error !== null || (renewal === 'minute' && now - state.dataUpdatedAt >= MINUTE_MS) })
+  return queryClient.invalidateQueries({ predicate: ({ queryKey: [renewal], state }) => renewal === 'block' || renewal === 'event' || state.error !== null || (renewal === 'minute' && now - state.dataUpdatedAt >= MINUTE_MS) })
 }
 
 /** An index that stands still tells of no block, and a proxy may let no socket through: how everything is doing, and the newest block, is asked for this often. */
@@ -182,7 +197,7 @@ export const STATUS_MS = 5000
 export function useLive(): void {
   useEffect(() => {
     const stop = subscribe(BlocksDocument, {}, ({ blockIndexed }) => onBlock(Number(blockIndexed.number)))
-    const shown = () => { if (!document.hidden) renewShown() }
+    const shown = () => { if (!document.hidden) void renewShown() }
     document.addEventListener('visibilitychange', shown)
     const timer = setInterval(() => { if (!document.hidden) askStatus() }, STATUS_MS)
     return () => { stop(); clearInterval(timer); document.removeEventListener('visibilitychange', shown) }
