@@ -114,7 +114,7 @@ export function HistoryChart({ title, of, changes, untilSec, earlier = NONE, hei
   const { steps, last } = useMemo(() => {
     const oldest = changes.toSorted((a, b) => Number(a.timestamp) - Number(b.timestamp))
     const steps = oldest.map((one) => ({ at: Number(one.timestamp), value: onAxis(one.newRaw, of), text: one.newDisplay }))
-    return { steps, last: untilSec ?? steps.at(-1)?.at ?? 0 }
+    return { steps, last: Math.max(untilSec ?? 0, steps.at(-1)?.at ?? 0) }
   }, [changes, of, untilSec])
   const points = useMemo(() => [...steps, { at: last, value: onAxis(of.raw, of), text: of.display }], [steps, last, of])
   const said = useMemo(() => [{ name: 'Recommended', runs: earlier.filter((one) => !isHeld(one)) }, { name: 'Held', runs: earlier.filter(isHeld) }].filter(({ runs }) => runs.length > 0), [earlier])
