@@ -223,6 +223,11 @@ function Collateral({ of, settlement }: { of: Of; settlement: string }) {
   )
 }
 
+/** From here on a tick is an end of its pool: the largest one is 887,272, and ranges end on a multiple of the pool's spacing, which is at most 200 (UniswapV3Factory). */
+const LAST_TICK = 887_200
+const priceOfTick = (tick: number): string => (tick <= -LAST_TICK ? '0' : tick >= LAST_TICK ? '∞' : price(digits(priceAtTick(tick))))
+/** Without an exponent: `toFixed` has one from 1e21 on. */
+const digits = (value: number): string => (value < 1e21 ? value.toFixed(20) : BigInt(value).toString())
 /** A price of Uniswap: display alone, five figures. */
 const priceAtTick = (tick: number): number => 1.0001 ** tick
 const inRange = (range: Of['ranges'][number]): boolean | null => {
@@ -234,8 +239,8 @@ function Ranges({ of }: { of: Of }) {
   type Range = Of['ranges'][number]
   const columns: Column<Range>[] = [
     { key: 'market', head: 'Market', value: (row) => row.market.symbol, cell: (row) => <Link href={`/markets/${row.market.symbol}`}>{row.market.symbol}</Link> },
-    { key: 'lower', head: <span>From <u>USD</u></span>, name: 'from (tick)', numeric: true, value: (row) => row.lowerTick, cell: (row) => <span title={`tick ${row.lowerTick}`}>{price(String(priceAtTick(row.lowerTick)))}</span> },
-    { key: 'upper', head: <span>To <u>USD</u></span>, name: 'to (tick)', numeric: true, value: (row) => row.upperTick, cell: (row) => <span title={`tick ${row.upperTick}`}>{price(String(priceAtTick(row.upperTick)))}</span> },
+    { key: 'lower', head: <span>From <u>USD</u></span>, name: 'from (tick)', numeric: true, value: (row) => row.lowerTick, cell: (row) => <span title={`tick ${row.lowerTick}`}>{priceOfTick(row.lowerTick)}</span> },
+    { key: 'upper', head: <span>To <u>USD</u></span>, name: 'to (tick)', numeric: true, value: (row) => row.upperTick, cell: (row) => <span title={`tick ${row.upperTick}`}>{priceOfTick(row.upperTick)}</span> },
     { key: 'in', head: 'Now', value: (row) => (inRange(row) === null ? null : inRange(row) ? 'in range' : 'out of range'), cell: (row) => (inRange(row) === null ? null : inRange(row) ? <Tag kind="good">in range</Tag> : <Tag>out of range</Tag>) },
     { key: 'liquidity', head: <span>Liquidity <u>raw L</u></span>, name: 'liquidity (raw)', numeric: true, value: (row) => row.liquidity, cell: (row) => <span title={row.liquidity}>{compact(Number(row.liquidity))}</span> },
   ]
