@@ -47,7 +47,7 @@ export function ofFund({ insuranceFund }: OverviewFundQuery): Check {
   const target = insuranceFund?.target
   if (!insuranceFund || !target) return { verdict: 'unknown', figure: 'Unknown', why: insuranceFund ? 'the fund’s target is unknown' : 'the insurance fund has not been indexed yet' }
   if (target.fund === null || target.gap === null) return { verdict: 'unknown', figure: 'Unknown', why: `the insurance fund is unknown: ${target.fundUnknown?.message ?? ''}`.replace(/[.: ]+$/, '') }
-  const figure = target.target > 0 ? `${percent(target.fund / target.target, 0)} of target` : 'No target'
+  const figure = target.target > 0 ? `${percent(Math.floor((target.fund / target.target) * 100 + 1e-9) / 100, 0)} of target` : 'No target'
   const runway = target.runwayDays === null ? '' : `, and lasts ${duration(target.runwayDays * 86_400)}`
   if (target.fund < target.cover1) return { verdict: 'danger', figure, why: `the insurance fund holds ${compact(target.fund)} USD and one account can lose ${compact(target.cover1)} USD more than it has` }
   if (target.gap > 0) return { verdict: 'watch', figure, why: `the insurance fund lacks ${compact(target.gap)} USD of its target${runway}` }

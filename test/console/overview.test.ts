@@ -56,6 +56,8 @@ describe('is the protocol safe now', () => {
   test('behavior: fund: short of its target is watched, less than one account can lose is not safe, and what nobody simulated is unknown', () => {
     expect(ofFund(fund({}))).toEqual({ verdict: 'safe', figure: '100 % of target', why: 'the insurance fund holds its target' })
     expect(ofFund(fund({ target: 200, gap: 100, runwayDays: 12 }))).toEqual({ verdict: 'watch', figure: '50 % of target', why: 'the insurance fund lacks 100 USD of its target, and lasts 12 d' })
+    // 99.96 of 100: money is missing, so that it is not told as all of it.
+    expect(ofFund(fund({ fund: 99.96, gap: 0.04 })).figure).toBe('99 % of target')
     expect(ofFund(fund({ fund: 39, gap: 61 }))).toMatchObject({ verdict: 'danger', why: 'the insurance fund holds 39 USD and one account can lose 40 USD more than it has' })
     expect(ofFund(fund({ simulationUnknown: { message: 'none' } }))).toMatchObject({ verdict: 'unknown' })
     expect(ofFund(fund({ fund: null, gap: null, fundUnknown: { message: 'Not indexed.' } }))).toMatchObject({ verdict: 'unknown', why: 'the insurance fund is unknown: Not indexed' })
