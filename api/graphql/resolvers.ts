@@ -127,7 +127,7 @@ export const resolvers: Resolvers<Context> = {
     ...proposalQueries,
     riskRun: (_, { id }, { prisma }) => runById(prisma, id),
     riskRuns: runsList,
-    proposals: (_, args, context) => page(proposals(context, { chainId: context.deployment.chainId, ...(args.state == null ? {} : { state: args.state }) }), args),
+    proposals: (_, args, context) => page(proposals(context, { chainId: context.deployment.chainId, AND: [args.state == null ? {} : { state: args.state }, args.states == null ? {} : { state: { in: [...args.states] } }] }), args),
     proposal: async (_, { id }, context) => (await context.db()).proposal.findUnique({ where: { id }, include: PROPOSAL_PARTS }),
   },
 

@@ -49,7 +49,6 @@ export function Urgent() {
 }
 
 type Proposal = OverviewProposalsQuery['proposals']['nodes'][number]
-const OVER: readonly Proposal['state'][] = ['APPLIED', 'REPLACED', 'EXPIRED', 'WITHDRAWN', 'CANCELLED']
 
 /** Who has to do what next. */
 function nextStep({ state, signatures, threshold, queue }: Proposal, indexedSec: number | null): string {
@@ -70,10 +69,9 @@ const TONE: Partial<Record<Proposal['state'], 'accent' | 'warn' | 'good'>> = { A
 export function Underway({ indexedSec }: { indexedSec: number | null }) {
   const proposals = useAnswer(OverviewProposalsDocument, {}, 'block')
   const basket = useBasket()
-  const open = (proposals.data?.proposals.nodes ?? []).filter(({ state }) => !OVER.includes(state))
   return (
     <Panel id="underway" title={<Link href="/proposals">Proposals under way</Link>} note={basket.length > 0 ? <Link href="/proposals/new">{basket.length} in the basket</Link> : undefined}>
-      <Loaded of={proposals} height={100}>{(data) => (open.length === 0 ? <Empty>{data.proposals.totalCount === 0 ? 'No proposal yet.' : 'None is under way.'} Add recommendations to the basket, then <Link href="/proposals/new">draft a proposal</Link>.</Empty> : (
+      <Loaded of={proposals} height={100}>{({ all, proposals: { nodes: open, totalCount } }) => (open.length === 0 ? <Empty>{all.totalCount === 0 ? 'No proposal yet.' : 'None is under way.'} Add recommendations to the basket, then <Link href="/proposals/new">draft a proposal</Link>.</Empty> : (
         <ul className="overview-underway">
           {open.map((one) => (
             <li key={one.id}>
@@ -84,6 +82,7 @@ export function Underway({ indexedSec }: { indexedSec: number | null }) {
               <span className="muted until" title={`Reverts after ${time(one.validUntil)}`}>{indexedSec === null ? '' : Number(one.validUntil) > indexedSec ? `${age(Number(one.validUntil) - indexedSec)} left` : 'expired'}</span>
             </li>
           ))}
+          {totalCount > open.length && <li><Link href="/proposals">{totalCount - open.length} older ones are under way, too</Link></li>}
         </ul>
       ))}</Loaded>
     </Panel>

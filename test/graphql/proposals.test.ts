@@ -73,6 +73,18 @@ const ask = async (query: string, api = server): Promise<any> => { // oxlint-dis
 }
 
 describe('a proposal', () => {
+  test('behavior: the ones in some states are found among any number of others, and none where no state is asked for', async () => {
+    type Node = { id: string; state: string }
+    const { all } = await ask('{ all: proposals(first: 200) { nodes { id state } } }') as { all: { nodes: Node[] } }
+    const held = [...new Set(all.nodes.map(({ state }) => state))]
+    expect(held.length).toBeGreaterThan(2)
+    const asked = held.slice(1, 3)
+    const wanted = all.nodes.filter(({ state }) => asked.includes(state))
+    const { some, one, none } = await ask(`{ some: proposals(first: 200, states: [${asked.join(', ')}]) { totalCount nodes { id state } } one: proposals(state: ${held[0]}, states: [${asked.join(', ')}]) { totalCount } none: proposals(states: []) { totalCount } }`) as { some: { totalCount: number; nodes: Node[] }; one: { totalCount: number }; none: { totalCount: number } }
+    expect(some).toEqual({ totalCount: wanted.length, nodes: wanted })
+    expect([one.totalCount, none.totalCount]).toEqual([0, 0])
+  })
+
   test('behavior: says its changes in words that come of the catalog, its path, its findings and what it stands on', async () => {
     const { proposal } = await ask('{ proposal(id: "whole") { chainId draftedBy playbook changes { sentence step irreversible confirmation description note } governance { kind timelock delaySec words } queue { status } findings { rule severity text } evidence { recommendation digest blockTimestamp } cancellation { kind } aftermath { complete } } }')
     expect(proposal).toMatchObject({
