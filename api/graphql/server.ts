@@ -131,9 +131,13 @@ export async function startServer(options: ServerOptions): Promise<ApiServer> {
   app.use((request, response) => {
     response.status(404).json(answer('NOT_FOUND', `Found no page ${request.path.slice(0, 100)}, allowed are / for the console and /graphql for queries; open one of these`))
   })
-  app.use((error: unknown, _request: Request, response: Response, _next: NextFunction) => {
+  app.use((error: unknown, request: Request, response: Response, _next: NextFunction) => {
     const { status, type } = error as { status?: number; type?: string }
-    if (type === 'entity.too.large') response.status(413).json(answer('BAD_INPUT', 'Found a request above 256 kB, allowed is less; ask for less in one request'))
+    if (error instanceof URIError) {
+      const found = 'Found an address whose percent signs are no UTF-8 text, allowed is one such as /accounts/0x…; correct it, or open / for the console'
+      if (request.accepts(['json', 'html']) === 'html') response.status(400).type('html').send(`<!doctype html><html lang="en"><meta charset="utf-8"><title>Bulwark</title><p>${found.replace('/ for the console', '<a href="/">the console</a>')}.</p></html>`)
+      else response.status(400).json(answer('BAD_INPUT', found))
+    } else if (type === 'entity.too.large') response.status(413).json(answer('BAD_INPUT', 'Found a request above 256 kB, allowed is less; ask for less in one request'))
     else if (typeof status === 'number' && status < 500) response.status(status).json(answer('BAD_INPUT', 'Found a body that is no JSON object, allowed is {"query": "…", "variables": {…}}; correct it'))
     else {
       log.error({ err: error }, 'a request failed before GraphQL')

@@ -55,6 +55,14 @@ afterAll(async () => {
 }, 30_000)
 
 describe('addresses', () => {
+  test('error: an address that is no text is refused as a page where a page is asked, as JSON otherwise', async () => {
+    const page = await visit('/accounts/%E0%A4%A')
+    expect([page.status, page.headers['content-type']]).toEqual([400, 'text/html; charset=utf-8'])
+    expect(page.body.toString()).toContain('Found an address whose percent signs are no UTF-8 text')
+    const json = await get('/accounts/%E0%A4%A', { accept: 'application/json' })
+    expect([json.status, JSON.stringify(JSON.parse(json.body.toString()))]).toEqual([400, expect.stringContaining('Found an address whose percent signs are no UTF-8 text')])
+  })
+
   test.each(['/', '/accounts', '/accounts/0x00000000000000000000000000000000000000a1', '/markets/vETH?at=1420', '/proposals/2403-139cac4ed478c28d:marketMaxPriceSpreadRatio:0x5a', '/nothing/of/ours', '/stress?regimes=covid-2020-03-12&asset=a.b'])('behavior: a browser that opens %s gets the console', async (path) => {
     const { status, headers, body } = await visit(path)
     expect([status, headers['content-type'], body.toString()]).toEqual([200, 'text/html; charset=utf-8', '<title>The console</title>'])
