@@ -7,6 +7,8 @@ import { useEvents } from '../data/live.ts'
 import { BatchFileDocument, CancelProposalDocument, DraftRollbackDocument, ProposalChangedDocument, ProposalDocument, ProposalExecutionDocument, RequestSignaturesDocument, SafeDocument, SimulateProposalDocument, StatusDocument } from '../generated/operations.ts'
 import type { ReviewFragment } from '../generated/operations.ts'
 import { download } from '../ui/export.ts'
+import { ActButton, useLanding } from '../ui/focus.tsx'
+import type { Landing } from '../ui/focus.tsx'
 import { duration, time, usd, whole, words } from '../ui/format.ts'
 import { Address, Copy, Empty, Facts, Loaded, Notice, PageHead, Panel, Sums, Tag, Time, Unknown } from '../ui/parts.tsx'
 import { SessionLine, useAct } from '../wallet/Session.tsx'
@@ -15,10 +17,11 @@ import { Wallets, useSigner, useWallet } from '../wallet/wallet.tsx'
 import { CallsPanel } from './Calls.tsx'
 import { Confirm } from './Confirm.tsx'
 import type { Question } from './Confirm.tsx'
-import { Execute } from './Execute.tsx'
+import { Execute, Sendings, stepOf } from './Execute.tsx'
 import { hindranceOfOpen } from './hindrance.ts'
 import { ImpactPanel } from './Impact.tsx'
-import { HashesPanel, SignPanel, signableOf, useChecked, useContracts } from './Signing.tsx'
+import { dropSignatures } from './kept.ts'
+import { HashesPanel, SignPanel, isSame, signableOf, useChecked, useContracts } from './Signing.tsx'
 import type { AskFor, Contracts, SafeNow, Signable } from './Signing.tsx'
 import { NEXT, StateTag, Steps } from './state.tsx'
 import './proposal.css'
@@ -50,12 +53,16 @@ function Review({ of: proposal }: { of: ReviewFragment }) {
   const oldSec = proposal.simulation?.timestamp && block ? Number(block.timestamp) - Number(proposal.simulation.timestamp) : null
   const signing = SIGNING.has(proposal.state) || proposal.state === 'CANCELLING'
   const [asked, askFor] = useState<Parameters<AskFor>[0] | null>(null)
+  const landing = useLanding()
+  const step = stepOf(proposal)
+  const [at, next] = [now?.address, now?.onChain.nonce]
+  useEffect(() => { if (at !== undefined && next !== undefined) dropSignatures((each) => each.chainId === proposal.chainId && isSame(each.safe, at) && each.nonce < next) }, [proposal.chainId, at, next])
   return (
     <div className="proposal">
       <PageHead title={proposal.title} note={<><StateTag of={proposal.state} /> <Copy text={proposal.id} label="Proposal">{proposal.id}</Copy></>}>
         <Link href="/proposals">All proposals</Link>
       </PageHead>
-      <NowPanel proposal={proposal}>{signable && now && (proposal.state === 'READY' || proposal.state === 'QUEUED' || proposal.state === 'CANCELLING') && <Execute key={`${proposal.state}${signable.kind}`} proposal={proposal} signable={signable} checked={checked} contracts={contracts} safe={now} askFor={askFor} />}</NowPanel>
+      <NowPanel proposal={proposal} landing={landing}>{step && signable && now && <Execute key={step} proposal={proposal} step={step} signable={signable} checked={checked} contracts={contracts} safe={now} askFor={askFor} landing={landing} />}</NowPanel>
       {now?.onChain.mismatch && <Notice kind="down" title="The Safe on chain is not the one that this deployment records.">{now.onChain.mismatch}</Notice>}
       {safe.error && <Notice kind="degraded" title="The Safe’s owners could not be asked of the chain.">{safe.error.message}. Signing waits for that.</Notice>}
       {OPEN.has(proposal.state) && oldSec !== null && oldSec > OLD_SEC && <Notice kind="degraded" title={`The simulation is ${duration(oldSec)} old.`}>Prices and accounts have moved since block {whole(proposal.simulation?.block ?? '0')}; simulate again before you rely on what it says of them.</Notice>}
@@ -99,7 +106,7 @@ function OpenConfirm({ asked, close, proposal, signable, checked, contracts, saf
 }
 
 /** Where it stands, until when, and the one next step. */
-function NowPanel({ proposal, children }: { proposal: ReviewFragment; children: ReactNode }) {
+function NowPanel({ proposal, children, landing }: { proposal: ReviewFragment; children: ReactNode; landing: Landing }) {
   const { has } = useSigner()
   const { busy, fault, act } = useAct()
   const [question, setQuestion] = useState<Question | null>(null)
@@ -108,7 +115,7 @@ function NowPanel({ proposal, children }: { proposal: ReviewFragment; children: 
   const steward = has('STEWARD')
   const stewardOrOwner = steward || has('OWNER')
   const run = (name: string, work: () => Promise<unknown>) => void act(name, async () => { await work(); await renew('Proposal', 'Proposals') }, 'The proposal is as it was')
-  const button = (name: string, doing: string, may: boolean, click: () => void, kind?: 'main' | 'danger') => <button type="button" className={kind} disabled={!may || busy !== null} title={may ? undefined : 'Sign in below with an account that may'} onClick={click}>{busy === name ? doing : name}</button>
+  const button = (name: string, doing: string, may: boolean, click: () => void, kind?: 'main' | 'danger') => <ActButton className={kind} disabled={!may} busy={busy !== null} title={may ? undefined : 'Sign in below with an account that may'} onClick={() => { landing.expect(); click() }}>{busy === name ? doing : name}</ActButton>
   const simulate = () => run('Simulate', () => ask(SimulateProposalDocument, { id }))
   const cancel = () => setQuestion(
     state === 'DRAFT' || state === 'SIMULATED'
@@ -121,7 +128,7 @@ function NowPanel({ proposal, children }: { proposal: ReviewFragment; children: 
     <section className="panel" id="now" aria-label="Now">
       <Steps state={state} reached={new Set(proposal.events.map(({ toState }) => toState))} timelock={queue !== null} />
       <div className="body proposal-now">
-        <p><b>{NEXT[state]}</b>{proposal.stateReason && <> {proposal.stateReason}</>}</p>
+        <p key={state} ref={landing.land} tabIndex={-1}><b>{NEXT[state]}</b>{proposal.stateReason && <> {proposal.stateReason}</>}</p>
         <Deadline of={proposal} />
       </div>
       {queue && <Timelock of={proposal} queue={queue} />}
@@ -140,8 +147,9 @@ function NowPanel({ proposal, children }: { proposal: ReviewFragment; children: 
         {cancellable && button('Cancel', 'Cancelling …', steward, cancel, 'danger')}
         <Exports of={proposal} />
       </div>
+      <Sendings of={proposal} landing={landing} />
       {busy?.startsWith('Simulate') && <progress aria-label="Simulating" className="proposal-progress" />}
-      {fault && <Notice kind="down" title={`${fault.replace(/\.$/, '')}.`} />}
+      {fault && <div ref={landing.land} tabIndex={-1}><Notice kind="down" title={`${fault.replace(/\.$/, '')}.`} /></div>}
       {!SIGNING.has(state) && state !== 'CANCELLING' ? <SessionLine {...(wanted === undefined ? {} : { why: wanted })} /> : null}
       <Confirm of={question} close={() => setQuestion(null)} />
     </section>

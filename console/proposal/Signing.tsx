@@ -1,9 +1,10 @@
 /** The three hashes, what to compare them with, and a signature: made by this browser's wallet, or brought as a file. */
-import { useEffect, useMemo, useState } from 'react'
+import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import { ApiError, ask, renew, useAnswer } from '../data/client.ts'
 import { AddSignatureDocument, PublishProposalDocument, PullSignaturesDocument, ReviewFileDocument, StatusDocument } from '../generated/operations.ts'
 import type { ReviewFragment, SignatureKind } from '../generated/operations.ts'
 import { download } from '../ui/export.ts'
+import { ActButton, useLanding } from '../ui/focus.tsx'
 import { short } from '../ui/format.ts'
 import { Address, Copy, Facts, Notice, Panel } from '../ui/parts.tsx'
 import { SessionLine, useAct } from '../wallet/Session.tsx'
@@ -14,6 +15,7 @@ import { useSigner } from '../wallet/wallet.tsx'
 import type { Question } from './Confirm.tsx'
 import { hindranceOfSafe } from './hindrance.ts'
 import type { Opened } from './hindrance.ts'
+import { dropSignatures, keepSignature, useKeptSignatures } from './kept.ts'
 
 export type SafeNow = { readonly address: string; readonly published: boolean; readonly onChain: { readonly owners: readonly string[]; readonly threshold: number; readonly nonce: number; readonly mismatch: string | null } }
 /** Asks in a dialog that is looked at again for as long as it is open. */
@@ -41,7 +43,8 @@ export function useChecked(signable: Signable | null, safe: SafeNow | undefined)
   return useMemo(() => (signable === null || chainId === undefined || safe === undefined ? undefined : check(signable.told, signable.doing, { chainId, safe: safe.address })), [text, chainId, safe?.address])
 }
 
-export type Contracts = { readonly known: boolean; readonly faults: readonly string[] }
+/** `again`: the wallet's node did not tell last; it is asked anew with the next block, and by this. */
+export type Contracts = { readonly known: boolean; readonly faults: readonly string[]; readonly again: (() => void) | null }
 
 /**
  * What the transaction delegate-calls, and what is to guard it, by the wallet's own node: the one thing here that no server tells. Not known
@@ -51,22 +54,33 @@ export function useContracts(checked: Checked | undefined): Contracts {
   const { wallet } = useSigner()
   const to = checked?.typedData?.message.operation === 1 ? checked.typedData.message.to : null
   const ready = wallet.account !== null && wallet.elsewhere === null
-  const [found, setFound] = useState<Contracts & { readonly of: string | null }>({ known: false, faults: [], of: null })
+  const [found, setFound] = useState<{ readonly of: string | null; /** null: the node did not tell. */ readonly faults: readonly string[] | null; /** The last block that was indexed then. */ readonly at: string | undefined }>({ of: null, faults: [], at: undefined })
+  const [asked, setAsked] = useState(0)
+  const again = useCallback(() => setAsked((times) => times + 1), [])
+  const isUntold = ready && to !== null && found.of === to && found.faults === null
+  const block = useAnswer(StatusDocument, {}, 'block').data?.status.indexed?.number
+  const latest = useRef(block)
+  latest.current = block
+  useEffect(() => {
+    if (!isUntold || block === found.at) return
+    setFound((last) => ({ ...last, at: block }))
+    again()
+  }, [isUntold, block, found.at, again])
   useEffect(() => {
     if (to === null || !ready) return
     let stopped = false
-    const tell = (faults: readonly string[]) => { if (!stopped) setFound({ known: true, faults, of: to }) }
+    const tell = (faults: readonly string[] | null) => { if (!stopped) setFound({ of: to, faults, at: latest.current }) }
     Promise.all([wallet.codeHash(to), wallet.codeHash(PRECONDITION)]).then(
       ([multiSend, precondition]) => tell([
         ...(multiSend !== null && MULTI_SEND_CODES.includes(multiSend) ? [] : [`Found ${multiSend === null ? 'no code' : `code ${multiSend}`} at ${to}, which the Safe would delegate-call; allowed is Safe’s MultiSendCallOnly alone; do not sign`]),
         ...(precondition === PRECONDITION_CODE ? [] : [`Found ${precondition === null ? 'no code' : `code ${precondition}`} at ${PRECONDITION}, where the precondition has to be; do not sign`]),
       ]),
-      () => tell(['The wallet’s node did not say what code stands where the transaction goes; nothing is signed before it does, load the page again']),
+      () => tell(null),
     )
     return () => { stopped = true }
-  }, [to, ready])
-  if (checked?.typedData != null && to === null) return { known: true, faults: [] }
-  return found.of === to ? found : { known: false, faults: [] }
+  }, [to, ready, asked])
+  if (checked?.typedData != null && to === null) return { known: true, faults: [], again: null }
+  return { known: found.of === to && found.faults !== null, faults: found.of === to ? found.faults ?? [] : [], again: isUntold ? again : null }
 }
 
 /** `0x` and groups of eight digits: what eyes can follow from one screen to another. */
@@ -76,7 +90,7 @@ function Hash({ label, value }: { label: string; value: string }) {
     <div className="proposal-hash">
       <dt>{label}</dt>
       <dd>
-        <code><span className="sr">{value}</span><i aria-hidden="true">0x</i>{groups.map((group, index) => <span key={index} aria-hidden="true">{group}</span>)}</code>
+        <code><span className="proposal-hash-whole">{value}</span><i aria-hidden="true">0x</i>{groups.map((group, index) => <span key={index} aria-hidden="true">{group}</span>)}</code>
         <Copy text={value} label={label}>copy</Copy>
       </dd>
     </div>
@@ -87,6 +101,7 @@ export function HashesPanel({ proposal, signable, checked, signing, safe }: { pr
   const { fault, busy, act } = useAct()
   const { told } = signable
   const name = `proposal-${proposal.id}.json`
+  const command = signable.kind === 'CHANGE' ? proposal.verifyCommand : `npm run bulwark -- proposal cancel-check ${name} --trust trust.yaml${proposal.cancellation?.kind === 'TIMELOCK' ? ` --timelock-nonce ${told.nonce}` : ''}`
   const save = () => act('file', async () => {
     const { proposal: found } = await ask(ReviewFileDocument, { id: proposal.id })
     download(name, `${JSON.stringify(found?.reviewFile, null, 2)}\n`, 'application/json')
@@ -110,18 +125,11 @@ export function HashesPanel({ proposal, signable, checked, signing, safe }: { pr
         <h3>On your device</h3>
         <p>A hardware wallet shows the <b>domain hash</b> and the <b>message hash</b>; some tools show the <b>safeTxHash</b>. Compare every character on the device’s own screen. Where one differs, refuse there, and tell the other owners.</p>
         <h3>On your machine</h3>
-        {signable.kind === 'CHANGE' ? (
-          <>
-            <p>Take the file, and let your own copy of Bulwark derive everything again. It trusts neither this page nor its server. Sign only where its answer is READY.</p>
-            <p className="proposal-command"><code>{proposal.verifyCommand}</code> <Copy text={proposal.verifyCommand} label="Command">copy</Copy></p>
-            <button type="button" disabled={busy !== null} onClick={() => void save()}>Download {name}</button>
-          </>
-        ) : (
-          <>
-            <p>{proposal.cancellation?.kind === 'TIMELOCK' ? 'This takes the operation out of the timelock.' : 'This is the empty transaction of the Safe to itself at the proposal’s nonce: once it is executed, nothing else at that nonce can be.'} Your own copy of Bulwark derives it from the same file.</p>
-            <p className="proposal-command"><code>{`npm run bulwark -- proposal cancel-sign ${name} --trust trust.yaml`}</code></p>
-          </>
-        )}
+        {signable.kind === 'CHANGE'
+          ? <p>Take the file, and let your own copy of Bulwark derive everything again. It trusts neither this page nor its server. Sign only where its answer is READY.</p>
+          : <p>{proposal.cancellation?.kind === 'TIMELOCK' ? 'This takes the operation out of the timelock.' : 'This is the empty transaction of the Safe to itself at the proposal’s nonce: once it is executed, nothing else at that nonce can be.'} Take the file, and let your own copy of Bulwark derive it from that: it signs nothing, and trusts neither this page nor its server. Sign only where its three hashes are those on your device.</p>}
+        <p className="proposal-command"><code>{command}</code> <Copy text={command} label="Command">copy</Copy></p>
+        <ActButton busy={busy !== null} onClick={() => void save()}>Download {name}</ActButton>
         {fault && <Notice kind="down" title={fault} />}
       </div>
       {checked?.typedData && (
@@ -136,38 +144,23 @@ export function HashesPanel({ proposal, signable, checked, signing, safe }: { pr
   )
 }
 
-/** A signature that the API has not taken yet stays in this browser until it has. */
-const kept = {
-  key: (safeTxHash: string) => `bulwark.signature.${safeTxHash}`,
-  get(safeTxHash: string): Signature | null {
-    try {
-      const found = JSON.parse(sessionStorage.getItem(kept.key(safeTxHash)) ?? 'null') as Signature | null
-      return found && typeof found.signer === 'string' && typeof found.signature === 'string' ? found : null
-    } catch {
-      return null
-    }
-  },
-  set(safeTxHash: string, signature: Signature | null): void {
-    try {
-      if (signature === null) sessionStorage.removeItem(kept.key(safeTxHash))
-      else sessionStorage.setItem(kept.key(safeTxHash), JSON.stringify(signature))
-    } catch {
-      // Kept in memory alone.
-    }
-  },
-}
-
 /** `unasked`: the Safe could not be asked last, and `safe` is older. */
 export function SignPanel({ proposal, signable, checked, contracts, safe, unasked, askFor }: { proposal: ReviewFragment; signable: Signable; checked: Checked | undefined; contracts: Contracts; safe: SafeNow; unasked: boolean; askFor: AskFor }) {
   const { wallet, has } = useSigner()
-  const { busy, fault, act } = useAct()
+  const { busy, fault, act, stop } = useAct()
   const { told, signatures, kind } = signable
-  const [waiting, setWaiting] = useState<Signature | null>(() => kept.get(told.safeTxHash))
-  useEffect(() => setWaiting(kept.get(told.safeTxHash)), [told.safeTxHash])
-  const keep = (signature: Signature | null) => { kept.set(told.safeTxHash, signature); setWaiting(signature) }
+  const { expect, land } = useLanding()
+  // It may go again at once, and hands the focus on to what comes then.
+  const pass = useCallback((element: HTMLElement | null) => {
+    land(element)
+    if (element !== null && document.activeElement === element) expect()
+  }, [expect, land])
   const { owners, threshold } = safe.onChain
   const signed = (owner: string): boolean => signatures.some(({ signer }) => isSame(signer, owner))
   const count = owners.filter(signed).length
+  const waiting = useKeptSignatures().filter(({ safeTxHash }) => safeTxHash === told.safeTxHash)
+  const isTaken = waiting.some(({ signer }) => signed(signer))
+  useEffect(() => { if (isTaken) dropSignatures(({ safeTxHash, signer }) => safeTxHash === told.safeTxHash && signed(signer)) }, [isTaken, told.safeTxHash])
 
   const hand = (signature: Signature) => act('hand in', async () => {
     try {
@@ -176,8 +169,8 @@ export function SignPanel({ proposal, signable, checked, contracts, safe, unaske
       // Another tab, or an answer that was lost: it is there already.
       if (!(error instanceof ApiError && /second signature/.test(error.message))) throw error
     }
-    keep(null)
     await renew('Proposal', 'Proposals')
+    dropSignatures(({ safeTxHash, signer }) => safeTxHash === told.safeTxHash && signer === signature.signer)
   }, 'The signature is kept in this browser')
 
   const bring = async (signature: string, claimed?: string) => {
@@ -188,7 +181,7 @@ export function SignPanel({ proposal, signable, checked, contracts, safe, unaske
       throw new Error(`Found a signature ${signer === null ? 'of nobody that can be told' : `by ${signer}`} over ${hash}, allowed is one of the Safe’s owners over exactly these bytes; ${signer === null ? 'sign this transaction again' : 'choose an owner’s account and sign again'}`)
     }
     const one = { signer: signer.toLowerCase(), signature }
-    keep(one)
+    keepSignature({ ...one, safeTxHash: told.safeTxHash, chainId: told.chainId, safe: told.safe, nonce: told.nonce })
     if (has('OWNER')) await hand(one)
   }
 
@@ -208,8 +201,10 @@ export function SignPanel({ proposal, signable, checked, contracts, safe, unaske
     : wallet.elsewhere !== null ? `The wallet is on chain ${wallet.elsewhere}; switch it to ${wallet.network} (chain ${wallet.chainId}).`
     : !isOwner ? `Found ${short(account)} in the wallet, allowed are the Safe’s owners; choose one of them in the wallet.`
     : contracts.faults.length > 0 ? 'Signing is not offered.'
+    : contracts.again !== null ? 'Nothing is signed before the wallet’s node says what code the transaction goes to.'
     : !contracts.known ? 'The wallet’s node is asked what code the transaction goes to.'
     : signed(account) ? `${short(account)} has signed; another owner is next.`
+    : waiting.some(({ signer }) => isSame(signer, account)) ? `${short(account)} has signed; hand its signature in below.`
     : null
   return (
     <Panel id="sign" title={kind === 'CHANGE' ? 'Signatures' : 'Signatures of the cancellation'} note={`${count} of ${threshold} that the Safe wants`}>
@@ -221,13 +216,14 @@ export function SignPanel({ proposal, signable, checked, contracts, safe, unaske
       </ul>
       <SessionLine why={kind === 'CHANGE' ? 'Owners sign in so that their signatures are kept here.' : 'Owners sign in to hand in signatures.'} />
       {contracts.faults.map((each) => <Notice key={each} kind="down" title={`${each}.`} />)}
+      {contracts.again && <Notice kind="degraded" title="The wallet’s node did not say what code stands where the transaction goes."><button type="button" onClick={contracts.again}>Ask again</button></Notice>}
       <div className="body proposal-act">
-        {hindrance !== null && <p className="muted">{hindrance}</p>}
-        <button
-          type="button"
+        {hindrance !== null && <p key={hindrance} ref={waiting.length === 0 ? land : undefined} tabIndex={-1} className="muted">{hindrance}</p>}
+        <ActButton
           className="main"
-          disabled={hindrance !== null || busy !== null}
-          onClick={() => askFor({
+          disabled={hindrance !== null}
+          busy={busy !== null}
+          onClick={() => { expect(); askFor({
             title: kind === 'CHANGE' ? 'Sign this transaction?' : 'Sign its cancellation?',
             text: (
               <div className="proposal-prose">
@@ -239,19 +235,22 @@ export function SignPanel({ proposal, signable, checked, contracts, safe, unaske
             yes: 'I compared them: sign',
             act: () => void sign(),
             opened: { deed: 'sign', kind, safeTxHash: told.safeTxHash, nonce: told.nonce, state: proposal.state, account, safe: safe.onChain },
-          })}
+          }) }}
         >
           {busy === 'sign' ? 'Waiting for the wallet …' : busy === 'hand in' ? 'Handing it in …' : 'Sign with the wallet'}
-        </button>
+        </ActButton>
+        {busy === 'sign' && <button type="button" className="quiet" onClick={stop}>Stop waiting</button>}
       </div>
-      {fault && <Notice kind="down" title={`${fault.replace(/\.$/, '')}.`} />}
-      {waiting !== null && !signed(waiting.signer) && (
-        <Notice kind="degraded" title={`A signature by ${short(waiting.signer)} is not handed in yet.`}>
-          {has('OWNER') ? '' : 'Sign in as an owner, then hand it in; or give it to somebody who can. '}
-          <button type="button" disabled={!has('OWNER') || busy !== null} onClick={() => void hand(waiting)}>Hand it in</button>{' '}
-          <button type="button" onClick={() => download(`signature-${proposal.id}-${waiting.signer.slice(0, 8)}.json`, fileOf(signable, waiting), 'application/json')}>Save it as a file</button>
-        </Notice>
-      )}
+      {fault && <div ref={land} tabIndex={-1}><Notice kind="down" title={`${fault.replace(/\.$/, '')}.`} /></div>}
+      {waiting.filter(({ signer }) => !signed(signer)).map((one) => (
+        <div key={one.signer} ref={pass} tabIndex={-1}>
+          <Notice kind="degraded" title={`A signature by ${short(one.signer)} is not handed in yet.`}>
+            It stays in this browser until then. {has('OWNER') ? '' : 'Sign in as an owner, then hand it in; or give it to somebody who can. '}
+            <ActButton disabled={!has('OWNER')} busy={busy !== null} onClick={() => { expect(); void hand(one) }}>Hand it in</ActButton>{' '}
+            <button type="button" onClick={() => download(`signature-${proposal.id}-${one.signer.slice(0, 8)}.json`, fileOf(signable, one), 'application/json')}>Save it as a file</button>
+          </Notice>
+        </div>
+      ))}
       <Brought take={bring} signable={signable} />
       {safe.published && kind === 'CHANGE' && <Service id={proposal.id} may={has('OWNER') || has('STEWARD')} known={signatures.length} />}
     </Panel>
@@ -288,7 +287,7 @@ function Brought({ take, signable }: { take: (signature: string, signer?: string
       <div className="body proposal-act">
         <label className="field">The file’s text, or the signature’s 65 bytes<textarea rows={3} className="mono" value={text} onChange={(event) => setText(event.target.value)} spellCheck={false} /></label>
         <label className="field">Or the file<input type="file" accept="application/json,.json" onChange={(event) => { const file = event.target.files?.[0]; if (file) void file.text().then((content) => { setText(content); return read(content) }) }} /></label>
-        <button type="button" disabled={busy !== null || text.trim() === ''} onClick={() => void read(text)}>Hand it in</button>
+        <ActButton busy={busy !== null || text.trim() === ''} onClick={() => void read(text)}>Hand it in</ActButton>
         {fault && <Notice kind="down" title={`${fault.replace(/\.$/, '')}.`} />}
       </div>
     </details>
@@ -304,17 +303,17 @@ function Service({ id, may, known }: { id: string; may: boolean; known: number }
     <div className="body proposal-act">
       <p className="muted">The Safe Transaction Service holds signatures for owners with other tools.{may ? '' : ' Stewards and owners publish and pull.'}</p>
       <span className="actions">
-        <button type="button" disabled={!may || busy !== null} onClick={() => run('pull', async () => {
+        <ActButton disabled={!may} busy={busy !== null} onClick={() => run('pull', async () => {
           const { pullSignatures } = await ask(PullSignaturesDocument, { id })
           await renew('Proposal', 'Proposals')
           const added = pullSignatures.signatures.length - known
           return added > 0 ? `Took ${added === 1 ? 'one new signature' : `${added} new signatures`} from there.` : 'It holds no signature that is not here already.'
-        })}>{busy === 'pull' ? 'Pulling …' : 'Pull signatures'}</button>
-        <button type="button" disabled={!may || busy !== null} onClick={() => run('publish', async () => {
+        })}>{busy === 'pull' ? 'Pulling …' : 'Pull signatures'}</ActButton>
+        <ActButton disabled={!may} busy={busy !== null} onClick={() => run('publish', async () => {
           const { publishProposal } = await ask(PublishProposalDocument, { id })
           const count = publishProposal.signatures.length
           return `The service holds it with ${count === 1 ? 'the one signature' : `all ${count} signatures`} that ${count === 1 ? 'is' : 'are'} here.`
-        })}>{busy === 'publish' ? 'Publishing …' : 'Publish'}</button>
+        })}>{busy === 'publish' ? 'Publishing …' : 'Publish'}</ActButton>
       </span>
       <div role="status">{said && <Notice kind="good" title={said} />}</div>
       {fault && <Notice kind="down" title={`${fault.replace(/\.$/, '')}.`} />}

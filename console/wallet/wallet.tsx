@@ -4,9 +4,9 @@
  */
 import { useMemo } from 'react'
 import type { ReactNode } from 'react'
-import { BaseError, UserRejectedRequestError, defineChain, keccak256 } from 'viem'
+import { TransactionNotFoundError, TransactionReceiptNotFoundError, defineChain, keccak256 } from 'viem'
 import type { Hex } from 'viem'
-import { getCode, getTransactionReceipt } from 'viem/actions'
+import { getCode, getTransaction, getTransactionReceipt } from 'viem/actions'
 import { createSiweMessage } from 'viem/siwe'
 import { WagmiContext, createConfig, createStorage, injected, unstable_connector, useConfig, useConnect, useConnection, useConnectors, useDisconnect } from 'wagmi'
 import type { Config } from 'wagmi'
@@ -15,6 +15,7 @@ import { useAnswer } from '../data/client.ts'
 import { signIn, signInNonce, useViewer } from '../data/session.ts'
 import { StatusDocument } from '../generated/operations.ts'
 import type { TypedData } from './safeTx.ts'
+import { WalletError } from './words.ts'
 
 let known: { readonly chainId: number; readonly config: Config } | undefined
 
@@ -62,9 +63,12 @@ export type Wallet = {
   readonly send: (transaction: { readonly to: Hex; readonly value: bigint; readonly data: Hex; readonly gas: bigint }) => Promise<Hex>
   /** keccak256 of a contract's code, as the wallet's own node has it; null where there is none. */
   readonly codeHash: (address: Hex) => Promise<Hex | null>
-  /** How a transaction went, as the wallet's own node tells it; null while it is not mined. */
-  readonly receipt: (hash: Hex) => Promise<{ readonly status: 'success' | 'reverted'; readonly block: bigint } | null>
+  /** How a transaction stands, as the wallet's own node tells it; null where that does not answer. */
+  readonly standing: (hash: Hex) => Promise<Standing | null>
 }
+
+/** `unknown`: the node has no such transaction, mined or waiting. */
+export type Standing = { readonly status: 'success' | 'reverted'; readonly block: bigint } | { readonly status: 'waiting' | 'unknown' }
 
 export function useWallet(): Wallet {
   const config = useConfig()
@@ -101,12 +105,19 @@ export function useWallet(): Wallet {
       const code = await getCode(await getConnectorClient(config), { address })
       return code === undefined ? null : keccak256(code)
     },
-    receipt: async (hash) => {
+    standing: async (hash) => {
       try {
-        const { status: how, blockNumber } = await getTransactionReceipt(await getConnectorClient(config), { hash })
-        return { status: how, block: blockNumber }
-      } catch {
-        return null
+        const client = await getConnectorClient(config)
+        try {
+          const { status: how, blockNumber } = await getTransactionReceipt(client, { hash })
+          return { status: how, block: blockNumber }
+        } catch (error) {
+          if (!(error instanceof TransactionReceiptNotFoundError)) throw error
+          await getTransaction(client, { hash })
+          return { status: 'waiting' }
+        }
+      } catch (error) {
+        return error instanceof TransactionNotFoundError ? { status: 'unknown' } : null
       }
     },
   }
@@ -117,15 +128,4 @@ export function useSigner(): { readonly wallet: Wallet; readonly viewer: ReturnT
   const wallet = useWallet()
   const viewer = useViewer()
   return { wallet, viewer, isWallets: viewer != null && wallet.account !== null && viewer.address.toLowerCase() === wallet.account.toLowerCase(), has: (role) => viewer?.roles.includes(role) ?? false }
-}
-
-export class WalletError extends Error {}
-
-/** A wallet's refusal or fault in one sentence, with what stays as it was. */
-export function walletWords(error: unknown, stays = 'Nothing was sent'): string {
-  if (error instanceof BaseError) {
-    if (error.walk((each) => each instanceof UserRejectedRequestError || (each as { code?: unknown } | null)?.code === 4001) !== null) return `The request was refused in the wallet. ${stays}; ask it again when you are ready`
-    return `The wallet says: ${error.shortMessage.replace(/\.$/, '')}. ${stays}`
-  }
-  return error instanceof Error ? error.message : String(error)
 }

@@ -3,13 +3,16 @@ import { describe, expect, test } from '@jest/globals'
 import { calculateSafeTransactionHash } from '@safe-global/protocol-kit'
 import { getMultiSendCallOnlyDeployments } from '@safe-global/safe-deployments'
 import fc from 'fast-check'
+import { ChainMismatchError, InternalRpcError, ResourceUnavailableRpcError, TransactionExecutionError, UserRejectedRequestError, defineChain } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
+import { ConnectorAccountNotFoundError } from 'wagmi'
 import { unscaled } from '../../console/parameters/values.ts'
 import { rawOf } from '../../console/proposal/amount.ts'
 import { hindranceOfOpen, hindranceOfSafe } from '../../console/proposal/hindrance.ts'
 import { wrongWithExecution, wrongWithQueued } from '../../console/wallet/execution.ts'
 import { MULTI_SEND_CODES, PRECONDITION, PRECONDITION_CODE } from '../../console/wallet/deeds.ts'
 import { check, signerOf } from '../../console/wallet/safeTx.ts'
+import { WalletError, isUndone, walletWords } from '../../console/wallet/words.ts'
 import type { Now, Opened } from '../../console/proposal/hindrance.ts'
 import type { Told } from '../../console/wallet/safeTx.ts'
 import { devnetAccounts } from '../../devnet/keys.ts'
@@ -194,6 +197,30 @@ describe('wrongWithExecution', () => {
     ]
     for (const other of others) expect(wrongWithExecution(other, typedData!, signatures)).toMatch(/nothing was sent$/)
     expect(wrongWithQueued(honest, deployment.chainId, `0x${'88'.repeat(20)}`, [])).toMatch(/nothing was sent$/)
+  })
+})
+
+describe('walletWords', () => {
+  const chain = defineChain({ id: 31_337, name: 'devnet', nativeCurrency: { name: 'Ether', symbol: 'ETH', decimals: 18 }, rpcUrls: { default: { http: [] } } })
+  /** As viem's sendTransaction throws. */
+  const sending = (cause: Error) => new TransactionExecutionError(cause as never, { account: null, chain })
+  const of = (message: string) => new InternalRpcError(new Error(message))
+
+  test.each<readonly [string, unknown, boolean, RegExp]>([
+    ['a refusal', new UserRejectedRequestError(new Error('no')), true, /^The request was refused in the wallet\. Nothing was sent; ask it again when you are ready$/],
+    ['a refusal of a transaction', sending(new UserRejectedRequestError(new Error('no'))), true, /^The request was refused in the wallet\. Nothing was sent;/],
+    ['a refusal as the wallet throws it', Object.assign(new Error('no'), { code: 4001 }), true, /^The request was refused in the wallet/],
+    ['another account in the wallet', new ConnectorAccountNotFoundError({ address: `0x${'70'.repeat(20)}`, connector: { name: 'Test wallet' } as never }), true, /^The wallet is at another account than this page shows, or lets this page use none: choose the account in the wallet, then ask again\. Nothing was sent$/],
+    ['another network', sending(new ChainMismatchError({ chain, currentChainId: 1 })), true, /^The wallet is on another network than this page serves: switch it, then ask again\. Nothing was sent$/],
+    ['no wallet', new WalletError('Found no connected wallet'), true, /^Found no connected wallet$/],
+    ['another network, as a wallet says it', of('Provided chainId "31337" must match the active chainId "1"'), false, /^The wallet is on another network/],
+    ['a fault after which it may have been sent', sending(of('request timed out')), false, /^The wallet says: An internal error was received: request timed out\. Nobody knows$/],
+    ['a device', of('Ledger device: Condition of use not satisfied (denied by the user?) (0x6985)'), false, /^The device refused it, or was not unlocked: Ledger device: Condition of use not satisfied/],
+    ['a request that is open', new ResourceUnavailableRpcError(new Error('already pending')), false, /^Another request is open in the wallet: answer it there, then ask again\. Nobody knows$/],
+    ['no error of a wallet', new TypeError('Found nothing to send'), false, /^Found nothing to send$/],
+  ])('error: %s', (_, error, undone, sentence) => {
+    expect(isUndone(error)).toBe(undone)
+    expect(walletWords(error, undone ? 'Nothing was sent' : 'Nobody knows')).toMatch(sentence)
   })
 })
 
