@@ -343,7 +343,8 @@ function detail(event: Event): string {
     case 'WITHDRAWAL': return `${amount(event.amount, size)} ${event.token} taken out`
     case 'BAD_DEBT': return `${amount(event.amount, size)} ${event.token} of debt taken over by the fund`
     case 'LIQUIDITY': return `${amount(event.size, size)} base and ${amount(event.notional, usd)} USD into ${event.lowerTick ?? '—'} to ${event.upperTick ?? '—'} (ticks)`
-    case 'FUNDING': return `${amount(event.notional, (value) => decimal(value, 4))} USD paid`
+    // The API's sign is that of what was paid.
+    case 'FUNDING': return `${amount(event.notional, (value) => decimal(value.replace('-', ''), 4))} USD ${event.notional?.value.startsWith('-') ? 'received' : 'paid'}`
   }
 }
 
