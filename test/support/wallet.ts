@@ -17,6 +17,10 @@ export type TestWallet = {
   goTo(chainId: number): Promise<void>
   /** The next request that a person would be asked about is refused. */
   refuseNext(): void
+  /** The next such request errs with this, `afterwards`: once it was done. */
+  failNext(code: number, message: string, afterwards?: boolean): void
+  /** The next such request is not answered until what is returned is called. */
+  holdNext(): () => void
 }
 
 type Asked = { readonly method: string; readonly params?: readonly unknown[] }
@@ -33,13 +37,17 @@ class Refusal extends Error {
   }
 }
 
+/** A node of the test's own, and the address of one. */
+type Node = { readonly rpcUrl: string } | { readonly node: (method: string, params: readonly unknown[]) => unknown }
+
 /** Puts a wallet into a page before anything of the page runs. `accounts[0]` is chosen. */
-export async function injectWallet(page: Page, { rpcUrl, accounts, chainId = DEVNET_CHAIN_ID }: { readonly rpcUrl: string; readonly accounts: readonly [PrivateKeyAccount, ...PrivateKeyAccount[]]; readonly chainId?: number }): Promise<TestWallet> {
+export async function injectWallet(page: Page, { accounts, chainId = DEVNET_CHAIN_ID, ...node }: Node & { readonly accounts: readonly [PrivateKeyAccount, ...PrivateKeyAccount[]]; readonly chainId?: number }): Promise<TestWallet> {
   const asked: string[] = []
   let chosen = accounts[0]
   let chain = chainId
   let connected = false
-  let refuse = false
+  let fault: { readonly refusal: Refusal; readonly afterwards: boolean } | null = null
+  let held: Promise<void> | null = null
   const tell = (event: string, payload: unknown): Promise<void> => page.evaluate(([name, value]) => (globalThis as unknown as { testWalletTells: (name: unknown, value: unknown) => void }).testWalletTells(name, value), [event, payload] as const)
   const hexChain = (): Hex => `0x${chain.toString(16)}`
   const signer = (address: unknown): PrivateKeyAccount => {
@@ -47,18 +55,25 @@ export async function injectWallet(page: Page, { rpcUrl, accounts, chainId = DEV
     return chosen
   }
   const pass = async (method: string, params: readonly unknown[]): Promise<unknown> => {
-    const response = await fetch(rpcUrl, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }) })
+    if ('node' in node) return node.node(method, params)
+    const response = await fetch(node.rpcUrl, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }) })
     const answer = (await response.json()) as { result?: unknown; error?: { code: number; message: string } }
     if (answer.error !== undefined) throw new Refusal(answer.error.code, answer.error.message)
     return answer.result
   }
 
-  const answer = async ({ method, params = [] }: Asked): Promise<unknown> => {
-    asked.push(method)
-    if (PROMPTED.has(method) && refuse) {
-      refuse = false
-      throw new Refusal(4001, 'User rejected the request.')
-    }
+  const answer = async (request: Asked): Promise<unknown> => {
+    asked.push(request.method)
+    const [now, wait] = PROMPTED.has(request.method) ? [fault, held] : [null, null]
+    if (now !== null) fault = null
+    if (wait !== null) held = null
+    await wait
+    if (now !== null && !now.afterwards) throw now.refusal
+    const result = await done(request)
+    if (now !== null) throw now.refusal
+    return result
+  }
+  const done = async ({ method, params = [] }: Asked): Promise<unknown> => {
     switch (method) {
       case 'eth_requestAccounts':
         connected = true
@@ -92,7 +107,9 @@ export async function injectWallet(page: Page, { rpcUrl, accounts, chainId = DEV
       }
       case 'eth_sendTransaction': {
         const { from, to, data, value, gas } = params[0] as { from: Hex; to: Hex; data?: Hex; value?: Hex; gas?: Hex }
-        const client = createWalletClient({ account: signer(from), transport: http(rpcUrl) })
+        const account = signer(from)
+        if ('node' in node) return node.node(method, params)
+        const client = createWalletClient({ account, transport: http(node.rpcUrl) })
         return client.sendTransaction({ chain: null, to, ...(data === undefined ? {} : { data }), value: BigInt(value ?? 0), ...(gas === undefined ? {} : { gas: BigInt(gas) }) })
       }
       default:
@@ -143,6 +160,12 @@ export async function injectWallet(page: Page, { rpcUrl, accounts, chainId = DEV
       chain = next
       await tell('chainChanged', hexChain())
     },
-    refuseNext: () => void (refuse = true),
+    refuseNext: () => void (fault = { refusal: new Refusal(4001, 'User rejected the request.'), afterwards: false }),
+    failNext: (code, message, afterwards = false) => void (fault = { refusal: new Refusal(code, message), afterwards }),
+    holdNext: () => {
+      let answer = (): void => {}
+      held = new Promise((resolve) => { answer = resolve })
+      return answer
+    },
   }
 }
