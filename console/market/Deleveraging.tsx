@@ -7,8 +7,8 @@ import { float, size, usd, whole } from '../ui/format.ts'
 import { Address, Empty, Figure, Loaded, Provenance, Sums, Unknown } from '../ui/parts.tsx'
 import { CsvButton, Table } from '../ui/Table.tsx'
 import type { Column } from '../ui/Table.tsx'
+import { decimalOf, rawOf } from '../ui/number.ts'
 import { Choice, useChoice, usePlace } from './parts.tsx'
-import { rawE18 } from './series.ts'
 
 type Entry = NonNullable<AdlQuery['adlQueue']>['entries'][number]
 
@@ -32,7 +32,7 @@ export function Deleveraging({ market, symbol }: { market: string; symbol: strin
   const [method, setMethod] = useChoice('adl', METHODS.map(([one]) => one), 'RISK_AWARE')
   const [side, setSide] = useChoice('winners', ['ALL', 'LONG', 'SHORT'], 'ALL')
   const [place, setPlace] = usePlace('deficit')
-  const raw = rawE18(place ?? '0') ?? '0'
+  const raw = rawOf(place ?? '0', 18)?.toString() ?? '0'
   const answer = useAnswer(AdlDocument, { market, method, deficit: raw, side: side === 'ALL' ? null : side }, 'minute')
   return (
     <>
@@ -65,17 +65,17 @@ function Deficit({ value, onValue }: { value: string; onValue: (value: string | 
   const [typed, setTyped] = useState<string | null>(null)
   // What came by the address is judged as what is typed.
   const shown = typed ?? value
-  const wrong = shown.trim() !== '' && rawE18(shown) === null
+  const wrong = shown.trim() !== '' && rawOf(shown, 18) === null
   const take = () => {
     if (typed === null || wrong) return
     setTyped(null)
-    onValue(typed.trim() === '' ? null : typed.replaceAll(/[,\s]/g, ''))
+    onValue(decimalOf(typed))
   }
   return (
     <div className="field market-typed">
       <label htmlFor={id}>For a deficit of, USD</label>
       <input id={id} inputMode="decimal" autoComplete="off" placeholder="0" value={shown} aria-invalid={wrong} aria-describedby={wrong ? `${id}-wrong` : undefined} onChange={(event) => setTyped(event.target.value)} onBlur={take} onKeyDown={(event) => { if (event.key === 'Enter') take(); if (event.key === 'Escape') setTyped(null) }} />
-      {wrong && <span id={`${id}-wrong`} className="down">Found “{shown}”, allowed is an amount from 0 to 18 places; type it in USD.{typed === null && ' The queue below is for none.'}</span>}
+      {wrong && <span id={`${id}-wrong`} className="down">Found “{shown}”, allowed is an amount of USD from 0, with a point before its decimals, at most 18; correct it.{typed === null && ' The queue below is for none.'}</span>}
     </div>
   )
 }

@@ -98,11 +98,5 @@ export function product(a: string, b: string): string {
   return decimalOf(BigInt(a.replace('.', '')) * BigInt(b.replace('.', '')), places)
 }
 
-/** 12,500.5 as raw with 18 decimals; null where it is no amount. */
-export function rawE18(typed: string): string | null {
-  const match = /^(\d{1,15})(?:\.(\d{1,18}))?$/.exec(typed.replaceAll(/[,\s]/g, ''))
-  return match ? BigInt(`${match[1]}${(match[2] ?? '').padEnd(18, '0')}`).toString() : null
-}
-
 /** A float without the dust of its arithmetic. */
 export const clean = (value: number): number => Number(value.toPrecision(12))

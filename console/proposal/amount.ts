@@ -1,5 +1,6 @@
 /** What people write against what the contract takes, by bigint alone. Pure. */
 import { unscaled } from '../parameters/values.ts'
+import { rawOf } from '../ui/number.ts'
 
 /** How a parameter is written: its unit, and the decimals between that and the raw value; null where it is no amount. */
 export type Written = { readonly unit: string; readonly inputDecimals: number | null; /** What is in force. */ readonly raw: string }
@@ -13,16 +14,6 @@ const MAX_RAW = 2n ** 256n - 1n
 /** More of what was typed is not repeated. */
 const SHOWN = 30
 const found = (text: string): string => (text.length > SHOWN ? `Found “${text.slice(0, SHOWN)}…” of ${text.length} characters` : `Found “${text}”`)
-
-/** Raw value of `6.25` with 4 decimals: 62500n; null where it is no number, or has more decimals than the contract keeps. */
-export function rawOf(text: string, decimals: number): bigint | null {
-  const match = /^(\d{1,3}(?:,\d{3})+|\d+)?(?:\.(\d*))?$/.exec(text.trim().replace(/\s/g, ''))
-  if (!match || (match[1] === undefined && !match[2])) return null
-  const [, whole = '0', fraction = ''] = match
-  const kept = fraction.replace(/0+$/, '')
-  if (kept.length > decimals) return null
-  return BigInt(`${whole.replaceAll(',', '')}${kept.padEnd(decimals, '0')}`)
-}
 
 /** As one would write it. */
 export const valueText = (of: Written, raw: string): string => (isAddress(of) ? `0x${BigInt(raw).toString(16).padStart(40, '0')}` : of.inputDecimals === null ? raw : unscaled(raw, of.inputDecimals))

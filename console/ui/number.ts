@@ -15,3 +15,12 @@ export function numberOf(text: string): number | null {
   const decimal = decimalOf(text)
   return decimal !== null && Number.isFinite(Number(decimal)) ? Number(decimal) : null
 }
+
+/** Raw value of `6.25` with 4 decimals: 62500n; null where it is no number, is below 0, or has more decimals than the contract keeps. */
+export function rawOf(text: string, decimals: number): bigint | null {
+  const decimal = decimalOf(text)
+  if (decimal === null || decimal.startsWith('-')) return null
+  const [whole = '', fraction = ''] = decimal.split('.')
+  const kept = fraction.replace(/0+$/, '')
+  return kept.length > decimals ? null : BigInt(`${whole}${kept.padEnd(decimals, '0')}`)
+}

@@ -4,8 +4,9 @@ import * as fc from 'fast-check'
 import { faultsOf, inputOf, newShock, parse, write, ASKED, SEVERITIES } from '../../console/stress/question.ts'
 import type { Question } from '../../console/stress/question.ts'
 import { read } from '../../console/ui/Dial.tsx'
+import { unscaled } from '../../console/parameters/values.ts'
 import { sortOf, sortText } from '../../console/ui/Table.tsx'
-import { decimalOf, numberOf } from '../../console/ui/number.ts'
+import { decimalOf, numberOf, rawOf } from '../../console/ui/number.ts'
 
 describe('a number as people type it', () => {
   test.each([
@@ -23,6 +24,20 @@ describe('a number as people type it', () => {
 
   test('behavior: what is shown grouped by thousands is read as the same number', () => {
     fc.assert(fc.property(fc.integer({ min: -1_000_000_000, max: 1_000_000_000 }), (value) => expect(numberOf(value.toLocaleString('en'))).toBe(value === 0 ? 0 : value)))
+  })
+})
+
+describe('an amount in chain units', () => {
+  test('behavior: what is written and what the contract takes are the same number, exactly', () => {
+    fc.assert(fc.property(fc.bigInt({ min: 0n, max: 2n ** 256n - 1n }), fc.integer({ min: 0, max: 18 }), (raw, decimals) => rawOf(unscaled(String(raw), decimals), decimals) === raw))
+  })
+
+  test.each([['6.25', 4, 62_500n], ['6.250000', 4, 62_500n], ['1,000,000.5', 6, 1_000_000_500_000n], ['.5', 2, 50n], ['5.', 2, 500n], ['0', 0, 0n]])('behavior: %s with %d decimals', (text, decimals, raw) => {
+    expect(rawOf(text, decimals)).toBe(raw)
+  })
+
+  test.each([['', 4], ['.', 4], ['-1', 4], ['1e3', 4], ['6.25001', 4], ['1,00', 2], ['0x10', 0], ['ten', 0], ['1.5', 0], ['1 000', 2], ['0,050', 3]])('error: "%s" with %d decimals is no value', (text, decimals) => {
+    expect(rawOf(text, decimals)).toBeNull()
   })
 })
 

@@ -1,6 +1,6 @@
 /** What the market pages work out of the API's answers, without a page. */
 import { describe, expect, test } from '@jest/globals'
-import { bandWords, lastDay, product, rawE18, sumE18, thinner } from '../../console/market/series.ts'
+import { bandWords, lastDay, product, sumE18, thinner } from '../../console/market/series.ts'
 
 describe('the market pages’ own arithmetic', () => {
   test('behavior: the last day is 24 hours that are over, wherever in the hour it is asked', () => {
@@ -37,10 +37,5 @@ describe('the market pages’ own arithmetic', () => {
     expect(thinner({ buyQuote: { value: large }, sellQuote: { value: '400000' } })).toBe(large)
     expect(thinner({ buyQuote: { value: '400000' }, sellQuote: { value: small } })).toBe(small)
     expect(thinner(null)).toBeNull()
-  })
-
-  test('behavior: what is typed as an amount is one to 18 places, or none', () => {
-    expect([rawE18('0.001'), rawE18('12,500.5'), rawE18('0')]).toEqual(['1000000000000000', '12500500000000000000000', '0'])
-    expect(['abc', '-1', '1e5', '', '1.', `0.${'1'.repeat(19)}`].map(rawE18)).toEqual(Array.from({ length: 6 }, () => null))
   })
 })

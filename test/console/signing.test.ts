@@ -7,7 +7,6 @@ import { ChainMismatchError, InternalRpcError, ResourceUnavailableRpcError, Tran
 import { privateKeyToAccount } from 'viem/accounts'
 import { ConnectorAccountNotFoundError } from 'wagmi'
 import { unscaled } from '../../console/parameters/values.ts'
-import { rawOf } from '../../console/proposal/amount.ts'
 import { hindranceOfOpen, hindranceOfSafe } from '../../console/proposal/hindrance.ts'
 import { wrongWithExecution, wrongWithQueued } from '../../console/wallet/execution.ts'
 import { MULTI_SEND_CODES, PRECONDITION, PRECONDITION_CODE } from '../../console/wallet/deeds.ts'
@@ -275,19 +274,5 @@ describe('hindranceOfOpen', () => {
     ['a transaction that does not go through any more', send, { state: 'READY', refused: 'Found a deadline that is over.' }, /^Found a deadline that is over\.$/],
   ])('error: %s', (_, opened, now, sentence) => {
     expect(hindranceOfOpen(opened, { ...same, ...now })).toMatch(sentence)
-  })
-})
-
-describe('amounts', () => {
-  test('behavior: what is written and what the contract takes are the same number, exactly', () => {
-    fc.assert(fc.property(fc.bigInt({ min: 0n, max: 2n ** 256n - 1n }), fc.integer({ min: 0, max: 18 }), (raw, decimals) => rawOf(unscaled(String(raw), decimals), decimals) === raw))
-  })
-
-  test.each([['6.25', 4, 62_500n], ['6.250000', 4, 62_500n], ['1,000,000.5', 6, 1_000_000_500_000n], ['.5', 2, 50n], ['5.', 2, 500n], ['0', 0, 0n]])('behavior: %s with %d decimals', (text, decimals, raw) => {
-    expect(rawOf(text, decimals)).toBe(raw)
-  })
-
-  test.each([['', 4], ['.', 4], ['-1', 4], ['1e3', 4], ['6.25001', 4], ['1,00', 2], ['0x10', 0], ['ten', 0], ['1.5', 0]])('error: "%s" with %d decimals is no value', (text, decimals) => {
-    expect(rawOf(text, decimals)).toBeNull()
   })
 })
