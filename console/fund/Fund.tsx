@@ -11,7 +11,7 @@ import { Address, Empty, Figure, Hint, Loaded, PageHead, Panel, Provenance, Sums
 import { Balance } from './Balance.tsx'
 import { Flows } from './Flows.tsx'
 import { Simulations } from './Simulations.tsx'
-import { Target, useTarget } from './Target.tsx'
+import { Target, useTarget, useWhatIf } from './Target.tsx'
 import './fund.css'
 
 export default function Fund() {
@@ -27,8 +27,10 @@ export default function Fund() {
   const now = useAnswer(FundNowDocument, {}, 'block')
   const runId = params.get('run')
   const run = useAnswer(FundRunDocument, { id: runId ?? '' }, 'event', runId !== null).data?.riskRun
-  // The target stands on a run that was chosen as soon as it is done, on the policy's own until then.
-  const of = useTarget(params, put, run?.id === runId && run?.state === 'DONE' && run.kind === 'FUND' ? runId : null)
+  const of = useTarget()
+  const target = of.data && (of.data.insuranceFund?.target ?? null)
+  // A what-if stands on a run that was chosen as soon as it is done, on the policy's own until then.
+  const whatIf = useWhatIf(params, put, run?.id === runId && run?.state === 'DONE' && run.kind === 'FUND' ? runId : null)
   return (
     <>
       <PageHead title="Insurance fund" note="Pays what accounts leave behind" />
@@ -47,9 +49,9 @@ export default function Fund() {
             )}
           </Loaded>
         </Panel>
-        <Target of={of} />
-        <Balance target={of.answer.data?.insuranceFund?.target ?? null} hourly={params.get('by') === 'hour'} setHourly={(hourly) => put({ by: hourly ? 'hour' : null })} />
-        <Simulations target={of.answer.data && (of.answer.data.insuranceFund?.target ?? null)} runId={runId} put={put} />
+        <Target of={of} whatIf={whatIf} />
+        <Balance target={target ?? null} hourly={params.get('by') === 'hour'} setHourly={(hourly) => put({ by: hourly ? 'hour' : null })} />
+        <Simulations target={target} whatIf={whatIf.simulation} runId={runId} put={put} />
         <Flows params={params} put={put} />
         <Collateral />
       </div>

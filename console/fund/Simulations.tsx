@@ -19,8 +19,8 @@ import type { FundTarget } from './Target.tsx'
 type Put = (changes: Readonly<Record<string, string | null>>) => void
 type Input = StartFundMutationVariables['input']
 
-/** `target` is undefined while it is asked for, null where there is none. */
-export function Simulations({ target, runId, put }: { target: FundTarget | null | undefined; runId: string | null; put: Put }) {
+/** `target` is undefined while it is asked for, null where there is none; `whatIf` is the run that the what-if stands on. */
+export function Simulations({ target, whatIf, runId, put }: { target: FundTarget | null | undefined; whatIf: string | null; runId: string | null; put: Put }) {
   const runs = useAnswer(FundRunsDocument, {}, 'minute')
   const id = runId ?? target?.simulation?.run ?? null
   const [given, setGiven] = useState<string | null>(null)
@@ -39,7 +39,7 @@ export function Simulations({ target, runId, put }: { target: FundTarget | null 
     }
   }
   return (
-    <Panel id="shortfall" title="Simulated shortfall" note={runId === null ? 'the policy’s own run, which recommendations stand on' : target?.simulation?.run === runId ? 'a run that you chose: the target above stands on it' : 'a run that you chose'} actions={runId !== null && <button type="button" onClick={() => put({ run: null })}>Back to the policy’s own</button>}>
+    <Panel id="shortfall" title="Simulated shortfall" note={runId === null ? 'the policy’s own run, which recommendations stand on' : whatIf === runId ? 'a run that you chose: the what-if above stands on it' : 'a run that you chose'} actions={runId !== null && <button type="button" onClick={() => put({ run: null })}>Back to the policy’s own</button>}>
       {id === null ? <None target={target} /> : <Shown key={id} id={id} given={given === id} landing={landing} fund={target?.fund ?? null} again={(input) => void start(input)} />}
       <div className="fund-two fund-runs">
         <Start start={start} landing={landing} />

@@ -1,4 +1,4 @@
-/** What the fund should hold, which term decides, how long it lasts; and what a fee, a share of open interest or another number of days would change. All of it is the API's answer. */
+/** What the fund should hold by the policy, which term decides, how long it lasts; beside it, what a fee, a share of open interest, another number of days or a run of one's own would change. All of it is the API's answer. */
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import type { Asked } from '../data/client.ts'
 import { useAnswer } from '../data/client.ts'
@@ -29,16 +29,22 @@ const FEE_SCALE: Scale = (() => {
 const CURVE = Array.from({ length: 41 }, (_, i) => Number((0.01 * 10 ** (i / 10)).toPrecision(3)))
 
 const STARTS = { kappa: '1', days: '90', fee: '1' } as const
+/** Least share of open interest that the API's target asks for by itself, fraction. */
+const KAPPA_OF_POLICY = 0.01
 type Texts = { readonly kappa: string; readonly days: string; readonly fee: string }
 const RANGES = { kappa: KAPPA, days: DAYS, fee: FEE } as const
 
 /** A drag asks the API after it has rested for so long, ms. */
 const ASK_AFTER_MS = 200
 
-export type Targets = { readonly texts: Texts; readonly change: (change: Partial<Texts>) => void; readonly faulty: boolean; readonly answer: Asked<FundTargetNowQuery> }
+/** `simulation`: the run that the what-if stands on; null: the policy's own. `kappa`: the share of open interest that `answer` is of, fraction. */
+export type WhatIf = { readonly texts: Texts; readonly change: (change: Partial<Texts>) => void; readonly faulty: boolean; readonly answer: Asked<FundTargetNowQuery>; readonly kappa: number; readonly simulation: string | null }
+
+/** The target that the policy asks for and recommendations stand on, whatever is typed or chosen on this page. */
+export const useTarget = (): Asked<FundTargetNowQuery> => useAnswer(FundTargetNowDocument, { kappa: KAPPA_OF_POLICY, days: 90, simulation: null, fees: [] }, 'minute')
 
 /** `simulation`: a run that is done. What is typed here, kept in the address, and the API's answer to it; what cannot be asked leaves the last answer. */
-export function useTarget(params: URLSearchParams, put: (changes: Readonly<Record<string, string | null>>) => void, simulation: string | null): Targets {
+export function useWhatIf(params: URLSearchParams, put: (changes: Readonly<Record<string, string | null>>) => void, simulation: string | null): WhatIf {
   const inAddress: Texts = { kappa: params.get('kappa') ?? STARTS.kappa, days: params.get('days') ?? STARTS.days, fee: params.get('fee') ?? STARTS.fee }
   const [texts, setTexts] = useState(inAddress)
   const held = JSON.stringify(texts)
@@ -61,11 +67,11 @@ export function useTarget(params: URLSearchParams, put: (changes: Readonly<Recor
 
   const valueOf = (name: keyof Texts): number | null => read(inAddress[name], RANGES[name]).value
   const [kappa, days, fee] = [valueOf('kappa'), valueOf('days'), valueOf('fee')]
-  const asked = useRef({ kappa: 0.01, days: 90, fee: 0.0001 })
+  const asked = useRef({ kappa: KAPPA_OF_POLICY, days: 90, fee: 0.0001 })
   if (kappa !== null && days !== null && fee !== null) asked.current = { kappa: fraction(kappa, 100), days, fee: fraction(fee, 10_000) }
   const answer = useAnswer(FundTargetNowDocument, { kappa: asked.current.kappa, days: asked.current.days, simulation, fees: [asked.current.fee, ...CURVE.map((bp) => fraction(bp, 10_000))] }, 'minute')
   const change = useCallback((one: Partial<Texts>) => setTexts((before) => ({ ...before, ...one })), [])
-  return { texts, change, faulty: kappa === null || days === null || fee === null, answer }
+  return { texts, change, faulty: kappa === null || days === null || fee === null, answer, kappa: asked.current.kappa, simulation }
 }
 
 const fraction = (value: number, of: number): number => Number((value / of).toPrecision(12))
@@ -74,11 +80,12 @@ const Money = ({ of, why }: { of: number | null; why?: string | undefined }) => 
 const bp = (share: number): string => `${float(share * 10_000, share * 10_000 >= 100 ? 0 : 2)} bp`
 const daysOf = (days: number): string => (days > 36_500 ? 'more than 100 years' : days === 0 ? 'at once' : `${float(days, days >= 10 ? 0 : 1)} days`)
 
-export function Target({ of: { texts, change, faulty, answer } }: { of: Targets }) {
+export function Target({ of, whatIf: { texts, change, faulty, answer, kappa, simulation } }: { of: Asked<FundTargetNowQuery>; whatIf: WhatIf }) {
+  const policy = of.data?.insuranceFund?.target ?? null
   return (
     <>
-      <Panel id="target" title="Target" note="what it should hold" actions={<TermsCsv of={answer.data?.insuranceFund?.target ?? null} />}>
-        <Loaded of={answer} height={330}>
+      <Panel id="target" title="Target" note="what it should hold by the policy" actions={<TermsCsv of={policy} />}>
+        <Loaded of={of} height={330}>
           {({ insuranceFund }) => {
             const target = insuranceFund?.target
             if (!target) return <Empty>Nothing is indexed yet: the target appears with the first indexed block.</Empty>
@@ -94,7 +101,7 @@ export function Target({ of: { texts, change, faulty, answer } }: { of: Targets 
                 ]} />
                 <div className="fund-two">
                   <Terms of={target} />
-                  <TermsTable of={target} kappa={texts.kappa} />
+                  <TermsTable of={target} />
                 </div>
                 <p className="fund-why">{target.why[0]?.toUpperCase()}{target.why.slice(1)}.</p>
                 <Provenance of={target.provenance} />
@@ -103,13 +110,13 @@ export function Target({ of: { texts, change, faulty, answer } }: { of: Targets 
           }}
         </Loaded>
       </Panel>
-      <Panel id="fee" title="What if" note="the API answers for these">
+      <Panel id="fee" title="What if" note={simulation === null ? 'the API answers for these' : 'the API answers for these, on the run that you chose below'}>
         <div className="fund-two">
           <div className="fund-dials">
             <Dial range={KAPPA} label="Of open interest" text={texts.kappa} scale={linear(0, 25, 0.25)} change={(kappa) => change({ kappa })} ends={['0 %', '25 %']} />
             <Dial range={DAYS} label="Fill it in" text={texts.days} scale={geometric(1, 3650, 100)} change={(days) => change({ days })} ends={['1 day', '10 years']} />
             <Dial range={FEE} label="Fee of turnover" text={texts.fee} scale={FEE_SCALE} change={(fee) => change({ fee })} ends={['0', '500 bp']} />
-            <Loaded of={answer} height={150}>{({ insuranceFund }) => (insuranceFund?.target ? <Answers of={insuranceFund.target} stale={faulty || answer.isPlaceholderData} /> : null)}</Loaded>
+            <Loaded of={answer} height={230}>{({ insuranceFund }) => (insuranceFund?.target ? <Answers of={insuranceFund.target} policy={policy} kappa={kappa} stale={faulty || answer.isPlaceholderData} /> : null)}</Loaded>
           </div>
           <div className="fund-curve">{answer.data?.insuranceFund?.target && <Curve of={answer.data.insuranceFund.target} />}</div>
         </div>
@@ -129,11 +136,11 @@ type Term = { readonly key: string; readonly name: string; readonly says: string
 
 const BINDING: Readonly<Record<string, string>> = { 'cover-2': 'cover2', 'expected shortfall over scenarios': 'scenarios', 'simulated quantile': 'simulated', 'share of open interest': 'interest' }
 
-const termsOf = (of: FundTarget, kappa?: string): readonly Term[] => [
+const termsOf = (of: FundTarget): readonly Term[] => [
   { key: 'cover2', name: 'Cover-2', says: `the two largest losses together, ${of.scenario}`, value: of.cover2, counts: true },
   { key: 'scenarios', name: 'Scenario shortfall', says: 'mean of the worst quarter of the scenarios', value: of.scenarioShortfall, counts: true },
   { key: 'simulated', name: 'Simulated quantile', says: of.simulation ? `${level(of.simulation.level)} of ${float(of.simulation.paths, 0)} paths lose less` : 'nothing was simulated', value: of.simulation?.quantile ?? null, why: of.simulationUnknown?.message, counts: true },
-  { key: 'interest', name: 'Open interest', says: kappa === undefined ? 'share of open interest' : `${kappa} % of open interest`, value: of.openInterestTerm, counts: true },
+  { key: 'interest', name: 'Open interest', says: `${level(KAPPA_OF_POLICY)} of open interest`, value: of.openInterestTerm, counts: true },
   { key: 'cover1', name: 'Cover-1', says: 'the largest loss of one account; for comparison, it does not count', value: of.cover1, counts: false },
 ]
 
@@ -142,9 +149,9 @@ const columnsOf = (binding: string): readonly Column<Term>[] => [
   { key: 'value', head: 'USD', numeric: true, value: ({ value }) => value, cell: ({ value, why }) => <Money of={value} why={why} /> },
 ]
 
-function TermsTable({ of, kappa }: { of: FundTarget; kappa: string }) {
+function TermsTable({ of }: { of: FundTarget }) {
   const columns = useMemo(() => columnsOf(of.binding), [of.binding])
-  return <Table title="Terms of the target" columns={columns} rows={termsOf(of, kappa)} rowKey={({ key }) => key} tone={({ counts }) => (counts ? undefined : 'muted')} />
+  return <Table title="Terms of the target" columns={columns} rows={termsOf(of)} rowKey={({ key }) => key} tone={({ counts }) => (counts ? undefined : 'muted')} />
 }
 
 const TermsCsv = ({ of }: { of: FundTarget | null }) => <CsvButton title="Fund target" columns={columnsOf('')} rows={of === null ? [] : [...termsOf(of), { key: 'target', name: 'Target', says: of.why, value: of.target, counts: true }, { key: 'fund', name: 'Fund', says: 'now', value: of.fund, counts: false }]} />
@@ -167,11 +174,14 @@ function Terms({ of }: { of: FundTarget }) {
   return <Chart title="Terms against the fund" summary={`${held} The largest term is the target.`} option={option} height={200} data={{ head: ['Term', 'USD'], rows: [...terms.map(({ name, value }) => [name, value]), ['Fund', of.fund]] }} />
 }
 
-/** The two what-ifs in words: days to a fee, and a fee to days. */
-function Answers({ of, stale }: { of: FundTarget; stale: boolean }) {
+/** The what-ifs in words: the target beside the policy's, days to a fee, and a fee to days. */
+function Answers({ of, policy, kappa, stale }: { of: FundTarget; policy: FundTarget | null; kappa: number; stale: boolean }) {
   const at = of.atFees?.[0]
   return (
     <div className="fund-answers" aria-live="polite" aria-busy={stale}>
+      <p>
+        With at least {level(kappa)} of open interest, {float(of.openInterestTerm, 0)}, the target would be <b>{float(of.target, 0)}</b> ({of.binding}){policy && <>; the policy’s is {float(policy.target, 0)}</>}.
+      </p>
       <p>
         {of.feeOfTurnover === null || of.feeShare === null ? <><Unknown why={of.feeUnknown?.message} /> {of.feeUnknown?.message}.</>
         : of.gap !== null && of.gap <= 0 ? <>Nothing is missing. <b>{bp(of.feeOfTurnover)}</b> of turnover, {percent(of.feeShare)} of trading fees, pays the expected loss.</>

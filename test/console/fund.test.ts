@@ -34,6 +34,8 @@ const saveCsv = (page: Page, chart: string) => downloaded(page, async () => {
 
 type Target = { fund: number; target: number; gap: number; cover1: number; cover2: number; scenarioShortfall: number; openInterestTerm: number; feeOfTurnover: number; simulation: { run: string; quantile: number } | null; atFees: { days: number | null; incomePerDay: number; netPerDay: number }[] | null }
 
+const grouped = (value: number): string => Math.round(value).toLocaleString('en')
+
 inBrowser('the fund page', () => {
   let browser: Browser
   let scratch: Scratch
@@ -92,9 +94,11 @@ inBrowser('the fund page', () => {
       // More than nothing: every path but those of the first bin; beyond the last edge nobody.
       expect(Number(beyond[0]?.[1])).toBe(10_000 - (riskRun.fund.histogram[0]?.paths ?? 0))
       expect(Number(beyond.at(-1)?.[1])).toBe(riskRun.fund.histogram.at(-1)?.paths)
-      // The target stands on it, as the API's does.
-      await eventually(() => page.locator('#shortfall header').innerText(), /the target above stands on it/)
-      expect(await term(page, 'Simulated quantile')).toBe((await targetOf(`simulation: "${id}"`)).simulation?.quantile)
+      // The what-if stands on it, as the API's does; the target stays the policy's, which has no run of its own yet.
+      await eventually(() => page.locator('#shortfall header').innerText(), /the what-if above stands on it/)
+      await eventually(() => page.locator('#fee header').innerText(), /on the run that you chose below/)
+      await eventually(() => page.locator('.fund-answers').innerText(), new RegExp(`the target would be ${grouped((await targetOf(`simulation: "${id}"`)).target)} `))
+      expect(await page.getByRole('table', { name: 'Terms of the target' }).getByRole('row').filter({ hasText: 'Simulated quantile' }).innerText()).toMatch(/—/)
       await form.getByRole('button').click()
       await page.getByText('nothing was computed again').waitFor()
     })
@@ -132,7 +136,12 @@ inBrowser('the fund page', () => {
     await visit(browser, `${scratch.url}/fund?kappa=20&days=3650&fee=25`, {}, async (page) => {
       await page.getByRole('table', { name: 'Terms of the target' }).waitFor()
       expect(await page.getByRole('textbox', { name: 'Of open interest' }).inputValue()).toBe('20')
-      expect(await term(page, 'Open interest')).toBe((await targetOf('kappa: 0.2, days: 3650')).openInterestTerm)
+      const [policy, asked] = [await targetOf('days: 90'), await targetOf('kappa: 0.2, days: 3650')]
+      expect(asked.target).toBeGreaterThan(policy.target)
+      await eventually(() => page.locator('.fund-answers').innerText(), new RegExp(`^With at least 20 % of open interest, ${grouped(asked.openInterestTerm)}, the target would be ${grouped(asked.target)} \\(share of open interest\\); the policy’s is ${grouped(policy.target)}\\.`))
+      // Whoever follows the link is not told that the fund should hold what somebody else tried.
+      expect([await figure(page, 'Target'), await figure(page, 'Missing'), await term(page, 'Open interest')]).toEqual([policy.target, policy.gap, policy.openInterestTerm])
+      expect(await page.locator('#balance').innerText()).not.toContain(compact(asked.target))
     })
   }, 240_000)
 
