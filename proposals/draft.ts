@@ -108,6 +108,8 @@ export function draftChanges(target: Target, intents: readonly Intent[], current
     }
     // Encoding asks the catalog for everything that the contract would refuse: no setter, out of bounds, unknown subject.
     target.catalog.encodeChange(target.deployment, ref, intent.to, current)
+    // Index and getter tell what the contract works with: nobody could confirm that the stored 0 is in force.
+    if (intent.to === 0n && spec.zeroMeans !== null) throw new DraftRefusedError([`Found 0 for ${name}, which the contract takes as ${spec.zeroMeans}; choose ${spec.zeroMeans} where that is meant`])
     const key = keyOf({ parameter: ref.name, subject: ref.subject })
     if (seen.has(key)) throw new DraftRefusedError([`Found two changes of ${name}, allowed is one per proposal; keep the one that is meant`])
     seen.add(key)

@@ -338,8 +338,8 @@ describe('guardrails', () => {
   test('behavior: what only warns is kept with the draft', async () => {
     const { findings } = await proposals.draft({ title: 'Debt', changes: [{ parameter: 'maxFundingRate', to: 130_000n }] })
     expect(findings).toEqual([])
-    const wide = await proposals.draft({ title: 'Back to the default', changes: [{ parameter: 'marketMaxPriceSpreadRatio', subject: chain.deployment.markets[1]!.symbol, to: 0n }] })
-    expect(wide.findings).toMatchObject([{ rule: 'price-band', severity: 'WARN', text: '0 means 10 %, not "no spread"' }])
+    const fast = await proposals.draft({ title: 'Faster', changes: [{ parameter: 'maxTickCrossedWithinBlock', subject: chain.deployment.markets[1]!.symbol, to: 700n }] })
+    expect(fast.findings).toMatchObject([{ rule: 'tick-cap', severity: 'WARN', text: expect.stringContaining('found 700 ticks, above 500') }])
   })
 })
 
