@@ -4,12 +4,13 @@ import { useInfiniteQuery } from '@tanstack/react-query'
 import { Link, useSearchParams } from 'wouter'
 import { ask, useAnswer } from '../data/client.ts'
 import { AccountDocument, AccountHistoryDocument, AccountParametersDocument, AccountPortfolioDocument, AccountTierDocument } from '../generated/operations.ts'
-import type { AccountEventKind, AccountHistoryQuery, AccountPortfolioQuery, AccountQuery } from '../generated/operations.ts'
+import type { AccountEventKind, AccountPortfolioQuery, AccountQuery } from '../generated/operations.ts'
 import { Chart, axis, tooltip } from '../ui/Chart.tsx'
-import { compact, decimal, float, percent, price, short, signedPercent, size, usd, whole, words } from '../ui/format.ts'
+import { compact, decimal, float, percent, price, signedPercent, size, usd, whole, words } from '../ui/format.ts'
 import { Address, Empty, Facts, Figure, Hint, Loaded, Notice, PageHead, Panel, Provenance, Sums, Tag, Time, Unknown, sentence } from '../ui/parts.tsx'
 import { CsvButton, Table, type Column } from '../ui/Table.tsx'
 import { Tier } from './columns.tsx'
+import { chargeOf, detailOf, flowOf, sizeOf, type Event } from './history.ts'
 import './accounts.css'
 
 type Of = NonNullable<AccountQuery['account']>
@@ -112,9 +113,6 @@ function Requirements({ of }: { of: Of }) {
 }
 
 type Move = NonNullable<Of['moves']>[number]
-/** A nought is no 0.00000. */
-const sizeOf = (value: string): string => (/^-?0(\.0*)?$/.test(value) ? '0' : size(value))
-
 const nameOf = (move: Move): string => move.market?.symbol ?? 'All prices together'
 const changeOf = (change: number | null | undefined, none: string) => (change == null ? <Hint text={none}><span className="muted">none</span></Hint> : <span className={change < 0 ? 'down' : 'up'}>{signedPercent(change)}</span>)
 const NEVER = 'No price above 0 takes it there, the other prices as they are'
@@ -328,33 +326,22 @@ function PortfolioFigures({ of, margin }: { of: PortfolioOf; margin: Margin }) {
   )
 }
 
-type Event = NonNullable<AccountHistoryQuery['account']>['history']['nodes'][number]
 const KINDS: readonly AccountEventKind[] = ['TRADE', 'LIQUIDATION', 'COLLATERAL_LIQUIDATION', 'DEPOSIT', 'WITHDRAWAL', 'BAD_DEBT', 'LIQUIDITY', 'FUNDING']
 const HISTORY_PAGE = 50
 
-/** What is left of the event's figures, in words. */
-function detail(event: Event): string {
-  const amount = (of: Amount | null | undefined, show: (value: string) => string): string => (of == null ? '—' : show(of.value))
-  switch (event.kind) {
-    case 'TRADE': return `${event.size?.value.startsWith('-') ? 'sold' : 'bought'} ${amount(event.size, (value) => size(value.replace('-', '')))} at ${amount(event.price, price)} USD, realised ${amount(event.realizedPnl, usd)} USD; ${amount(event.sizeAfter, sizeOf)} left`
-    case 'LIQUIDATION': return `${amount(event.size, size)} taken at ${amount(event.price, price)} USD by ${short(event.liquidator ?? '')}; ${amount(event.sizeAfter, sizeOf)} left`
-    case 'COLLATERAL_LIQUIDATION': return `${amount(event.amount, size)} ${event.token} sold off by ${short(event.liquidator ?? '')}`
-    case 'DEPOSIT': return `${amount(event.amount, size)} ${event.token} paid in`
-    case 'WITHDRAWAL': return `${amount(event.amount, size)} ${event.token} taken out`
-    case 'BAD_DEBT': return `${amount(event.amount, size)} ${event.token} of debt taken over by the fund`
-    case 'LIQUIDITY': return `${amount(event.size, size)} base and ${amount(event.notional, usd)} USD into ${event.lowerTick ?? '—'} to ${event.upperTick ?? '—'} (ticks)`
-    // The API's sign is that of what was paid.
-    case 'FUNDING': return `${amount(event.notional, (value) => decimal(value.replace('-', ''), 4))} USD ${event.notional?.value.startsWith('-') ? 'received' : 'paid'}`
-  }
+function flowCell(event: Event) {
+  const flow = flowOf(event)
+  return flow.value === null ? <Hint text={flow.none}><span className="muted">–</span></Hint> : <Figure exact={flow.value} unit="USD">{signedUsd(flow.value)}</Figure>
 }
+const signedUsd = (value: string): string => `${Number(value) >= 0.005 ? '+' : ''}${usd(value)}`
 
 const EVENT_COLUMNS: readonly Column<Event>[] = [
   { key: 'time', head: <span>Time <u>UTC</u></span>, name: 'time (unix s)', value: (row) => row.timestamp, cell: (row) => <Time at={row.timestamp} /> },
   { key: 'kind', head: 'What', value: (row) => words(row.kind), cell: (row) => (row.kind === 'LIQUIDATION' || row.kind === 'BAD_DEBT' || row.kind === 'COLLATERAL_LIQUIDATION' ? <Tag kind="down">{words(row.kind)}</Tag> : <Tag>{words(row.kind)}</Tag>) },
   { key: 'market', head: 'Market', value: (row) => row.market?.symbol ?? row.token ?? '', cell: (row) => (row.market ? <Link href={`/markets/${row.market.symbol}`}>{row.market.symbol}</Link> : (row.token ?? '')) },
-  { key: 'detail', head: 'Detail', value: detail },
-  { key: 'value', head: <span>Value <u>USD</u></span>, name: 'notional (USD)', numeric: true, value: (row) => row.notional?.value, cell: (row) => (row.notional ? <Figure exact={row.notional.value} unit="USD">{usd(row.notional.value)}</Figure> : <span className="muted">·</span>) },
-  { key: 'fee', head: <span>Fee or penalty <u>USD</u></span>, name: 'fee or penalty (USD)', numeric: true, value: (row) => row.fee?.value, cell: (row) => (row.fee ? <Figure exact={row.fee.value} unit="USD">{usd(row.fee.value)}</Figure> : <span className="muted">·</span>) },
+  { key: 'detail', head: 'Detail', words: true, value: detailOf },
+  { key: 'value', head: <span title="Into the account is +, out of it −; what it paid in fees and penalties is not in it">Value into it <u>USD</u></span>, name: 'Value into the account, USD', numeric: true, value: (row) => flowOf(row).value, cell: flowCell },
+  { key: 'fee', head: <span>Fee or penalty <u>USD</u></span>, name: 'Fee or penalty paid, USD', numeric: true, value: chargeOf, cell: (row) => { const charge = chargeOf(row); return charge === null ? <span className="muted">·</span> : <Figure exact={charge} unit="USD">{usd(charge)}</Figure> } },
   { key: 'block', head: 'Block', numeric: true, value: (row) => row.block, cell: (row) => whole(row.block) },
   { key: 'transaction', head: 'Transaction', value: (row) => row.transactionHash, cell: (row) => <Address of={row.transactionHash} label="Transaction" /> },
 ]
