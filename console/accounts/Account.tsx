@@ -42,7 +42,7 @@ function Page({ of, settlement }: { of: Of; settlement: string }) {
         <Collateral of={of} settlement={settlement} />
         <Ranges of={of} />
       </div>
-      {of.margin && of.margin.positions.length > 0 && <Portfolio id={of.id} margin={of.margin} />}
+      {of.margin && of.margin.positions.length > 0 && <Portfolio id={of.id} />}
       <History id={of.id} />
     </div>
   )
@@ -96,12 +96,12 @@ function Requirements({ of }: { of: Of }) {
       ]} />
       {margin && margin.positions.length > 0 && (
         <Loaded of={tier} height={58}>
-          {({ account }) => {
+          {({ account, status }) => {
             const state = account?.liquidation
             if (!state) return <p className="accounts-words"><Unknown why="Its tier in the whole book is unknown where its margin is" /></p>
             return (
               <div className="accounts-words">
-                <p>In the whole book: <b>{state.why}</b>.{state.deficit ? <> A deficit of {float(state.deficit, 2)} USD: the fund pays {state.fromFund == null ? '—' : float(state.fromFund, 2)}, winners {state.fromWinners == null ? '—' : float(state.fromWinners, 2)}, everyone {state.socialised == null ? '—' : float(state.socialised, 2)}.</> : null} Closing all of it costs {state.closingCost == null ? <Unknown why={state.unknown?.message} /> : `${float(state.closingCost, 2)} USD`}.</p>
+                <p>In the whole book{status.indexed && <> at block {whole(status.indexed.number)}</>}: <b>{state.why}</b>.{state.deficit ? <> A deficit of {float(state.deficit, 2)} USD: the fund pays {state.fromFund == null ? '—' : float(state.fromFund, 2)}, winners {state.fromWinners == null ? '—' : float(state.fromWinners, 2)}, everyone {state.socialised == null ? '—' : float(state.socialised, 2)}.</> : null} Closing all of it costs {state.closingCost == null ? <Unknown why={state.unknown?.message} /> : `${float(state.closingCost, 2)} USD`}.</p>
                 {state.unknown && <p className="muted">Unknown: {state.unknown.message}.</p>}
               </div>
             )
@@ -251,7 +251,7 @@ function Ranges({ of }: { of: Of }) {
 
 const GRIDS = ['SPAN-16', 'DERIBIT-27', 'PMRM-23', 'PMRM2-33', 'TIMS-10', 'REGIMES'] as const
 
-function Portfolio({ id, margin }: { id: string; margin: Margin }) {
+function Portfolio({ id }: { id: string }) {
   const [search, setSearch] = useSearchParams()
   const grid = GRIDS.find((one) => one === search.get('grid')) ?? 'SPAN-16'
   const answer = useAnswer(AccountPortfolioDocument, { id, grid }, 'minute')
@@ -262,19 +262,21 @@ function Portfolio({ id, margin }: { id: string; margin: Margin }) {
   }, { replace: true })
   return (
     <Panel id="portfolio" title="Portfolio margin against gross" note="what this book would need as a whole; the protocol margins each position by itself" actions={<label className="accounts-label">Scenarios <select value={grid} onChange={(event) => choose(event.target.value)}>{GRIDS.map((one) => <option key={one}>{one}</option>)}</select></label>}>
-      <Loaded of={answer} height={420}>{({ portfolioMargin: of }) => (of ? <PortfolioFigures of={of} margin={margin} /> : <Empty>No block is indexed yet.</Empty>)}</Loaded>
+      <Loaded of={answer} height={420}>{({ portfolioMargin: of, account }) => (of ? <PortfolioFigures of={of} asked={account?.margin ?? null} /> : <Empty>No block is indexed yet.</Empty>)}</Loaded>
     </Panel>
   )
 }
 
 type PortfolioOf = NonNullable<AccountPortfolioQuery['portfolioMargin']>
+type Asked = NonNullable<AccountPortfolioQuery['account']>['margin']
 
 /** What leads from gross to the whole, by what decided it: `PortfolioMargin.binding`. */
 const OFFSETS: Readonly<Record<string, string>> = { 'correlated risk': 'Diversification between assets', 'worst scenario': 'The worst scenario of all at once', 'credit cap': 'Offsets, as far as their cap lets' }
 
 const took = (value: number): string => (Math.abs(value) < 0.005 ? 'takes nothing off' : value > 0 ? `takes ${float(value, 2)} off` : `adds ${float(-value, 2)}`)
 
-function PortfolioFigures({ of, margin }: { of: PortfolioOf; margin: Margin }) {
+/** `asked`: what the protocol asks at the same block; null where it is unknown. */
+function PortfolioFigures({ of, asked }: { of: PortfolioOf; asked: Asked }) {
   const offsets = OFFSETS[of.binding] ?? of.binding
   const bars = useMemo(() => [
     ['Each position alone', of.isolated], ['Netting within assets', -of.netting], ['Gross: each asset alone', of.gross], [offsets, -of.diversification], ['As a whole', of.margin],
@@ -307,8 +309,8 @@ function PortfolioFigures({ of, margin }: { of: PortfolioOf; margin: Margin }) {
   return (
     <>
       <Sums of={[
-        ['Portfolio, initial', <>{float(of.initial, 2)} <u>USD</u></>, <>the protocol asks <Usd of={margin.initialMargin} /></>],
-        ['Portfolio, maintenance', <>{float(of.maintenance, 2)} <u>USD</u></>, <>the protocol asks <Usd of={margin.maintenanceMargin} /></>],
+        ['Portfolio, initial', <>{float(of.initial, 2)} <u>USD</u></>, <>the protocol asks {asked ? <Usd of={asked.initialMargin} /> : <Unknown why={NO_MARGIN} />}</>],
+        ['Portfolio, maintenance', <>{float(of.maintenance, 2)} <u>USD</u></>, <>the protocol asks {asked ? <Usd of={asked.maintenanceMargin} /> : <Unknown why={NO_MARGIN} />}</>],
         ['Value less initial', <><span className={of.initialSurplus < 0 ? 'down' : 'up'}>{float(of.initialSurplus, 2)}</span> <u>USD</u></>, of.initialSurplus < 0 ? 'missing' : 'to spare'],
         ['Value less maintenance', <><span className={of.maintenanceSurplus < 0 ? 'down' : 'up'}>{float(of.maintenanceSurplus, 2)}</span> <u>USD</u></>, of.maintenanceSurplus < 0 ? 'missing' : 'to spare'],
         ['Offsets take off', percent(of.offsetCredit), `of gross, at most ${percent(of.creditCap, 0)}`],
