@@ -10,7 +10,7 @@ import { Dial, geometric, linear, read } from '../ui/Dial.tsx'
 import type { Range, Scale } from '../ui/Dial.tsx'
 import { CsvButton, Table } from '../ui/Table.tsx'
 import type { Column } from '../ui/Table.tsx'
-import { compact, float, percent, whole } from '../ui/format.ts'
+import { compact, float, grouped, percent, whole } from '../ui/format.ts'
 import { Empty, Figure, Loaded, Panel, Provenance, Sums, Tag, Unknown } from '../ui/parts.tsx'
 import { level } from './Simulations.tsx'
 
@@ -103,7 +103,7 @@ export function Target({ of, whatIf: { texts, change, faulty, answer, kappa, sim
                   <Terms of={target} />
                   <TermsTable of={target} />
                 </div>
-                <p className="fund-why">{target.why[0]?.toUpperCase()}{target.why.slice(1)}.</p>
+                <p className="fund-why">{target.why[0]?.toUpperCase()}{grouped(target.why.slice(1))}.</p>
                 <Provenance of={target.provenance} />
               </>
             )

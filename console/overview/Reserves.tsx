@@ -2,15 +2,12 @@
 import { Link } from 'wouter'
 import type { Asked } from '../data/client.ts'
 import type { OverviewFundQuery, OverviewOraclesQuery, OverviewQueueQuery } from '../generated/operations.ts'
-import { compact, decimal, duration, float, percent, short, signedPercent, usd, words } from '../ui/format.ts'
+import { compact, duration, float, grouped, percent, short, signedPercent, usd, words } from '../ui/format.ts'
 import { Empty, Figure, Hint, Loaded, Notice, Panel, Provenance, Sums, Tag, Unknown } from '../ui/parts.tsx'
 import { CsvButton, Table } from '../ui/Table.tsx'
 import type { Column } from '../ui/Table.tsx'
 import { Spark } from './Spark.tsx'
 import { list } from './safety.ts'
-
-/** The API's own sentence, its amounts grouped by thousands. */
-const grouped = (text: string): string => text.replace(/(?<![\d.,x-])\d{5,}(?![\d-])/g, (digits) => decimal(digits, 0)).replace(/\.$/, '')
 
 const money = (value: number): string => float(value, Math.abs(value) >= 1000 ? 0 : 2)
 const Money = ({ of }: { of: number }) => <Figure exact={String(of)} unit="USD">{money(of)} <u>USD</u></Figure>

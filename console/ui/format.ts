@@ -64,6 +64,9 @@ export const short = (hex: string): string => (hex.length > 18 ? `${hex.slice(0,
 /** `AWAITING_SIGNATURES` is `awaiting signatures`. */
 export const words = (constant: string): string => constant.toLowerCase().replaceAll('_', ' ')
 
+/** The API's own sentence, its amounts of five digits and more grouped by thousands: four may be a year. Without its full stop. */
+export const grouped = (text: string): string => text.replace(/(?<![\d.,x-])\d{5,}(?![\d-])/g, (digits) => decimal(digits, 0)).replace(/\.$/, '')
+
 /** A float for people: grouped by thousands, with as many places as its size asks for. Statistics only; amounts of the chain go through `decimal`. */
 export function float(value: number, places = Math.abs(value) >= 1000 || value === 0 ? 0 : Math.abs(value) >= 1 ? 2 : 4): string {
   return value === Infinity ? '∞' : figure(plain(value), places)

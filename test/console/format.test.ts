@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import * as fc from 'fast-check'
-import { age, compact, decimal, figure, float, percent, price, share, short, signedPercent, size, time, usd } from '../../console/ui/format.ts'
+import { age, compact, decimal, figure, float, grouped, percent, price, share, short, signedPercent, size, time, usd } from '../../console/ui/format.ts'
 
 describe('figures for people', () => {
   test.each([
@@ -35,6 +35,10 @@ describe('figures for people', () => {
       const digits = (raw < 0n ? -raw : raw).toString().padStart(19, '0')
       expect(/[1-9]/.test(figure(`${raw < 0n ? '-' : ''}${digits.slice(0, -18)}.${digits.slice(-18)}`, places))).toBe(raw !== 0n)
     }))
+  })
+
+  test('behavior: amounts in a sentence are grouped, and dates, hashes and decimals are not', () => {
+    expect(grouped('cover-2 372829 (covid-2020-03-12), 10000 paths below 2746, 0x1234567 at 1.123456.')).toBe('cover-2 372,829 (covid-2020-03-12), 10,000 paths below 2746, 0x1234567 at 1.123456')
   })
 
   test('behavior: a compact figure takes the unit that its rounding reaches', () => {
