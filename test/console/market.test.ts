@@ -219,7 +219,7 @@ inBrowser('the market pages', () => {
       await page.goto(`${scratch.url}/markets/vETH?deficit=abc`)
       await page.locator('#deleveraging').scrollIntoViewIfNeeded()
       expect(await input.inputValue()).toBe('abc')
-      await page.getByText('Found “abc”, allowed is an amount from 0 to 18 places; type it in USD. The queue below is for none.').waitFor()
+      await page.getByText('Found “abc”, allowed is an amount of USD from 0, with a point before its decimals, at most 18; correct it. The queue below is for none.').waitFor()
     })
   }, 60_000)
 
