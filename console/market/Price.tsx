@@ -4,12 +4,13 @@ import { useCallback, useMemo } from 'react'
 import { ask, useAnswer } from '../data/client.ts'
 import { MarketBandDocument, MarketHoursDocument, MarketLiquidationsDocument, MarketPricesDocument, MarketReplayDocument } from '../generated/operations.ts'
 import type { MarketBreakersQuery, MarketHoursQuery, MarketQuery } from '../generated/operations.ts'
+import { effectiveOf } from '../parameters/values.ts'
 import { Chart, axis, tooltip } from '../ui/Chart.tsx'
 import type { ChartData, Palette } from '../ui/Chart.tsx'
 import { dateTime, duration, price as priceText, time, usd, words } from '../ui/format.ts'
 import { Loaded, Notice, Provenance, sentence } from '../ui/parts.tsx'
 import { Choice, Toggle, useChoice, usePlace } from './parts.tsx'
-import { RANGES, bandRatio, bandWords, freezeWords, gapsOf, holed, levelSpans, standing, stepsOf } from './series.ts'
+import { RANGES, bandWords, freezeWords, gapsOf, holed, levelSpans, standing, stepsOf } from './series.ts'
 import type { Point, Span } from './series.ts'
 
 type BreakerRow = NonNullable<MarketBreakersQuery['circuitBreakers']>['markets'][number]
@@ -73,7 +74,10 @@ export function Price({ market, nowSec, breaker }: { market: MarketRow; nowSec: 
 
   const [minute, hour] = [Math.ceil(nowSec / 60) * 60, hourly]
   const drawn = useMemo(() => (all && (!hour || hours.data) ? drawing(all, hour ? hours.data : undefined, Number(market.oracle?.timeoutSec ?? USUAL_SILENCE_SEC), minute, view.from, view.to) : undefined), [all, hour, hours.data, market.oracle?.timeoutSec, minute, view.from, view.to])
-  const steps = useMemo(() => stepsOf(band.data?.parameter?.history.nodes ?? [], ({ newRaw }) => bandRatio(newRaw)), [band.data])
+  const steps = useMemo(() => {
+    const parameter = band.data?.parameter
+    return parameter ? stepsOf(parameter.history.nodes, ({ newRaw }) => Number(effectiveOf(parameter, newRaw)) / 1e6) : []
+  }, [band.data])
   const marks = useMemo(() => (liquidations.data?.liquidations.nodes ?? []).flatMap(({ timestamp, size, notional, account }): Mark[] => {
     const sec = Number(timestamp)
     return sec >= view.from && sec <= view.to ? [{ sec, price: Number(notional.value) / Number(size.value), notional: notional.value, account }] : []

@@ -13,9 +13,6 @@ export type Range = keyof typeof RANGES
 const FREEZE_REASONS = ['not frozen', 'no response', 'incorrect decimals', 'no round id', 'invalid timestamp', 'price not positive']
 export const freezeWords = (reason: number): string => FREEZE_REASONS[reason] ?? `reason ${reason}`
 
-/** MarketRegistry answers 10 % where its map holds 0. */
-export const bandRatio = (raw: string): number => (BigInt(raw) === 0n ? 100_000 : Number(raw)) / 1e6
-
 /** Steps of a parameter, oldest first, from a history that is newest first. */
 export function stepsOf<Node extends { readonly timestamp: string }>(newestFirst: readonly Node[], value: (node: Node) => number): Point[] {
   return newestFirst.toReversed().map((node) => ({ sec: Number(node.timestamp), value: value(node) }))
@@ -84,18 +81,18 @@ export function thinner(depth: { readonly buyQuote: { readonly value: string }; 
   return Number(depth.buyQuote.value) < Number(depth.sellQuote.value) ? depth.buyQuote.value : depth.sellQuote.value
 }
 
-const decimalOf = (raw: bigint, places: number): string => {
+const decimalText = (raw: bigint, places: number): string => {
   const digits = (raw < 0n ? -raw : raw).toString().padStart(places + 1, '0')
   return `${raw < 0n ? '-' : ''}${digits.slice(0, digits.length - places)}${places > 0 ? `.${digits.slice(digits.length - places)}` : ''}`
 }
 
 /** Sum of raw amounts with 18 decimals, as decimal text: exact. */
-export const sumE18 = (raws: readonly string[]): string => decimalOf(raws.reduce((total, raw) => total + BigInt(raw), 0n), 18)
+export const sumE18 = (raws: readonly string[]): string => decimalText(raws.reduce((total, raw) => total + BigInt(raw), 0n), 18)
 
 /** Product of two amounts in decimal text, as decimal text: exact. */
 export function product(a: string, b: string): string {
   const places = [a, b].reduce((sum, value) => sum + (value.split('.')[1]?.length ?? 0), 0)
-  return decimalOf(BigInt(a.replace('.', '')) * BigInt(b.replace('.', '')), places)
+  return decimalText(BigInt(a.replace('.', '')) * BigInt(b.replace('.', '')), places)
 }
 
 /** A float without the dust of its arithmetic. */
