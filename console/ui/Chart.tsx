@@ -107,7 +107,6 @@ export function Chart({ title, summary, option, data, height = 260, onReady, chi
   children?: ReactNode
 }) {
   const box = useRef<HTMLDivElement>(null)
-  const chart = useRef<ECharts>(undefined)
   const [ready, setReady] = useState<ECharts>()
   const [table, setTable] = useState(false)
   const [fault, setFault] = useState(false)
@@ -115,20 +114,19 @@ export function Chart({ title, summary, option, data, height = 260, onReady, chi
   const id = useId()
   useEffect(() => {
     let gone = false
+    let made: ECharts | undefined
     let observer: ResizeObserver | undefined
     void import('./echarts.ts').then(({ init }) => {
       if (gone || !box.current) return
-      const made = init(box.current, null, { renderer: 'canvas' })
-      chart.current = made
-      observer = new ResizeObserver(() => made.resize())
+      const drawn = (made = init(box.current, null, { renderer: 'canvas' }))
+      observer = new ResizeObserver(() => drawn.resize())
       observer.observe(box.current)
-      setReady(made)
+      setReady(drawn)
     }, () => { if (!gone) setFault(true) })
     return () => {
       gone = true
       observer?.disconnect()
-      chart.current?.dispose()
-      chart.current = undefined
+      made?.dispose()
     }
   }, [])
   useEffect(() => {
@@ -139,12 +137,12 @@ export function Chart({ title, summary, option, data, height = 260, onReady, chi
   useEffect(() => (ready && onReady ? onReady(ready) : undefined), [ready, onReady])
 
   const picture = async (kind: 'png' | 'svg') => {
-    const made = chart.current
-    if (!made) return
+    // It is asked for of a chart that is still on its way, too.
+    const { clientWidth: width, clientHeight } = box.current!
     const { init } = await import('./echarts.ts')
     const colours = palette()
     const host = document.createElement('div')
-    const copy = init(host, null, { renderer: kind === 'svg' ? 'svg' : 'canvas', width: made.getWidth(), height: made.getHeight(), devicePixelRatio: 2 })
+    const copy = init(host, null, { renderer: kind === 'svg' ? 'svg' : 'canvas', width, height: clientHeight, devicePixelRatio: 2 })
     try {
       copy.setOption({ ...base(colours), ...option(colours), backgroundColor: colours.panel })
       if (kind === 'svg') download(`${fileName(title)}.svg`, copy.renderToSVGString(), 'image/svg+xml')
@@ -163,8 +161,8 @@ export function Chart({ title, summary, option, data, height = 260, onReady, chi
           <Menu.Portal><Menu.Positioner sideOffset={4} align="end"><Menu.Popup className="menu">
             <Menu.Item onClick={() => setTable(!table)}>{table ? 'Hide the table' : 'Show as a table'}</Menu.Item>
             <Menu.Item onClick={() => download(`${fileName(title)}.csv`, csv(data.head, data.rows), 'text/csv')}>Save as CSV</Menu.Item>
-            <Menu.Item onClick={() => void picture('png')}>Save as PNG</Menu.Item>
-            <Menu.Item onClick={() => void picture('svg')}>Save as SVG</Menu.Item>
+            <Menu.Item onClick={() => picture('png').catch(() => setFault(true))}>Save as PNG</Menu.Item>
+            <Menu.Item onClick={() => picture('svg').catch(() => setFault(true))}>Save as SVG</Menu.Item>
           </Menu.Popup></Menu.Positioner></Menu.Portal>
         </Menu.Root>
       </figcaption>

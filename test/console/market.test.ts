@@ -39,10 +39,10 @@ async function fill(prisma: PrismaClient): Promise<void> {
   await prisma.liquidation.create({ data: { id: 'shown-liquidation', accountId: addressOf(1), marketId: market, liquidator: addressOf(9), sizeE18: `${2n * 10n ** 18n}`, notionalE18: `${3580n * 10n ** 18n}`, penaltyE18: '1', liquidatorFeeE18: '1', sizeAfterE18: '0', blockNumber: 980n, timestamp: BigInt(now - 5000), transactionHash: `0x${'ab'.repeat(32)}`, logIndex: 0 } })
 }
 
-/** What a menu under `⋯` of a chart saves. */
-async function saved(page: Page, chart: string, item: string): Promise<{ name: string; content: Buffer }> {
+/** What a menu under `⋯` of a chart saves; `asked` is called once it was clicked. */
+async function saved(page: Page, chart: string, item: string, asked?: () => void): Promise<{ name: string; content: Buffer }> {
   await page.getByRole('button', { name: `Save or read ${chart}` }).click()
-  const [download] = await Promise.all([page.waitForEvent('download') as Promise<Download>, page.getByRole('menuitem', { name: item }).click()])
+  const [download] = await Promise.all([page.waitForEvent('download') as Promise<Download>, page.getByRole('menuitem', { name: item }).click().then(asked)])
   return { name: download.suggestedFilename(), content: await readFile(await download.path()) }
 }
 
@@ -320,6 +320,21 @@ inBrowser('the market pages', () => {
       const depths = linesOf((await saved(page, 'Depth of the pool, vETH', 'Save as CSV')).content)
       const row = depths.find(([move]) => move === '0.05')!
       expect([row[2], row[5]]).toEqual([depth.sellQuote.value, depth.buyQuote.value])
+    })
+  }, 60_000)
+
+  test('behavior: a picture that is asked for while the chart is still on its way is given all the same', async () => {
+    let arrive = () => {}
+    const held = new Promise<void>((resolve) => { arrive = resolve })
+    const before = async (page: Page): Promise<void> => void await page.route('**/assets/echarts*', async (route) => {
+      await held
+      await route.continue()
+    })
+    await visit(browser, `${scratch.url}/markets/vETH?at=1600`, { before }, async (page) => {
+      await answered(page)
+      expect(await page.locator('#ladder .canvas canvas').count()).toBe(0)
+      const { content } = await saved(page, 'Liquidation ladder, vETH', 'Save as SVG', arrive)
+      expect(content.toString('utf8')).toMatch(/^<svg [\s\S]*Price of vETH, USD[\s\S]*<\/svg>$/)
     })
   }, 60_000)
 
