@@ -139,10 +139,11 @@ export function Chart({ title, summary, option, data, height = 260, onReady, chi
   const picture = async (kind: 'png' | 'svg') => {
     // It is asked for of a chart that is still on its way, too.
     const { clientWidth: width, clientHeight } = box.current!
-    const { init } = await import('./echarts.ts')
+    const library = await import('./echarts.ts').catch(() => setFault(true))
+    if (!library) return
     const colours = palette()
     const host = document.createElement('div')
-    const copy = init(host, null, { renderer: kind === 'svg' ? 'svg' : 'canvas', width, height: clientHeight, devicePixelRatio: 2 })
+    const copy = library.init(host, null, { renderer: kind === 'svg' ? 'svg' : 'canvas', width, height: clientHeight, devicePixelRatio: 2 })
     try {
       copy.setOption({ ...base(colours), ...option(colours), backgroundColor: colours.panel })
       if (kind === 'svg') download(`${fileName(title)}.svg`, copy.renderToSVGString(), 'image/svg+xml')
@@ -161,8 +162,8 @@ export function Chart({ title, summary, option, data, height = 260, onReady, chi
           <Menu.Portal><Menu.Positioner sideOffset={4} align="end"><Menu.Popup className="menu">
             <Menu.Item onClick={() => setTable(!table)}>{table ? 'Hide the table' : 'Show as a table'}</Menu.Item>
             <Menu.Item onClick={() => download(`${fileName(title)}.csv`, csv(data.head, data.rows), 'text/csv')}>Save as CSV</Menu.Item>
-            <Menu.Item onClick={() => picture('png').catch(() => setFault(true))}>Save as PNG</Menu.Item>
-            <Menu.Item onClick={() => picture('svg').catch(() => setFault(true))}>Save as SVG</Menu.Item>
+            <Menu.Item onClick={() => void picture('png')}>Save as PNG</Menu.Item>
+            <Menu.Item onClick={() => void picture('svg')}>Save as SVG</Menu.Item>
           </Menu.Popup></Menu.Positioner></Menu.Portal>
         </Menu.Root>
       </figcaption>
