@@ -1,6 +1,6 @@
 /** The table of accounts, and what an account's page asks beside its margin: what moves it to liquidation, and what happened to it. */
 import { setImmediate as turn } from 'node:timers/promises'
-import { abs, E18, formatUnits, max, mulDiv, toFloat } from '../../core/units.ts'
+import { abs, E18, formatUnits, max, mulDiv, toE18, toFloat } from '../../core/units.ts'
 import { BadInputError } from '../../core/errors.ts'
 import type { Health } from '../../protocols/adapter.ts'
 import type { Context } from './context.ts'
@@ -158,7 +158,7 @@ function rootOf(a: bigint, b: bigint): number | null {
 type Event = Answer<'AccountEvent'>
 type Found = { readonly blockNumber: bigint; readonly logIndex: number; readonly id: string; readonly event: Event }
 
-const NOTHING = { market: null, size: null, notional: null, price: null, fee: null, realizedPnl: null, sizeAfter: null, amount: null, token: null, liquidator: null, lowerTick: null, upperTick: null }
+const NOTHING = { market: null, size: null, notional: null, price: null, fee: null, realizedPnl: null, sizeAfter: null, amount: null, token: null, settled: null, liquidator: null, lowerTick: null, upperTick: null }
 const KINDS: readonly AccountEventKind[] = ['TRADE', 'LIQUIDATION', 'COLLATERAL_LIQUIDATION', 'DEPOSIT', 'WITHDRAWAL', 'BAD_DEBT', 'LIQUIDITY', 'FUNDING']
 
 export async function historyOf(account: AccountNode, args: PageArgs & { readonly kinds?: readonly AccountEventKind[] | null | undefined }, context: Context) {
@@ -167,10 +167,12 @@ export async function historyOf(account: AccountNode, args: PageArgs & { readonl
   const markets = await context.markets()
   const collaterals = await context.collaterals()
   const settlement = context.deployment.settlementToken
+  const settles = (token: string): boolean => token === settlement.address.toLowerCase()
+  const settled = (raw: bigint): AmountNode => ({ raw, decimals: settlement.decimals })
   const e18Of = (raw: { toFixed(places: number): string }): AmountNode => e18(integer(raw))
   const marketOf = (id: string) => markets.get(id) ?? null
   const tokenOf = (id: string): { readonly symbol: string; readonly decimals: number } => {
-    if (id === settlement.address.toLowerCase()) return settlement
+    if (settles(id)) return settlement
     return collaterals.get(id) ?? { symbol: id, decimals: 0 }
   }
   const priceOf = (notional: bigint, size: bigint): AmountNode | null => (size === 0n ? null : e18(abs((notional * E18) / size)))
@@ -208,7 +210,8 @@ export async function historyOf(account: AccountNode, args: PageArgs & { readonl
       read: async (where, take) =>
         (await db.collateralLiquidation.findMany({ where, orderBy: order, take })).map((row) => {
           const { symbol, decimals } = tokenOf(row.token)
-          return found(row, 'COLLATERAL_LIQUIDATION', { amount: { raw: integer(row.amount), decimals }, token: symbol, liquidator: row.liquidator })
+          const fee = integer(row.insuranceFundFee)
+          return found(row, 'COLLATERAL_LIQUIDATION', { amount: { raw: integer(row.amount), decimals }, token: symbol, settled: settled(integer(row.repaid) + fee), fee: e18(toE18(fee, settlement.decimals)), liquidator: row.liquidator })
         }),
       count: (where) => db.collateralLiquidation.count({ where }),
     },
@@ -217,13 +220,15 @@ export async function historyOf(account: AccountNode, args: PageArgs & { readonl
       read: async (where, take) =>
         (await db.collateralChange.findMany({ where, orderBy: order, take })).map((row) => {
           const { symbol, decimals } = tokenOf(row.token)
-          return found(row, row.kind === 'DEPOSIT' ? 'DEPOSIT' : 'WITHDRAWAL', { amount: { raw: integer(row.amount), decimals }, token: symbol })
+          const amount = integer(row.amount)
+          const kind = row.kind === 'DEPOSIT' ? 'DEPOSIT' : 'WITHDRAWAL'
+          return found(row, kind, { amount: { raw: amount, decimals }, token: symbol, settled: settles(row.token) ? settled(kind === 'DEPOSIT' ? amount : -amount) : null })
         }),
       count: (where) => db.collateralChange.count({ where }),
     },
     {
       kinds: ['BAD_DEBT'],
-      read: async (where, take) => (await db.badDebt.findMany({ where, orderBy: order, take })).map((row) => found(row, 'BAD_DEBT', { amount: { raw: integer(row.amount), decimals: settlement.decimals }, token: settlement.symbol })),
+      read: async (where, take) => (await db.badDebt.findMany({ where, orderBy: order, take })).map((row) => found(row, 'BAD_DEBT', { amount: settled(integer(row.amount)), token: settlement.symbol, settled: settled(integer(row.amount)) })),
       count: (where) => db.badDebt.count({ where }),
     },
     {

@@ -21,9 +21,9 @@ export function flowOf(event: Event): Flow {
     case 'LIQUIDATION': return { value: null, none: 'What the position was taken for is the value of the trade in the same transaction' }
     // Fees are paid out with each change of a range.
     case 'LIQUIDITY': return event.fee && !isNought(event.fee.value) ? known(event.fee) : { value: null, none: 'It moves between the account and its own range, and no fees were collected' }
-    case 'BAD_DEBT': return known(event.amount)
-    case 'DEPOSIT': case 'WITHDRAWAL': return { value: null, none: 'It moves tokens, not a value in USD: their amount stands in the detail' }
-    case 'COLLATERAL_LIQUIDATION': return { value: null, none: 'What the tokens repaid is not in this history: their amount stands in the detail' }
+    // The settlement token is what the protocol counts as 1 USD.
+    case 'DEPOSIT': case 'WITHDRAWAL': return event.settled == null ? { value: null, none: 'It moves tokens that do not settle, and a price for them would be a guess: their amount stands in the detail' } : known(event.settled)
+    case 'COLLATERAL_LIQUIDATION': case 'BAD_DEBT': return known(event.settled)
   }
 }
 
@@ -45,7 +45,7 @@ export function detailOf(event: Event): string {
   switch (event.kind) {
     case 'TRADE': return `${isNegative(event.size) ? 'sold' : 'bought'} ${amountOf(event.size, size)} at ${amount(event.price, price)} USD, ${isNegative(event.notional) ? 'paid' : 'received'} ${amountOf(event.notional, usd)} USD, realised ${amount(event.realizedPnl, usd)} USD; ${amount(event.sizeAfter, sizeOf)} left`
     case 'LIQUIDATION': return `${amount(event.size, size)} taken at ${amount(event.price, price)} USD, ${amount(event.notional, usd)} USD in all, by ${short(event.liquidator ?? '')}; ${amount(event.sizeAfter, sizeOf)} left`
-    case 'COLLATERAL_LIQUIDATION': return `${amount(event.amount, size)} ${event.token} sold off by ${short(event.liquidator ?? '')}`
+    case 'COLLATERAL_LIQUIDATION': return `${amount(event.amount, size)} ${event.token} sold off for ${amount(event.settled, usd)} USD by ${short(event.liquidator ?? '')}`
     case 'DEPOSIT': return `${amount(event.amount, size)} ${event.token} paid in`
     case 'WITHDRAWAL': return `${amount(event.amount, size)} ${event.token} taken out`
     case 'BAD_DEBT': return `${amount(event.amount, size)} ${event.token} of debt taken over by the fund`

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { chargeOf, detailOf, flowOf, type Event } from '../../console/accounts/history.ts'
 
-const at = { id: '1', market: null, size: null, notional: null, price: null, fee: null, realizedPnl: null, sizeAfter: null, amount: null, token: null, liquidator: null, lowerTick: null, upperTick: null, block: '1', timestamp: '1', transactionHash: '0x1' }
+const at = { id: '1', market: null, size: null, notional: null, price: null, fee: null, realizedPnl: null, sizeAfter: null, amount: null, token: null, settled: null, liquidator: null, lowerTick: null, upperTick: null, block: '1', timestamp: '1', transactionHash: '0x1' }
 const of = (value: string): { value: string } => ({ value })
 const eventOf = (more: Partial<Event> & Pick<Event, 'kind'>): Event => ({ ...at, ...more })
 const LIQUIDATOR = '0x0000000000000000000000000000000000000009'
@@ -48,10 +48,18 @@ describe('what an event moved into the account', () => {
     expect(detailOf(change('0', '-1900', '0'))).toBe('0 base and 1,900.00 USD out of its range -60 to 120 (ticks)')
   })
 
-  // BadDebtSettled raises the trader's settlement balance by the debt; Deposited, Withdrawn and CollateralLiquidated give tokens.
-  test('behavior: debt that the fund took over is into it; tokens have no value in USD here, and none is not 0', () => {
-    const tokens = (kind: Event['kind']): Event => eventOf({ kind, amount: of('7'), token: 'WETH', liquidator: LIQUIDATOR })
-    expect(flowOf(tokens('BAD_DEBT'))).toEqual({ value: '7' })
-    for (const kind of ['DEPOSIT', 'WITHDRAWAL', 'COLLATERAL_LIQUIDATION'] as const) expect(flowOf(tokens(kind))).toEqual({ value: null, none: expect.stringMatching(/amount stands in the detail/) })
+  // BadDebtSettled raises the trader's settlement balance by the debt; Deposited and Withdrawn give tokens.
+  test('behavior: settlement tokens count one to one as USD, into it and out of it; other tokens have no value, and none is not 0', () => {
+    const tokens = (kind: Event['kind'], settled: string | null): Event => eventOf({ kind, amount: of('7'), token: settled === null ? 'WETH' : 'USDC', settled: settled === null ? null : of(settled) })
+    expect([tokens('DEPOSIT', '7'), tokens('WITHDRAWAL', '-7'), tokens('BAD_DEBT', '7'), tokens('WITHDRAWAL', '0')].map(flowOf)).toEqual([{ value: '7' }, { value: '-7' }, { value: '7' }, { value: '0' }])
+    for (const kind of ['DEPOSIT', 'WITHDRAWAL'] as const) expect(flowOf(tokens(kind, null))).toEqual({ value: null, none: expect.stringMatching(/a price .* would be a guess/) })
+    expect([tokens('DEPOSIT', '7'), tokens('WITHDRAWAL', null)].map(detailOf)).toEqual(['7.000 USDC paid in', '7.000 WETH taken out'])
+  })
+
+  // CollateralLiquidated: of 2,700 that the liquidator paid, the account got 2,619 and the insurance fund 81.
+  test('behavior: what a liquidator paid for collateral is into it, and the fund’s share of that a charge', () => {
+    const sold = eventOf({ kind: 'COLLATERAL_LIQUIDATION', amount: of('2'), token: 'WETH', settled: of('2700'), fee: of('81'), liquidator: LIQUIDATOR })
+    expect([flowOf(sold), chargeOf(sold)]).toEqual([{ value: '2700' }, '81'])
+    expect(detailOf(sold)).toBe('2.000 WETH sold off for 2,700.00 USD by 0x000000…000009')
   })
 })

@@ -30,6 +30,9 @@ beforeAll(async () => {
   await prisma.collateralChange.create({ data: { id: 'deposit', accountId: account, token: deployment.settlementToken.address.toLowerCase(), kind: 'DEPOSIT', amount: '1000000000', ...at(400, 1) } })
   await prisma.collateralChange.create({ data: { id: 'withdrawal', accountId: account, token: deployment.collaterals[0]!.token.toLowerCase(), kind: 'WITHDRAW', amount: '5', ...at(401, 1) } })
   await prisma.positionChange.create({ data: { id: 'trade', accountId: account, marketId: eth, sizeDeltaE18: `${2n * 10n ** 18n}`, notionalDeltaE18: `${-3_800n * 10n ** 18n}`, feeE18: `${38n * 10n ** 17n}`, sizeAfterE18: `${2n * 10n ** 18n}`, openNotionalAfterE18: '0', realizedPnlE18: '0', ...at(402, 7) } })
+  await prisma.collateralChange.create({ data: { id: 'out', accountId: account, token: deployment.settlementToken.address.toLowerCase(), kind: 'WITHDRAW', amount: '2500000', ...at(401, 2) } })
+  // 2 WETH for 2,700 USDC, of which the fund keeps 81.
+  await prisma.collateralLiquidation.create({ data: { id: 'sold', accountId: account, token: deployment.collaterals[0]!.token.toLowerCase(), liquidator: addressOf(9), amount: '2000000000000000000', repaid: '2619000000', insuranceFundFee: '81000000', discountRatioE6: 100_000, ...at(402, 8) } })
   await prisma.badDebt.create({ data: { id: 'bad', accountId: account, amount: '7', ...at(402, 9) } })
   api = await startServer({ ...services(prisma, noChain), log, host: '127.0.0.1', port: 0 })
 }, 90_000)
@@ -173,18 +176,21 @@ describe('an account', () => {
   })
 
   test('behavior: its history is all that happened to it, newest first, by kind where one is named, page by page', async () => {
-    const all = `history(first: 200) { totalCount nodes { kind market { symbol } size { value } notional { value } price { value } fee { value } amount { value } token block } }`
+    const all = `history(first: 200) { totalCount nodes { kind market { symbol } size { value } notional { value } price { value } fee { value } amount { value } token settled { value decimals } block } }`
     const { data, errors } = await ask(`{ account(id: "${addressOf(1)}") { ${all} } }`)
     expect(errors).toBeUndefined()
     const { totalCount, nodes } = data.account.history
-    expect(totalCount).toBe(9)
-    expect(nodes.map(({ kind, block }: { kind: string; block: string }) => `${kind} ${block}`)).toEqual([...['502', '501', '501', '500', '500'].map((block) => `LIQUIDATION ${block}`), 'BAD_DEBT 402', 'TRADE 402', 'WITHDRAWAL 401', 'DEPOSIT 400'])
-    const none = { market: null, size: null, notional: null, price: null, fee: null, amount: null, token: null }
+    expect(totalCount).toBe(11)
+    expect(nodes.map(({ kind, block }: { kind: string; block: string }) => `${kind} ${block}`)).toEqual([...['502', '501', '501', '500', '500'].map((block) => `LIQUIDATION ${block}`), 'BAD_DEBT 402', 'COLLATERAL_LIQUIDATION 402', 'TRADE 402', 'WITHDRAWAL 401', 'WITHDRAWAL 401', 'DEPOSIT 400'])
+    const none = { market: null, size: null, notional: null, price: null, fee: null, amount: null, token: null, settled: null }
+    const settled = (value: string) => ({ value, decimals: 6 })
     expect(nodes.slice(5)).toEqual([
-      { ...none, kind: 'BAD_DEBT', amount: { value: '0.000007' }, token: deployment.settlementToken.symbol, block: '402' },
+      { ...none, kind: 'BAD_DEBT', amount: { value: '0.000007' }, token: deployment.settlementToken.symbol, settled: settled('0.000007'), block: '402' },
+      { ...none, kind: 'COLLATERAL_LIQUIDATION', fee: { value: '81' }, amount: { value: '2' }, token: 'WETH', settled: settled('2700'), block: '402' },
       { ...none, kind: 'TRADE', market: { symbol: 'vETH' }, size: { value: '2' }, notional: { value: '-3800' }, price: { value: '1900' }, fee: { value: '3.8' }, block: '402' },
+      { ...none, kind: 'WITHDRAWAL', amount: { value: '2.5' }, token: deployment.settlementToken.symbol, settled: settled('-2.5'), block: '401' },
       { ...none, kind: 'WITHDRAWAL', amount: { value: '0.000000000000000005' }, token: 'WETH', block: '401' },
-      { ...none, kind: 'DEPOSIT', amount: { value: '1000' }, token: deployment.settlementToken.symbol, block: '400' },
+      { ...none, kind: 'DEPOSIT', amount: { value: '1000' }, token: deployment.settlementToken.symbol, settled: settled('1000'), block: '400' },
     ])
     const kinds: string[] = []
     let after: string | null = null
