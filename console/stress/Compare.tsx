@@ -5,10 +5,13 @@ import { Chart, axis, tooltip } from '../ui/Chart.tsx'
 import type { Palette } from '../ui/Chart.tsx'
 import { CsvButton, Table } from '../ui/Table.tsx'
 import type { Column } from '../ui/Table.tsx'
-import { compact, float, whole } from '../ui/format.ts'
+import { compact, duration, float, whole } from '../ui/format.ts'
 import { Figure, Notice, Panel, Provenance, Tag, Time, Unknown } from '../ui/parts.tsx'
 import { RoundSwitch, ScenarioName, figuresOf, keyOf, nameOf, severitiesOf, useMedia } from './Results.tsx'
 import type { Figures, Round, Scenario, StressResult } from './Results.tsx'
+import { differencesOf } from './differences.ts'
+import type { Asked, Difference } from './differences.ts'
+import { questionOf } from './question.ts'
 
 type Side = { readonly run: RunHeadFragment; readonly result: StressResult }
 type Pair = { readonly key: string; readonly any: Scenario; readonly a: Scenario | undefined; readonly b: Scenario | undefined }
@@ -35,7 +38,8 @@ export function Compare({ a, b, round, setRound, close }: { a: Side; b: Side; ro
       { key: `${field}-d`, head: `${head}, B − A`, value: (pair) => deltaOf(pair, round, field) },
     ]),
   ], [round])
-  const moved = pairs.filter((pair) => pair.a && pair.b && JSON.stringify(pair.a.moves) !== JSON.stringify(pair.b.moves))
+  const differences = useMemo(() => differencesOf(askedOf(a), askedOf(b)), [a, b])
+  const moved = pairs.filter((pair) => pair.a && pair.b && JSON.stringify(pair.a.moves) !== JSON.stringify(pair.b.moves) && !differences.some(({ what }) => pair.any.severity === null && what.startsWith(`Shock ${pair.any.id},`)))
   return (
     <Panel id="compare" title="A against B" note="differences are B − A" actions={<><RoundSwitch round={round} setRound={setRound} /><CsvButton title={`Stress, A ${a.result.provenance.block.number} against B ${b.result.provenance.block.number}`} columns={files} rows={pairs} /><button type="button" className="quiet" onClick={close}>Close</button></>}>
       <dl className="stress-sides">
@@ -46,12 +50,40 @@ export function Compare({ a, b, round, setRound, close }: { a: Side; b: Side; ro
           </div>
         ))}
       </dl>
-      {moved.length > 0 && <Notice kind="degraded" title={`${moved.length === 1 ? 'One scenario moves' : `${moved.length} scenarios move`} prices differently in A and B.`}>{moved.map(({ any }) => nameOf(any)).join('; ')}: measured betas changed, or a shock of the same name is another.</Notice>}
+      <Unlike a={a} b={b} differences={differences} />
+      {moved.length > 0 && <Notice kind="degraded" title={`${moved.length === 1 ? 'One scenario moves' : `${moved.length} scenarios move`} prices differently in A and B.`}>{moved.map(({ any }) => nameOf(any)).join('; ')}: A and B were asked the same of them, but betas are measured anew at each block.</Notice>}
       <Bars pairs={pairs} round={round} />
       <Table title="A against B" columns={columns} rows={pairs} rowKey={({ key }) => key} few={narrow ? 6 : 20} />
       <Provenance of={a.result.provenance} />
       <Provenance of={b.result.provenance} />
     </Panel>
+  )
+}
+
+/** `all` stands for the regimes that were run. */
+function askedOf({ run, result }: Side): Asked {
+  const question = questionOf(run.input)
+  const known = result.scenarios.flatMap(({ id, severity }) => (severity === null ? [] : [id]))
+  return { ...question, regimes: question.regimes === 'all' ? [...new Set(known)] : question.regimes }
+}
+
+const UNLIKE: readonly Column<Difference>[] = [
+  { key: 'what', head: 'Of the question', value: ({ what }) => what },
+  { key: 'a', head: 'A', words: true, value: ({ a }) => a },
+  { key: 'b', head: 'B', words: true, value: ({ b }) => b },
+]
+
+/** Whether the two may be compared: what else than the answer differs. */
+function Unlike({ a, b, differences }: { a: Side; b: Side; differences: readonly Difference[] }) {
+  const [from, to] = [a.result.provenance, b.result.provenance]
+  const blocks = from.block.number === to.block.number ? 'over the same block' : `over two blocks, ${duration(Math.abs(Number(to.block.timestamp) - Number(from.block.timestamp)))} apart`
+  const models = from.model === to.model && from.version === to.version ? '' : `, answered by ${from.model} ${from.version} (A) and ${to.model} ${to.version} (B)`
+  if (differences.length === 0) return <p className="stress-asked">A and B were asked the same question {blocks}{models}.</p>
+  return (
+    <>
+      <Notice kind="degraded" title={`A and B were asked different questions ${blocks}${models}.`}>Their figures differ by all of this together:</Notice>
+      <div className="stress-unlike"><Table title="In what the questions differ" columns={UNLIKE} rows={differences} rowKey={({ what }) => what} /></div>
+    </>
   )
 }
 
