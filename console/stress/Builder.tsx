@@ -26,7 +26,7 @@ const WINDOW = /, (high|open) to low of .*$/
 
 function Regimes({ question: { severities, regimes }, change, library }: { question: Question; change: Change; library: Library }) {
   const ids = library.SEVERE.map(({ id }) => id)
-  const chosen = new Set(regimes === 'all' ? ids : regimes)
+  const chosen = new Set(regimes === 'all' ? ids : ids.filter((id) => regimes.includes(id)))
   const choose = (next: ReadonlySet<string>) => change({ regimes: ids.every((id) => next.has(id)) ? 'all' : ids.filter((id) => next.has(id)) })
   const toggle = (id: string) => choose(chosen.has(id) ? new Set([...chosen].filter((one) => one !== id)) : new Set([...chosen, id]))
   const shown: readonly Severity[] = severities.length > 0 ? severities : ['SEVERE']

@@ -15,7 +15,7 @@ import type { Library } from './Builder.tsx'
 import { Compare } from './Compare.tsx'
 import { Results, useMedia } from './Results.tsx'
 import type { Round } from './Results.tsx'
-import { carriesQuestion, describe, faultsOf, inputOf, parse, questionOf, sameQuestion, write } from './question.ts'
+import { carriesQuestion, describe, faultsOf, inputOf, parse, questionOf, sameQuestion, strangersOf, withoutStrangers, write } from './question.ts'
 import type { Question } from './question.ts'
 import { Follow, RunState, RunTag, StartedAt, isOver } from './runs.tsx'
 import './stress.css'
@@ -78,8 +78,9 @@ export default function Stress() {
     }
   }
 
-  const faults = faultsOf(question)
-  const count = (question.regimes === 'all' ? ids.length : question.regimes.length) * question.severities.length + question.shocks.length
+  const faults = faultsOf(question, ids)
+  const [strangers, known] = [strangersOf(question, ids), withoutStrangers(question, ids)]
+  const count = (known.regimes === 'all' ? ids.length : known.regimes.length) * known.severities.length + known.shocks.length
   const view = { chosen: params.get('scenario'), choose: useCallback((key: string) => go({ scenario: key }), [go]), round: (params.get('round') === 'first' ? 'first' : 'cascade') as Round, setRound: useCallback((round: Round) => go({ round: round === 'first' ? 'first' : null }), [go]) }
   return (
     <>
@@ -87,13 +88,14 @@ export default function Stress() {
       <div className="stress">
         <div className="stack">
           <Panel id="question" title="Question" actions={foldable && <button type="button" aria-expanded={!folded} onClick={() => setUnfolded(folded)}>{folded ? 'Change it' : 'Fold it away'}</button>}>
-            {folded ? <p className="stress-asked stress-folded">{describe(question, ids)}</p> : <Loaded of={ground} height={620}>
+            {folded ? <p className="stress-asked stress-folded">{describe(known, ids)}</p> : <Loaded of={ground} height={620}>
               {({ markets, collaterals }) => library && (
                 <>
                   <Builder question={question} change={(change) => setQuestion({ ...question, ...change })} library={library} symbols={[...new Set([...markets, ...collaterals].map(({ symbol }) => symbol))]} />
                   <div className="stress-run">
                     <div aria-live="polite">
                       {faults.map((text) => <p key={text} className="down">{text}</p>)}
+                      {strangers.length > 0 && <button type="button" onClick={() => setQuestion(known)}>Leave {strangers.length === 1 ? 'it' : 'them'} out</button>}
                       {fault && <p className="down" role="alert" ref={landing.land} tabIndex={-1}>{fault}</p>}
                       {faults.length === 0 && !fault && <p className="muted">{count} {count === 1 ? 'scenario' : 'scenarios'} over the newest block</p>}
                     </div>

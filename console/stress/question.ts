@@ -50,13 +50,25 @@ export const SECONDS_SCALE = stops([0, 15, 30, 60, 120, 300, 600, 900, 1800, 360
 
 const ID = /^[A-Za-z0-9][A-Za-z0-9-]{0,63}$/
 
-/** What is wrong with a question, a sentence each; empty where it can be asked. */
-export function faultsOf({ severities, regimes, shocks, persistence, cascade }: Question): readonly string[] {
+/** Regimes that a question names and the library has not: an address may say anything. None while the library is not known (empty). */
+export const strangersOf = ({ regimes }: Question, library: readonly string[]): readonly string[] => (regimes === 'all' || library.length === 0 ? [] : [...new Set(regimes)].filter((id) => !library.includes(id)))
+
+/** A question without them. */
+export function withoutStrangers(question: Question, library: readonly string[]): Question {
+  const { regimes } = question
+  return regimes === 'all' || library.length === 0 ? question : { ...question, regimes: library.filter((id) => regimes.includes(id)) }
+}
+
+/** What is wrong with a question to this library, a sentence each; empty where it can be asked. */
+export function faultsOf(question: Question, library: readonly string[]): readonly string[] {
+  const { severities, regimes, shocks, persistence, cascade } = question
   const faults: string[] = []
   const check = (text: string, range: Range) => {
     const { fault } = read(text, range)
     if (fault !== null) faults.push(fault)
   }
+  const strangers = strangersOf(question, library)
+  if (strangers.length > 0) faults.push(`Regimes: found ${listed(strangers)}, allowed are the ${library.length} of the list; choose there, or leave ${strangers.length === 1 ? 'it' : 'them'} out.`)
   if (regimes !== 'all' && regimes.length === 0 && shocks.length === 0) faults.push('Found no scenario, needed is at least one; choose a regime, or add a shock of your own.')
   if (severities.length === 0 && (regimes === 'all' || regimes.length > 0)) faults.push('Found no severity, needed is at least one for regimes of history; choose one.')
   shocks.forEach((shock, index) => {
@@ -72,6 +84,12 @@ export function faultsOf({ severities, regimes, shocks, persistence, cascade }: 
   })
   if (cascade) check(persistence, PERSISTENCE)
   return faults
+}
+
+/** Three at most by name, as much of each as tells it. */
+const listed = (names: readonly string[]): string => {
+  const said = [...names.slice(0, 3).map((name) => `“${name.slice(0, 30)}”`), ...(names.length > 3 ? [`${names.length - 3} more`] : [])]
+  return said.length === 1 ? said.join('') : `${said.slice(0, -1).join(', ')} and ${said.at(-1)}`
 }
 
 const changesNothing = ({ moves, others, volume, freeze, outage }: Shock): boolean => [...Object.values(moves), others, freeze, outage].every((text) => numberOf(text) === 0) && numberOf(volume) === 1

@@ -89,5 +89,5 @@ export function dateTime(unixSec: string | number): string {
   return `${at.getUTCDate()} ${MONTHS[at.getUTCMonth()]} ${clock(unixSec)}`
 }
 
-/** 5400 s is `1.5 h`: a length of time, not an age. */
+/** 9,000 s is `2.5 h`, 5,400 s `90 min`: a length of time, not an age. */
 export const duration = (seconds: number): string => (seconds < 120 ? `${float(seconds, Number.isInteger(seconds) ? 0 : 1)} s` : seconds < 7200 ? `${float(seconds / 60, 1).replace('.0', '')} min` : seconds < 172_800 ? `${float(seconds / 3600, 1).replace('.0', '')} h` : `${float(seconds / 86_400, 1).replace('.0', '')} d`)

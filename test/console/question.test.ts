@@ -1,8 +1,10 @@
 /** What is typed into the console as a number, and what an address carries of a stress question. */
 import { describe, expect, test } from '@jest/globals'
 import * as fc from 'fast-check'
-import { faultsOf, inputOf, newShock, parse, write, ASKED, SEVERITIES } from '../../console/stress/question.ts'
-import type { Question } from '../../console/stress/question.ts'
+import { differencesOf } from '../../console/stress/differences.ts'
+import type { Asked } from '../../console/stress/differences.ts'
+import { faultsOf, inputOf, newShock, parse, strangersOf, withoutStrangers, write, ASKED, SEVERITIES } from '../../console/stress/question.ts'
+import type { Question, Shock } from '../../console/stress/question.ts'
 import { read } from '../../console/ui/Dial.tsx'
 import { unscaled } from '../../console/parameters/values.ts'
 import { sortOf, sortText } from '../../console/ui/Table.tsx'
@@ -56,7 +58,7 @@ describe('a stress question', () => {
   const question: Question = { ...ASKED, regimes: [], shocks: [shock] }
 
   test('error: a decimal comma in any of its numbers is a fault, one sentence each', () => {
-    expect(faultsOf({ ...question, shocks: [{ ...shock, moves: { vETH: '-4,5' }, others: '-3,5', volume: '0,5', freeze: '1,5', outage: '2,5' }], persistence: '0,5' })).toEqual([
+    expect(faultsOf({ ...question, shocks: [{ ...shock, moves: { vETH: '-4,5' }, others: '-3,5', volume: '0,5', freeze: '1,5', outage: '2,5' }], persistence: '0,5' }, [])).toEqual([
       'vETH: found “-4,5”, allowed is a number from −99 to 1,000 %, with a point before its decimals; correct it.',
       'All others: found “-3,5”, allowed is a number from −99 to 1,000 %, with a point before its decimals; correct it.',
       'Volume left: found “0,5”, allowed is a number from 0.001 to 10 × usual, with a point before its decimals; correct it.',
@@ -64,7 +66,7 @@ describe('a stress question', () => {
       'Outage: found “2,5”, allowed is a number from 0 to 604,800 s, with a point before its decimals; correct it.',
       'Persistence: found “0,5”, allowed is a number from 0 to 1, with a point before its decimals; correct it.',
     ])
-    expect(faultsOf(question)).toEqual([])
+    expect(faultsOf(question, [])).toEqual([])
   })
 
   test('behavior: percent become fractions, digit for digit', () => {
@@ -88,6 +90,55 @@ describe('a stress question', () => {
 
   test('behavior: an address says plainly what is plain', () => {
     expect(write({ ...question, shocks: [{ ...shock, moves: { vETH: '-45', 'USDC.e': '1' } }] }, new URLSearchParams()).toString()).toBe('severity=severe&regimes=&shock=shock-1+vETH*-45+USDC.e*1+.others*-3.5+.volume*0.5')
+  })
+})
+
+describe('regimes that the library has not', () => {
+  const library = ['covid', 'terra', 'ftx']
+
+  test('error: are said once, with what is allowed and what to do, however many there are', () => {
+    expect(faultsOf({ ...ASKED, regimes: ['nosuch'] }, library)).toEqual(['Regimes: found “nosuch”, allowed are the 3 of the list; choose there, or leave it out.'])
+    expect(faultsOf({ ...ASKED, regimes: ['a', 'covid', 'b', 'a', 'c', 'd', 'e'] }, library)).toEqual(['Regimes: found “a”, “b”, “c” and 2 more, allowed are the 3 of the list; choose there, or leave them out.'])
+    expect(faultsOf({ ...ASKED, regimes: ['covid', 'ftx'] }, library)).toEqual([])
+  })
+
+  test('behavior: without them all else of a question stays, and before the library is known nothing is one', () => {
+    const question: Question = { ...ASKED, severities: ['DAY'], regimes: ['ftx', 'nosuch', 'covid'], shocks: [newShock([])], persistence: '0.5' }
+    expect(withoutStrangers(question, library)).toEqual({ ...question, regimes: ['covid', 'ftx'] })
+    expect([strangersOf(question, library), strangersOf(question, []), strangersOf(ASKED, library)]).toEqual([['nosuch'], [], []])
+    expect(withoutStrangers(question, [])).toEqual(question)
+  })
+})
+
+describe('two questions of a comparison', () => {
+  const asked: Asked = { severities: ['SEVERE'], regimes: ['covid', 'terra'], shocks: [{ ...newShock([]), id: 'mine', moves: { vETH: '-45' }, others: '0.5' }], cascade: true, persistence: '1' }
+  const mine = asked.shocks[0] as Shock
+
+  test('behavior: the same question has no difference, however it was clicked together', () => {
+    expect(differencesOf(asked, asked)).toEqual([])
+    expect(differencesOf(asked, { ...asked, regimes: ['terra', 'covid'] })).toEqual([])
+    // Where nothing is liquidated twice, persistence is of nothing.
+    expect(differencesOf({ ...asked, cascade: false }, { ...asked, cascade: false, persistence: '0.5' })).toEqual([])
+    // A market that is named and moves as all others is none of its own.
+    expect(differencesOf(asked, { ...asked, shocks: [{ ...mine, moves: { vETH: '-45', vBTC: '0.5' } }] })).toEqual([])
+  })
+
+  test('behavior: each difference is said with both sides, in words and units', () => {
+    expect(differencesOf(asked, { ...asked, persistence: '0.5' })).toEqual([{ what: 'Persistence of impact', a: '1', b: '0.5' }])
+    expect(differencesOf(asked, { ...asked, cascade: false })).toEqual([{ what: 'Cascade', a: 'on, persistence 1', b: 'off' }])
+    expect(differencesOf(asked, { ...asked, severities: ['SEVERE', 'DAY'] })).toEqual([{ what: 'Severities', a: 'severe (worst hour, high to low)', b: 'severe (worst hour, high to low); day (worst 24 hours, high to low)' }])
+    expect(differencesOf(asked, { ...asked, regimes: ['covid', 'ftx', 'svb'] })).toEqual([{ what: 'Regimes', a: '2, only here: terra', b: '3, only here: ftx, svb' }])
+    expect(differencesOf(asked, { ...asked, regimes: ['covid'] })).toEqual([{ what: 'Regimes', a: '2, only here: terra', b: '1' }])
+    // Of no regime there is no severity.
+    expect(differencesOf(asked, { ...asked, regimes: [], severities: ['DAY'] })).toEqual([{ what: 'Regimes', a: '2, only here: covid, terra', b: 'none' }])
+    expect(differencesOf(asked, { ...asked, shocks: [] })).toEqual([{ what: 'Shock mine', a: 'vETH −45 %, all others +0.5 %, volume left 1 × usual, oracle freeze 0 s, outage 0 s', b: 'not asked' }])
+    expect(differencesOf(asked, { ...asked, shocks: [{ ...mine, moves: { vBTC: '-10' }, volume: '0.2', freeze: '5400', outage: '30' }] })).toEqual([
+      { what: 'Shock mine, vBTC', a: '+0.5 %', b: '−10 %' },
+      { what: 'Shock mine, vETH', a: '−45 %', b: '+0.5 %' },
+      { what: 'Shock mine, volume left', a: '1 × usual', b: '0.2 × usual' },
+      { what: 'Shock mine, oracle freeze', a: '0 s', b: '90 min' },
+      { what: 'Shock mine, outage', a: '0 s', b: '30 s' },
+    ])
   })
 })
 

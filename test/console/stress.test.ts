@@ -144,8 +144,19 @@ inBrowser('the stress page', () => {
         const cell = table.getByRole('row').filter({ hasText: name }).filter({ hasText: severity === null ? '' : 'severe' }).first().locator('td[data-label^="Bad debt"] .figure')
         expect(Number((await cell.getAttribute('title'))?.replace(' USD', ''))).toBe((to ?? NaN) - (from ?? NaN))
       }
-      // A moves vETH otherwise than B: said, since the name is the same.
-      await page.getByText('One scenario moves prices differently in A and B.').waitFor()
+      // All in which the two questions differ is said, with both sides.
+      await page.getByText(/^A and B were asked different questions over the same block\.$/).waitFor()
+      const unlike = await page.getByRole('table', { name: 'In what the questions differ' }).getByRole('row').allInnerTexts()
+      expect(unlike.slice(1).map((line) => line.split(/\s*[\t\n]\s*/))).toEqual([
+        ['Regimes', '1', expect.stringMatching(/^18, only here: (?!.*covid)/)],
+        ['Severities', 'severe (worst hour, high to low)', 'severe (worst hour, high to low); day (worst 24 hours, high to low)'],
+        ['Shock shock-1, vETH', '−60 %', '−45 %'],
+        ['Shock shock-1, all others', '0 %', '+0.5 %'],
+        ['Shock shock-1, volume left', '1 × usual', '0.2 × usual'],
+        ['Persistence of impact', '0.5', '1'],
+      ])
+      // The shock is another by the question, not by what was measured.
+      expect(await page.getByText(/prices differently in A and B/).count()).toBe(0)
       // What A was not asked has no difference.
       expect(await table.getByText('only in B').count()).toBeGreaterThan(0)
       const { lines } = await downloaded(page, () => page.locator('#compare').getByRole('button', { name: 'CSV' }).click())
@@ -183,6 +194,22 @@ inBrowser('the stress page', () => {
       await page.getByText('Found no scenario, needed is at least one').waitFor()
       await page.getByRole('button', { name: 'All', exact: true }).click()
       await page.getByText('18 scenarios over the newest block').waitFor()
+    })
+  }, 180_000)
+
+  test('error: a regime in the address that there is not is told once, not counted, and leaving it out leaves the rest', async () => {
+    await visit(browser, `${scratch.url}/stress?severity=day&regimes=nosuch+covid-2020-03-12&shock=mine+vETH*-30&persistence=0.5`, {}, async (page) => {
+      const fault = 'Regimes: found “nosuch”, allowed are the 18 of the list; choose there, or leave it out.'
+      await page.getByText(fault, { exact: true }).waitFor()
+      expect(await page.locator('.stress-count').innerText()).toBe('1 of 18')
+      const run = page.getByRole('button', { name: 'Run', exact: true })
+      expect(await run.isEnabled()).toBe(false)
+      await page.getByRole('button', { name: 'Leave it out' }).click()
+      await page.getByText('2 scenarios over the newest block').waitFor()
+      expect(await page.getByText(fault).count()).toBe(0)
+      expect(await run.isEnabled()).toBe(true)
+      await page.waitForURL((url) => url.searchParams.get('regimes') === 'covid-2020-03-12')
+      expect(new URL(page.url()).search).toBe('?severity=day&regimes=covid-2020-03-12&shock=mine+vETH*-30&persistence=0.5')
     })
   }, 180_000)
 
