@@ -110,6 +110,7 @@ export function draftChanges(target: Target, intents: readonly Intent[], current
     target.catalog.encodeChange(target.deployment, ref, intent.to, current)
     // Index and getter tell what the contract works with: nobody could confirm that the stored 0 is in force.
     if (intent.to === 0n && spec.zeroMeans !== null) throw new DraftRefusedError([`Found 0 for ${name}, which the contract takes as ${spec.zeroMeans}; choose ${spec.zeroMeans} where that is meant`])
+    if (intent.to === 0n && spec.zeroIs !== null && spec.zeroIs.of !== null) throw new DraftRefusedError([`Found 0 for ${name}, which the contract takes as ${spec.zeroIs.words} and answers by that: nobody could confirm that it is in force; choose the value of ${spec.zeroIs.of} where that is meant`])
     const key = keyOf({ parameter: ref.name, subject: ref.subject })
     if (seen.has(key)) throw new DraftRefusedError([`Found two changes of ${name}, allowed is one per proposal; keep the one that is meant`])
     seen.add(key)

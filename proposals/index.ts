@@ -268,7 +268,7 @@ export function createProposals({ prisma, catalog, deployment, rpcUrl, policy, s
   async function presentOf({ refs }: Wish) {
     const asked = [...refs, ...refs.flatMap((ref) => catalog.boundedBy(deployment, ref))]
     const block = await readIndexed(prisma)
-    return { asked, block, values: await readCurrent(target, client, asked, await readValues(prisma, asked), block) }
+    return { asked, block, values: await readCurrent(target, client, asked, await readValues(prisma, catalog, asked), block) }
   }
 
   /** `work` in a transaction, with the present read before it; anew where it answers null, because the index has moved on since. Throws UnavailableError where that does not end. */
@@ -285,7 +285,7 @@ export function createProposals({ prisma, catalog, deployment, rpcUrl, policy, s
   async function weigh(tx: Prisma.TransactionClient, wish: Wish, present: Present) {
     const { evidence, playbook, desired } = wish
     const block = await readIndexed(tx)
-    const indexed = await readValues(tx, present.asked)
+    const indexed = await readValues(tx, catalog, present.asked)
     const values = new Map<string, bigint>()
     for (const ref of present.asked) {
       const key = keyOf({ parameter: ref.name, subject: ref.subject })
@@ -419,7 +419,7 @@ export function createProposals({ prisma, catalog, deployment, rpcUrl, policy, s
   async function assertCurrent(tx: Prisma.TransactionClient, proposal: ProposalRecord): Promise<void> {
     const block = await readIndexed(tx)
     const refs = proposal.changes.map((change) => ({ name: change.parameter, subject: change.subject }))
-    const values = await readValues(tx, refs)
+    const values = await readValues(tx, catalog, refs)
     const gone = outdated(proposal, block.timestamp, values, delayOf(deployment))
     if (gone !== null) throw new StaleProposalError(`${gone.reason}; draft it again`, { id: proposal.id, becomes: gone.to })
     const current = new Map([...values].map(([key, { value }]) => [key, value]))

@@ -1,7 +1,7 @@
 /** Proposals in the database, and what is read there of the index. Every change of state writes its event in the same transaction. */
 import type { Prisma, PrismaClient } from '../prisma/client.ts'
 import { NotFoundError, UnavailableError } from '../core/errors.ts'
-import type { Address, Call, Hex, Json, ParameterRef } from '../protocols/adapter.ts'
+import type { Address, Call, Hex, Json, ParameterCatalog, ParameterRef } from '../protocols/adapter.ts'
 import { changeFromJson, keyOf } from './draft.ts'
 import type { Change, ChangeJson } from './draft.ts'
 import type { Finding } from './guardrails.ts'
@@ -162,11 +162,12 @@ export async function readIndexed(db: Db): Promise<IndexedBlock> {
   return { number: row.blockNumber, hash: row.blockHash as Hex, timestamp: row.blockTimestamp }
 }
 
-/** Current raw values by `keyOf`. What the index does not have is not in the map. */
-export async function readValues(db: Db, refs: readonly ParameterRef[]): Promise<ReadonlyMap<string, IndexedValue>> {
+/** Current raw values by `keyOf`. What the index does not have is not in the map: neither is a 0 for which the contract answers another parameter's value. */
+export async function readValues(db: Db, catalog: ParameterCatalog, refs: readonly ParameterRef[]): Promise<ReadonlyMap<string, IndexedValue>> {
   if (refs.length === 0) return new Map()
   const rows = await db.parameter.findMany({ where: { OR: refs.map((ref) => ({ name: ref.name, subject: ref.subject.toLowerCase() })) } })
-  return new Map(rows.map((row) => [keyOf({ parameter: row.name, subject: row.subject }), { value: BigInt(row.value.toFixed(0)), updatedAtBlock: row.updatedAtBlock }]))
+  const values = rows.map((row) => ({ name: row.name, key: keyOf({ parameter: row.name, subject: row.subject }), value: BigInt(row.value.toFixed(0)), updatedAtBlock: row.updatedAtBlock }))
+  return new Map(values.filter(({ name, value }) => value !== 0n || catalog.find(name).zeroIs?.of == null).map(({ key, value, updatedAtBlock }) => [key, { value, updatedAtBlock }]))
 }
 
 /** The new raw values that one transaction announced, by `keyOf`; the last one where there are several. */

@@ -195,7 +195,7 @@ export async function track(prisma: PrismaClient, client: PublicClient, target: 
   // The index before the chain: a value that the index shows must not be newer than the nonce that is read beside it.
   const indexed = await readIndexed(prisma)
   const refs = new Map(proposals.flatMap((proposal) => proposal.changes).map((change) => [keyOf(change), { name: change.parameter, subject: change.subject }]))
-  const values = await readValues(prisma, [...refs.values()])
+  const values = await readValues(prisma, target.catalog, [...refs.values()])
   const safe = await readSafe(client, deployment, head.number)
   const used = proposals.filter((proposal) => !['EXECUTED', 'APPLIED', 'QUEUED'].includes(proposal.state) && safe.nonce > BigInt(proposal.nonce))
   const logs = used.length === 0 ? [] : await readExecutionLogs(client, address, used.map((each) => each.draftedAt.number).reduce((a, b) => (a < b ? a : b)), head.number)

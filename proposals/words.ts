@@ -6,7 +6,7 @@ import { getAddress } from 'viem'
 import { grouped } from '../api/recommendations/format.ts'
 import { abs, formatUnits } from '../core/units.ts'
 import type { Address, Governance, ParameterSpec } from '../protocols/adapter.ts'
-import { effectiveOf } from '../protocols/adapter.ts'
+import { effectiveOf, zeroWords } from '../protocols/adapter.ts'
 import { labelOf } from './draft.ts'
 import type { Change, Target } from './draft.ts'
 
@@ -59,9 +59,11 @@ export function changeWords(target: Target, change: ToldChange): ChangeWords {
   }
 }
 
-/** A raw value in its unit: `5.00 %`, `900 s (15 min)`, `250 ticks (2.53 %)`, `1,000.00 USDC`, `yes`, an address; `10.00 % (raw 0)` where a raw 0 means that. */
+/** A raw value in its unit: `5.00 %`, `900 s (15 min)`, `250 ticks (2.53 %)`, `1,000.00 USDC`, `yes`, an address; `10.00 % (raw 0)` and `no distribution (raw 0)` where a raw 0 means that. */
 export function valueWords({ deployment }: Pick<Target, 'deployment'>, spec: ParameterSpec, subject: Address, raw: bigint): string {
   const { unit } = spec
+  const zero = zeroWords(spec, raw)
+  if (zero !== null) return zero
   const effective = effectiveOf(spec, raw)
   if (effective !== raw) return `${valueWords({ deployment }, spec, subject, effective)} (raw ${raw})`
   switch (unit.kind) {
@@ -154,6 +156,7 @@ function stepWords(spec: ParameterSpec, fromRaw: bigint, toRaw: bigint): string 
   if (spec.unit.kind === 'ADDRESS' || spec.unit.kind === 'BOOLEAN') return 'switched'
   const [from, to] = [effectiveOf(spec, fromRaw), effectiveOf(spec, toRaw)]
   if (from === to) return 'none'
+  if (zeroWords(spec, fromRaw) !== null || zeroWords(spec, toRaw) !== null) return 'switched'
   if (from === 0n) return 'from 0'
   const hundredths = (abs(to - from) * 10_000n) / from
   const sign = to < from ? '−' : '+'

@@ -96,6 +96,9 @@ export type ParameterUnit =
   | { readonly kind: 'ADDRESS'; readonly decimals: 0 }
   | { readonly kind: 'BOOLEAN'; readonly decimals: 0 }
 
+/** `words`: `no distribution`. `of`: the protocol's parameter whose value the contract takes and its getter answers instead; null where it answers 0. */
+export type ZeroIs = { readonly words: string; readonly of: string | null }
+
 /** One governable (or only readable) parameter of a protocol. */
 export type ParameterSpec = {
   /** Stable name, as in the index and in recommendations, e.g. `marketMaxPriceSpreadRatio`. */
@@ -108,8 +111,10 @@ export type ParameterSpec = {
   readonly unit: ParameterUnit
   /** What the contract accepts, inclusive raw values; `note` says what it fails to check. */
   readonly bounds: { readonly min: bigint; readonly max: bigint; readonly note: string | null }
-  /** Raw value that the contract takes where a raw 0 is stored; null where 0 is 0. */
+  /** Raw value that the contract takes where a raw 0 is stored; null where 0 is 0, or `zeroIs` says what it is. */
   readonly zeroMeans: bigint | null
+  /** What a stored raw 0 is where it is no value of its own; null where it is one, or `zeroMeans` says which. */
+  readonly zeroIs: ZeroIs | null
   /** Solidity signature of the setter; null where the deployed protocol has none. */
   readonly setter: string | null
   /** Why a change is advisory; null where there is a setter. */
@@ -120,6 +125,9 @@ export type ParameterSpec = {
 
 /** The raw value that the contract works with where `raw` is stored. */
 export const effectiveOf = ({ zeroMeans }: Pick<ParameterSpec, 'zeroMeans'>, raw: bigint): bigint => (raw === 0n && zeroMeans !== null ? zeroMeans : raw)
+
+/** What `raw` is in words where it is a 0 that is no value of its own: `no distribution (raw 0)`; null for any other. */
+export const zeroWords = ({ zeroIs }: Pick<ParameterSpec, 'zeroIs'>, raw: bigint): string | null => (raw === 0n && zeroIs !== null ? `${zeroIs.words} (raw 0)` : null)
 
 /** A parameter of one subject: the protocol, a market, a collateral or an account. */
 export type ParameterRef = { readonly name: string; readonly subject: Address }

@@ -1,13 +1,15 @@
 /** A parameter's raw value for people. */
 import type { Deployment, ParameterCatalog, ParameterSpec, Scope } from '../../protocols/adapter.ts'
-import { UnknownParameterError, effectiveOf } from '../../protocols/adapter.ts'
+import { UnknownParameterError, effectiveOf, zeroWords } from '../../protocols/adapter.ts'
 import { formatRaw } from '../recommendations/format.ts'
 
 /** A contract's way to say "no limit". */
 const NO_LIMIT = 2n ** 255n
 
-/** `6.25 %`, `900 s`, `10,000 USDC`, `no limit`, an address, `yes`; `10 % (raw 0)` where a raw 0 means that. `subject` decides the decimals of a collateral's amount. */
+/** `6.25 %`, `900 s`, `10,000 USDC`, `no limit`, an address, `yes`; `10 % (raw 0)` and `no distribution (raw 0)` where a raw 0 means that. `subject` decides the decimals of a collateral's amount. */
 export function displayValue(spec: ParameterSpec, raw: bigint, subject: string, deployment: Deployment): string {
+  const zero = zeroWords(spec, raw)
+  if (zero !== null) return zero
   const effective = effectiveOf(spec, raw)
   if (effective !== raw) return `${displayValue(spec, effective, subject, deployment)} (raw ${raw})`
   const { unit } = spec
@@ -82,6 +84,7 @@ export function specOf(catalog: ParameterCatalog, name: string, scope: Scope): P
       unit: { kind: 'COUNT', decimals: 0 },
       bounds: { min: 0n, max: 2n ** 256n - 1n, note: 'The bounds are not known.' },
       zeroMeans: null,
+      zeroIs: null,
       setter: null,
       advisoryReason: 'advisory: this version of the catalog does not know the parameter',
       irreversible: false,

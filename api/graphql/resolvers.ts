@@ -375,6 +375,7 @@ export const resolvers: Resolvers<Context> = {
     subjectLabel: (row, _, { deployment }) => labelOf(deployment, row.scope, row.subject as Address),
     raw: (row) => integer(row.value),
     zeroMeansRaw: (row, _, { protocol }) => specOf(protocol.catalog, row.name, row.scope).zeroMeans,
+    zeroWords: (row, _, { protocol }) => specOf(protocol.catalog, row.name, row.scope).zeroIs?.words ?? null,
     display: (row, _, { protocol, deployment }) => displayValue(specOf(protocol.catalog, row.name, row.scope), integer(row.value), row.subject, deployment),
     unit: (row, _, { protocol, deployment }) => displayUnit(specOf(protocol.catalog, row.name, row.scope), row.subject, deployment),
     inputDecimals: (row, _, { protocol, deployment }) => inputDecimals(specOf(protocol.catalog, row.name, row.scope), row.subject, deployment),

@@ -111,7 +111,12 @@ const CURIE_RULES: readonly Rule[] = [
   },
   {
     rule: 'debt-threshold', parameters: ['debtThreshold', 'whitelistedDebtThreshold'],
-    check: (c, w) => (c.to === 0n && c.parameter === 'debtThreshold' ? block('0 is refused by the contract, and would call every debt') : w.fundCapacity !== null && c.to > w.fundCapacity ? warn(`found ${c.to}, the insurance fund can pay ${w.fundCapacity}: one account may owe more than that`) : null),
+    check: (c, w) => {
+      if (c.to === 0n && c.parameter === 'debtThreshold') return block('0 is refused by the contract, and would call every debt')
+      // An account's 0 is the general one.
+      const to = c.to === 0n ? w.after('debtThreshold', w.root) : c.to
+      return to !== null && w.fundCapacity !== null && to > w.fundCapacity ? warn(`found ${to}, the insurance fund can pay ${w.fundCapacity}: one account may owe more than that`) : null
+    },
   },
   {
     rule: 'threshold-below-target', parameters: ['distributionThreshold'],
@@ -151,7 +156,9 @@ function genericFindings(world: World): LintFinding[] {
   for (const change of proposal.changes) {
     const rule = policy.parameters[change.parameter]
     const model = modelOf(change.parameter)
-    const direction = model === undefined ? null : directionOf(change.from, change.to, model.tightWay)
+    const zeroIs = world.protocol.catalog.specs.find(({ name }) => name === change.parameter)?.zeroIs ?? null
+    const switched = zeroIs !== null && (change.from === 0n || change.to === 0n)
+    const direction = model === undefined || switched ? null : directionOf(change.from, change.to, model.tightWay)
     // A switch and a playbook are turned whole.
     if (rule !== undefined && proposal.playbook === null && change.from !== 0n && change.to !== 0n) {
       const limit = max(mulDiv(change.from, BigInt(Math.round((direction === 'LOOSEN' ? rule.loosenRel : rule.tightenRel) * 1e6)), RATIO_ONE), BigInt(rule.stepFloor))

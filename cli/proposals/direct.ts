@@ -22,7 +22,7 @@ export async function directDesk(): Promise<Desk> {
   const view = async (record: Promise<Parameters<typeof viewOf>[1]>) => viewOf(target, await record)
   return {
     target,
-    currentValues: async () => new Map([...(await readValues(prisma, catalog.refs(deployment)))].map(([key, { value }]) => [key, value])),
+    currentValues: async () => new Map([...(await readValues(prisma, catalog, catalog.refs(deployment)))].map(([key, { value }]) => [key, value])),
     list: async (state) => (await proposals.list(state === null ? {} : { state: state as ProposalState })).map((each) => viewOf(target, each)),
     get: (id) => view(proposals.get(id)),
     draft: (wish) => view(proposals.draft({ ...wish, by: 'cli' })),

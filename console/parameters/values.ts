@@ -1,11 +1,17 @@
 /** Values of parameters: raw as the contract holds them, and as people write them (raw = value · 10^inputDecimals). */
 import { decimal, percent } from '../ui/format.ts'
 
-/** What tells a parameter's raw values: their unit, the decimals of that (null where they are no amounts), and what the contract takes where a raw 0 is stored. */
-export type Measure = { readonly unit: string; readonly inputDecimals: number | null; readonly zeroMeansRaw: string | null }
+/** What tells a parameter's raw values: their unit, the decimals of that (null where they are no amounts), and what a stored raw 0 is: another raw value, or no value of its own, in words. */
+export type Measure = { readonly unit: string; readonly inputDecimals: number | null; readonly zeroMeansRaw: string | null; readonly zeroWords: string | null }
 
 /** The raw value that the contract works with where `raw` is stored. */
 export const effectiveOf = ({ zeroMeansRaw }: Pick<Measure, 'zeroMeansRaw'>, raw: string): string => (zeroMeansRaw !== null && BigInt(raw) === 0n ? zeroMeansRaw : raw)
+
+/** Whether `raw` is a stored 0 that is no value of its own. */
+const isSwitch = ({ zeroWords }: Pick<Measure, 'zeroWords'>, raw: string): boolean => zeroWords !== null && BigInt(raw) === 0n
+
+/** A raw value in words where it is no value of its own, as the API tells it: `no distribution (raw 0)`; null for any other. */
+export const switchWords = (of: Pick<Measure, 'zeroWords'>, raw: string): string | null => (isSwitch(of, raw) ? `${of.zeroWords} (raw ${raw})` : null)
 
 /** A parameter of one subject, as text: `feeRatio:0x12…`. */
 export const keyOf = (of: { readonly subject: string } & ({ readonly parameter: string } | { readonly name: string })): string => `${'parameter' in of ? of.parameter : of.name}:${of.subject}`
@@ -20,12 +26,13 @@ export function unscaled(raw: string, decimals: number): string {
 
 const placesOf = (text: string): number => text.split('.')[1]?.length ?? 0
 
-/** The step from one value to another, by what the contract works with, exact: `−12.5 points (−50 %)`; null where the values are no amounts. */
+/** The step from one value to another, by what the contract works with, exact: `−12.5 points (−50 %)`; `switched` from or to a 0 that is no value of its own; null where the values are no amounts. */
 export function step(fromRaw: string, toRaw: string, of: Measure | undefined): string | null {
   if (of === undefined || of.inputDecimals === null) return null
   const [from, to] = [BigInt(effectiveOf(of, fromRaw)), BigInt(effectiveOf(of, toRaw))]
   const by = unscaled(String(to - from), of.inputDecimals)
   if (by === '0') return 'none'
+  if (isSwitch(of, fromRaw) || isSwitch(of, toRaw)) return 'switched'
   const amount = `${by.startsWith('-') ? '' : '+'}${decimal(by, placesOf(by))}`
   const name = of.unit.replace('%', 'points')
   return `${amount}${name ? ` ${name}` : ''}${from === 0n ? '' : ` (${shareOf(to - from, from)})`}`
@@ -62,8 +69,8 @@ export function numberOf(display: string): number | null {
   return match ? Number(match[0].replaceAll(',', '').replace('−', '-')) : null
 }
 
-/** A raw value on the axis of its unit, by what the contract works with; null, a gap, for a contract's "no limit", beside which all else would lie on 0. */
-export const onAxis = (raw: string, of: Measure): number | null => (BigInt(raw) >= NO_LIMIT ? null : Number(unscaled(effectiveOf(of, raw), of.inputDecimals ?? 0)))
+/** A raw value on the axis of its unit, by what the contract works with; null, a gap, for what is no value of its own, and for a contract's "no limit", beside which all else would lie on 0. */
+export const onAxis = (raw: string, of: Measure): number | null => (BigInt(raw) >= NO_LIMIT || isSwitch(of, raw) ? null : Number(unscaled(effectiveOf(of, raw), of.inputDecimals ?? 0)))
 
 /** Whether people write it as a number: not an address, not yes or no. */
 export const isAmount = ({ inputDecimals }: { readonly inputDecimals: number | null }): boolean => inputDecimals !== null

@@ -8,7 +8,7 @@ import { ApiError, ask, renew, useAnswer } from '../data/client.ts'
 import { stored } from '../data/stored.ts'
 import { DraftProposalDocument, ImportBatchDocument, ProposableParametersDocument, ValidateDraftDocument } from '../generated/operations.ts'
 import type { DraftProposalInput, ProposableParametersQuery, ValidateDraftQuery } from '../generated/operations.ts'
-import { effectiveOf, unscaled } from '../parameters/values.ts'
+import { effectiveOf, switchWords, unscaled } from '../parameters/values.ts'
 import { ActButton, useLanding } from '../ui/focus.tsx'
 import type { Landing } from '../ui/focus.tsx'
 import { duration, words } from '../ui/format.ts'
@@ -247,8 +247,8 @@ function concerns({ parameter, subject, text }: Finding, ref: BasketItem, all: r
 // ─── One change ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 const withUnit = (parameter: Parameter, raw: string | bigint): string => (parameter.inputDecimals === null ? String(raw) : BigInt(raw) >= 2n ** 128n ? 'no limit' : `${grouped(unscaled(String(raw), parameter.inputDecimals))}${parameter.unit ? ` ${parameter.unit}` : ''}`)
-/** As the API tells it: `10 % (raw 0)` where a raw 0 means that. */
-const display = (parameter: Parameter, raw: string): string => (effectiveOf(parameter, raw) === raw ? withUnit(parameter, raw) : `${withUnit(parameter, effectiveOf(parameter, raw))} (raw ${raw})`)
+/** As the API tells it: `10 % (raw 0)` and `no distribution (raw 0)` where a raw 0 means that. */
+const display = (parameter: Parameter, raw: string): string => switchWords(parameter, raw) ?? (effectiveOf(parameter, raw) === raw ? withUnit(parameter, raw) : `${withUnit(parameter, effectiveOf(parameter, raw))} (raw ${raw})`)
 const grouped = (text: string): string => text.replace(/^\d+/, (whole) => whole.replace(/\B(?=(\d{3})+$)/g, ','))
 
 function Row({ item, parameter, rule, text, confirm, findings, former, told, takeOut, land }: { item: BasketItem; parameter: Parameter; rule: Rule | undefined; text: string; confirm: string; findings: readonly Finding[]; former: boolean; told: ValidateDraftQuery['validateDraft']['changes'][number] | undefined; takeOut: () => void; land: Landing['land'] }) {
@@ -319,7 +319,7 @@ function Limits({ parameter, rule }: { parameter: Parameter; rule: Rule | undefi
     <p className="proposal-limits muted">
       {rule === undefined
         ? <span className="warn">The policy does not let stewards propose this one.</span>
-        : <><span>Policy: <b>{bounds(rule.minRaw, rule.maxRaw)}</b></span>{low !== null && high !== null && low < high && <span>one step: <b>{say(low)} to {say(high)}</b>{rule.maxStepRelative != null && ` (${rule.maxStepRelative * 100} %)`}</span>}{rule.exemptRaw.length > 0 && <span>at any time: <b>{rule.exemptRaw.map(say).join(', ')}</b></span>}{rule.minDelaySec > 0 && <span>at most every {duration(rule.minDelaySec)}</span>}</>}
+        : <><span>Policy: <b>{bounds(rule.minRaw, rule.maxRaw)}</b></span>{low !== null && high !== null && low < high && <span>one step: <b>{say(low)} to {say(high)}</b>{rule.maxStepRelative != null && ` (${rule.maxStepRelative * 100} %)`}</span>}{rule.exemptRaw.length > 0 && <span>at any time: <b>{rule.exemptRaw.map((raw) => display(parameter, String(raw))).join(', ')}</b></span>}{rule.minDelaySec > 0 && <span>at most every {duration(rule.minDelaySec)}</span>}</>}
       <span>Contract: {bounds(parameter.bounds.min, parameter.bounds.max)}</span>
       <span className="long">{parameter.description}{parameter.bounds.note && ` ${parameter.bounds.note}`}</span>
     </p>

@@ -22,6 +22,7 @@ import {
   type ParameterSpec,
   type ParameterUnit,
   type Scope,
+  type ZeroIs,
 } from '../adapter.ts'
 import { baseTokenAbi, clearingHouseAbi, clearingHouseConfigAbi, collateralManagerAbi, exchangeAbi, insuranceFundAbi, marketRegistryAbi, vaultAbi } from './abi.ts'
 
@@ -85,6 +86,7 @@ type Definition = {
   readonly max: bigint
   readonly note?: string
   readonly zeroMeans?: bigint
+  readonly zeroIs?: ZeroIs
   readonly getter: string
   readonly word?: number
   readonly setter: string | null
@@ -107,6 +109,7 @@ function defined(definition: Definition): Row {
       unit: definition.unit,
       bounds: { min: definition.min ?? 0n, max: definition.max, note: definition.note ?? null },
       zeroMeans: definition.zeroMeans ?? null,
+      zeroIs: definition.zeroIs ?? null,
       setter: definition.setter === null ? null : signatureOf(abi, definition.setter),
       advisoryReason: definition.advisoryReason ?? null,
       irreversible: false,
@@ -133,6 +136,7 @@ function pausable(contract: 'clearingHouse' | 'vault' | 'collateralManager' | 'i
       unit: BOOLEAN,
       bounds: { min: 0n, max: 1n, note },
       zeroMeans: null,
+      zeroIs: null,
       setter: signatureOf(abi, 'pause'),
       advisoryReason: null,
       irreversible: false,
@@ -302,14 +306,14 @@ const ROWS: readonly Row[] = [
   defined({
     name: 'whitelistedDebtThreshold', title: 'Account\'s debt threshold', contract: 'collateralManager', scope: 'ACCOUNT', unit: SETTLEMENT, max: UINT256_MAX,
     description: 'The debt threshold of one account in place of the general one.',
-    note: '0 means the general threshold: the getter then answers debtThreshold. The sum over all accounts must fit 256 bits.',
+    note: '0 means the general threshold: the getter then answers debtThreshold. The sum over all accounts must fit 256 bits.', zeroIs: { words: 'the general debt threshold', of: 'debtThreshold' },
     getter: 'getDebtThresholdByTrader', setter: 'setWhitelistedDebtThreshold',
   }),
 
   defined({
     name: 'distributionThreshold', title: 'Distribution threshold', contract: 'insuranceFund', scope: 'PROTOCOL', unit: SETTLEMENT, max: UINT256_MAX,
     description: 'Capacity that the insurance fund keeps; what stands above it may be distributed.',
-    note: '0 stops distribution, and so does a value beyond 2^255 − 1.',
+    note: '0 stops distribution, and so does a value beyond 2^255 − 1.', zeroIs: { words: 'no distribution', of: null },
     getter: 'getDistributionThreshold', setter: 'setDistributionThreshold',
   }),
   defined({
@@ -344,6 +348,7 @@ const ROWS: readonly Row[] = [
         note: 'Only pausing is a change of this parameter: close(price) takes a price, close() is open to anyone five days after the pause, and nothing opens a market again. The getter answers 0 or 1, 1 for closed too; marketStatusReads tells them apart.',
       },
       zeroMeans: null,
+      zeroIs: null,
       setter: 'pause()',
       advisoryReason: null,
       irreversible: true,

@@ -12,8 +12,8 @@ import { seedRisk } from '../graphql/risk-support.ts'
 import { axeFindings, cutOff, eventually, inBrowser, openBrowser, visit } from './browser.ts'
 import { startScratch, type Scratch } from './scratch.ts'
 
-const RATIO = { unit: '%', inputDecimals: 4, zeroMeansRaw: null }
-const USDC = { unit: 'USDC', inputDecimals: 6, zeroMeansRaw: null }
+const RATIO = { unit: '%', inputDecimals: 4, zeroMeansRaw: null, zeroWords: null }
+const USDC = { unit: 'USDC', inputDecimals: 6, zeroMeansRaw: null, zeroWords: null }
 
 describe('values of parameters', () => {
   test('behavior: a step is told in the unit that people write, exact, and in relation to the value', () => {
@@ -21,13 +21,13 @@ describe('values of parameters', () => {
     expect(step('300000000000', '370000000000', USDC)).toBe('+70,000 USDC (+23 %)')
     expect(step('62500', '62500', RATIO)).toBe('none')
     // From nothing there is no relation; an address has no step.
-    expect(step('0', '500', { unit: 'ticks', inputDecimals: 0, zeroMeansRaw: null })).toBe('+500 ticks')
-    expect(step('1', '2', { unit: 'address', inputDecimals: null, zeroMeansRaw: null })).toBeNull()
+    expect(step('0', '500', { unit: 'ticks', inputDecimals: 0, zeroMeansRaw: null, zeroWords: null })).toBe('+500 ticks')
+    expect(step('1', '2', { unit: 'address', inputDecimals: null, zeroMeansRaw: null, zeroWords: null })).toBeNull()
     expect(unscaled('38012433133529641501', 18)).toBe('38.012433133529641501')
   })
 
   test('behavior: a step has all places of the difference, and none is told as nothing', () => {
-    const weth = { unit: 'WETH', inputDecimals: 18, zeroMeansRaw: null }
+    const weth = { unit: 'WETH', inputDecimals: 18, zeroMeansRaw: null, zeroWords: null }
     expect(step('1000000000000000000', '1000000000000000001', weth)).toBe('+0.000000000000000001 WETH (less than 0.01 %)')
     expect(step('1000000000000000001', '1000000000000000000', weth)).toBe('−0.000000000000000001 WETH (less than 0.01 %)')
     // 1 of 1,000 is 0.1 %; 1 of 2,000 is 0.05 %; 101 times as much is 10,000 % more, 102 times is above that.
@@ -39,12 +39,19 @@ describe('values of parameters', () => {
 
   test('behavior: a raw 0 that means something else has the place and the step of that', () => {
     // As a price band: a raw 0 is 10 %, so that 20 % → 0 halves it.
-    const band = { unit: '%', inputDecimals: 4, zeroMeansRaw: '100000' }
+    const band = { unit: '%', inputDecimals: 4, zeroMeansRaw: '100000', zeroWords: null }
     expect(step('200000', '0', band)).toBe('−10 points (−50 %)')
     expect(step('0', '50000', band)).toBe('−5 points (−50 %)')
     expect(step('100000', '0', band)).toBe('none')
     expect(onAxis('0', band)).toBe(10)
     expect(onAxis('0', RATIO)).toBe(0)
+  })
+
+  test('behavior: a raw 0 that is no value of its own has no place, and no step from it or to it', () => {
+    const threshold = { ...USDC, zeroWords: 'no distribution' }
+    expect([step('0', '500', threshold), step('500', '0', threshold), step('0', '0', threshold)]).toEqual(['switched', 'switched', 'none'])
+    expect(step('500', '1000', threshold)).toBe('+0.0005 USDC (+100 %)')
+    expect([onAxis('0', threshold), onAxis('2000000', threshold)]).toEqual([null, 2])
   })
 
   test('behavior: bounds say where there is none', () => {

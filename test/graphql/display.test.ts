@@ -16,6 +16,11 @@ describe('a parameter’s value for people', () => {
     ['maxFundingRate', 100_000n, '10 % a day', '% a day'],
     ['twapInterval', 900n, '900 s', 's'],
     ['maxTickCrossedWithinBlock', 1000n, '1,000 ticks', 'ticks'],
+    // CollateralManager.getDebtThresholdByTrader answers _debtThreshold where 0 is stored; InsuranceFund.distributeFee reverts (IF_DTEZ).
+    ['whitelistedDebtThreshold', 0n, 'the general debt threshold (raw 0)', 'USDC'],
+    ['whitelistedDebtThreshold', 1n, '0.000001 USDC', 'USDC'],
+    ['distributionThreshold', 0n, 'no distribution (raw 0)', 'USDC'],
+    ['collateralValueDust', 0n, '0 USDC', 'USDC'],
     ['debtThreshold', 10_000_000_000n, '10,000 USDC', 'USDC'],
     ['debtThreshold', 2n ** 256n - 1n, 'no limit', 'USDC'],
     // WETH has 18 decimals.

@@ -54,6 +54,20 @@ describe('a parameter change', () => {
   })
 })
 
+describe('a parameter', () => {
+  test('behavior: says what a stored 0 is where it is not 0 of its unit, and which those are', async () => {
+    await prisma.parameter.updateMany({ where: { name: 'distributionThreshold' }, data: { value: '0' } })
+    const { parameters } = await ask('{ parameters { name zeroMeansRaw zeroWords display } }')
+    const special = new Map(parameters.filter((one: { zeroMeansRaw: string | null; zeroWords: string | null }) => one.zeroMeansRaw !== null || one.zeroWords !== null).map((one: { name: string }) => [one.name, one]))
+    // MarketRegistry.sol answers 10 % for it; InsuranceFund.sol distributes nothing (IF_DTEZ). No account has a threshold of its own here.
+    expect([...special.values()]).toEqual(expect.arrayContaining([
+      expect.objectContaining({ name: 'marketMaxPriceSpreadRatio', zeroMeansRaw: '100000', zeroWords: null }),
+      { name: 'distributionThreshold', zeroMeansRaw: null, zeroWords: 'no distribution', display: 'no distribution (raw 0)' },
+    ]))
+    expect(special.size).toBe(2)
+  })
+})
+
 describe('contracts', () => {
   test('behavior: say who owns them, which code runs, and how both came about', async () => {
     const { contracts } = await ask('{ contracts { name owner ownerName implementation upgrades { totalCount nodes { block oldImplementation newImplementation contract { name } } } ownershipChanges { nodes { block oldOwner newOwner } } } }')

@@ -58,6 +58,12 @@ describe('draft', () => {
     expect(draft([{ parameter: 'maxTickCrossedWithinBlock', subject: 'vETH', to: 0n }])).toMatchObject([{ to: 0n }])
   })
 
+  test('error: a 0 that is never read back is refused; one that is a switch is not', () => {
+    const subject = `0x${'0'.repeat(39)}1`
+    expect(() => draft([{ parameter: 'whitelistedDebtThreshold', subject, to: 0n }])).toThrow(`Found 0 for whitelistedDebtThreshold of ${subject}, which the contract takes as the general debt threshold and answers by that: nobody could confirm that it is in force; choose the value of debtThreshold where that is meant`)
+    expect(draft([{ parameter: 'distributionThreshold', to: 0n }])).toMatchObject([{ to: 0n }])
+  })
+
   test('error: refuses what the chain cannot take back, and what is not indexed', () => {
     const irreversible = catalog.specs.filter((spec) => spec.irreversible)
     for (const spec of irreversible) {

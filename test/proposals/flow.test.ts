@@ -172,6 +172,19 @@ describe('the way forward, on the real protocol and Safe', () => {
     expect(await proposals.simulate(id)).toMatchObject({ state: 'SIMULATED', simulation: { parameters: [{ before: String(general), after: String(general + 1n) }] } })
   })
 
+  test("behavior: an account's threshold that the index has as 0 is drafted from what the contract takes, too", async () => {
+    const subject = lower(owners[0]!.address)
+    await prisma.parameter.create({ data: { id: 'account-threshold', protocolId: lower(chain.deployment.contracts.clearingHouse), name: 'whitelistedDebtThreshold', scope: 'ACCOUNT', subject, contract: lower(chain.deployment.contracts.collateralManager), value: '0', source: 'EVENT', changeCount: 2, updatedAtBlock: 1n, updatedAtTimestamp: 1n } })
+    const general = await onChain('debtThreshold', chain.deployment.contracts.clearingHouse)
+    const { id, changes } = await proposals.draft({ title: 'Its own threshold again', changes: [{ parameter: 'whitelistedDebtThreshold', subject, to: general + 1n }] })
+    expect(changes).toMatchObject([{ subject, from: general, to: general + 1n }])
+    expect(await proposals.simulate(id)).toMatchObject({ state: 'SIMULATED' })
+    // What the index has is no drift.
+    await proposals.requestSignatures(id)
+    await proposals.track()
+    expect((await proposals.get(id)).state).toBe('AWAITING_SIGNATURES')
+  })
+
   describe('while the index moves on', () => {
     /** A block comes before each of the first `times` transactions. */
     const moving = (times: number): Proposals => {

@@ -63,10 +63,12 @@ describe('words', () => {
     }
   })
 
-  test('behavior: an account is told by its whole address, a step from nothing has no share', () => {
+  test('behavior: an account is told by its whole address, a step from nothing has no share, one from what is no value is none', () => {
     const told = changeWords(target, { parameter: 'whitelistedDebtThreshold', subject: `0x${'ab'.repeat(20)}`, from: 0n, to: 5n })
-    expect(told.sentence).toMatch(/^Account's debt threshold of account 0x(?:ab){20}: 0\.00 USDC → 0\.000005 USDC \(raw 0 → 5\)$/i)
-    expect(told.step).toBe('from 0')
+    expect(told.sentence).toMatch(/^Account's debt threshold of account 0x(?:ab){20}: the general debt threshold \(raw 0\) → 0\.000005 USDC \(raw 0 → 5\)$/i)
+    expect(told.step).toBe('switched')
+    expect(changeWords(target, { parameter: 'distributionThreshold', subject: root, from: 10n ** 10n, to: 0n })).toMatchObject({ from: '10,000.00 USDC', to: 'no distribution (raw 0)', step: 'switched' })
+    expect(changeWords(target, { parameter: 'collateralValueDust', subject: root, from: 0n, to: 5n }).step).toBe('from 0')
   })
 
   test('behavior: times and paths', () => {

@@ -41,6 +41,7 @@ describe('lint of Curie’s parameters', () => {
     ['ratio and discount that do not', change('collateralRatio', 840_001n, WETH), ['WARN no-room-for-volatility']],
     ['a debt threshold of 0', change('debtThreshold', 0n), ['BLOCK debt-threshold']],
     ['a debt threshold above the fund', change('debtThreshold', 50_000_000_001n), ['WARN debt-threshold']],
+    ['an account’s debt threshold above the fund', change('whitelistedDebtThreshold', 50_000_000_001n, ETH), ['WARN debt-threshold']],
     ['a distribution threshold below the target', change('distributionThreshold', 79_999_999_999n), ['WARN threshold-below-target']],
     ['a distribution that is switched off', change('distributionThreshold', 0n), []],
     ['an interval of 59 s', change('twapInterval', 59n), ['WARN interval']],
@@ -74,6 +75,16 @@ describe('lint of any protocol', () => {
     expect(found([], { evidenceSec: 100_000 - 21_600 })).toEqual([])
     expect(found([], { evidenceSec: 100_000 - 21_601 })).toEqual(['BLOCK stale-evidence'])
     expect(found([], { simulation: 'reverted' })).toEqual(['BLOCK simulation-reverts'])
+  })
+  test('rule: what switches a distribution off or on is no step of its threshold', () => {
+    const watch = { breakerOf: () => 'WATCH' as const }
+    expect(found([change('distributionThreshold', 0n, PROTOCOL, 10n ** 11n)], {}, watch)).toEqual([])
+    expect(found([change('distributionThreshold', 85n * 10n ** 9n, PROTOCOL, 10n ** 11n)], {}, watch)).toContain('WARN loosens-under-alarm')
+  })
+  test('rule: an account’s debt threshold of 0 is held to the general one, the batch’s own where it sets that', () => {
+    const own = change('whitelistedDebtThreshold', 0n, ETH, 5n)
+    expect(found([own], {}, { currentOf: (name) => (name === 'debtThreshold' ? 50_000_000_000n : null) })).toEqual([])
+    expect(found([own], {}, { currentOf: (name) => (name === 'debtThreshold' ? 50_000_000_001n : null) })).toEqual(['WARN debt-threshold'])
   })
   test('rule: loosening under alarm, tightening not', () => {
     const watch = { breakerOf: () => 'WATCH' as const }
