@@ -4,7 +4,8 @@ import { Tooltip } from '@base-ui/react/tooltip'
 import { QueryClientProvider } from '@tanstack/react-query'
 import { Suspense, lazy, useEffect, useRef } from 'react'
 import type { ReactNode } from 'react'
-import { Link, Redirect, Route, Switch, useLocation } from 'wouter'
+import { Link, Redirect, Route, Router, Switch, useLocation } from 'wouter'
+import { useSearch } from 'wouter/use-browser-location'
 import { queryClient } from './data/client.ts'
 import { Overview } from './overview/Overview.tsx'
 import { Shell } from './shell/Shell.tsx'
@@ -26,41 +27,46 @@ const Proposals = lazy(() => import('./proposal/Proposals.tsx'))
 const Draft = lazy(() => import('./proposal/Draft.tsx'))
 const Proposal = lazy(() => import('./proposal/Proposal.tsx'))
 
+/** The query of the address as it stands there: wouter decodes it once before it is read as parameters, which would make `A` of a `%41` that was typed. */
+const useQueryAsItIs = (): string => useSearch().replaceAll('%', '%25')
+
 export function App() {
   return (
     <QueryClientProvider client={queryClient}>
-      {/* The content security policy takes no style elements; style.css holds what they would say. */}
-      <CSPProvider disableStyleElements>
-        <Tooltip.Provider delay={300}>
-          <Shell>
-            <Arrival />
-            <Pages>
-              <Suspense fallback={<div className="loading page" role="status"><span className="sr">Loading …</span></div>}>
-                <Switch>
-                  <Route path="/" component={Overview} />
-                  <Route path="/markets" component={Markets} />
-                  <Route path="/markets/:id">{({ id }) => <Market key={id} id={id} />}</Route>
-                  <Route path="/accounts" component={Accounts} />
-                  <Route path="/accounts/:id">{({ id }) => <Account key={id} id={id} />}</Route>
-                  <Route path="/stress" component={Stress} />
-                  <Route path="/fund" component={Fund} />
-                  <Route path="/recommendations" component={Recommendations} />
-                  <Route path="/recommendations/:id">{({ id }) => <Recommendation key={id} id={id} />}</Route>
-                  <Route path="/breakers" component={Breakers} />
-                  <Route path="/parameters" component={Parameters} />
-                  <Route path="/parameters/:name/:subject">{({ name, subject }) => <Parameter key={`${name}:${subject}`} name={name} subject={subject} />}</Route>
-                  <Route path="/audit" component={Audit} />
-                  <Route path="/proposals" component={Proposals} />
-                  <Route path="/proposals/new" component={Draft} />
-                  <Route path="/proposals/:id">{({ id }) => <Proposal key={id} id={id} />}</Route>
-                  <Route path="/index.html"><Redirect to="/" /></Route>
-                  <Route><PageHead title="No such page" /><Empty>The address leads nowhere here. <Link href="/">Go to the overview</Link>.</Empty></Route>
-                </Switch>
-              </Suspense>
-            </Pages>
-          </Shell>
-        </Tooltip.Provider>
-      </CSPProvider>
+      <Router searchHook={useQueryAsItIs}>
+        {/* The content security policy takes no style elements; style.css holds what they would say. */}
+        <CSPProvider disableStyleElements>
+          <Tooltip.Provider delay={300}>
+            <Shell>
+              <Arrival />
+              <Pages>
+                <Suspense fallback={<div className="loading page" role="status"><span className="sr">Loading …</span></div>}>
+                  <Switch>
+                    <Route path="/" component={Overview} />
+                    <Route path="/markets" component={Markets} />
+                    <Route path="/markets/:id">{({ id }) => <Market key={id} id={id} />}</Route>
+                    <Route path="/accounts" component={Accounts} />
+                    <Route path="/accounts/:id">{({ id }) => <Account key={id} id={id} />}</Route>
+                    <Route path="/stress" component={Stress} />
+                    <Route path="/fund" component={Fund} />
+                    <Route path="/recommendations" component={Recommendations} />
+                    <Route path="/recommendations/:id">{({ id }) => <Recommendation key={id} id={id} />}</Route>
+                    <Route path="/breakers" component={Breakers} />
+                    <Route path="/parameters" component={Parameters} />
+                    <Route path="/parameters/:name/:subject">{({ name, subject }) => <Parameter key={`${name}:${subject}`} name={name} subject={subject} />}</Route>
+                    <Route path="/audit" component={Audit} />
+                    <Route path="/proposals" component={Proposals} />
+                    <Route path="/proposals/new" component={Draft} />
+                    <Route path="/proposals/:id">{({ id }) => <Proposal key={id} id={id} />}</Route>
+                    <Route path="/index.html"><Redirect to="/" /></Route>
+                    <Route><PageHead title="No such page" /><Empty>The address leads nowhere here. <Link href="/">Go to the overview</Link>.</Empty></Route>
+                  </Switch>
+                </Suspense>
+              </Pages>
+            </Shell>
+          </Tooltip.Provider>
+        </CSPProvider>
+      </Router>
     </QueryClientProvider>
   )
 }

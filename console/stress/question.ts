@@ -161,7 +161,7 @@ const KEYS = ['severity', 'regimes', 'shock', 'cascade', 'persistence'] as const
 /** What a shock has where an address says nothing of it; a market or collateral is named as such, the rest with a dot before it. */
 const UNSAID: Readonly<Record<string, string>> = { '.others': '0', '.volume': '1', '.freeze': '0', '.outage': '0' }
 
-/** A text as letters, digits, points and hyphens, all else by its code point between tildes: no space, which parts what stands in a shock, and no `%`, which wouter decodes once more than it was encoded. */
+/** A text as letters, digits, points and hyphens, all else by its code point between tildes: no space and no asterisk, which part what stands in a shock. */
 const escaped = (text: string): string => text.replace(/[^A-Za-z0-9.-]/gu, (one) => `~${(one.codePointAt(0) as number).toString(16)}~`)
 const unescaped = (text: string): string => text.replace(/~([0-9a-f]{1,5}|10[0-9a-f]{4})~/g, (_, hex: string) => String.fromCodePoint(parseInt(hex, 16)))
 /** A name that begins by a point is none of the shock's own fields. */

@@ -79,8 +79,7 @@ describe('a stress question', () => {
   })
 
   test('behavior: an address carries whatever was typed, and gives back the same', () => {
-    // As wouter hands an address to a page: its query decoded once more than it was encoded.
-    const carried = (asked: Question): Question => parse(new URLSearchParams(decodeURI(write(asked, new URLSearchParams('run=1')).toString())))
+    const carried = (asked: Question): Question => parse(new URLSearchParams(write(asked, new URLSearchParams('run=1')).toString()))
     const text = fc.oneof(fc.string({ unit: 'binary' }), fc.string(), fc.constantFrom('1 000', '-12 .5', '- 30', '', ' ', '−30', '%41', '%2520', '100%', 'a*b', '~20~', '.others', 'a+b', '&x=1', '#'))
     const typed = fc.record({ id: text, moves: fc.dictionary(text, text), others: text, volume: text, freeze: text, outage: text }, { noNullPrototype: true })
     fc.assert(fc.property(fc.record({ severities: fc.subarray([...SEVERITIES]), regimes: fc.oneof(fc.constant('all' as const), fc.subarray(['covid-2020-03-12', 'ftx-2022-11'])), shocks: fc.array(typed, { maxLength: 3 }), cascade: fc.boolean(), persistence: text }, { noNullPrototype: true }), (asked) => {

@@ -285,6 +285,21 @@ inBrowser('the stress page', () => {
     })
   }, 180_000)
 
+  test('behavior: what is typed into a search comes again as it was typed, percent signs and all', async () => {
+    await visit(browser, `${scratch.url}/parameters`, {}, async (page) => {
+      const field = page.getByRole('searchbox', { name: 'Text' })
+      // Typed, each of these is also an encoding of something else.
+      for (const typed of ['%41', '100%', '%2541', 'a+b&c=%26', '%E2%82%AC']) {
+        await field.fill(typed)
+        await page.waitForURL((url) => url.searchParams.get('text') === typed)
+        expect(await field.inputValue()).toBe(typed)
+        await page.reload()
+        await field.waitFor()
+        expect(await field.inputValue()).toBe(typed)
+      }
+    })
+  }, 180_000)
+
   test('behavior: scenarios and the waterfall are given out as files with exact figures', async () => {
     await visit(browser, `${scratch.url}/stress?run=${first}&scenario=shock-1.own`, {}, async (page) => {
       await done(page)
