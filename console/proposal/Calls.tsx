@@ -18,7 +18,7 @@ export function CallsPanel({ of: proposal }: { of: ReviewFragment }) {
                 <summary><code>{deed.function.split('(')[0]}</code> with {deed.arguments.length} {deed.arguments.length === 1 ? 'argument' : 'arguments'}, {whole((deed.data.length - 2) / 2)} bytes</summary>
                 <table>
                   <thead><tr><th scope="col">Argument</th><th scope="col">In words</th><th scope="col">Raw</th></tr></thead>
-                  <tbody>{deed.arguments.map((each) => <tr key={each.name}><td><code>{each.name}</code> <span className="muted">{each.type}</span></td><td>{each.words ?? ''}</td><td><Copy text={each.value} label={each.name}><code>{each.value.length > 44 ? short(each.value.replace(/[()]/g, '')) : each.value}</code></Copy></td></tr>)}</tbody>
+                  <tbody>{deed.arguments.map((each) => <tr key={each.name}><td><code>{each.name}</code> <span className="muted">{each.type}</span></td><td>{each.words ?? ''}</td><td><Copy text={each.value} label={each.name}><code data-whole={each.value.length > 44 ? each.value : undefined}>{each.value.length > 44 ? short(each.value.replace(/[()]/g, '')) : each.value}</code></Copy></td></tr>)}</tbody>
                 </table>
                 <p><Copy text={deed.data} label="Raw data">copy raw data</Copy></p>
                 <pre className="proposal-raw">{deed.data}</pre>

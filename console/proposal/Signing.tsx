@@ -136,7 +136,7 @@ export function HashesPanel({ proposal, signable, checked, signing, safe }: { pr
         <details className="proposal-more">
           <summary>The transaction’s fields</summary>
           <Facts of={[
-            ...Object.entries(checked.typedData.message).map(([field, value]) => [field, field === 'data' ? <Copy key="data" text={String(value)} label="data"><code>{short(String(value))}</code> ({(String(value).length - 2) / 2} bytes)</Copy> : <code key={field}>{String(value)}</code>] as const),
+            ...Object.entries(checked.typedData.message).map(([field, value]) => [field, field === 'data' ? <Copy key="data" text={String(value)} label="data"><code data-whole={String(value)}>{short(String(value))}</code> ({(String(value).length - 2) / 2} bytes)</Copy> : <code key={field}>{String(value)}</code>] as const),
           ]} />
         </details>
       )}
@@ -282,7 +282,7 @@ function Brought({ take, signable }: { take: (signature: string, signer?: string
     setText('')
   })
   return (
-    <details className="proposal-more">
+    <details className="proposal-more proposal-elsewhere">
       <summary>A signature made elsewhere</summary>
       <div className="body proposal-act">
         <label className="field">The file’s text, or the signature’s 65 bytes<textarea rows={3} className="mono" value={text} onChange={(event) => setText(event.target.value)} spellCheck={false} /></label>

@@ -130,8 +130,8 @@ export function Copy({ text, label, children }: { text: string; label: string; c
   )
 }
 
-/** An address or hash, six digits at each end (look-alikes are made to match four), whole on hover, copied by a click; `to` makes it a link beside that. */
-export const Address = ({ of, label = 'Address', name, whole = false }: { of: string; label?: string; name?: ReactNode; whole?: boolean }) => <span className="address"><Copy text={of} label={label}>{name && <b>{name} </b>}<code>{whole ? of : short(of)}</code></Copy></span>
+/** An address or hash, six digits at each end (look-alikes are made to match four), whole on hover and on paper, copied by a click. */
+export const Address = ({ of, label = 'Address', name, whole = false }: { of: string; label?: string; name?: ReactNode; whole?: boolean }) => <span className="address"><Copy text={of} label={label}>{name && <b>{name} </b>}<code data-whole={whole ? undefined : of}>{whole ? of : short(of)}</code></Copy></span>
 
 /** What a figure stands on: its model, version, block and inputs. */
 export const Provenance = ({ of }: { of: { readonly model: string; readonly version: string; readonly source?: string; readonly block: { readonly number: string; readonly timestamp: string }; readonly inputsDigest: string } }) => (

@@ -96,6 +96,26 @@ inBrowser('a proposal’s page', () => {
     })
   })
 
+  test('behavior: on paper everything that is folded away is open, addresses and bytes are whole, and the theme is light', async () => {
+    await visit(browser, `${scratch.url}/proposals/whole`, { colorScheme: 'dark' }, async (page) => {
+      await page.locator('#hashes details').waitFor()
+      const folded = (): Promise<Record<string, boolean>> => page.evaluate(() => Object.fromEntries([...document.querySelectorAll('main details:not(.proposal-elsewhere)')].map((each) => [each.querySelector('summary')!.innerText.split(/\s/)[0], each.querySelector('summary + *')!.checkVisibility()])))
+      const screen = await folded()
+      expect(screen).toMatchObject({ What: false, The: false, check: false, setMarketMaxPriceSpreadRatio: false })
+      expect(new Set(Object.values(screen))).toEqual(new Set([false]))
+      await page.emulateMedia({ media: 'print', colorScheme: 'dark' })
+      expect(await folded()).toEqual(Object.fromEntries(Object.keys(screen).map((name) => [name, true])))
+      expect(await page.locator('.proposal-raw').evaluateAll((all) => all.filter(({ scrollHeight, clientHeight }) => clientHeight === 0 || scrollHeight > clientHeight).length)).toBe(0)
+      const addresses = await page.locator('main .address code[data-whole]').evaluateAll((all) => all.map((each) => getComputedStyle(each, '::after').content))
+      expect(addresses.map((each) => each.toLowerCase())).toContain(`"${lower(deployment.safe!.address)}"`)
+      expect(await page.evaluate(() => getComputedStyle(document.documentElement).colorScheme)).toBe('light')
+      for (const gone of ['nav.pages', 'footer']) expect(await page.locator(gone).isVisible()).toBe(false)
+      // Nothing of the block and its age goes: a sheet says what it stands on.
+      expect(await page.locator('.standing .block').isVisible()).toBe(true)
+      expect((await page.pdf({ format: 'A4' })).subarray(0, 5).toString()).toBe('%PDF-')
+    })
+  })
+
   describe('through a timelock', () => {
     // The book stands at 1,700,000,000 s: 2023-11-14 22:13:20 UTC; three days later is the deadline.
     test.each([
