@@ -1,5 +1,5 @@
 /** The page that stays open all day: whether the protocol is safe now, by what, and what to do next. */
-import { useEffect } from 'react'
+import { useEffect, useRef, useSyncExternalStore } from 'react'
 import { isOutOfReach, useAnswer } from '../data/client.ts'
 import type { Asked } from '../data/client.ts'
 import { useConnection, useStatus } from '../data/live.ts'
@@ -11,8 +11,8 @@ import { Feed } from './Feed.tsx'
 import { Markets } from './Markets.tsx'
 import { Backlog, Fund, Oracles } from './Reserves.tsx'
 import { Underway, Urgent } from './Work.tsx'
-import { answerOf, asOf, limitsOf, notHad, ofBreakers, ofFigures, ofFund, ofOracles, ofQueue, outdated } from './safety.ts'
-import type { Check, PriceLimit, Verdict } from './safety.ts'
+import { aged, answerOf, asOf, lastKnown, limitsOf, notHad, ofBreakers, ofFigures, ofFund, ofOracles, ofQueue, outdated } from './safety.ts'
+import type { Answer, Check, PriceLimit, Verdict } from './safety.ts'
 import './overview.css'
 
 /** Told apart by shape as well. */
@@ -34,6 +34,19 @@ function checked<Data>(what: string, of: Asked<Data>, judge: (data: Data) => Che
 
 type Parts = { readonly breakers: Asked<OverviewBreakersQuery>; readonly queue: Asked<OverviewQueueQuery>; readonly fund: Asked<OverviewFundQuery>; readonly oracles: Asked<OverviewOraclesQuery> }
 
+/** Whether nobody can see the page: it then asks for nothing by itself, and its answers grow old without anything being wrong. */
+const useHidden = (): boolean => useSyncExternalStore((changed) => { document.addEventListener('visibilitychange', changed); return () => document.removeEventListener('visibilitychange', changed) }, () => document.hidden)
+
+/** A page in the background says it by its title. */
+function useTitle(now: Answer, ageSec: number | null): void {
+  const isHidden = useHidden()
+  const known = useRef(now)
+  known.current = lastKnown(known.current, now, isHidden)
+  const { verdict } = known.current
+  const answer = verdict === 'asking' ? '' : `${MARK[verdict]} ${aged(known.current, now, ageSec)} · `
+  useEffect(() => { document.title = `${answer}Overview · Bulwark` }, [answer])
+}
+
 /** By itself, for it is judged anew each second: figures grow old while nothing comes. */
 function Safety({ breakers, queue, fund, oracles }: Parts) {
   const { asked: status, ageSec } = useStatus()
@@ -50,8 +63,7 @@ function Safety({ breakers, queue, fund, oracles }: Parts) {
     ['#main', 'Figures', check('the status', status, (data) => ofFigures(data, ageSec, isLost, limits), () => null)],
   ]
   const { verdict, word, reasons } = answerOf(checks.map(([, , one]) => one))
-  // A page in the background says it by its title.
-  useEffect(() => { document.title = `${verdict === 'asking' ? '' : `${MARK[verdict]} ${word} · `}Overview · Bulwark` }, [verdict, word])
+  useTitle({ verdict, word }, ageSec)
   return (
     <section className={`overview-answer ${verdict}${verdict === 'asking' ? ' loading' : ''}`} aria-labelledby="overview-question">
       <h1 id="overview-question"><Hint text={HOW}>Is the protocol safe now?</Hint></h1>

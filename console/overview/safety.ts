@@ -134,3 +134,14 @@ export function answerOf(checks: readonly Check[]): { readonly verdict: Verdict;
   const also = [...(verdict === 'danger' ? unknown.map((why) => `not known: ${why}`) : []), ...(verdict === 'danger' || verdict === 'unknown' ? watch : [])]
   return { verdict, word: ANSWERS[verdict], reasons: `${[...first, ...also].join('; ')}.` }
 }
+
+export type Answer = { readonly verdict: Verdict; readonly word: string }
+
+/** The answer for those who do not look: a page that nobody can see asks for nothing, and that its figures have grown old unseen makes no news. Whatever else it is told, is. */
+export const lastKnown = (before: Answer, now: Answer, isHidden: boolean): Answer => (isHidden && now.verdict === 'unknown' && before.verdict !== 'asking' ? before : now)
+
+/** In minutes and longer: a title that changes each second asks for a look each second. */
+const AGE_SAID_SEC = 120
+
+/** The word of what was known last, with the age of its figures where it is not what is known now. */
+export const aged = (known: Answer, now: Answer, ageSec: number | null): string => (known.verdict === now.verdict ? known.word : `${known.word}, ${ageSec === null ? 'of unknown age' : ageSec < AGE_SAID_SEC ? 'a moment ago' : `${age(ageSec)} ago`}`)

@@ -3,7 +3,7 @@ import type { Browser, Page } from 'playwright-core'
 import { createBreakers } from '../../api/graphql/risk/breakers.ts'
 import { createEvents } from '../../api/graphql/events.ts'
 import { queryApi } from '../../cli/graphql.ts'
-import { answerOf, asOf, limitsOf, ofBreakers, ofFigures, ofFund, ofOracles, ofQueue, outdated } from '../../console/overview/safety.ts'
+import { aged, answerOf, asOf, lastKnown, limitsOf, ofBreakers, ofFigures, ofFund, ofOracles, ofQueue, outdated } from '../../console/overview/safety.ts'
 import { compact, float, percent, price, signedPercent, size, usd } from '../../console/ui/format.ts'
 import { BLOCK, addressOf, deployment, log, seed } from '../graphql/support.ts'
 import { seedRisk } from '../graphql/risk-support.ts'
@@ -114,6 +114,14 @@ describe('is the protocol safe now', () => {
     expect(answerOf([part('watch', 'a'), part('unknown', 'b'), part('danger', 'c')])).toEqual({ verdict: 'danger', word: 'No', reasons: 'c; not known: b; a.' })
     expect(answerOf([part('safe', 'a'), part('asking', '')]).verdict).toBe('asking')
     expect(answerOf([part('danger', 'a'), part('asking', '')]).word).toBe('No')
+  })
+
+  test('behavior: a tab that nobody looks at keeps the last known answer with its age while it only grows old, and says at once what is news', () => {
+    const [yes, no, lost, asking] = [{ verdict: 'safe', word: 'Yes' }, { verdict: 'danger', word: 'No' }, { verdict: 'unknown', word: 'Not known' }, { verdict: 'asking', word: '…' }] as const
+    expect([lastKnown(yes, lost, true), lastKnown(yes, lost, false), lastKnown(yes, no, true), lastKnown(no, yes, true)]).toEqual([yes, lost, no, yes])
+    // Opened in the background: nothing was known before.
+    expect(lastKnown(asking, lost, true)).toEqual(lost)
+    expect([aged(yes, yes, 86_400), aged(yes, lost, 119), aged(yes, lost, 720), aged(no, lost, 7_200), aged(yes, lost, null)]).toEqual(['Yes', 'Yes, a moment ago', 'Yes, 12 min ago', 'No, 2 h ago', 'Yes, of unknown age'])
   })
 })
 
