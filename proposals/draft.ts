@@ -108,9 +108,8 @@ export function draftChanges(target: Target, intents: readonly Intent[], current
     }
     // Encoding asks the catalog for everything that the contract would refuse: no setter, out of bounds, unknown subject.
     target.catalog.encodeChange(target.deployment, ref, intent.to, current)
-    // Index and getter tell what the contract works with: nobody could confirm that the stored 0 is in force.
-    if (intent.to === 0n && spec.zeroMeans !== null) throw new DraftRefusedError([`Found 0 for ${name}, which the contract takes as ${spec.zeroMeans}; choose ${spec.zeroMeans} where that is meant`])
-    if (intent.to === 0n && spec.zeroIs !== null && spec.zeroIs.of !== null) throw new DraftRefusedError([`Found 0 for ${name}, which the contract takes as ${spec.zeroIs.words} and answers by that: nobody could confirm that it is in force; choose the value of ${spec.zeroIs.of} where that is meant`])
+    const zero = intent.to === 0n ? hiddenZero(spec) : null
+    if (zero !== null) throw new DraftRefusedError([`Found 0 for ${name}, which the contract takes as ${zero.is} and answers by that: nobody could confirm that it is in force; choose ${zero.choose} where that is meant`])
     const key = keyOf({ parameter: ref.name, subject: ref.subject })
     if (seen.has(key)) throw new DraftRefusedError([`Found two changes of ${name}, allowed is one per proposal; keep the one that is meant`])
     seen.add(key)
@@ -124,6 +123,12 @@ export function draftChanges(target: Target, intents: readonly Intent[], current
 
 /** What has to be typed to confirm a change that cannot be undone: `marketStatus of vETH`. */
 export const confirmationOf = (change: Pick<Change, 'parameter' | 'subjectLabel'>): string => `${change.parameter} of ${change.subjectLabel}`
+
+/** What the getter answers where a raw 0 is stored, so that nobody could confirm that a 0 is in force, and what to choose for it; null where it answers 0. */
+export function hiddenZero({ zeroMeans, zeroIs }: ParameterSpec): { readonly is: string; readonly choose: string } | null {
+  if (zeroMeans !== null) return { is: zeroMeans.toString(), choose: zeroMeans.toString() }
+  return zeroIs === null || zeroIs.of === null ? null : { is: zeroIs.words, choose: `the value of ${zeroIs.of}` }
+}
 
 /** The calls that make the changes, in their order. */
 export function callsOf({ catalog, deployment }: Target, changes: readonly [Change, ...Change[]]): readonly [Call, ...Call[]] {

@@ -8,7 +8,7 @@ import { z } from 'zod'
 import { BadInputError } from '../core/errors.ts'
 import { abs } from '../core/units.ts'
 import type { Address, ParameterSpec, Scope } from '../protocols/adapter.ts'
-import { keyOf, labelOf, resolveSubject, type Change, type Target } from './draft.ts'
+import { hiddenZero, keyOf, labelOf, resolveSubject, type Change, type Target } from './draft.ts'
 import { lower } from './safe.ts'
 import { parseDuration, parseValue } from './values.ts'
 import { durationWords, valueWords } from './words.ts'
@@ -111,6 +111,8 @@ export function policyOf(target: Target, data: unknown): DaoPolicy {
       minDelaySec: limits?.minDelay ?? 0,
       exempt: (limits?.exempt ?? []).map(value).filter((one) => one !== null),
     }
+    const zero = hiddenZero(spec)
+    if (zero !== null && entry.exempt.includes(0n)) faults.push(`it exempts 0 of ${name}, which the contract takes as ${zero.is}: no draft may set it`)
     if (entry.min !== null && entry.max !== null && entry.min > entry.max) faults.push(`${name} has a minimum above its maximum`)
     parameters.set(spec.name, entry)
   }

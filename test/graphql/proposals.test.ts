@@ -191,12 +191,12 @@ describe('alerts', () => {
 describe('before a draft', () => {
   test('behavior: the policy says who may draft, and how far', async () => {
     const { policy } = await ask('{ policy { network stewards defaultValidForSec maxValidForSec evidenceMaxAgeSec parameters { name title minRaw maxRaw maxStepRelative maxStepRaw minDelaySec exemptRaw } invariants { name sum atMost } together } }')
-    // policies/devnet.yaml, by hand: a band of 1 % to 20 %, steps of 15 %, 0 exempt; a threshold from 10,000 USDC in steps of 300 %.
+    // policies/devnet.yaml, by hand: a band of 1 % to 20 %, steps of 15 %; a threshold from 10,000 USDC in steps of 300 %, 0 exempt.
     expect(policy).toMatchObject({ network: 'devnet', defaultValidForSec: 259_200, maxValidForSec: 1_209_600, evidenceMaxAgeSec: 21_600 })
     expect(policy.stewards).toEqual(['0x6d69f301d1da5c7818b5e61eecc745b30179c68b', '0xf0ce7bab13c99ba0565f426508a7cd8f4c247e5a'])
     const find = (name: string) => policy.parameters.find((one: { name: string }) => one.name === name)
-    expect(find('marketMaxPriceSpreadRatio')).toEqual({ name: 'marketMaxPriceSpreadRatio', title: 'Price band', minRaw: '10000', maxRaw: '200000', maxStepRelative: null, maxStepRaw: '150000', minDelaySec: 0, exemptRaw: ['0'] })
-    expect(find('distributionThreshold')).toMatchObject({ minRaw: '10000000000', maxStepRelative: 3, maxStepRaw: null })
+    expect(find('marketMaxPriceSpreadRatio')).toEqual({ name: 'marketMaxPriceSpreadRatio', title: 'Price band', minRaw: '10000', maxRaw: '200000', maxStepRelative: null, maxStepRaw: '150000', minDelaySec: 0, exemptRaw: [] })
+    expect(find('distributionThreshold')).toMatchObject({ minRaw: '10000000000', maxStepRelative: 3, maxStepRaw: null, exemptRaw: ['0'] })
     expect(policy.invariants[0]).toEqual({ name: 'the penalty stays below the maintenance margin', sum: { liquidationPenaltyRatio: 1, mmRatio: -1 }, atMost: '0' })
   })
 

@@ -53,7 +53,7 @@ describe('draft', () => {
   })
 
   test('error: a 0 that the contract takes as a default is refused with that default, which is chosen instead', () => {
-    expect(() => draft([{ parameter: 'marketMaxPriceSpreadRatio', subject: 'vETH', to: 0n }])).toThrow('Found 0 for marketMaxPriceSpreadRatio of vETH, which the contract takes as 100000; choose 100000 where that is meant')
+    expect(() => draft([{ parameter: 'marketMaxPriceSpreadRatio', subject: 'vETH', to: 0n }])).toThrow('Found 0 for marketMaxPriceSpreadRatio of vETH, which the contract takes as 100000 and answers by that: nobody could confirm that it is in force; choose 100000 where that is meant')
     expect(draft([{ parameter: 'marketMaxPriceSpreadRatio', subject: 'vETH', to: 100_000n }])).toMatchObject([{ to: 100_000n }])
     expect(draft([{ parameter: 'maxTickCrossedWithinBlock', subject: 'vETH', to: 0n }])).toMatchObject([{ to: 0n }])
   })

@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
+import { draftChanges } from '../../proposals/draft.ts'
 import { checkPolicy, parsePolicy, policyOf, type PolicyFacts, type PolicyFile } from '../../proposals/policy.ts'
 import { parseValue } from '../../proposals/values.ts'
 import { valueWords } from '../../proposals/words.ts'
 import type { Address } from '../../protocols/adapter.ts'
-import { devnet as deployment } from '../../protocols/curie/deployments.ts'
+import { devnet as deployment, optimism } from '../../protocols/curie/deployments.ts'
 import { catalog } from '../../protocols/curie/parameters.ts'
 
 const target = { catalog, deployment }
@@ -17,7 +18,7 @@ const DAY = 86_400
 
 const file = (more: Partial<PolicyFile> = {}): PolicyFile => ({
   version: 1, network: 'devnet', validity: { default: '3 d', max: '14 d' }, evidenceMaxAge: '6 h',
-  parameters: { marketMaxPriceSpreadRatio: { min: '1 %', max: '20 %', step: { relative: '50 %', absolute: '2 %' }, minDelay: '6 h', exempt: ['0 %'] }, maxTickCrossedWithinBlock: null, liquidationPenaltyRatio: null, mmRatioBuffer: null, collateralRatio: null, discountRatio: null },
+  parameters: { marketMaxPriceSpreadRatio: { min: '1 %', max: '20 %', step: { relative: '50 %', absolute: '2 %' }, minDelay: '6 h', exempt: ['50 %'] }, maxTickCrossedWithinBlock: null, liquidationPenaltyRatio: null, mmRatioBuffer: null, collateralRatio: null, discountRatio: null },
   ...more,
 })
 const change = (parameter: string, from: bigint, to: bigint, subject: Address = ROOT) => ({ parameter, subject, from, to })
@@ -39,8 +40,8 @@ describe('policy', () => {
     ['below it', found([band(12_000n, 9_999n)]), ['BLOCK policy-bounds']],
     ['the largest value', found([band(190_000n, 200_000n)]), []],
     ['above it', found([band(190_000n, 200_001n)]), ['BLOCK policy-bounds']],
-    ['to an exempt value, out of bounds and of step', found([band(200_000n, 0n)], { lastChangeSec: () => 100 * DAY }), []],
-    ['back from an exempt value in one step', found([band(0n, 200_000n)], { lastChangeSec: () => 100 * DAY }), []],
+    ['to an exempt value, out of bounds and of step', found([band(200_000n, 500_000n)], { lastChangeSec: () => 100 * DAY }), []],
+    ['back from an exempt value in one step', found([band(500_000n, 200_000n)], { lastChangeSec: () => 100 * DAY }), []],
     ['a parameter that is not listed', found([change('feeRatio', 1_000n, 1_001n, ETH)]), ['BLOCK policy-parameter']],
     ['a change as long after the last as is wanted', found([band(100_000n, 99_000n)], { lastChangeSec: () => 100 * DAY - 21_600 }), []],
     ['one second sooner', found([band(100_000n, 99_000n)], { lastChangeSec: () => 100 * DAY - 21_599 }), ['BLOCK policy-delay']],
@@ -102,7 +103,7 @@ describe('policy', () => {
     const policy = policyOf(target, file())
     fc.assert(
       fc.property(fc.bigInt({ min: 10_000n, max: 200_000n }), fc.bigInt({ min: 0n, max: 250_000n }), (from, to) => {
-        fc.pre(from !== to && to !== 0n)
+        fc.pre(from !== to)
         const step = to > from ? to - from : from - to
         const kept = step <= 20_000n && 2n * step <= from && to >= 10_000n && to <= 200_000n
         expect(checkPolicy(target, policy, facts([band(from, to)])).length === 0).toBe(kept)
@@ -119,6 +120,8 @@ describe('policy', () => {
     ['a minimum above the maximum', 'version: 1\nnetwork: devnet\nparameters: { feeRatio: { min: 2 %, max: 1 % } }\n', /feeRatio has a minimum above its maximum/],
     ['a limit in tokens for all collaterals', 'version: 1\nnetwork: devnet\nparameters: { depositCap: { max: 10 WETH } }\n', /depositCap has a limit in tokens/],
     ['units that cannot be added', 'version: 1\nnetwork: devnet\nparameters: {}\ninvariants: [{ name: x, sum: { feeRatio: 1, maxTickCrossedWithinBlock: 1 }, atMost: 0 }]\n', /adds different units/],
+    ['an exempt value that no draft may set', 'version: 1\nnetwork: devnet\nparameters: { marketMaxPriceSpreadRatio: { exempt: [0 %] } }\n', /exempts 0 of marketMaxPriceSpreadRatio, which the contract takes as 100000: no draft may set it/],
+    ['one that is another parameter’s value', 'version: 1\nnetwork: devnet\nparameters: { whitelistedDebtThreshold: { exempt: [0 USDC] } }\n', /exempts 0 of whitelistedDebtThreshold, which the contract takes as the general debt threshold: no draft may set it/],
     ['a steward that is no address', 'version: 1\nnetwork: devnet\nstewards: [me]\nparameters: {}\n', /stewards\.0 is not an address/],
   ])('error: refuses %s', (_, yaml, sentence) => {
     expect(() => parsePolicy(target, yaml)).toThrow(sentence)
@@ -128,6 +131,14 @@ describe('policy', () => {
     const policy = parsePolicy(target, readFileSync(new URL('../../policies/devnet.yaml', import.meta.url), 'utf8'))
     expect([...policy.parameters.keys()].toSorted()).toEqual(catalog.specs.filter((spec) => spec.setter !== null).map((spec) => spec.name).toSorted())
     expect(policy.stewards).toHaveLength(2)
+  })
+
+  test.each([['devnet.yaml', deployment], ['optimism.yaml', optimism]] as const)('behavior: every value that %s exempts can be drafted', (name, of) => {
+    const ours = { catalog, deployment: of }
+    const exempt = [...parsePolicy(ours, readFileSync(new URL(`../../policies/${name}`, import.meta.url), 'utf8')).parameters].flatMap(([parameter, limits]) => limits.exempt.map((to) => ({ parameter, subject: catalog.refs(of).find((ref) => ref.name === parameter)!.subject, to })))
+    // A tick cap of 0 stops trades, a distribution threshold of 0 distribution.
+    expect(exempt.map(({ parameter, to }) => [parameter, to])).toEqual([['maxTickCrossedWithinBlock', 0n], ['distributionThreshold', 0n]])
+    for (const intent of exempt) expect(draftChanges(ours, [intent], () => 1n)).toMatchObject([{ to: intent.to }])
   })
 })
 
