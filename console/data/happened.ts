@@ -52,10 +52,10 @@ function recommendations(rows: readonly RecommendationToldFragment[]): Happening
   return anew.length === 0 ? [] : [{ kind: 'recommendation', id: `recommended/${block}`, block, at: Number(first.block.timestamp), of: anew }]
 }
 
-function listed({ status, liquidations: liquidated, circuitBreakers, recommendations: recommended, proposals: proposed }: HappenedQuery): void {
+function listed({ status, liquidations: liquidated, circuitBreakers, recommendations: recommended, open, proposals: proposed }: HappenedQuery): void {
   fromBlock ??= Number(status.indexed?.number ?? 0)
   const boards = circuitBreakers ? [circuitBreakers.protocol, ...circuitBreakers.markets] : []
-  add([...liquidations(liquidated.nodes), ...breakers(boards.flatMap(({ history }) => history.nodes)), ...recommendations(recommended), ...proposals(proposed.nodes)])
+  add([...liquidations(liquidated.nodes), ...breakers(boards.flatMap(({ history }) => history.nodes)), ...recommendations(recommended), ...proposals([...open.nodes, ...proposed.nodes])])
 }
 
 function takenBack(of: Reorganisation): void {

@@ -26,7 +26,7 @@ export default function Palette({ onClose }: { onClose: () => void }) {
       { value: 'Pages', items: GO.map(([key, href, name]) => place(href, name, `g ${key}`)) },
       { value: 'Markets', items: (data?.markets ?? []).map(({ id, symbol }) => place(`/markets/${symbol}`, symbol, short(id))) },
       { value: 'Parameters', items: (data?.parameters ?? []).map(({ name, title, subject, subjectLabel }) => place(`/parameters/${name}/${subject}`, `${title} of ${subjectLabel}`, name)) },
-      { value: 'Proposals', items: (data?.proposals.nodes ?? []).map(({ id, title, state }) => place(`/proposals/${encodeURIComponent(id)}`, title, `${words(state)} ${id}`)) },
+      { value: 'Proposals', items: [...new Map([...(data?.open.nodes ?? []), ...(data?.proposals.nodes ?? [])].map((one) => [one.id, one])).values()].map(({ id, title, state }) => place(`/proposals/${encodeURIComponent(id)}`, title, `${words(state)} ${id}`)) },
     ].filter(({ items }) => items.length > 0)
   }, [data, address])
   return (

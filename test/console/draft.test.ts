@@ -101,6 +101,24 @@ inBrowser('drafting', () => {
     await scratch.prisma.proposal.deleteMany({ where: { id: MADE } })
   })
 
+  test('behavior: a proposal under way is found by its name and told among what happened, however many are newer', async () => {
+    await scratch.prisma.proposal.create({ data: rowOf('ancient', deployment, [band], 5, { state: 'STALE', title: 'Forgotten band', draftedAtTimestamp: 1_500_000_000n , events: { create: { toState: 'STALE', note: 'a value has drifted' } } }) })
+    try {
+      await visiting('/', async (page) => {
+        await page.locator('#happened').getByRole('link', { name: 'Forgotten band' }).first().waitFor()
+        await page.keyboard.press('Control+k')
+        await page.getByRole('combobox').fill('forgotten')
+        expect(await page.getByRole('option', { name: /^Forgotten band/ }).innerText()).toMatch(/Forgotten band\s+stale ancient/)
+        // Of those that are over the newest, each once.
+        await page.getByRole('combobox').fill('old-')
+        await page.getByRole('option', { name: /old-119/ }).waitFor()
+        expect(await page.getByRole('option', { name: /old-119/ }).count()).toBe(1)
+      })
+    } finally {
+      await scratch.prisma.proposal.delete({ where: { id: 'ancient' } })
+    }
+  })
+
   const visiting = (path: string, use: (page: Page) => Promise<void>, options: VisitOptions = {}): Promise<void> => visit(browser, `${scratch.url}${path}`, options, use)
   const asSteward = (path: string, use: (page: Page) => Promise<void>, options: VisitOptions = {}): Promise<void> => visiting(path, async (page) => {
     await page.locator('main').getByRole('button', { name: 'Connect Test wallet' }).click()
