@@ -7,7 +7,7 @@ import { useFault } from '../data/live.ts'
 import { AccountChoicesDocument } from '../generated/operations.ts'
 import { download } from '../ui/export.ts'
 import { whole } from '../ui/format.ts'
-import { numberOf } from '../ui/number.ts'
+import { typedNumber } from '../ui/number.ts'
 import { Empty, Notice, PageHead, Time, sentence } from '../ui/parts.tsx'
 import { COLUMNS, RISING, orderName, type Order } from './columns.tsx'
 import { Grid } from './Grid.tsx'
@@ -24,7 +24,7 @@ function viewOf(search: URLSearchParams): View {
   const orderBy = ORDERS.find((one) => one === search.get('sort')) ?? 'MARGIN_RATIO'
   const direction = search.get('dir')
   const [address, market, side, collateral, state, holds, least] = ['address', 'market', 'side', 'collateral', 'tier', 'positions', 'min'].map((name) => search.get(name) ?? '')
-  const leastValue = numberOf(least ?? '')
+  const leastValue = typedNumber(least ?? '')
   const tier = STATES.find(([value]) => value === state)?.[0] ?? ''
   return {
     orderBy,
@@ -71,7 +71,7 @@ export default function Accounts() {
         <Csv view={view} block={shown?.block} />
       </PageHead>
       <Filters text={text} view={view} set={set} sort={sort} />
-      {search.get('min') && numberOf(search.get('min') ?? '') === null && <Notice kind="degraded" title={`Found “${search.get('min')}” as the least value, allowed is an amount of USD such as 1000, with a point before decimals.`}>The list is not filtered by it.</Notice>}
+      {search.get('min') && typedNumber(search.get('min') ?? '') === null && <Notice kind="degraded" title={`Found “${search.get('min')}” as the least value, allowed is an amount of USD such as 1000, with a point before decimals.`}>The list is not filtered by it.</Notice>}
       {error && <Notice kind={refused ? 'down' : 'degraded'} title={sentence(error)}>{shown && !refused && 'What stands below is the last that came. '}{!refused && <button type="button" onClick={rows.again}>Ask again</button>}</Notice>}
       <div className={`panel accounts-panel${rows.waiting ? ' waiting' : ''}`}>
         {shown === undefined && !error && <div className="loading accounts-loading" role="status"><span className="sr">Loading …</span></div>}

@@ -9,7 +9,7 @@ import { Notice, Panel, Provenance, Sums, Tag, Time, sentence } from '../ui/part
 import { CsvButton, Table } from '../ui/Table.tsx'
 import type { Column } from '../ui/Table.tsx'
 import { LEVELS, LevelTag, TRIGGERS, unitOf } from '../ui/breakers.tsx'
-import { numberOf } from '../ui/number.ts'
+import { typedNumber } from '../ui/number.ts'
 import { LevelsChart } from './levels.tsx'
 import { spansOf } from './spans.ts'
 
@@ -44,7 +44,7 @@ function faultsOf(form: Form): Readonly<Record<string, string>> {
   const faults: Record<string, string> = {}
   for (const { name, unit, min, max, whole: wholly, empty } of NUMBERS) {
     const typed = form.numbers[name].trim()
-    const value = numberOf(typed)
+    const value = typedNumber(typed)
     if (typed === '' ? !empty : value === null || value < min || value > max || (wholly && !Number.isInteger(value))) faults[name] = `Found ${typed === '' ? 'nothing' : `“${typed.slice(0, 20)}”`}, allowed: ${unit}${wholly ? ', whole numbers' : ''}`
   }
   for (const [name, entry] of Object.entries(form.entries)) {
@@ -52,7 +52,7 @@ function faultsOf(form: Form): Readonly<Record<string, string>> {
     for (const at of ENTRIES) {
       const typed = entry[at].trim()
       if (typed === '') continue
-      const value = numberOf(typed)
+      const value = typedNumber(typed)
       if (value === null || value <= 0) faults[`${name}.${at}`] = `Found “${typed.slice(0, 20)}”, allowed: above 0, or empty for never`
       else if (value < least) faults[`${name}.${at}`] = `Found ${typed}, allowed: no lower than the level below it, ${least}`
       else least = value
@@ -63,12 +63,12 @@ function faultsOf(form: Form): Readonly<Record<string, string>> {
 }
 
 function inputOf(form: Form): ReplayBreakerInput {
-  const number = (name: NumberName): number | null => numberOf(form.numbers[name])
+  const number = (name: NumberName): number | null => typedNumber(form.numbers[name])
   return {
     market: form.subject === 'protocol' ? null : form.subject,
     days: number('days'), stepSec: number('stepSec'), exitFactor: number('exitFactor'), confirmations: number('confirmations'), cooldownSec: number('cooldownSec'),
     reactionSec: number('reactionSec'), assumedResetSec: number('assumedResetSec'), harmHorizonSec: number('harmHorizonSec'), stops: form.stops,
-    entries: Object.entries(form.entries).map(([trigger, one]) => ({ trigger, watch: numberOf(one.watch), restrict: numberOf(one.restrict), halt: numberOf(one.halt) })),
+    entries: Object.entries(form.entries).map(([trigger, one]) => ({ trigger, watch: typedNumber(one.watch), restrict: typedNumber(one.restrict), halt: typedNumber(one.halt) })),
   }
 }
 

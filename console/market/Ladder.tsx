@@ -9,7 +9,7 @@ import type { ChartData, Palette } from '../ui/Chart.tsx'
 import { bars, plot } from '../ui/bars.ts'
 import { compact, decimal, price as priceText, signedPercent, usd, whole } from '../ui/format.ts'
 import { Empty, Figure, Hint, Loaded, Provenance, Sums, Unknown } from '../ui/parts.tsx'
-import { numberOf } from '../ui/number.ts'
+import { typedNumber } from '../ui/number.ts'
 import { Choice, Unknowns, text, useChoice, usePlace } from './parts.tsx'
 import { clean, roundStep } from './series.ts'
 
@@ -128,7 +128,7 @@ function between(below: Rung | undefined, above: Rung | undefined): string {
 function PriceInput({ at, low, high, onPrice }: { at: number; low: number; high: number; onPrice: (price: number) => void }) {
   const id = useId()
   const [typed, setTyped] = useState<string | null>(null)
-  const value = numberOf(typed ?? '')
+  const value = typedNumber(typed ?? '')
   const wrong = typed !== null && (value === null || value < low || value > high)
   const take = () => {
     if (value === null || wrong) return

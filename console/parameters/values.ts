@@ -64,7 +64,7 @@ export function range(minRaw: string | null, maxRaw: string | null, inputDecimal
 }
 
 /** The number that a value's text for people begins with: `355,839.556197 USDC` is 355839.556197; null for `no limit`, an address, `yes`. For places on an axis alone. */
-export function numberOf(display: string): number | null {
+export function leadingNumber(display: string): number | null {
   const match = /^[−-]?\d[\d,]*(?:\.\d+)?(?=$| )/.exec(display)
   return match ? Number(match[0].replaceAll(',', '').replace('−', '-')) : null
 }

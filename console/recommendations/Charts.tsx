@@ -1,6 +1,6 @@
 /** Charts of one recommendation: its evidence, the way from the model's value to the recommended one, and the parameter's past. */
 import { useCallback, useMemo } from 'react'
-import { numberOf, onAxis } from '../parameters/values.ts'
+import { leadingNumber, onAxis } from '../parameters/values.ts'
 import type { Measure } from '../parameters/values.ts'
 import { Chart, axis, tooltip } from '../ui/Chart.tsx'
 import type { Palette } from '../ui/Chart.tsx'
@@ -60,7 +60,7 @@ const totalText = (bar: Evidence['bars'][number] | undefined, unit: string): str
 /** From what the model says to what is recommended, each step of the controller on the parameter's own axis. */
 export function PathChart({ of, unit, policy }: { of: Recommendation; unit: string; policy: { readonly min: number | null; readonly max: number | null } }) {
   const points = useMemo(() => pathOf(of), [of])
-  const now = numberOf(of.currentDisplay)
+  const now = leadingNumber(of.currentDisplay)
   const option = useCallback((colours: Palette) => {
     const width = labelWidth()
     const values = [...points.map(({ value }) => value), ...(now === null ? [] : [now])]
@@ -99,7 +99,7 @@ export function pathOf(of: Recommendation): { name: string; text: string; value:
     { name: of.direction === 'HOLD' ? 'Held' : 'Recommended', text: of.recommendedDisplay, why: '' },
   ]
   return steps.flatMap((one) => {
-    const value = numberOf(one.text)
+    const value = leadingNumber(one.text)
     return value === null ? [] : [{ ...one, value }]
   })
 }

@@ -5,7 +5,7 @@ import { ask, renew, useAnswer } from '../data/client.ts'
 import { useEvents } from '../data/live.ts'
 import { BandPricesDocument, RecommendationDocument, RecommendationsAddedDocument, RecommendationsDocument, RecommendedParameterDocument, RecomputeDocument } from '../generated/operations.ts'
 import type { RecommendationQuery, RecommendedParameterQuery, RecomputeQuery } from '../generated/operations.ts'
-import { keyOf, numberOf, onAxis, range, step } from '../parameters/values.ts'
+import { keyOf, leadingNumber, onAxis, range, step } from '../parameters/values.ts'
 import { percent, whole } from '../ui/format.ts'
 import { Copy, Empty, Facts, Loaded, Notice, PageHead, Panel, Sums, Tag, Time, sentence } from '../ui/parts.tsx'
 import { CsvButton, Table } from '../ui/Table.tsx'
@@ -136,7 +136,7 @@ function Moves({ of }: { of: Whole }) {
   const asked = useAnswer(BandPricesDocument, { market: of.subject }, 'minute')
   const ticks = of.model === 'volatility-band-ticks'
   const move = (display: string): number | null => {
-    const value = numberOf(display)
+    const value = leadingNumber(display)
     return value === null ? null : ticks ? (1.0001 ** value - 1) * 100 : value
   }
   return (

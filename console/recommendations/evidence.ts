@@ -2,7 +2,7 @@
  * What a recommendation's evidence shows, as bars against the value now and the recommended one. Figures are the evidence's own, as the API words
  * them; where one that a chart needs is missing or unknown, its bar is left out and named in `missing`.
  */
-import { numberOf } from '../parameters/values.ts'
+import { leadingNumber } from '../parameters/values.ts'
 
 export type Evidence = { readonly label: string; readonly value: string; readonly unit: string; readonly source: string }
 export type Bar = { readonly label: string; readonly parts: readonly { readonly name: string; readonly value: number; readonly text: string }[] }
@@ -19,15 +19,15 @@ export function evidenceChart(of: Of): EvidenceChart | null {
   const find = (label: string | RegExp): Evidence | undefined => of.evidence.find((one) => (typeof label === 'string' ? one.label === label : label.test(one.label)))
   const single = (label: string | RegExp): Bar[] => {
     const one = find(label)
-    const value = one && numberOf(one.value)
+    const value = one && leadingNumber(one.value)
     if (one && value == null) missing.push(`${one.label}: ${one.value} (${one.source})`)
     return one && value != null ? [{ label: one.label, parts: [{ name: one.label, value, text: one.value }] }] : []
   }
   const all = (label: RegExp): Bar[] => of.evidence.filter((one) => label.test(one.label)).flatMap((one) => single(one.label))
   const stacked = (label: string, bars: readonly Bar[]): Bar[] => (bars.length === 0 ? [] : [{ label, parts: bars.flatMap(({ parts }) => parts) }])
   const level = (label: string, value: number | null, kind: Level['kind']): Level[] => (value === null ? [] : [{ label, value, kind }])
-  const now = numberOf(of.currentDisplay)
-  const next = numberOf(of.recommendedDisplay)
+  const now = leadingNumber(of.currentDisplay)
+  const next = leadingNumber(of.recommendedDisplay)
   const ownLevels = [...level(`now ${of.currentDisplay}`, now, 'now'), ...level(`recommended ${of.recommendedDisplay}`, next, 'recommended')]
   const chart = (title: string, axis: string, unit: string, bars: readonly Bar[], levels: readonly Level[], summary: string): EvidenceChart | null => (bars.length === 0 ? null : { title, axis, unit, bars, levels, summary, missing })
 
@@ -48,7 +48,7 @@ export function evidenceChart(of: Of): EvidenceChart | null {
       const ticks = of.model === 'volatility-band-ticks'
       const move = (value: number | null): number | null => (value === null ? null : ticks ? (1.0001 ** value - 1) * 100 : value)
       const factor = (label: string, times: string, by: readonly Bar[]): Bar[] => {
-        const many = numberOf(find(times)?.value ?? '')
+        const many = leadingNumber(find(times)?.value ?? '')
         const [largest] = by.toSorted((a, b) => (b.parts[0]?.value ?? 0) - (a.parts[0]?.value ?? 0))
         const value = largest?.parts[0]?.value
         return many === null || value === undefined ? [] : [{ label: `${many} × ${label}`, parts: [{ name: label, value: many * value, text: percentText(many * value) }] }]
@@ -78,7 +78,7 @@ export function evidenceChart(of: Of): EvidenceChart | null {
     }
     case 'fund-filling': {
       const fees = find('Trading fees')
-      const perDay = fees && numberOf(fees.value)
+      const perDay = fees && leadingNumber(fees.value)
       const unit = fees?.unit.split(' ')[0] ?? ''
       const share = (label: string, ratio: number | null): Bar[] => (perDay == null || ratio === null ? [] : [{ label, parts: [{ name: 'Fees to the fund', value: (perDay * ratio) / 100, text: `${((perDay * ratio) / 100).toFixed(2)} ${unit}` }] }])
       return chart('What the market pays into the fund and may cost it', `${unit} a day`, `${unit} a day`, [...share(`Fees at ${of.currentDisplay}`, now), ...(next === now ? [] : share(`Fees at ${of.recommendedDisplay}`, next)), ...single('Expected losses')], [], `Of ${fees?.value ?? 'unknown'} of trading fees a day, its mean over the window; losses are those of the fund’s simulation.`)

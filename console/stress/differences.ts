@@ -1,6 +1,6 @@
 /** In what two stress questions differ, in words and units: figures of unlike questions are not each other's change. */
 import { duration, words } from '../ui/format.ts'
-import { numberOf } from '../ui/number.ts'
+import { typedNumber } from '../ui/number.ts'
 import type { Severity } from '../generated/operations.ts'
 import { SEVERITY_SAYS } from './question.ts'
 import type { Question, Shock } from './question.ts'
@@ -12,8 +12,8 @@ export type Difference = { readonly what: string; readonly a: string; readonly b
 
 const NOT_ASKED = 'not asked'
 
-const move = (text: string): string => `${(numberOf(text) ?? 0) > 0 ? '+' : ''}${text.replace('-', '−')} %`
-const seconds = (text: string): string => duration(numberOf(text) ?? NaN)
+const move = (text: string): string => `${(typedNumber(text) ?? 0) > 0 ? '+' : ''}${text.replace('-', '−')} %`
+const seconds = (text: string): string => duration(typedNumber(text) ?? NaN)
 const severities = (of: readonly Severity[]): string => of.map((one) => `${words(one)} (${SEVERITY_SAYS[one]})`).join('; ')
 const cascade = ({ cascade: on, persistence }: Question): string => (on ? `on, persistence ${persistence}` : 'off')
 

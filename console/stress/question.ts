@@ -2,7 +2,7 @@
 import { geometric, read, stops } from '../ui/Dial.tsx'
 import type { Range, Scale } from '../ui/Dial.tsx'
 import { words } from '../ui/format.ts'
-import { numberOf } from '../ui/number.ts'
+import { typedNumber } from '../ui/number.ts'
 import type { Severity, StartStressMutationVariables } from '../generated/operations.ts'
 
 type StressInput = StartStressMutationVariables['input']
@@ -92,10 +92,10 @@ const listed = (names: readonly string[]): string => {
   return said.length === 1 ? said.join('') : `${said.slice(0, -1).join(', ')} and ${said.at(-1)}`
 }
 
-const changesNothing = ({ moves, others, volume, freeze, outage }: Shock): boolean => [...Object.values(moves), others, freeze, outage].every((text) => numberOf(text) === 0) && numberOf(volume) === 1
+const changesNothing = ({ moves, others, volume, freeze, outage }: Shock): boolean => [...Object.values(moves), others, freeze, outage].every((text) => typedNumber(text) === 0) && typedNumber(volume) === 1
 
 /** NaN, which no request carries, where a text is no number. */
-const valueOf = (text: string): number => numberOf(text) ?? NaN
+const valueOf = (text: string): number => typedNumber(text) ?? NaN
 
 /** 12.5 percent as the fraction that decimal text would give, not a float's quotient. */
 const fraction = (percent: string): number => Number((valueOf(percent) / 100).toPrecision(12))

@@ -2,7 +2,7 @@
 import { Slider } from '@base-ui/react/slider'
 import { useId } from 'react'
 import type { ReactNode } from 'react'
-import { numberOf } from './number.ts'
+import { typedNumber } from './number.ts'
 
 /** Where a value stands on the slider: steps of the keyboard are those of the position. */
 export type Scale = { readonly min: number; readonly max: number; readonly step?: number; readonly toPosition: (value: number) => number; readonly fromPosition: (position: number) => number }
@@ -29,7 +29,7 @@ export const stops = (values: readonly number[]): Scale => ({
 
 /** The number that a text says, or what is wrong with it, in one sentence. */
 export function read(text: string, { name, low, high, unit, whole = false }: Range): { readonly value: number; readonly fault: null } | { readonly value: null; readonly fault: string } {
-  const value = numberOf(text)
+  const value = typedNumber(text)
   const found = text.trim()
   const allowed = `allowed is ${whole ? 'a whole number' : 'a number'} from ${said(low)} to ${said(high)}${unit && ` ${unit}`}`
   if (value === null) return { value: null, fault: `${name}: found ${found === '' ? 'nothing' : `“${found.slice(0, 30)}”`}, ${allowed}${found.includes(',') ? ', with a point before its decimals' : ''}; correct it.` }

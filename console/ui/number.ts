@@ -11,7 +11,7 @@ export function decimalOf(text: string): string | null {
 }
 
 /** The number that was typed; null where it is none, or too large for a float. */
-export function numberOf(text: string): number | null {
+export function typedNumber(text: string): number | null {
   const decimal = decimalOf(text)
   return decimal !== null && Number.isFinite(Number(decimal)) ? Number(decimal) : null
 }

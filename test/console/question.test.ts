@@ -8,7 +8,7 @@ import type { Question, Shock } from '../../console/stress/question.ts'
 import { read } from '../../console/ui/Dial.tsx'
 import { unscaled } from '../../console/parameters/values.ts'
 import { sortOf, sortText } from '../../console/ui/Table.tsx'
-import { decimalOf, numberOf, rawOf } from '../../console/ui/number.ts'
+import { decimalOf, typedNumber, rawOf } from '../../console/ui/number.ts'
 
 describe('a number as people type it', () => {
   test.each([
@@ -19,13 +19,13 @@ describe('a number as people type it', () => {
   // A decimal comma, groups that are none, spaces, and all that JavaScript takes for a number.
   test.each(['-3,5', '0,5', '2,5', '12,50', '1,0000', '1000,000', ',5', '5,', ',500', '1,,000', '1,000,00', '0,050', '0,500', '1.000,5', '1 000', '1\u00a0000', '-12 .5', '- 30', '', ' ', '-', '.', '-.', '1e3', '0x10', 'Infinity', 'NaN', '1.2.3', '--1', 'abc', '٣'])('error: “%s” is no number', (text) => {
     expect(decimalOf(text)).toBeNull()
-    expect(numberOf(text)).toBeNull()
+    expect(typedNumber(text)).toBeNull()
   })
 
-  test('error: a number beyond what a float holds is none', () => expect(numberOf('9'.repeat(400))).toBeNull())
+  test('error: a number beyond what a float holds is none', () => expect(typedNumber('9'.repeat(400))).toBeNull())
 
   test('behavior: what is shown grouped by thousands is read as the same number', () => {
-    fc.assert(fc.property(fc.integer({ min: -1_000_000_000, max: 1_000_000_000 }), (value) => expect(numberOf(value.toLocaleString('en'))).toBe(value === 0 ? 0 : value)))
+    fc.assert(fc.property(fc.integer({ min: -1_000_000_000, max: 1_000_000_000 }), (value) => expect(typedNumber(value.toLocaleString('en'))).toBe(value === 0 ? 0 : value)))
   })
 })
 
