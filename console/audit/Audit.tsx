@@ -4,6 +4,7 @@ import { Link, useSearchParams } from 'wouter'
 import { useAnswer } from '../data/client.ts'
 import { AuditDocument } from '../generated/operations.ts'
 import type { AuditQuery } from '../generated/operations.ts'
+import { ActButton } from '../ui/focus.tsx'
 import { whole, words } from '../ui/format.ts'
 import { Address, Copy, Empty, Loaded, PageHead, Panel, Tag } from '../ui/parts.tsx'
 import { CsvButton, Table } from '../ui/Table.tsx'
@@ -49,7 +50,8 @@ export default function Audit() {
   const asked = useAnswer(AuditDocument, { actor: actor === '' || wrong ? null : actor.toLowerCase(), subject: subject || null, after }, after === null ? 'minute' : 'event', !wrong)
   const filter = (name: string, value: string) => { setBefore([]); setParams((now) => { const next = new URLSearchParams(now); next.delete('after'); if (value) next.set(name, value); else next.delete(name); return next }, { replace: true }) }
   const go = (cursor: string | null) => setParams((now) => { const next = new URLSearchParams(now); if (cursor === null) next.delete('after'); else next.set('after', cursor); return next })
-  const log = asked.data?.auditLog
+  // Entries of another filter or page are none of this one's: they carry no total, no file is made of them, and no way leads on from them.
+  const log = asked.isPlaceholderData ? undefined : asked.data?.auditLog
   return (
     <>
       <PageHead title="Audit log" note="Every mutation and every sign-in, also those that were refused, newest first. Times are this server’s clock" />
@@ -64,8 +66,8 @@ export default function Audit() {
             <Table title="Entries" columns={COLUMNS} rows={auditLog.nodes} rowKey={({ id }) => id} empty={actor || subject ? 'No entry fits the filter.' : 'Nothing was done here yet, and nobody has signed in.'} />
             {(after !== null || auditLog.pageInfo.hasNextPage) && (
               <div className="controls">
-                <button type="button" disabled={after === null} onClick={() => { go(before.at(-1) ?? null); setBefore(before.slice(0, -1)) }}>Newer</button>
-                <button type="button" disabled={!auditLog.pageInfo.hasNextPage} onClick={() => { setBefore([...before, after]); go(auditLog.pageInfo.endCursor) }}>Older</button>
+                <ActButton busy={asked.isPlaceholderData} disabled={after === null} onClick={() => { go(before.at(-1) ?? null); setBefore(before.slice(0, -1)) }}>Newer</ActButton>
+                <ActButton busy={asked.isPlaceholderData} disabled={!auditLog.pageInfo.hasNextPage} onClick={() => { setBefore([...before, after]); go(auditLog.pageInfo.endCursor) }}>Older</ActButton>
               </div>
             )}
           </>

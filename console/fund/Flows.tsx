@@ -6,6 +6,7 @@ import { FundFlowsDocument } from '../generated/operations.ts'
 import type { FlowFragment, FundFlowKind } from '../generated/operations.ts'
 import { CsvButton, Table } from '../ui/Table.tsx'
 import type { Column } from '../ui/Table.tsx'
+import { ActButton } from '../ui/focus.tsx'
 import { decimal, time, usd, whole } from '../ui/format.ts'
 import { Address, Figure, Loaded, Panel, Time } from '../ui/parts.tsx'
 
@@ -59,16 +60,17 @@ function Pages({ kinds, filter }: { kinds: readonly FundFlowKind[]; filter: Reac
   const flows = answer.data?.insuranceFund?.flows
   const from = (cursors.length - 1) * PAGE
   return (
-    <Panel id="flows" title="Flows" note="newest first; into the fund is +" actions={<>{filter}<CsvButton title={`Fund flows, page ${cursors.length}`} columns={COLUMNS} rows={flows?.nodes ?? []} /></>}>
+    <Panel id="flows" title="Flows" note="newest first; into the fund is +" actions={<>{filter}<CsvButton title={`Fund flows, page ${cursors.length}`} columns={COLUMNS} rows={answer.isPlaceholderData ? [] : (flows?.nodes ?? [])} /></>}>
       <Loaded of={answer} height={720}>
         {({ insuranceFund }) => (
           <>
             <div className="fund-flows"><Table title="Flows" columns={COLUMNS} rows={insuranceFund?.flows.nodes ?? []} rowKey={({ id }) => id} empty={kinds.length > 0 ? 'The fund has had no flow of this kind.' : 'The fund has had no flow yet.'} /></div>
             {insuranceFund && insuranceFund.flows.totalCount > 0 && (
               <nav className="fund-pages" aria-label="Pages of flows">
-                <button type="button" disabled={cursors.length === 1} onClick={() => setCursors(cursors.slice(0, -1))}>Newer</button>
-                <span aria-live="polite">{whole(from + 1)} to {whole(from + insuranceFund.flows.nodes.length)} of {whole(insuranceFund.flows.totalCount)}</span>
-                <button type="button" disabled={!insuranceFund.flows.pageInfo.hasNextPage} onClick={() => setCursors([...cursors, insuranceFund.flows.pageInfo.endCursor ?? null])}>Older</button>
+                {/* The page that stays while another is asked for is neither's number nor beginning. */}
+                <ActButton busy={answer.isPlaceholderData} disabled={cursors.length === 1} onClick={() => setCursors(cursors.slice(0, -1))}>Newer</ActButton>
+                <span aria-live="polite">{answer.isPlaceholderData ? 'Reading …' : <>{whole(from + 1)} to {whole(from + insuranceFund.flows.nodes.length)} of {whole(insuranceFund.flows.totalCount)}</>}</span>
+                <ActButton busy={answer.isPlaceholderData} disabled={!answer.isPlaceholderData && !insuranceFund.flows.pageInfo.hasNextPage} onClick={() => setCursors([...cursors, insuranceFund.flows.pageInfo.endCursor ?? null])}>Older</ActButton>
               </nav>
             )}
           </>

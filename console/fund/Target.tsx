@@ -118,7 +118,7 @@ export function Target({ of, whatIf: { texts, change, faulty, answer, kappa, sim
             <Dial range={FEE} label="Fee of turnover" text={texts.fee} scale={FEE_SCALE} change={(fee) => change({ fee })} ends={['0', '500 bp']} />
             <Loaded of={answer} height={230}>{({ insuranceFund }) => (insuranceFund?.target ? <Answers of={insuranceFund.target} policy={policy} kappa={kappa} stale={faulty || answer.isPlaceholderData} /> : null)}</Loaded>
           </div>
-          <div className="fund-curve">{answer.data?.insuranceFund?.target && <Curve of={answer.data.insuranceFund.target} />}</div>
+          <div className="fund-curve" aria-busy={answer.isPlaceholderData}>{answer.data?.insuranceFund?.target && <Curve of={answer.data.insuranceFund.target} />}</div>
         </div>
         {answer.data?.insuranceFund?.target && <Provenance of={answer.data.insuranceFund.target.provenance} />}
       </Panel>

@@ -172,8 +172,9 @@ function Shown({ id, otherId, given, landing, question, take, adopt, ids, start,
             if (riskRun === null || riskRun.kind !== 'STRESS') return <Missing id={id} />
             const asked = questionOf(riskRun.input)
             const same = sameQuestion(asked, question, ids)
+            // Before the library is here, regimes are names that nobody knows: asked again, it would be another question without them.
             return (
-              <RunState run={riskRun} operations={['StressRun', 'StressRuns']} landing={landing} again={() => start(asked)}>
+              <RunState run={riskRun} operations={['StressRun', 'StressRuns']} landing={landing} {...(ids.length > 0 && { again: () => start(asked) })}>
                 <p className="stress-asked">{describe(asked, ids)}{!same && ids.length > 0 && <> <span className="warn">— not the question on this page.</span> <button type="button" className="quiet" onClick={() => take(asked)}>Take its question over</button></>}</p>
                 {given && <div ref={landing.land} tabIndex={-1}><Notice kind="good" title="This question had been answered.">The same was asked of the same inputs before: nothing was computed again, and this is that run.</Notice></div>}
               </RunState>
