@@ -54,7 +54,7 @@ function Desk({ market, indexed }: { market: MarketRow; indexed: MarketQuery['st
       <div className="stack">
         <div className="desk">
           <div className="stack">
-            <Panel id="price" title="Price"><Price market={market} nowSec={nowSec} breaker={breaker} /></Panel>
+            <Panel id="price" title="Price"><Price market={market} nowSec={nowSec} breakers={breakers} /></Panel>
             <Panel id="ladder" title="Liquidation ladder" note="What each price would set off"><Ladder market={id} symbol={symbol} /></Panel>
             <Later id="deleveraging" title="Deleveraging queue" height={480}>{() => <Deleveraging market={id} symbol={symbol} />}</Later>
           </div>

@@ -2,6 +2,8 @@
 import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import { useCallback, useMemo } from 'react'
 import { ask, useAnswer } from '../data/client.ts'
+import type { Asked } from '../data/client.ts'
+import { useFault } from '../data/live.ts'
 import { MarketBandDocument, MarketHoursDocument, MarketLiquidationsDocument, MarketPricesDocument, MarketReplayDocument } from '../generated/operations.ts'
 import type { MarketBreakersQuery, MarketHoursQuery, MarketQuery } from '../generated/operations.ts'
 import { effectiveOf } from '../parameters/values.ts'
@@ -13,7 +15,6 @@ import { Choice, Toggle, useChoice, usePlace } from './parts.tsx'
 import { RANGES, bandWords, freezeWords, gapsOf, holed, levelSpans, standing, stepsOf } from './series.ts'
 import type { Point, Span } from './series.ts'
 
-type BreakerRow = NonNullable<MarketBreakersQuery['circuitBreakers']>['markets'][number]
 type MarketRow = NonNullable<MarketQuery['market']>
 type Hour = NonNullable<NonNullable<MarketHoursQuery['market']>['oracle']>['stats']['nodes'][number]
 type Mark = { readonly sec: number; readonly price: number; readonly notional: string; readonly account: string }
@@ -56,8 +57,9 @@ export function useWindow(nowSec: number): { range: keyof typeof RANGES; setRang
   return { range, setRange: useCallback((next: keyof typeof RANGES) => { setRange(next) }, [setRange]), from, to, zoomed, zoom, whole: useCallback(() => setPlace(null), [setPlace]) }
 }
 
-export function Price({ market, nowSec, breaker }: { market: MarketRow; nowSec: number; breaker: BreakerRow | undefined }) {
+export function Price({ market, nowSec, breakers }: { market: MarketRow; nowSec: number; breakers: Asked<MarketBreakersQuery> }) {
   const { id } = market
+  const breaker = breakers.data?.circuitBreakers?.markets.find(({ subject }) => subject === id)
   const view = useWindow(nowSec)
   const [banded, setBanded] = useChoice('band', ['1', '0'], '1')
   const [replayed, setReplayed] = useChoice('replay', ['0', '1'], '0')
@@ -90,6 +92,13 @@ export function Price({ market, nowSec, breaker }: { market: MarketRow; nowSec: 
   const withBand = banded === '1'
   const option = useCallback((colours: Palette) => chartOption(colours, { drawn, pool, steps: withBand ? steps : [], marks, levels, would, from: view.from, to: view.to, endsNow: view.to >= minute, now: { mark: now.mark }, symbol: market.symbol }), [drawn, pool, steps, withBand, marks, levels, would, view.from, view.to, minute, now.mark, market.symbol])
   const data = useMemo((): ChartData => tableOf(drawn, pool, steps, marks, levels, would), [drawn, pool, steps, marks, levels, would])
+  // What stands beside prices is asked for by itself: without it a chart, or its file, would look as if nothing had happened.
+  const beside: readonly (readonly [what: string, asked: { readonly isPending: boolean; readonly data: unknown }, fault: Error | null])[] = [
+    ['The band', band, useFault(band.error)],
+    ['Liquidations', liquidations, useFault(liquidations.error)],
+    ['Breaker levels', breakers, useFault(breakers.error)],
+    [`Prices before ${dateTime(Number(oldest?.timestamp ?? 0))}`, { isPending: hourly && hours.isPending, data: hours.data }, useFault(hours.error)],
+  ]
   const length = view.to - view.from
   const middle = (view.from + view.to) / 2
   return (
@@ -109,14 +118,14 @@ export function Price({ market, nowSec, breaker }: { market: MarketRow; nowSec: 
         </div>
       </div>
       <Loaded of={prices} height={HEIGHT + 90}>
-        {() => (
-          <>
-            {hours.error && <Notice kind="degraded" title={sentence(hours.error)}>Prices before {dateTime(Number(oldest?.timestamp ?? 0))} are missing below.</Notice>}
+        {() => (beside.some(([, asked]) => asked.isPending) ? <div className="loading" style={{ minHeight: HEIGHT + 90 }} role="status"><span className="sr">Loading …</span></div> : (
+          <div className="answer" aria-busy={hourly && hours.isPlaceholderData}>
+            {beside.map(([what, { data: had }, fault]) => fault && <Notice key={what} kind="degraded" title={sentence(fault)}>{what}: {had === undefined ? 'not known, and missing below' : 'below are the last that came'}.</Notice>)}
             <Chart title={`Price of ${market.symbol}`} summary={summaryOf(view.from, view.to, hourly, bandWords(steps, view.from, view.to), marks.length, levels.length, drawn?.silent ?? [], drawn?.refused ?? [])} option={option} data={data} height={HEIGHT} />
             <Happened levels={levels} would={would} drawn={drawn} liquidations={marks.length} cut={(liquidations.data?.liquidations.totalCount ?? 0) > (liquidations.data?.liquidations.nodes.length ?? 0)} />
             {replayed === '1' && (replay.data?.replayBreaker ? <Provenance of={replay.data.replayBreaker.provenance} /> : <p className="market-words" role="status">{replay.error ? sentence(replay.error) : 'Replaying the breaker …'}</p>)}
-          </>
-        )}
+          </div>
+        ))}
       </Loaded>
     </>
   )
