@@ -70,7 +70,7 @@ export function Shell({ children }: { children: ReactNode }) {
         <a href="/graphql">Query the API</a>
         <button type="button" className="quiet" onClick={help}>Keys</button>
       </footer>
-      <div className="shell-trouble"><Boundary key={over} retry={RELOAD}><Suspense fallback={null}>
+      <div className="shell-trouble"><Boundary key={over} retry={RELOAD}><Suspense fallback={<p className="notice" role="status">Loading …</p>}>
         {over === 'find' && <Palette onClose={() => setOver(null)} />}
         {over === 'keys' && <Keys onClose={() => setOver(null)} />}
       </Suspense></Boundary></div>
