@@ -17,11 +17,11 @@ inBrowser('the accounts of a large book', () => {
   let browser: Browser
   beforeAll(async () => {
     ;[book, browser] = await Promise.all([startLargeBook(), openBrowser()])
-  }, 600_000)
+  })
   afterAll(async () => {
     await browser?.close()
     await book?.close()
-  }, 60_000)
+  })
 
   const at = (place = ''): string => `${book.url}/accounts${place}`
 
@@ -34,7 +34,7 @@ inBrowser('the accounts of a large book', () => {
       const tooMuch = steps.filter((step) => !(workedMs(step) <= WORKED_MS[step.name]!) || step.mostRows > MOST_ROWS)
       expect(tooMuch.map((step) => [step.name, workedMs(step), step.mostRows])).toEqual([])
     })
-  }, 400_000)
+  })
 
   test('behavior: a new block renews the figures under a reader who has scrolled, and neither the place nor the rows move', async () => {
     await visit(browser, at('?sort=ACCOUNT_VALUE'), { before: readable }, async (page) => {
@@ -56,14 +56,14 @@ inBrowser('the accounts of a large book', () => {
         book.prisma.replayStatus.update({ where: { id: 1 }, data: { blockNumber: 1001n } }),
       ])
       await book.served.risk.events.look()
-      await page.locator('.accounts-note', { hasText: 'block 1,001' }).waitFor({ timeout: 120_000 })
+      await page.locator('.accounts-note', { hasText: 'block 1,001' }).waitFor()
       await page.waitForFunction(() => tools.full())
       expect(await page.evaluate(() => tools.scrollTop())).toBe(29 * 5_000)
       const [renewed] = await book.rowsOf('first: 1, offset: 5000, orderBy: ACCOUNT_VALUE')
       expect(renewed).toEqual({ ...first, accountValue: { value: expect.not.stringMatching(first!.accountValue!.value) }, marginRatio: expect.anything() })
       expect(await shown.locator('[title$=" USD"]').first().getAttribute('title')).toBe(`${renewed!.accountValue!.value} USD`)
     })
-  }, 240_000)
+  })
 
   test('behavior: a window of more rows than one answer gives stands in full, and another order of it is asked for from its top, all of its rows at once', async () => {
     await visit(browser, at(), { before: readable, viewport: { width: 1440, height: 7200 } }, async (page) => {
@@ -88,7 +88,7 @@ inBrowser('the accounts of a large book', () => {
       expect(Math.max(...asked.map(({ first }) => first))).toBeLessThanOrEqual(200)
       expect(await page.getByRole('alert').count()).toBe(0)
     })
-  }, 120_000)
+  })
 
   test('behavior: order and filter are in the address, and Enter opens the row that the arrows are on', async () => {
     const [, second] = await book.rowsOf('first: 2, orderBy: LEVERAGE, direction: ASC, filter: { market: "vBTC", side: SHORT }')
@@ -102,9 +102,9 @@ inBrowser('the accounts of a large book', () => {
       expect(await grid.getAttribute('aria-activedescendant')).toBe(await page.locator('[role="row"][aria-rowindex="3"]').getAttribute('id'))
       await page.keyboard.press('Enter')
       await page.waitForURL(`**/accounts/${second!.account}`)
-      await page.getByRole('heading', { name: 'What moves it to liquidation' }).waitFor({ timeout: 60_000 })
+      await page.getByRole('heading', { name: 'What moves it to liquidation' }).waitFor()
     })
-  }, 120_000)
+  })
 
   test('error: what the API refuses stands as its own sentence, and nothing typed is lost', async () => {
     await visit(browser, at('?address=hello'), { before: readable }, async (page) => {
@@ -114,16 +114,16 @@ inBrowser('the accounts of a large book', () => {
       await opened(page)
       expect(await page.locator('[role="row"][aria-rowindex="2"] a').getAttribute('title')).toMatch(/^0xab/)
     })
-  }, 60_000)
+  })
 
   test.each([[1440, 'light'], [390, 'dark']] as const)('behavior: at %i px, %s, nothing is cut off and axe finds nothing serious', async (width, colorScheme) => {
     for (const place of ['', `/${addressOf(1)}`]) {
       await visit(browser, at(place), { before: readable, viewport: { width, height: 900 }, colorScheme }, async (page) => {
-        if (place === '') await page.locator('.accounts-row a').first().waitFor({ timeout: 60_000 })
-        else await page.getByRole('heading', { name: 'History' }).waitFor({ timeout: 60_000 })
+        if (place === '') await page.locator('.accounts-row a').first().waitFor()
+        else await page.getByRole('heading', { name: 'History' }).waitFor()
         expect(await cutOff(page)).toEqual([])
         expect(await axeFindings(page)).toEqual([])
       })
     }
-  }, 120_000)
+  })
 })

@@ -40,7 +40,7 @@ inBrowser('breakers', () => {
   let events: ReturnType<typeof createEvents>
   let breakers: ReturnType<typeof createBreakers>
   /** Renewals take turns with what they cost the server: on a busy machine that is more than a few seconds. */
-  const shows = (page: Page, selector: string, text: RegExp) => page.locator(selector).filter({ hasText: text }).first().waitFor({ timeout: 60_000 })
+  const shows = (page: Page, selector: string, text: RegExp) => page.locator(selector).filter({ hasText: text }).first().waitFor()
   /** Settles once the page follows blocks: what happened before that it is not told. */
   const following = (page: Page): Promise<unknown> => new Promise((resolve) => page.on('websocket', (socket) => socket.on('framesent', ({ payload }) => { if (String(payload).includes('blockIndexed')) resolve(undefined) })))
   const panel = (page: Page, label: string) => page.locator(`#breaker-${label}`)
@@ -63,12 +63,12 @@ inBrowser('breakers', () => {
     await events.look()
     server = await scratch.serve({ services: { risk: { events, breakers } } })
     browser = await openBrowser()
-  }, 240_000)
+  })
   afterAll(async () => {
     await browser?.close()
     await server?.close()
     await scratch?.close()
-  }, 60_000)
+  })
 
   test('behavior: every trigger that applies shows the API’s value against its entries, and what does not apply says why', async () => {
     const { circuitBreakers } = await queryApi<{ circuitBreakers: { protocol: Breaker; markets: Breaker[]; assumptions: string[] } }>(server.url, '{ circuitBreakers { protocol { label level triggers { name state value watch restrict halt } } markets { label level triggers { name state value watch restrict halt } } assumptions } }')
@@ -87,7 +87,7 @@ inBrowser('breakers', () => {
       await page.getByText('What the observations assume').click()
       for (const one of circuitBreakers.assumptions) await page.getByText(one).waitFor()
     })
-  }, 120_000)
+  })
 
   test('behavior: a playbook shows its changes, side effects and way back, and goes into the basket whole, under its name; undo takes it out', async () => {
     const { playbooks } = await queryApi<{ playbooks: { playbooks: { id: string; title: string; changes: Change[]; notDone: { why: string }[] }[] } }>(server.url, '{ playbooks(subject: "vETH", trigger: "RESTRICT") { playbooks { id title changes { parameter subject subjectLabel fromRaw fromDisplay toRaw toDisplay why sideEffects undo } notDone { why } } } }')
@@ -107,7 +107,7 @@ inBrowser('breakers', () => {
       await shown.getByRole('button', { name: /^Put into a proposal/ }).waitFor()
       expect(await page.evaluate(() => localStorage.getItem('bulwark.basket'))).toBe('[]')
     })
-  }, 120_000)
+  })
 
   test('behavior: a replay under entries of one’s own says what the API says; what is typed wrongly is named beside its field and kept', async () => {
     const input = { market: 'vETH', days: 2, stepSec: 300, exitFactor: 0.6, confirmations: null, cooldownSec: null, reactionSec: 3600, assumedResetSec: 3600, harmHorizonSec: 3600, stops: 'PROTOCOL', entries: [{ trigger: 'staleness', watch: null, restrict: 0.01, halt: null }, ...['deviation', 'band', 'velocity'].map((trigger) => ({ trigger, watch: null, restrict: null, halt: null }))] }
@@ -147,7 +147,7 @@ inBrowser('breakers', () => {
       await form.waitFor()
       expect(await form.getByLabel('Oracle’s age: RESTRICT from').inputValue()).toBe('0.01')
     })
-  }, 120_000)
+  })
 
   test('behavior: a stale feed halts the market before one’s eyes; only a steward or an owner may lift it, with a reason, once its cause is gone', async () => {
     let follows: Promise<unknown> | undefined
@@ -189,7 +189,7 @@ inBrowser('breakers', () => {
       expect(last).toMatchObject({ from: 'HALT', to: 'RESTRICT', resetBy: steward.address.toLowerCase() })
       await shows(page, '#history', new RegExp(`HALT[\\s\\S]*RESTRICT[\\s\\S]*${steward.address.slice(0, 8).toLowerCase()}`))
     })
-  }, 180_000)
+  })
 
   test.each([['1440 px, light', 1440, 'light'], ['390 px, dark', 390, 'dark']] as const)('behavior: at %s nothing is cut off, and axe finds nothing serious', async (_, width, colorScheme) => {
     await visit(browser, `${server.url}/breakers`, { viewport: { width, height: 900 }, colorScheme }, async (page) => {
@@ -199,5 +199,5 @@ inBrowser('breakers', () => {
       expect(await cutOff(page)).toEqual([])
       expect(await axeFindings(page)).toEqual([])
     })
-  }, 120_000)
+  })
 })

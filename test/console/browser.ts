@@ -1,10 +1,15 @@
 /** Debian's Chromium for tests of the console; where it is not installed, they are skipped and say so. */
-import { describe, expect } from '@jest/globals'
+import { describe, expect, jest } from '@jest/globals'
 import axe from 'axe-core'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { NO_CHROMIUM, hasChromium } from './chromium.ts'
 
 export { openBrowser } from './chromium.ts'
+
+/** How long what a page is to come to may take, ms: of a machine that does much else at the same time. A wait ends with what it waits for. */
+export const STEP_MS = 120_000
+/** Of every test and hook of a file that takes a browser: a few such steps. */
+jest.setTimeout(5 * STEP_MS)
 
 const group = hasChromium ? describe : describe.skip
 const reason = hasChromium ? '' : ` (skipped: ${NO_CHROMIUM})`
@@ -22,8 +27,7 @@ export type VisitOptions = BrowserContextOptions & {
 /** Opens a page in a fresh profile; fails the test for any request elsewhere, any error, and any breach of the content policy. */
 export async function visit<T>(browser: Browser, url: string, { allowed = /^$/, before, ...options }: VisitOptions, use: (page: Page) => Promise<T>): Promise<T> {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...options })
-  // Other tests run beside these: a page that waits for a model waits for them, too.
-  context.setDefaultTimeout(45_000)
+  context.setDefaultTimeout(STEP_MS)
   const { host } = new URL(url)
   const faults: string[] = []
   const asked = (address: string): void => {
@@ -46,9 +50,36 @@ export async function visit<T>(browser: Browser, url: string, { allowed = /^$/, 
   }
 }
 
-/** Reads until it matches, for 10 s; then the last text must match. */
+/** Until everything that a page asks for first is there, and drawn. */
+export async function settled(page: Page): Promise<void> {
+  await page.locator('h1').first().waitFor()
+  await page.waitForFunction(() => document.querySelector('.loading, .boot') === null).catch(async () => {
+    throw new TypeError(`${page.url()} still loads: ${await page.locator('.loading').evaluateAll((parts) => parts.map((part) => part.closest('section')?.id ?? part.className).join(', '))}`)
+  })
+  await page.evaluate(() => document.fonts.ready)
+}
+
+/** The address as the page has it; `page.url()` hears of a new one a moment later. */
+export const hrefOf = async (page: Page): Promise<URL> => new URL(await page.evaluate(() => location.href))
+
+/** Acts, and waits until an element with these words has stood on the page since, if only for a moment, as what a short run says of its progress. */
+export async function passing(page: Page, selector: string, words: RegExp, act: () => Promise<unknown>): Promise<void> {
+  const watch = await page.evaluateHandle(([selector, words]) => {
+    const found = { is: false }
+    const observer = new MutationObserver(() => {
+      found.is ||= [...document.querySelectorAll(selector)].some(({ textContent }) => new RegExp(words).test(textContent ?? ''))
+      if (found.is) observer.disconnect()
+    })
+    observer.observe(document, { subtree: true, childList: true, characterData: true })
+    return found
+  }, [selector, words.source] as const)
+  await act()
+  await page.waitForFunction(({ is }) => is, watch)
+}
+
+/** Reads until it matches, or until the last text must. */
 export async function eventually(read: () => Promise<string>, pattern: RegExp): Promise<void> {
-  const until = Date.now() + 10_000
+  const until = Date.now() + STEP_MS
   let text = await read()
   while (!pattern.test(text) && Date.now() < until) {
     await new Promise((resolve) => setTimeout(resolve, 100))

@@ -26,7 +26,7 @@ export type Desk = {
 }
 
 /** Longer than a start takes on a slow machine, with its history to build; for `beforeAll`. */
-export const DESK_MS = 300_000
+export const DESK_MS = 600_000
 
 /**
  * Ready once the index has caught up, breakers are observed, and a first run of the models is there. DESK_URL and DESK_RPC_URL name one

@@ -7,7 +7,7 @@ import type { PrismaClient } from '../../prisma/client.ts'
 import { compact } from '../../console/ui/format.ts'
 import { seedRisk } from '../graphql/risk-support.ts'
 import { BLOCK, addressOf, deployment, seed } from '../graphql/support.ts'
-import { axeFindings, cutOff, eventually, inBrowser, openBrowser, visit } from './browser.ts'
+import { axeFindings, cutOff, eventually, hrefOf, inBrowser, openBrowser, passing, settled, visit } from './browser.ts'
 import { startScratch, type Scratch } from './scratch.ts'
 
 const HOUR = 3600n
@@ -51,12 +51,12 @@ inBrowser('the fund page', () => {
       await seedFlows(prisma)
     } })
     browser = await openBrowser()
-  }, 180_000)
+  })
 
   afterAll(async () => {
     await browser?.close()
     await scratch?.close()
-  }, 30_000)
+  })
 
   test('behavior: before a simulation its quantile, the runway and the fee are unknown with the API’s reason, and the other terms are its own figures', async () => {
     await visit(browser, `${scratch.url}/fund`, {}, async (page) => {
@@ -70,7 +70,7 @@ inBrowser('the fund page', () => {
       expect(await page.locator('.fund-answers').innerText()).toMatch(why)
       expect(await page.locator('#shortfall .empty').first().innerText()).toMatch(why)
     })
-  }, 180_000)
+  })
 
   test('behavior: a simulation with own settings says how far it is, and draws the distribution that the API counted', async () => {
     await visit(browser, `${scratch.url}/fund`, {}, async (page) => {
@@ -82,10 +82,9 @@ inBrowser('the fund page', () => {
       await form.getByLabel('Quantile').fill('99')
       await form.getByLabel('Length').fill('48')
       await form.getByLabel('Seed').fill('5')
-      await page.keyboard.press('Enter')
-      await page.getByRole('progressbar').waitFor()
-      await page.getByRole('img', { name: /^Losses of the paths/ }).waitFor({ timeout: 120_000 })
-      const id = new URL(page.url()).searchParams.get('run') ?? ''
+      await passing(page, 'progress', /^/, () => page.keyboard.press('Enter'))
+      await page.getByRole('img', { name: /^Losses of the paths/ }).waitFor()
+      const id = (await hrefOf(page)).searchParams.get('run') ?? ''
       const { riskRun } = await queryApi<{ riskRun: { input: object; fund: { quantile: number; histogram: { from: number; to: number; paths: number }[] } } }>(scratch.url, `{ riskRun(id: "${id}") { input fund { quantile histogram { from to paths } } } }`)
       expect(riskRun.input).toEqual({ paths: 10_000, hours: 48, seed: 5, level: 0.99, confidence: 0.95 })
       const [, ...rows] = await saveCsv(page, 'Losses of the paths')
@@ -102,12 +101,12 @@ inBrowser('the fund page', () => {
       await form.getByRole('button').click()
       await page.getByText('nothing was computed again').waitFor()
     })
-  }, 240_000)
+  })
 
   test('behavior: what a fee, days and a share of open interest would do is the API’s answer, by keyboard and by typing', async () => {
     const { startRiskRun: own } = await queryApi<{ startRiskRun: { id: string } }>(scratch.url, 'mutation { startRiskRun(input: { fund: {} }) { id } }')
     await visit(browser, `${scratch.url}/fund?run=${own.id}`, {}, async (page) => {
-      await page.getByRole('img', { name: /^Losses of the paths/ }).waitFor({ timeout: 120_000 })
+      await page.getByRole('img', { name: /^Losses of the paths/ }).waitFor()
       await page.getByRole('button', { name: 'Back to the policy’s own' }).click()
       const kappa = page.getByRole('textbox', { name: 'Of open interest' })
       await kappa.fill('20')
@@ -128,7 +127,7 @@ inBrowser('the fund page', () => {
       expect(mine?.map(Number).slice(1, 4)).toEqual([at?.days ?? 0, at?.incomePerDay, at?.netPerDay])
       expect(await page.locator('.fund-answers').innerText()).toContain(at?.days == null ? 'the gap is never filled' : 'the gap is filled in')
       // The same for somebody else, and what cannot be is said while the last answer stays.
-      expect(new URL(page.url()).searchParams.get('kappa')).toBe('20')
+      expect((await hrefOf(page)).searchParams.get('kappa')).toBe('20')
       await kappa.fill('120')
       await page.getByText('Share of open interest: found 120 %, allowed is a number from 0 to 100 %; correct it.').waitFor()
       expect(await kappa.inputValue()).toBe('120')
@@ -143,7 +142,7 @@ inBrowser('the fund page', () => {
       expect([await figure(page, 'Target'), await figure(page, 'Missing'), await term(page, 'Open interest')]).toEqual([policy.target, policy.gap, policy.openInterestTerm])
       expect(await page.locator('#balance').innerText()).not.toContain(compact(asked.target))
     })
-  }, 240_000)
+  })
 
   test('behavior: a run from before distributions were kept says so and can be made again; one under way can be cancelled', async () => {
     const own = await scratch.prisma.riskRun.findFirstOrThrow({ where: { kind: 'FUND', state: 'DONE' }, orderBy: { startedAt: 'desc' } })
@@ -153,19 +152,19 @@ inBrowser('the fund page', () => {
       await page.getByText('Its distribution is unknown.').waitFor()
       await page.getByText(/Found a run that kept no distribution of its losses/).waitFor()
       await page.getByRole('button', { name: 'Run it again' }).click()
-      await page.getByRole('img', { name: /^Losses of the paths/ }).waitFor({ timeout: 120_000 })
+      await page.getByRole('img', { name: /^Losses of the paths/ }).waitFor()
       const form = page.getByRole('form', { name: 'A simulation of your own' })
       await form.getByLabel('Paths').fill('1,000,000')
       await form.getByLabel('Length').fill('168')
       await form.getByRole('button').click()
       await page.getByRole('button', { name: 'Cancel the run' }).click()
       await page.getByText('The run was cancelled.').waitFor()
-      const id = new URL(page.url()).searchParams.get('run') ?? ''
+      const id = (await hrefOf(page)).searchParams.get('run') ?? ''
       expect((await scratch.prisma.riskRun.findUniqueOrThrow({ where: { id } })).state).toBe('CANCELLED')
       // Until another is done, the target stands on the policy's own.
       expect(await page.getByRole('table', { name: 'Terms of the target' }).isVisible()).toBe(true)
     })
-  }, 240_000)
+  })
 
   test('behavior: flows come in pages, signed, with what they are in words, and by kind', async () => {
     await visit(browser, `${scratch.url}/fund`, {}, async (page) => {
@@ -180,18 +179,31 @@ inBrowser('the fund page', () => {
       expect(await newest.locator('td[data-label^="Amount"]').innerText()).toBe('−3.00')
       expect(await newest.getByRole('link').getAttribute('href')).toBe(`/accounts/${addressOf(3)}`)
       expect(await flows.getByRole('row').nth(2).locator('td[data-label^="Amount"]').innerText()).toBe('+0.250000')
-      await page.getByRole('button', { name: 'Older', exact: true }).click()
+      // The page that is asked for has no number and no next one until it is there; the focus stays.
+      let answer = (): void => {}
+      const held = new Promise<void>((resolve) => { answer = resolve })
+      await page.route('**/graphql', async (route) => {
+        if (/query FundFlows/.test(route.request().postData() ?? '')) await held
+        await route.fallback()
+      })
+      const older = page.getByRole('button', { name: 'Older', exact: true })
+      await older.press('Enter')
+      await eventually(text, /Reading …/)
+      await older.press('Enter')
+      expect(await page.locator('#flows').getByRole('button', { name: 'CSV' }).isDisabled()).toBe(true)
+      answer()
       await eventually(text, /26 to 50 of 62/)
+      expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('Older')
       await page.getByRole('button', { name: 'Older', exact: true }).click()
       await eventually(text, /51 to 62 of 62/)
       expect(await page.getByRole('button', { name: 'Older', exact: true }).isEnabled()).toBe(false)
       await page.getByRole('combobox', { name: 'Kind' }).selectOption('Bad debt taken over')
       await eventually(text, /1 to 2 of 2/)
-      expect(new URL(page.url()).searchParams.get('kinds')).toBe('bad_debt')
+      expect((await hrefOf(page)).searchParams.get('kinds')).toBe('bad_debt')
       const rows = await downloaded(page, () => page.locator('#flows').getByRole('button', { name: 'CSV' }).click())
       expect(rows.slice(1).map((row) => row[3])).toEqual(['-3', '-0.000000000000000007'])
     })
-  }, 180_000)
+  })
 
   test('behavior: the balance by hour is the API’s series, to the last digit', async () => {
     await visit(browser, `${scratch.url}/fund?by=hour`, {}, async (page) => {
@@ -203,7 +215,7 @@ inBrowser('the fund page', () => {
       await page.getByRole('button', { name: 'Days', exact: true }).click()
       await page.getByText('No day with a flow has ended yet.').waitFor()
     })
-  }, 180_000)
+  })
 
   test('behavior: the target stands at the block that it was worked out at, and is drawn over no earlier one', async () => {
     await visit(browser, `${scratch.url}/fund?by=hour`, {}, async (page) => {
@@ -217,7 +229,7 @@ inBrowser('the fund page', () => {
       expect(drawn).toContain(`Target at block 1,000: ${compact(target)}`)
       expect(drawn).not.toMatch(/stroke-dasharray/)
     })
-  }, 180_000)
+  })
 
   test('behavior: every bar of the terms stands out from the panel by 3:1, and a fee with a decimal comma is told, not answered', async () => {
     await visit(browser, `${scratch.url}/fund?fee=2,5`, { colorScheme: 'light' }, async (page) => {
@@ -232,16 +244,17 @@ inBrowser('the fund page', () => {
       expect(bars.length).toBeGreaterThanOrEqual(4)
       for (const colour of bars) expect(1.05 / (luminance(colour) + 0.05)).toBeGreaterThanOrEqual(3)
     })
-  }, 180_000)
+  })
 
   for (const [width, height, colorScheme] of [[1440, 900, 'dark'], [390, 844, 'light']] as const) {
     test(`behavior: fits ${width} px, ${colorScheme}, and axe finds nothing serious`, async () => {
       await visit(browser, `${scratch.url}/fund?kappa=20&by=hour`, { viewport: { width, height }, colorScheme }, async (page) => {
+        await settled(page)
         await page.getByRole('img', { name: /^Losses of the paths/ }).waitFor()
         await page.getByRole('table', { name: 'Collateral', exact: true }).waitFor()
         expect(await cutOff(page)).toEqual([])
         expect(await axeFindings(page)).toEqual([])
       })
-    }, 180_000)
+    })
   }
 })

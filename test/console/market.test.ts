@@ -8,7 +8,7 @@ import { compact, dateTime, decimal, percent, price, signedPercent, usd, whole }
 import type { PrismaClient } from '../../prisma/client.ts'
 import { seedRisk } from '../graphql/risk-support.ts'
 import { BLOCK, addressOf, deployment, seed, seedHistory } from '../graphql/support.ts'
-import { axeFindings, cutOff, eventually, inBrowser, openBrowser, visit } from './browser.ts'
+import { axeFindings, cutOff, eventually, hrefOf, inBrowser, openBrowser, settled, visit } from './browser.ts'
 import { startScratch, type Scratch } from './scratch.ts'
 
 type Rung = { change: number; price: number; accounts: number; notional: number; notionalInMarket: number; badDebt: number; fundUsed: number; uncovered: number }
@@ -63,6 +63,12 @@ inBrowser('the market pages', () => {
     await page.waitForFunction(() => !/asking/.test(document.querySelector('#ladder output')?.textContent ?? 'asking'))
     return said(page).innerText()
   }
+  /** A part that is made once it is near, and answered. What is above it may grow meanwhile. */
+  const near = async (page: Page, id: string): Promise<void> => {
+    await page.locator(`#${id}`).scrollIntoViewIfNeeded()
+    await page.waitForFunction((section) => document.querySelector(`#${section} .loading, #${section} [style^="min-height"]`) === null, id)
+    await page.locator(`#${id}`).scrollIntoViewIfNeeded()
+  }
   const handle = (page: Page) => page.getByRole('slider', { name: 'Price of vETH' })
   const priceOf = (sentence: string): number => Number(/^At ([\d,.]+):/.exec(sentence)![1]!.replaceAll(',', ''))
   const sentenceOf = (target: number, rung: Rung): string =>
@@ -81,12 +87,12 @@ inBrowser('the market pages', () => {
       },
     })
     browser = await openBrowser()
-  }, 240_000)
+  })
 
   afterAll(async () => {
     await browser?.close()
     await scratch?.close()
-  }, 60_000)
+  })
 
   test('behavior: the table of markets is the API’s, and says why a figure is unknown', async () => {
     type Row = { symbol: string; indexPrice: { value: string }; premium: number | null; depth: { buyQuote: { value: string }; sellQuote: { value: string } } | null }
@@ -108,12 +114,13 @@ inBrowser('the market pages', () => {
       await table.getByRole('link', { name: 'vETH' }).click()
       await page.getByRole('heading', { name: 'vETH', level: 1 }).waitFor()
     })
-  }, 60_000)
+  })
 
   test('behavior: the ladder’s handle follows the mouse, and says what the API says of that very price', async () => {
     await visit(browser, `${scratch.url}/markets/vETH`, {}, async (page) => {
       await answered(page)
-      await page.locator('#ladder').scrollIntoViewIfNeeded()
+      await settled(page)
+      await near(page, 'ladder')
       // The API is slow for once: what it is asked of one price waits for `answer`.
       let answer = () => {}
       const held = new Promise<void>((resolve) => { answer = resolve })
@@ -142,9 +149,9 @@ inBrowser('the market pages', () => {
       expect(await figure(page, 'Bad debt')).toBe(usd(String(rung.badDebt)))
       expect(await figure(page, 'Fund pays')).toBe(usd(String(rung.fundUsed)))
       expect(await figure(page, 'Uncovered')).toBe(usd(String(rung.uncovered)))
-      expect(new URL(page.url()).searchParams.get('at')).toBe(String(target))
+      expect((await hrefOf(page)).searchParams.get('at')).toBe(String(target))
     })
-  }, 60_000)
+  })
 
   test('behavior: the keyboard moves it by a step, by ten and to the ends, a touch by a tap, a typed price to the cent', async () => {
     await visit(browser, `${scratch.url}/markets/vETH?at=1600`, { hasTouch: true }, async (page) => {
@@ -159,6 +166,7 @@ inBrowser('the market pages', () => {
       await page.keyboard.press('Home')
       await eventually(() => said(page).innerText(), /^At 900: (?!asking)/)
       expect(await said(page).innerText()).toBe(sentenceOf(900, await rungAt(900)))
+      await settled(page)
       const plot = (await page.locator('#ladder .market-plot').boundingBox())!
       await page.touchscreen.tap(plot.x + plot.width * 0.25, plot.y + 60)
       await eventually(() => said(page).innerText(), /^At 1,[34]\d\d: (?!asking)/)
@@ -170,14 +178,15 @@ inBrowser('the market pages', () => {
       await eventually(() => said(page).innerText(), /^At 1,234\.56: (?!asking)/)
       const rung = await rungAt(1234.56)
       expect(await figure(page, 'Bad debt')).toBe(usd(String(rung.badDebt)))
-      expect(new URL(page.url()).searchParams.get('at')).toBe('1234.56')
+      expect((await hrefOf(page)).searchParams.get('at')).toBe('1234.56')
     })
-  }, 60_000)
+  })
 
   test.each([1440, 390])('behavior: at %i px the handle stands over the price that it names, at both ends of the plot', async (width) => {
     for (const at of [900, 2700]) {
       await visit(browser, `${scratch.url}/markets/vETH?at=${at}`, { viewport: { width, height: 900 } }, async (page) => {
         await answered(page)
+        await settled(page)
         const drawn = (await saved(page, 'Liquidation ladder, vETH', 'Save as SVG')).content.toString('utf8')
         // The dots of that price, 10 px wide, are drawn on the chart's own axes, above and below.
         const dots = [...drawn.matchAll(/transform="matrix\(5,0,0,5,([\d.]+),[\d.]+\)"/g)].map((match) => Number(match[1]))
@@ -186,7 +195,7 @@ inBrowser('the market pages', () => {
         for (const dot of dots) expect(Math.abs(knob.x + knob.width / 2 - canvas.x - dot)).toBeLessThan(1)
       })
     }
-  }, 60_000)
+  })
 
   test('behavior: an hour’s bar tells of that hour, in either half', async () => {
     const { market: { stats } } = await queryApi<{ market: { stats: { nodes: { timestamp: string; volume: { value: string } }[] } } }>(scratch.url, '{ market(id: "vETH") { stats(interval: HOUR, first: 1) { nodes { timestamp volume { value } } } } }')
@@ -195,7 +204,8 @@ inBrowser('the market pages', () => {
     // A window of ten hours about it: 54 px an hour or less.
     const [from, to] = [start - 5 * 3600, start + 5 * 3600]
     await visit(browser, `${scratch.url}/markets/vETH?zoom=${from}-${to}`, {}, async (page) => {
-      await page.locator('#interest').scrollIntoViewIfNeeded()
+      await settled(page)
+      await near(page, 'interest')
       const canvas = page.locator('#interest .canvas')
       await canvas.locator('canvas').first().waitFor()
       await canvas.scrollIntoViewIfNeeded()
@@ -209,19 +219,19 @@ inBrowser('the market pages', () => {
       await page.mouse.move(px(start - 300), y + 240)
       await eventually(() => page.locator('#interest .chart-hint').innerText(), new RegExp(`^Hour from\\s+${dateTime(start - 3600)}\\s`))
     })
-  }, 60_000)
+  })
 
   test('behavior: a deficit stands as it was typed, and one in the address that is no amount says so', async () => {
     await visit(browser, `${scratch.url}/markets/vETH?deficit=0.001`, {}, async (page) => {
       const input = page.getByRole('textbox', { name: 'For a deficit of, USD' })
-      await page.locator('#deleveraging').scrollIntoViewIfNeeded()
+      await near(page, 'deleveraging')
       expect(await input.inputValue()).toBe('0.001')
       await page.goto(`${scratch.url}/markets/vETH?deficit=abc`)
-      await page.locator('#deleveraging').scrollIntoViewIfNeeded()
+      await near(page, 'deleveraging')
       expect(await input.inputValue()).toBe('abc')
       await page.getByText('Found “abc”, allowed is an amount of USD from 0, with a point before its decimals, at most 18; correct it. The queue below is for none.').waitFor()
     })
-  }, 60_000)
+  })
 
   test('behavior: long and short are what the page’s own block holds at its index price, and what is older names its block', async () => {
     const { markets: [vETH] } = await queryApi<{ markets: { openInterestLong: { value: string }; indexPrice: { value: string } }[] }>(scratch.url, '{ markets { openInterestLong { value } indexPrice { value } } }')
@@ -234,7 +244,7 @@ inBrowser('the market pages', () => {
       await eventually(() => page.locator('#markets header').innerText(), /24 h: the completed hours from 13 Nov 22:00 UTC to 14 Nov 22:00 UTC · capacity, what is used of it and volatility: block 1,000/)
       expect(await page.locator('.pagehead').innerText()).toContain('block 1,000')
     })
-  }, 60_000)
+  })
 
   test('behavior: other prices move by the betas that the API measured, and the link brings all of it back', async () => {
     await visit(browser, `${scratch.url}/markets/vETH?at=1300&joint=1&range=1d&band=0&level=0.95&horizon=86400&side=UP&parameter=feeRatio`, {}, async (page) => {
@@ -242,16 +252,16 @@ inBrowser('the market pages', () => {
       expect(sentence).toBe(sentenceOf(1300, await rungAt(1300, true)))
       const { liquidationLadder: { betas } } = await queryApi<Ladder>(scratch.url, `{ liquidationLadder(market: "vETH", changes: [0], joint: true) { ${RUNGS} } }`)
       for (const { name, value } of betas) expect(await page.locator('#ladder .market-betas').innerText()).toContain(`${name} ${value.toFixed(2)} %`)
-      await page.locator('#volatility').scrollIntoViewIfNeeded()
+      await near(page, 'volatility')
       for (const name of ['move by their betas', '1 d', '95 %']) expect(await page.locator('main').getByRole('button', { name, exact: true }).first().getAttribute('aria-pressed')).toBe('true')
       expect(await page.getByRole('button', { name: 'Band', exact: true }).getAttribute('aria-pressed')).toBe('false')
-      await page.locator('#backtest').scrollIntoViewIfNeeded()
+      await near(page, 'backtest')
       await page.getByRole('group', { name: 'Losses of a' }).getByRole('button', { name: 'short', exact: true }).waitFor()
       expect(await page.getByRole('group', { name: 'Losses of a' }).getByRole('button', { name: 'short', exact: true }).getAttribute('aria-pressed')).toBe('true')
-      await page.locator('#parameters').scrollIntoViewIfNeeded()
+      await near(page, 'parameters')
       await page.getByRole('button', { name: 'History of Trading fee', pressed: true }).waitFor()
     })
-  }, 60_000)
+  })
 
   test('behavior: the price chart holds each price of the API in its window, the band that stood then, what was refused, gaps, breaker levels and liquidations', async () => {
     const { market: { prices, poolPrices } } = await queryApi<{ market: { prices: { timestamp: string; price: { value: string }; freezeReason: number }[]; poolPrices: { timestamp: string; price: { value: string } }[] } }>(scratch.url, '{ market(id: "vETH") { prices(last: 2000) { timestamp price { value } freezeReason } poolPrices(last: 2000) { timestamp price { value } } } }')
@@ -281,12 +291,12 @@ inBrowser('the market pages', () => {
       // Zoomed in by a button, the window is half as long, and in the address.
       await page.getByRole('button', { name: 'Zoom in' }).click()
       await page.waitForURL(/zoom=/)
-      const [start, end] = new URL(page.url()).searchParams.get('zoom')!.split('-').map(Number)
+      const [start, end] = (await hrefOf(page)).searchParams.get('zoom')!.split('-').map(Number)
       expect(end! - start!).toBe(43_200)
       const zoomed = linesOf((await saved(page, 'Price of vETH', 'Save as CSV')).content).filter((row) => row[2] === 'price' && row[8] !== 'still stands')
       expect(zoomed.map((row) => row[0])).toEqual(prices.filter(({ timestamp, freezeReason }) => freezeReason === 0 && Number(timestamp) >= start! && Number(timestamp) <= end!).map(({ timestamp }) => timestamp))
     })
-  }, 60_000)
+  })
 
   test('behavior: a range that prices do not reach is drawn by hours', async () => {
     const { market: { oracle } } = await queryApi<{ market: { oracle: { stats: { nodes: { timestamp: string; price: { value: string } }[] } } } }>(scratch.url, '{ market(id: "vETH") { oracle { stats(interval: HOUR, first: 200) { nodes { timestamp price { value } } } } } }')
@@ -296,7 +306,7 @@ inBrowser('the market pages', () => {
       const rows = linesOf((await saved(page, 'Price of vETH', 'Save as CSV')).content).filter((row) => row[2] === 'price')
       expect(rows.map((row) => row[0])).toEqual(oracle.stats.nodes.toReversed().map(({ timestamp }) => String(Number(timestamp) + 3600)))
     })
-  }, 60_000)
+  })
 
   test('behavior: the ladder and depth give the API’s figures as CSV, and themselves as SVG and PNG', async () => {
     const { liquidationLadder } = await queryApi<Ladder>(scratch.url, `query ($changes: [Float!]) { liquidationLadder(market: "vETH", changes: $changes) { ${RUNGS} } }`, { changes: Array.from({ length: 41 }, (_, i) => Number((-0.5 + i * 0.025).toPrecision(12))) })
@@ -315,13 +325,13 @@ inBrowser('the market pages', () => {
       // Twice as many pixels as on the screen, for print.
       const shown = await page.locator('#ladder .canvas').boundingBox()
       expect([png.content.readUInt32BE(16), png.content.readUInt32BE(20)]).toEqual([2 * Math.floor(shown!.width), 2 * Math.floor(shown!.height)])
-      await page.locator('#liquidity').scrollIntoViewIfNeeded()
+      await near(page, 'liquidity')
       await page.getByRole('button', { name: 'Save or read Depth of the pool, vETH' }).waitFor()
       const depths = linesOf((await saved(page, 'Depth of the pool, vETH', 'Save as CSV')).content)
       const row = depths.find(([move]) => move === '0.05')!
       expect([row[2], row[5]]).toEqual([depth.sellQuote.value, depth.buyQuote.value])
     })
-  }, 60_000)
+  })
 
   test('behavior: a picture that is asked for while the chart is still on its way is given all the same', async () => {
     let arrive = () => {}
@@ -336,14 +346,14 @@ inBrowser('the market pages', () => {
       const { content } = await saved(page, 'Liquidation ladder, vETH', 'Save as SVG', arrive)
       expect(content.toString('utf8')).toMatch(/^<svg [\s\S]*Price of vETH, USD[\s\S]*<\/svg>$/)
     })
-  }, 60_000)
+  })
 
   test('behavior: models, backtests and margins are the API’s, and each unknown one says why', async () => {
     type Stands = { provenance: { version: string; block: { number: string }; inputsDigest: string }; sample: { from: string; to: string; returns: number } }
     type Risk = { volatility: { forecasts: { model: string; side: string; valueAtRisk: number | null; expectedShortfall: number | null; unknown: { message: string } | null }[] }; backtest: Stands & { exceptions: number; observations: number; coverage: { pValue: number } }; history: Stands; dynamicMargin: { maintenance: number; components: { name: string; value: number }[] } }
     const told = await queryApi<Risk>(scratch.url, '{ volatility(market: "vETH", level: 0.95, horizonSec: 14400) { forecasts { model side valueAtRisk expectedShortfall unknown { message } } } backtest(input: { market: "vETH", model: FHS_EWMA, level: 0.95 }) { exceptions observations coverage { pValue } provenance { version block { number } inputsDigest } sample { from to returns } } history: backtest(input: { market: "vETH", model: HISTORICAL, level: 0.95 }) { provenance { version block { number } inputsDigest } sample { from to returns } } dynamicMargin(market: "vETH") { maintenance components { name value } } }')
     await visit(browser, `${scratch.url}/markets/vETH?level=0.95&horizon=14400`, {}, async (page) => {
-      await page.locator('#volatility').scrollIntoViewIfNeeded()
+      await near(page, 'volatility')
       const table = page.getByRole('table', { name: 'Forecasts by model and side' })
       await table.waitFor()
       for (const [index, one] of told.volatility.forecasts.entries()) {
@@ -351,12 +361,12 @@ inBrowser('the market pages', () => {
         expect(await cell('VaR, fraction of notional')).toContain(one.valueAtRisk === null ? one.unknown!.message : percent(one.valueAtRisk))
         expect(await cell('Expected shortfall, fraction of notional')).toContain(one.expectedShortfall === null ? one.unknown!.message : percent(one.expectedShortfall))
       }
-      await page.locator('#margins').scrollIntoViewIfNeeded()
+      await near(page, 'margins')
       await eventually(() => page.locator('#margins .sums').first().innerText(), new RegExp(`Maintenance asked for\\s+${percent(told.dynamicMargin.maintenance).replace('.', '\\.')}`))
       expect(told.dynamicMargin.components.reduce((sum, { value }) => sum + value, 0)).toBeCloseTo(told.dynamicMargin.maintenance, 12)
       const parts = linesOf((await saved(page, 'Margins asked for and standing, vETH', 'Save as CSV')).content)
       expect(parts.slice(1, 1 + told.dynamicMargin.components.length).map(([, value]) => Number(value))).toEqual(told.dynamicMargin.components.map(({ value }) => value))
-      await page.locator('#backtest').scrollIntoViewIfNeeded()
+      await near(page, 'backtest')
       const tests = page.getByRole('table', { name: 'Backtests by model' })
       await eventually(() => tests.getByRole('row').nth(2).innerText(), new RegExp(`^Filtered history, EWMA\\s+${told.backtest.exceptions} `))
       expect(await tests.getByRole('row').nth(2).locator('[data-label="Kupiec, p"]').innerText()).toContain(told.backtest.coverage.pValue < 0.0001 ? '< 0.0001' : told.backtest.coverage.pValue.toFixed(4))
@@ -368,13 +378,13 @@ inBrowser('the market pages', () => {
       expect(await page.locator('#backtest').innerText()).toContain('and not the 250 days of the regulation')
       expect(await tests.getByRole('row').nth(4).innerText()).toContain('unknown: Not tested yet')
     })
-  }, 90_000)
+  })
 
   test('behavior: a market without a pool says so where its figures would stand, and an unknown market leads back', async () => {
     await visit(browser, `${scratch.url}/markets/vBTC`, {}, async (page) => {
       await page.getByRole('heading', { name: 'vBTC', level: 1 }).waitFor()
       expect(await page.locator('[aria-label="vBTC now"]').innerText()).toMatch(/Pool\s+—\s*unknown: Nobody has traded yet/)
-      await page.locator('#liquidity').scrollIntoViewIfNeeded()
+      await near(page, 'liquidity')
       await page.getByText('The pool’s liquidity is not indexed for this market').waitFor()
     })
     await visit(browser, `${scratch.url}/markets/vNOT`, {}, async (page) => {
@@ -382,11 +392,11 @@ inBrowser('the market pages', () => {
       await page.getByRole('link', { name: 'See all markets' }).click()
       await page.getByRole('heading', { name: 'Markets', level: 1 }).waitFor()
     })
-  }, 60_000)
+  })
 
   test('behavior: a parameter shows who changed it by which Safe transaction, what recommends it, and leads to a proposal', async () => {
     await visit(browser, `${scratch.url}/markets/vETH`, {}, async (page) => {
-      await page.locator('#parameters').scrollIntoViewIfNeeded()
+      await near(page, 'parameters')
       const band = page.getByRole('table', { name: 'Parameters' }).getByRole('row').filter({ hasText: 'Price band' })
       await band.waitFor()
       expect(await band.locator('[data-label="Recommended"]').innerText()).toMatch(/^6\.25 %\s+tighten$/)
@@ -402,16 +412,15 @@ inBrowser('the market pages', () => {
         expect(await row.locator('[data-label="Safe transaction"]').innerText()).toContain(operation ? operation.slice(0, 8) : 'none')
       }
     })
-  }, 60_000)
+  })
 
   test.each([[1440, 900, 'dark'], [390, 844, 'light']] as const)('behavior: the whole desk fits at %i × %i px, and axe finds nothing serious', async (width, height, colorScheme) => {
     await visit(browser, `${scratch.url}/markets/vETH`, { viewport: { width, height }, colorScheme }, async (page) => {
       for (const id of ['price', 'ladder', 'interest', 'breaker', 'volatility', 'margins', 'backtest', 'liquidity', 'keepers', 'deleveraging', 'oracle', 'parameters']) {
-        await page.locator(`#${id}`).scrollIntoViewIfNeeded()
-        await page.waitForFunction((section) => document.querySelector(`#${section} .loading`) === null, id)
+        await near(page, id)
       }
       expect(await page.locator('main .provenance').count()).toBeGreaterThanOrEqual(9)
       expect({ cut: await cutOff(page), findings: await axeFindings(page) }).toEqual({ cut: [], findings: [] })
     })
-  }, 90_000)
+  })
 })

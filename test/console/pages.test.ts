@@ -1,9 +1,9 @@
 /** What needs a whole stack, over one: proposals from a wish to the chain, then what is asked of every page alike. */
-import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import type { Browser, Page } from 'playwright-core'
-import { axeFindings, cutOff, inBrowser, openBrowser, visit } from './browser.ts'
+import { STEP_MS, axeFindings, cutOff, inBrowser, openBrowser, settled, visit } from './browser.ts'
 import { DESK_MS, startDesk, type Desk } from './desk.ts'
-import { blocksLater, placesOf, settled, type Place } from './places.ts'
+import { blocksLater, placesOf, type Place } from './places.ts'
 import { describeProposals } from './proposals.ts'
 import { startScratch } from './scratch.ts'
 
@@ -19,8 +19,6 @@ const MAX_LIVE_SHIFT = 0.005
 const MAX_FIRST_PAINT_MS = 1500
 const MAX_SCRIPT_BYTES = 350_000
 
-jest.setTimeout(300_000)
-
 inBrowser('over a whole stack', () => {
   let browser: Browser
   let desk: Desk
@@ -32,7 +30,7 @@ inBrowser('over a whole stack', () => {
   afterAll(async () => {
     await browser?.close()
     await desk?.close()
-  }, 60_000)
+  })
 
   describeProposals(() => ({ desk, browser }))
 
@@ -77,7 +75,7 @@ inBrowser('over a whole stack', () => {
         found['axe at 390'] = await axeFindings(page)
         expect(found).toEqual(Object.fromEntries(Object.keys(found).map((what) => [what, []])))
       })
-    }, 120_000)
+    })
 
     test('behavior: the first Tab leads past the pages to this one, which then holds the focus', async () => {
       await visit(browser, urlOf('accounts'), {}, async (page) => {
@@ -88,7 +86,7 @@ inBrowser('over a whole stack', () => {
         await page.keyboard.press('Tab')
         expect(await page.evaluate(() => document.activeElement?.closest('main') !== null)).toBe(true)
       })
-    }, 30_000)
+    })
 
     test('behavior: every page is a click away, has a title of its own, and the way back leads back', async () => {
       await visit(browser, desk.url, {}, async (page) => {
@@ -106,7 +104,7 @@ inBrowser('over a whole stack', () => {
         await settled(page)
         expect(await page.title()).toBe(titles.at(-2))
       })
-    }, 120_000)
+    })
 
     test('behavior: the overview paints within 1.5 s from less than 350 kB of compressed script', async () => {
       // Other tests run beside this one: the fastest of three is what the page itself takes.
@@ -117,7 +115,7 @@ inBrowser('over a whole stack', () => {
       expect(best.compressedBytes).toBeGreaterThan(0)
       expect(best.compressedBytes).toBeLessThan(Math.min(MAX_SCRIPT_BYTES, best.bytes / 2))
       expect(best.firstPaintMs).toBeLessThan(MAX_FIRST_PAINT_MS)
-    }, 120_000)
+    })
 
     /** With nothing kept from an earlier visit. */
     const measure = () =>
@@ -137,6 +135,7 @@ inBrowser('over a whole stack', () => {
 
     test('behavior: the API dies and returns: the last figures stay, what to do is said, and it all goes on by itself', async () => {
       const context = await browser.newContext({ viewport: { width: 1440, height: 900 } })
+      context.setDefaultTimeout(STEP_MS)
       try {
         const pages: Page[] = []
         for (const name of ['overview', 'market', 'accounts', 'proposal', 'draft']) {
@@ -151,16 +150,16 @@ inBrowser('over a whole stack', () => {
         const headings = await Promise.all(pages.map((page) => page.locator('main h1, main h2, main h3').allInnerTexts()))
         const blocks = await Promise.all(pages.map((page) => blockOf(page)))
         const notices = pages.map((page) => page.getByText('The API does not answer.'))
-        const said = Promise.all(notices.map((notice) => notice.waitFor({ timeout: 15_000 })))
+        const said = Promise.all(notices.map((notice) => notice.waitFor()))
         desk.killApi()
         await said
         for (const [index, page] of pages.entries()) {
           expect(await page.locator('main').innerText()).toMatch(/The API does not answer\.\s+Nothing on this page is newer than block [\d,]+, .*UTC.* npm start/s)
           expect(await page.locator('main h1, main h2, main h3').allInnerTexts()).toEqual(headings[index])
         }
-        await Promise.all(notices.map((notice) => notice.waitFor({ state: 'detached', timeout: 60_000 })))
+        await Promise.all(notices.map((notice) => notice.waitFor({ state: 'detached' })))
         for (const [index, page] of pages.entries()) {
-          await page.waitForFunction((before) => Number(document.querySelector<HTMLElement>('.standing .block .copy')?.innerText.replace(/\D/g, '')) > before, blocks[index]!, { timeout: 30_000 })
+          await page.waitForFunction((before) => Number(document.querySelector<HTMLElement>('.standing .block .copy')?.innerText.replace(/\D/g, '')) > before, blocks[index]!)
           expect(await page.evaluate(() => (globalThis as unknown as Watched).isSame)).toBe(true)
           expect(await page.locator('main .notice.down').allInnerTexts()).toEqual([])
           expect(await page.locator('main h1, main h2, main h3').allInnerTexts()).toEqual(headings[index])
@@ -169,7 +168,7 @@ inBrowser('over a whole stack', () => {
       } finally {
         await context.close()
       }
-    }, 180_000)
+    })
   })
 })
 
@@ -194,7 +193,7 @@ inBrowser('before the first indexed block', () => {
       await browser.close()
       await scratch.close()
     }
-  }, 180_000)
+  })
 })
 
 type Shift = { readonly value: number; readonly what: readonly string[] }

@@ -78,20 +78,11 @@ async function awaitingProposal(url: string): Promise<string> {
   return id
 }
 
-/** Until everything that a page asks for first is there, and drawn. */
-export async function settled(page: Page): Promise<void> {
-  await page.locator('h1').first().waitFor()
-  await page.waitForFunction(() => document.querySelector('.loading, .boot') === null, undefined, { timeout: 60_000 }).catch(async () => {
-    throw new TypeError(`${page.url()} still loads after a minute: ${await page.locator('.loading').evaluateAll((parts) => parts.map((part) => part.closest('section')?.id ?? part.className).join(', '))}`)
-  })
-  await page.evaluate(() => document.fonts.ready)
-}
-
 /** Until the page has shown `count` more blocks. */
 export async function blocksLater(page: Page, count: number): Promise<void> {
   const block = page.locator('.standing .block')
   for (let seen = 0; seen < count; seen++) {
     const before = await block.innerText()
-    await page.waitForFunction((text) => document.querySelector<HTMLElement>('.standing .block')?.innerText !== text, before, { timeout: 30_000 })
+    await page.waitForFunction((text) => document.querySelector<HTMLElement>('.standing .block')?.innerText !== text, before)
   }
 }

@@ -11,13 +11,6 @@ import { axeFindings, cutOff, visit } from './browser.ts'
 import type { VisitOptions } from './browser.ts'
 import type { Desk } from './desk.ts'
 
-/** Longer than the playwright's own: two cores carry a chain, an index and several browsers. */
-const PAGE_MS = 60_000
-/** A fork, its traces, and every account's margins: seconds on an idle machine. */
-const SIMULATED_MS = 90_000
-/** Indexer, mirror, tracker: a few blocks. */
-const FOLLOWED_MS = 60_000
-
 let desk: Desk
 let browser: Browser
 
@@ -25,7 +18,6 @@ let browser: Browser
 const person = (path: string, account: typeof steward, use: (page: Page, wallet: TestWallet) => Promise<void>, options: VisitOptions = {}): Promise<void> => {
   let wallet: TestWallet | undefined
   return visit(browser, `${desk.url}${path}`, { ...options, before: async (page) => {
-    page.setDefaultTimeout(PAGE_MS)
     wallet = await injectWallet(page, { rpcUrl: desk.rpcUrl, accounts: [account] })
   } }, (page) => use(page, wallet!))
 }
@@ -39,7 +31,7 @@ async function signIn(page: Page): Promise<void> {
 }
 
 const stateOf = (page: Page) => page.locator('.pagehead .tag')
-const stands = (page: Page, state: string, timeout = FOLLOWED_MS): Promise<void> => stateOf(page).getByText(state, { exact: true }).waitFor({ timeout })
+const stands = (page: Page, state: string): Promise<void> => stateOf(page).getByText(state, { exact: true }).waitFor()
 
 /** Drafts on the page what `parameter` of vETH is to be, until its owners are asked to sign. */
 async function drafted(page: Page, parameter: string, label: string, value: string): Promise<string> {
@@ -49,7 +41,7 @@ async function drafted(page: Page, parameter: string, label: string, value: stri
   await page.getByRole('button', { name: 'Draft it' }).click()
   await stands(page, 'draft')
   await page.getByRole('button', { name: 'Simulate', exact: true }).click()
-  await stands(page, 'simulated', SIMULATED_MS)
+  await stands(page, 'simulated')
   await page.getByRole('button', { name: 'Ask owners to sign' }).click()
   await stands(page, 'awaiting signatures')
   return new URL(page.url()).pathname
@@ -68,10 +60,10 @@ async function opened(page: Page, button: string, yes: string) {
   return {
     /** It says why not, lets nobody go on, and closes. */
     blocked: async (why: RegExp): Promise<void> => {
-      await dialog.getByText(why).waitFor({ timeout: FOLLOWED_MS })
+      await dialog.getByText(why).waitFor()
       expect(await dialog.getByRole('button', { name: yes }).isDisabled()).toBe(true)
     },
-    free: (): Promise<void> => dialog.getByRole('button', { name: yes }).and(page.locator(':enabled')).waitFor({ timeout: FOLLOWED_MS }),
+    free: (): Promise<void> => dialog.getByRole('button', { name: yes }).and(page.locator(':enabled')).waitFor(),
     close: async (): Promise<void> => { await dialog.getByRole('button', { name: 'Go back' }).click(); await dialog.waitFor({ state: 'detached' }) },
   }
 }
@@ -85,7 +77,7 @@ type Lied = { readonly chainId: number; readonly safe: `0x${string}`; readonly s
 type Parameters = { parameters: { name: string; subjectLabel: string; raw: string }[] }
 const indexed = async (name: string): Promise<string | undefined> => (await queryApi<Parameters>(desk.url, '{ parameters { name subjectLabel raw } }')).parameters.find((each) => each.name === name && each.subjectLabel === 'vETH')?.raw
 
-/** They change the chain's parameters and leave proposals behind. Each test takes up to five minutes beside others. */
+/** They change the chain's parameters and leave proposals behind. */
 export const describeProposals = (stack: () => { readonly desk: Desk; readonly browser: Browser }): void => describe('proposals', () => {
   beforeAll(() => { ({ desk, browser } = stack()) })
 
@@ -102,7 +94,7 @@ export const describeProposals = (stack: () => { readonly desk: Desk; readonly b
           expect(await first.locator('#changes').innerText()).toContain(`Raw ${before} → ${after}`)
           await sign(first)
           // The second and the steward see it without asking.
-          for (const other of [second, page]) await other.getByText('1 of 2 that the Safe wants').waitFor({ timeout: FOLLOWED_MS })
+          for (const other of [second, page]) await other.getByText('1 of 2 that the Safe wants').waitFor()
           await sign(second)
           for (const each of [first, second, page]) await stands(each, 'ready')
           const late = await opened(first, 'Execute', 'Send it')

@@ -115,7 +115,7 @@ export async function readable(page: Page): Promise<void> {
 
 /** Until the table stands in full. */
 export async function opened(page: Page): Promise<void> {
-  await page.waitForFunction(() => document.querySelector('[role="grid"]') !== null && tools.full(), undefined, { timeout: 60_000 })
+  await page.waitForFunction(() => document.querySelector('[role="grid"]') !== null && tools.full())
   await page.evaluate(() => document.fonts.ready)
 }
 

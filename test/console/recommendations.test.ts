@@ -9,7 +9,7 @@ import { evidenceChart } from '../../console/recommendations/evidence.ts'
 import { curie } from '../../protocols/curie/index.ts'
 import { BLOCK, deployment, log, seed } from '../graphql/support.ts'
 import { seedRisk } from '../graphql/risk-support.ts'
-import { axeFindings, cutOff, eventually, inBrowser, openBrowser, visit } from './browser.ts'
+import { axeFindings, cutOff, eventually, hrefOf, inBrowser, openBrowser, visit } from './browser.ts'
 import { startScratch, type Scratch } from './scratch.ts'
 
 const RATIO = { unit: '%', inputDecimals: 4, zeroMeansRaw: null, zeroWords: null }
@@ -109,12 +109,12 @@ inBrowser('recommendations', () => {
     await events.look()
     server = await scratch.serve({ services: { risk: { events } } })
     browser = await openBrowser()
-  }, 240_000)
+  })
   afterAll(async () => {
     await browser?.close()
     await server?.close()
     await scratch?.close()
-  }, 120_000)
+  })
 
   test('behavior: the list is the API’s latest run, most urgent first, with the words and figures of each', async () => {
     const all = await told()
@@ -137,22 +137,22 @@ inBrowser('recommendations', () => {
       const without = (await rowsOf(page, 'Parameters that no model recommends').allInnerTexts()).join('\n')
       for (const reason of parameterModels.flatMap((one) => (one.reason === null ? [] : [one.reason]))) expect(without).toContain(reason)
     })
-  }, 120_000)
+  })
 
   test('behavior: filters stand in the address and survive a reload', async () => {
     const asked = (await told()).filter(({ direction, subjectLabel }) => direction === 'TIGHTEN' && subjectLabel === 'vETH')
     await visit(browser, `${server.url}/recommendations`, {}, async (page) => {
       await page.locator('.controls select').nth(0).selectOption('vETH')
       await page.locator('.controls select').nth(1).selectOption('TIGHTEN')
-      expect(new URL(page.url()).search).toBe('?subject=vETH&direction=TIGHTEN')
+      expect((await hrefOf(page)).search).toBe('?subject=vETH&direction=TIGHTEN')
       await page.reload()
       await eventually(async () => String(await rowsOf(page, 'Changes asked for').count()), new RegExp(`^${asked.length + 1}$`))
       await page.getByPlaceholder('Parameter, market').fill('nothing of the kind')
       await page.getByText('No change that fits the filter.').waitFor()
       await page.getByRole('button', { name: 'Clear' }).click()
-      expect(new URL(page.url()).search).toBe('')
+      expect((await hrefOf(page)).search).toBe('')
     })
-  }, 120_000)
+  })
 
   test('behavior: opened by the keyboard, it shows its sentence, every piece of evidence with its source, and the steps in order', async () => {
     const [one] = (await told()).filter(({ adjustments }) => adjustments.length > 0)
@@ -160,8 +160,11 @@ inBrowser('recommendations', () => {
       const link = page.getByRole('row').filter({ hasText: one!.reason }).getByRole('link').first()
       await link.focus()
       await page.keyboard.press('Enter')
+      // The list that it was opened from says the same sentence.
+      await rowsOf(page, 'Evidence').nth(one!.evidence.length).waitFor()
+      await rowsOf(page, 'Adjustments, in order').nth(one!.adjustments.length).waitFor()
       await page.getByText(`${one!.reason}.`).first().waitFor()
-      expect(decodeURIComponent(new URL(page.url()).pathname)).toBe(`/recommendations/${one!.id}`)
+      expect(decodeURIComponent((await hrefOf(page)).pathname)).toBe(`/recommendations/${one!.id}`)
       const evidence = await rowsOf(page, 'Evidence').allInnerTexts()
       expect(evidence).toHaveLength(one!.evidence.length + 1)
       for (const [index, piece] of one!.evidence.entries()) for (const word of [piece.label, piece.value, piece.source]) expect(evidence[index + 1]).toContain(word)
@@ -176,7 +179,7 @@ inBrowser('recommendations', () => {
       expect(drawn).toContain(one!.adjustments[0]!.from)
       expect(drawn).toContain(one!.recommendedDisplay)
     })
-  }, 120_000)
+  })
 
   test('behavior: recompute says that it is identical, and that the index was not asked', async () => {
     const [one] = await told()
@@ -187,7 +190,7 @@ inBrowser('recommendations', () => {
       const { recomputeRecommendation } = await queryApi<{ recomputeRecommendation: { inputsDigest: string } }>(server.url, `{ recomputeRecommendation(id: "${one!.id}") { inputsDigest } }`)
       expect(await panel.innerText()).toContain(recomputeRecommendation.inputsDigest)
     })
-  }, 120_000)
+  })
 
   test('error: a stored row that somebody changed differs, and the page says in which field', async () => {
     const one = (await told()).find(({ parameter }) => parameter === 'imRatio')!
@@ -201,7 +204,7 @@ inBrowser('recommendations', () => {
     } finally {
       await scratch.prisma.recommendation.update({ where: { id: one.id }, data: { reason: one.reason } })
     }
-  }, 120_000)
+  })
 
   test('behavior: a change goes into the basket with its exact values, stays over a reload, is seen by another tab, and comes out by undo', async () => {
     const one = (await told()).find(({ settable, direction }) => settable && direction !== 'HOLD')!
@@ -225,7 +228,7 @@ inBrowser('recommendations', () => {
       expect(await basketOf(page)).toEqual([])
       await other.close()
     })
-  }, 120_000)
+  })
 
   test('behavior: what cannot be set has no way into the basket', async () => {
     const one = (await told()).find(({ settable }) => !settable)!
@@ -234,7 +237,7 @@ inBrowser('recommendations', () => {
       expect(await page.getByRole('button', { name: /^Add to proposal/ }).count()).toBe(0)
       expect(await page.locator('.recommendation-head').innerText()).toContain(one.advisory!.replace('advisory: ', ''))
     })
-  }, 120_000)
+  })
 
   test('behavior: runs that held a parameter stand beside those that asked for a change, with block and reason, on both pages', async () => {
     const band = (await told()).find(({ parameter, direction }) => parameter === 'marketMaxPriceSpreadRatio' && direction !== 'HOLD')!
@@ -261,7 +264,7 @@ inBrowser('recommendations', () => {
     } finally {
       await scratch.prisma.recommendationRun.delete({ where: { id: 'held' } })
     }
-  }, 120_000)
+  })
 
   test('behavior: a newer run is announced and replaces nothing until it is taken over; then what changed is marked', async () => {
     const before = await told()
@@ -291,7 +294,7 @@ inBrowser('recommendations', () => {
       await page.goto(`${server.url}${of(band)}`)
       await eventually(() => page.locator('main').innerText(), new RegExp(`asks for something else: 15 % → ${after.recommendedDisplay}[\\s\\S]*It is 15 % by now`))
     })
-  }, 120_000)
+  })
 
   test('behavior: parameters are the API’s, each with raw value, limits, history and the way to change it', async () => {
     type Parameter = { name: string; title: string; subject: string; subjectLabel: string; raw: string; display: string; settable: boolean; bounds: { note: string | null } }
@@ -313,7 +316,7 @@ inBrowser('recommendations', () => {
       for (const [index, change] of parameter.history.nodes.entries()) expect(changes[index]).toContain(`${change.oldDisplay ?? '—'} → ${change.newDisplay}`)
       expect(await page.locator('#limits').innerText()).toContain(parameter.bounds.note!)
     })
-  }, 120_000)
+  })
 
   test('behavior: the audit log shows who tried what, also nobody, and filters by address and subject', async () => {
     await fetch(`${server.url}/graphql`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ query: 'mutation { resetBreaker(subject: "vETH", why: "no reason") { level } }' }) })
@@ -333,9 +336,9 @@ inBrowser('recommendations', () => {
       await page.getByPlaceholder('0x…').fill('')
       await page.getByPlaceholder('Proposal’s id').fill(auditLog.nodes[0]!.subject!)
       await rows.nth(1).waitFor()
-      expect(new URL(page.url()).searchParams.get('subject')).toBe(auditLog.nodes[0]!.subject)
+      expect((await hrefOf(page)).searchParams.get('subject')).toBe(auditLog.nodes[0]!.subject)
     })
-  }, 120_000)
+  })
 
   test('behavior: the query page runs a query by the keyboard, shows the API’s refusal, finds words in the schema, and gives a link', async () => {
     await visit(browser, `${server.url}/graphql`, { allowed: /status of 400/ }, async (page) => {
@@ -355,14 +358,14 @@ inBrowser('recommendations', () => {
       await page.getByRole('button', { name: 'Run' }).click()
       await eventually(() => answer.innerText(), /Cannot query field/)
       await page.getByRole('button', { name: 'Link' }).click()
-      expect(new URL(page.url()).searchParams.get('text')).toBe('{ moon }')
+      expect((await hrefOf(page)).searchParams.get('text')).toBe('{ moon }')
       await page.reload()
       expect(await page.getByLabel('GraphQL query').inputValue()).toBe('{ moon }')
       await page.getByPlaceholder('Type, field or word').fill('herfindahl')
       await eventually(() => page.locator('#docs').innerText(), /holderHerfindahl[\s\S]*CollateralHaircuts/)
       expect(await axeFindings(page)).toEqual([])
     })
-  }, 120_000)
+  })
 
   test('behavior: at 390 px, dark, nothing is cut off, and axe finds nothing serious', async () => {
     const [one] = await told()
@@ -374,5 +377,5 @@ inBrowser('recommendations', () => {
         expect([path, await axeFindings(page)]).toEqual([path, []])
       })
     }
-  }, 180_000)
+  })
 })

@@ -1,5 +1,5 @@
 /** One proposal's page over rows: what its figures are of, and what is said where a chain is seldom to be had. */
-import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { createRequire } from 'node:module'
 import type { Browser, Page } from 'playwright-core'
 import { rejection } from '../../proposals/build.ts'
@@ -14,10 +14,8 @@ import { BLOCK, addressOf, deployment, seed } from '../graphql/support.ts'
 import { owners, steward } from '../support/signIn.ts'
 import { injectWallet } from '../support/wallet.ts'
 import type { TestWallet } from '../support/wallet.ts'
-import { axeFindings, cutOff, eventually, inBrowser, openBrowser, visit } from './browser.ts'
+import { axeFindings, cutOff, eventually, inBrowser, openBrowser, passing, visit } from './browser.ts'
 import { startScratch, type Scratch } from './scratch.ts'
-
-jest.setTimeout(120_000)
 
 const json = (value: object) => value as unknown as Prisma.InputJsonValue
 const WIDTHS = [[1440, 'light'], [1440, 'dark'], [390, 'light'], [390, 'dark']] as const
@@ -64,13 +62,13 @@ inBrowser('a proposal’s page', () => {
     } })
     slow = await scratch.serve({ deployment: delayed })
     browser = await openBrowser()
-  }, 180_000)
+  })
 
   afterAll(async () => {
     await browser?.close()
     await slow?.close()
     await scratch?.close()
-  }, 30_000)
+  })
 
   describe('its impact', () => {
     test.each(WIDTHS)('behavior: at %i px, %s, it says beside sums and near misses of how many accounts they are, and why others are unknown', async (width, colorScheme) => {
@@ -223,7 +221,7 @@ inBrowser('a proposal’s page', () => {
         wallet.refuseNext()
         await execute(page)
         await page.getByText('The request was refused in the wallet. Nothing was sent; ask it again when you are ready.').waitFor()
-        expect(await executeButton(page).isEnabled()).toBe(true)
+        await eventually(async () => String(await executeButton(page).isEnabled()), /^true$/)
       })
     })
 
@@ -302,8 +300,7 @@ inBrowser('a proposal’s page', () => {
         expect(await page.evaluate(() => String(getSelection()))).toBe(whole)
         await hash.locator('code').click({ clickCount: 2 })
         expect((await page.evaluate(() => String(getSelection()))).trim()).toBe(whole)
-        await hash.locator('.copy').click()
-        await hash.locator('.said').getByText('copied', { exact: true }).waitFor()
+        await passing(page, '.said', /^copied$/, () => hash.locator('.copy').click())
         expect(await page.evaluate(() => (globalThis as unknown as { taken: string }).taken)).toBe(whole)
       })
     })
@@ -333,7 +330,7 @@ inBrowser('a proposal’s page', () => {
         node.knows = false
         await mine(page, 1)
         await page.getByRole('button', { name: /send again/ }).click()
-        expect(await executeButton(page).isEnabled()).toBe(true)
+        await eventually(async () => String(await executeButton(page).isEnabled()), /^true$/)
       })
     })
 

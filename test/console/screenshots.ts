@@ -8,9 +8,9 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { test } from '@jest/globals'
 import { PROJECT } from '../../cli/options.ts'
-import { inBrowser, openBrowser, visit } from './browser.ts'
+import { inBrowser, openBrowser, settled, visit } from './browser.ts'
 import { DESK_MS, startDesk } from './desk.ts'
-import { blocksLater, placesOf, settled } from './places.ts'
+import { blocksLater, placesOf } from './places.ts'
 
 const FOLDER = join(PROJECT, 'docs', 'screenshots')
 const run = promisify(execFile)
