@@ -3,7 +3,7 @@ import DataLoader from 'dataloader'
 import { InvariantError } from '../../core/errors.ts'
 import type { PrismaClient } from '../../prisma/client.ts'
 import type { Deployment, Protocol } from '../../protocols/adapter.ts'
-import type { AccountBook, Health, MarginService } from './margins.ts'
+import type { AccountBook, Health, MarginService, MarketBook } from './margins.ts'
 import { groupBy } from './model.ts'
 import type { AccountNode, CollateralAssetNode, ContractNode, Db, GovernanceEventNode, MarketNode } from './model.ts'
 import type { DaoPolicy, Proposals } from '../../proposals/index.ts'
@@ -48,6 +48,8 @@ export type Context = Services & {
   indexed(): Promise<IndexedBlock | null>
   /** Margins at that block; null before the first step. */
   book(): Promise<AccountBook | null>
+  /** What the markets alone tell of margins at that block, for which no account is read; null before the first step. */
+  prices(): Promise<MarketBook | null>
   /** Inputs of the risk models at that block; null before the first step. */
   riskBook(): Promise<RiskBook | null>
   /** An account's margin at that block; null where it is unknown. */
@@ -95,6 +97,10 @@ export function createContext(services: Services, asking: Asking = BY_NOBODY): C
     const block = await indexed()
     return block && (await services.margins.at(block, db))
   })
+  const prices = once(async () => {
+    const block = await indexed()
+    return block && (await services.margins.marketsAt(block, db))
+  })
   const riskBook = once(async () => {
     const block = await indexed()
     return block && (await services.risk.books.at(block, db))
@@ -113,6 +119,7 @@ export function createContext(services: Services, asking: Asking = BY_NOBODY): C
     close: snapshot.close,
     indexed,
     book,
+    prices,
     riskBook,
     healthOf: async (account) => {
       const made = await book()

@@ -153,7 +153,7 @@ export const resolvers: Resolvers<Context> = {
     indexPrice,
     marketPrice: ({ sqrtPriceX96 }) => (sqrtPriceX96 === null ? null : e18(priceOfSqrtX96(integer(sqrtPriceX96)))),
     markPrice: async ({ id }, _, context) => {
-      const price = (await context.book())?.markPricesE18.get(id)
+      const price = (await context.prices())?.markPricesE18.get(id)
       return price === undefined ? null : e18(price)
     },
     premium: ({ sqrtPriceX96, feed }) => {
@@ -172,7 +172,7 @@ export const resolvers: Resolvers<Context> = {
       const move = args.move ?? 0.02
       const moveE6 = Number.isFinite(move) ? BigInt(Math.round(move * 1e6)) : 0n
       if (moveE6 <= 0n || moveE6 >= 1_000_000n) throw new BadInputError(`Found move: ${move}, allowed is above 0 and below 1 (0.02 is 2 %); choose one in that range`, { move })
-      const depth = (await context.book())?.depth(id, moveE6)
+      const depth = (await context.prices())?.depth(id, moveE6)
       if (depth == null) return null
       return { move: Number(moveE6) / 1e6, buyBase: e18(depth.up.baseE18), buyQuote: e18(depth.up.quoteE18), sellBase: e18(depth.down.baseE18), sellQuote: e18(depth.down.quoteE18) }
     },
@@ -247,7 +247,7 @@ export const resolvers: Resolvers<Context> = {
       return size === 0n ? null : e18((-integer(row.openNotionalE18) * 10n ** 18n) / size)
     },
     unrealizedPnl: async (row, _, context) => {
-      const mark = (await context.book())?.markPricesE18.get(row.marketId)
+      const mark = (await context.prices())?.markPricesE18.get(row.marketId)
       return mark === undefined ? null : e18((integer(row.sizeE18) * mark) / 10n ** 18n + integer(row.openNotionalE18))
     },
     liquidationPrice: async (row, _, context) => priceOrNull((await positionHealth(context, row))?.liquidationPriceE18),

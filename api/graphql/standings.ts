@@ -64,7 +64,7 @@ const NONE = 254
 /** Filtered lists kept. */
 const LISTS = 32
 
-export async function createStandings(holdings: readonly Holding[], work: AsyncIterable<readonly [Holding, Health | null]>, asked: (order: AccountOrder, direction: Direction) => void): Promise<Standings> {
+export async function createStandings(holdings: readonly Holding[], work: AsyncIterable<readonly (readonly [Holding, Health | null])[]>, asked: (order: AccountOrder, direction: Direction) => void): Promise<Standings> {
   const count = holdings.length
   const ids = holdings.map(({ id }) => id)
   const figures = Object.entries(FIGURES) as [Figure, (holding: Holding, health: Health | null) => bigint | null][]
@@ -84,26 +84,28 @@ export async function createStandings(holdings: readonly Holding[], work: AsyncI
 
   let index = 0
   let unknown = 0
-  for await (const [holding, health] of work) {
-    for (const [name, of] of figures) {
-      const figure = of(holding, health)
-      if (figure !== null) columns[name][index] = Number(figure)
+  for await (const margins of work) {
+    for (const [holding, health] of margins) {
+      for (const [name, of] of figures) {
+        const figure = of(holding, health)
+        if (figure !== null) columns[name][index] = Number(figure)
+      }
+      exposed[index] = holding.exposed ? 1 : 0
+      if (holding.exposed) tier[index] = health === null ? UNKNOWN : TIERS.indexOf(health.tier)
+      if (holding.exposed && health === null) unknown++
+      liquidatable[index] = health?.liquidatable === true ? 1 : 0
+      for (const { marketId, rawSizeE18 } of holding.states.positions) {
+        markets.add(marketId)
+        // Below 10 wei it is dust, which the protocol counts as none.
+        if (abs(rawSizeE18) >= 10n) mark(marketId, index, rawSizeE18 > 0n ? SIDE.LONG : SIDE.SHORT)
+      }
+      for (const { marketId } of holding.states.ranges) {
+        markets.add(marketId)
+        mark(marketId, index, 4)
+      }
+      for (const { assetId } of holding.states.balances) mark(assetId, index, 1)
+      index++
     }
-    exposed[index] = holding.exposed ? 1 : 0
-    if (holding.exposed) tier[index] = health === null ? UNKNOWN : TIERS.indexOf(health.tier)
-    if (holding.exposed && health === null) unknown++
-    liquidatable[index] = health?.liquidatable === true ? 1 : 0
-    for (const { marketId, rawSizeE18 } of holding.states.positions) {
-      markets.add(marketId)
-      // Below 10 wei it is dust, which the protocol counts as none.
-      if (abs(rawSizeE18) >= 10n) mark(marketId, index, rawSizeE18 > 0n ? SIDE.LONG : SIDE.SHORT)
-    }
-    for (const { marketId } of holding.states.ranges) {
-      markets.add(marketId)
-      mark(marketId, index, 4)
-    }
-    for (const { assetId } of holding.states.balances) mark(assetId, index, 1)
-    index++
   }
 
   /** 0 its figure is known, 1 unknown, 2 it has none by nature. */

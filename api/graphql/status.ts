@@ -183,6 +183,6 @@ function mirrorPart(database: Stored, now: number): PartStatus {
 function marginPart(margins: MarginService): PartStatus {
   const last = margins.last()
   if (last === null) return up('margin', 'Not asked for yet.')
-  if (last.gaps.length === 0) return up('margin', `Margins of ${last.accounts} accounts with positions are known.`)
+  if (last.gaps.length === 0) return up('margin', last.accounts === null ? 'Prices of all markets are known; margins of accounts were not asked for yet.' : `Margins of ${last.accounts} accounts with positions are known.`)
   return degraded('margin', `Unknown in part: ${last.gaps.join('; ')}. It is worked out again at the next block.`)
 }

@@ -64,7 +64,7 @@ export type Holding = {
 }
 
 /** What all margins share at a block. */
-export type MarketInputs = { readonly states: Pick<IndexStates, 'assets' | 'parameters'>; readonly rows: readonly ReplayRow[]; readonly gap: string | null }
+export type MarketInputs = { readonly states: Pick<IndexStates, 'assets' | 'parameters'>; /** Markets that anybody has a position or a range in, by id. */ readonly held: readonly string[]; readonly rows: readonly ReplayRow[]; readonly gap: string | null }
 
 /** Every account as of a block, by id. `version`: of the rows that it was read from; rows of another are read anew. */
 export type Holdings = { readonly block: { readonly number: bigint; readonly hash: string }; readonly version: string; readonly all: readonly Holding[] }
@@ -72,7 +72,10 @@ export type Holdings = { readonly block: { readonly number: bigint; readonly has
 export async function readMarketInputs(db: Db, options: MarginOptions, block: { readonly hash: string; readonly timestamp: bigint }): Promise<MarketInputs> {
   const { assets, parameters } = await readShared(db)
   const gap = await gapOf(db, options, block)
-  return { states: { assets, parameters }, rows: gap === null ? await readMarketRows(db, options.protocol, { accounts: [], positions: [], ranges: [], balances: [], assets, parameters }, block) : [], gap }
+  const held = await db.$queryRaw<{ id: string }[]>`
+    SELECT "id" FROM "Market" AS m WHERE EXISTS (SELECT FROM "Position" AS p WHERE p."marketId" = m."id" AND (p."rawSizeE18" <> 0 OR p."openNotionalE18" <> 0))
+      OR EXISTS (SELECT FROM "LiquidityRange" AS r WHERE r."marketId" = m."id" AND r."liquidity" <> 0) ORDER BY "id"`
+  return { states: { assets, parameters }, held: held.map(({ id }) => id), rows: gap === null ? await readMarketRows(db, options.protocol, { accounts: [], positions: [], ranges: [], balances: [], assets, parameters }, block) : [], gap }
 }
 
 /** Accounts read at a time: what one answer of the database holds up the process for. */

@@ -2,10 +2,11 @@
 import { describe, expect, test } from '@jest/globals'
 import { makeBook, type RiskBook } from '../../api/graphql/risk/book.ts'
 import { computeShortfalls, resolveFundTarget, resolveOracles } from '../../api/graphql/risk/reserves.ts'
-import { resolveQueue } from '../../api/graphql/risk/liquidations.ts'
-import { resolveStates } from '../../api/graphql/risk/rules.ts'
+import { computeQueue, resolveQueue, type QueueTask } from '../../api/graphql/risk/liquidations.ts'
+import { computeStates, resolveStates } from '../../api/graphql/risk/rules.ts'
 import { createEngine } from '../../api/graphql/risk/engine.ts'
 import type { Context } from '../../api/graphql/context.ts'
+import type { AccountBook } from '../../api/graphql/margins.ts'
 import type { RunInputs } from '../../api/recommendations/inputs.ts'
 import { AS_OF_SEC, book, ETH, FEEDS, OP } from '../recommendations/book.ts'
 
@@ -16,11 +17,21 @@ type Held = { readonly value: number; readonly requirement: number; readonly mar
 
 /** A request over a book: what resolvers of the risk engine ask of it, and accounts as their protocol values them. */
 function request(inputs: RunInputs, held: Readonly<Record<string, Held>> = {}, simulation: unknown = null, timeoutSec: string | null = null): Context {
-  const made = makeBook(BLOCK, inputs)
+  const margins = {
+    gaps: [],
+    exposedIds: Object.keys(held),
+    walk: async function* () {
+      yield Object.entries(held).map(([id, one]) => [{ id }, of(one)])
+    },
+    exposed: (id: string) => of(held[id] as Held),
+  } as unknown as AccountBook
+  const made = makeBook(BLOCK, inputs, async () => margins)
   const engine = createEngine({ threads: 1 })
   const riskBook = {
     ...made,
-    ask: async (kind: string) => {
+    ask: async (kind: string, task: unknown) => {
+      if (kind === 'queue') return computeQueue(made, task as QueueTask)
+      if (kind === 'states') return computeStates(made, task as Parameters<typeof computeStates>[1])
       if (kind !== 'shortfalls') throw new Error(`nobody answers ${kind} here`)
       const answer = await computeShortfalls(made, null, engine)
       await engine.close()
@@ -34,12 +45,7 @@ function request(inputs: RunInputs, held: Readonly<Record<string, Held>> = {}, s
   })
   return {
     riskBook: async () => riskBook,
-    book: async () => ({
-      walk: async function* () {
-        for (const [id, one] of Object.entries(held)) yield [id, of(one)]
-      },
-      exposed: (id: string) => of(held[id] as Held),
-    }),
+    margins: { told: () => {} },
     db: async () => ({ oracleFeed: { findMany: async () => [feed(FEEDS.ETH)] }, liquidation: { findMany: async () => [] } }),
     markets: async () => new Map([ETH, OP].map((id) => [id, { id, symbol: id }])),
     risk: { runs: { simulation: async () => simulation } },

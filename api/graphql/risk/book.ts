@@ -4,12 +4,13 @@
  * They are gathered and computed with beside the server (desk.ts). What the server itself holds of a book is its head: enough to check arguments
  * by and to look things up in; everything that takes time is asked for.
  */
-import { UnavailableError } from '../../../core/errors.ts'
+import { InvariantError, UnavailableError } from '../../../core/errors.ts'
 import { createContext, stressAccounts, type MarketFacts, type RunContext } from '../../recommendations/context.ts'
 import { bookDigest, type RunInputs } from '../../recommendations/index.ts'
 import { barsOf, maxSpanOf, type FeedStatistics } from '../../recommendations/statistics.ts'
 import { SampleTooSmallError, toReturns, type BarSeries, type Returns, type StressAccount } from '../../risk/index.ts'
 import type { IndexedBlock } from '../context.ts'
+import type { AccountBook } from '../margins.ts'
 import type { Db } from '../model.ts'
 import type { Answer } from './answer.ts'
 import type { ReplayTask } from './breakers.ts'
@@ -18,11 +19,13 @@ import type { Answers, Ask, BookHead, Desk } from './desk.ts'
 /** What both sides know of a book. */
 export type BookFacts = {
   readonly block: IndexedBlock
-  /** But for the series of prices, which the desk alone holds. */
-  readonly inputs: Omit<RunInputs, 'series'>
+  /** But for the series of prices and what accounts hold, which the desk alone has. */
+  readonly inputs: Omit<RunInputs, 'series' | 'accounts'>
+  /** That a price can hurt. */
+  readonly accountCount: number
   /** SHA-256 of the inputs, but for what was simulated from earlier ones and what was recommended before. */
   readonly digest: string
-  /** Its statistics are those of volatility and betas; whatever else the series say is asked for. */
+  /** Beside the desk its statistics are those of volatility and betas, and it has no accounts and none of their notionals; whatever else these say is asked for. */
   readonly context: RunContext
 }
 
@@ -39,6 +42,8 @@ export type RiskBook = BookFacts & {
 /** A book where it is computed with. */
 export type DeskBook = Omit<BookFacts, 'inputs'> & {
   readonly inputs: RunInputs
+  /** Margins of its block. Rejected where its accounts could not be read. */
+  margins(): Promise<AccountBook>
   /** Every account that a price can hurt. Throws SampleTooSmallError where a price of the book is unknown. */
   stressAccounts(): readonly StressAccount[]
   /** Index prices of a market on bars of `barSec`, a multiple of the policy's; null for a market without a feed. */
@@ -107,7 +112,7 @@ async function exported(db: Db): Promise<string> {
 /** What the head's statistics leave out; resolvers that want it ask. */
 const elsewhere = (statistic: string) => ({ value: null, unknown: new SampleTooSmallError({ statistic: `${statistic} beside the desk`, found: 0, needed: 1 }) }) as const
 
-function bookOf({ block, inputs, digest, volatility, betas }: BookHead, desk: Desk, gone: () => unknown): RiskBook {
+function bookOf({ block, inputs, accountCount, digest, volatility, betas }: BookHead, desk: Desk, gone: () => unknown): RiskBook {
   const statistics = new Map(
     volatility.map(([feed, found]): [string, FeedStatistics] => [
       feed,
@@ -129,8 +134,9 @@ function bookOf({ block, inputs, digest, volatility, betas }: BookHead, desk: De
   return {
     block,
     inputs,
+    accountCount,
     digest,
-    context: createContext({ ...inputs, series: [] }, statistics, new Map(betas)),
+    context: createContext({ ...inputs, series: [], accounts: [] }, statistics, new Map(betas)),
     ask: (kind, task) => {
       const key = `${kind} ${JSON.stringify(task, (_, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value))}`
       let answer = asked.get(key) as Promise<Answers[typeof kind]> | undefined
@@ -146,15 +152,18 @@ function bookOf({ block, inputs, digest, volatility, betas }: BookHead, desk: De
   }
 }
 
-export function makeBook(block: IndexedBlock, inputs: RunInputs): DeskBook {
+/** `margins`: none are known of a book that was packed for a run. */
+export function makeBook(block: IndexedBlock, inputs: RunInputs, margins: DeskBook['margins'] = () => Promise.reject(new InvariantError('Found a question about margins in a run, allowed are those that inputs answer; ask the desk'))): DeskBook {
   const context = createContext(inputs)
   let accounts: readonly StressAccount[] | undefined
   const series = new Map(inputs.series.map((one) => [one.feed, one]))
   return {
     block,
     inputs,
+    accountCount: inputs.accounts.length,
     digest: bookDigest(inputs),
     context,
+    margins,
     stressAccounts: () => (accounts ??= stressAccounts(context)),
     bars: ({ input }, barSec) => {
       const found = series.get(input.oracle?.feed ?? '')

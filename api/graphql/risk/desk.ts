@@ -12,6 +12,7 @@ import { BadInputError, BulwarkError, InvariantError, UnavailableError } from '.
 import type { Logger } from '../../../core/log.ts'
 import type { Prisma, PrismaClient } from '../../../prisma/client.ts'
 import type { Deployment, Protocol } from '../../../protocols/adapter.ts'
+import type { Holdings } from '../../mirror/margins.ts'
 import { latestCheckpoint, type MirroredBlock } from '../../mirror/read.ts'
 import type { FoundBeta } from '../../recommendations/context.ts'
 import { DEFAULT_POLICY, gather, runRecommendations, summaryOf, type ChainReads, type RunInputs, type RunSummary } from '../../recommendations/index.ts'
@@ -19,13 +20,14 @@ import type { VolatilityStatistics } from '../../recommendations/statistics.ts'
 import { ModelFitError, SampleTooSmallError } from '../../risk/index.ts'
 import type { IndexedBlock } from '../context.ts'
 import { asKnownError } from '../errors.ts'
+import { readAccounts, type AccountBook } from '../margins.ts'
 import { UserInputError, type Answer } from './answer.ts'
 import { BOOK_GONE, makeBook, type DeskBook } from './book.ts'
 import { computeReplay, createBreakers, type Breakers, type ReplayTask } from './breakers.ts'
 import { createEngine, type Engine } from './engine.ts'
-import { computeLadder } from './liquidations.ts'
-import { computeShortfalls } from './reserves.ts'
-import { computeProcyclicality } from './rules.ts'
+import { computeAdl, computeDeleveraging, computeKeepers, computeLadder, computeQueue } from './liquidations.ts'
+import { computeConcentration, computeShortfalls } from './reserves.ts'
+import { computeProcyclicality, computeState, computeStates } from './rules.ts'
 import { computeBacktest, computeDynamicMargin, computePortfolio, computeVolatility } from './statistics.ts'
 import { computeStress } from './stress.ts'
 
@@ -33,6 +35,13 @@ import { computeStress } from './stress.ts'
 const QUESTIONS = {
   stress: (book, task: Parameters<typeof computeStress>[2], engine) => computeStress(book, engine, task),
   ladder: computeLadder,
+  queue: computeQueue,
+  states: computeStates,
+  state: computeState,
+  adl: computeAdl,
+  deleveraging: computeDeleveraging,
+  keepers: computeKeepers,
+  concentration: computeConcentration,
   shortfalls: computeShortfalls,
   volatility: computeVolatility,
   backtest: computeBacktest,
@@ -50,7 +59,8 @@ export type Ask = <K extends Question>(kind: K, task: Tasks[K]) => Promise<Answe
 /** A book without what only computations need: it crosses from process to process at each block. */
 export type BookHead = {
   readonly block: IndexedBlock
-  readonly inputs: Omit<RunInputs, 'series'>
+  readonly inputs: Omit<RunInputs, 'series' | 'accounts'>
+  readonly accountCount: number
   readonly digest: string
   /** By feed: the statistic, or what it lacks. */
   readonly volatility: readonly (readonly [string, VolatilityStatistics | { readonly shortage: SampleTooSmallError['shortage'] }])[]
@@ -75,6 +85,8 @@ export type Desk = {
 }
 
 const KEPT = 4
+/** A large book on a busy machine: it is read whole once, and a reader that gives up would begin again each time. */
+const READ_TIMEOUT_MS = 600_000
 
 export type DeskOptions = { readonly prisma: PrismaClient; readonly protocol: Protocol; readonly deployment: Deployment; /** Parameters that the index does not hold. */ readonly chainReads?: ChainReads; /** Of stress; as many as cores where left out. */ readonly threads?: number }
 
@@ -107,21 +119,45 @@ export function createDesk({ prisma, threads, ...options }: DeskOptions): Desk {
         if (snapshot !== null) await tx.$executeRawUnsafe(`SET TRANSACTION SNAPSHOT '${snapshot}'`)
         return read(tx)
       },
-      { isolationLevel: 'RepeatableRead', timeout: 30_000, maxWait: 10_000 },
+      { isolationLevel: 'RepeatableRead', timeout: READ_TIMEOUT_MS, maxWait: 10_000 },
     )
   }
-  const bookIn = async (tx: Prisma.TransactionClient, hash: string | null): Promise<DeskBook | null> => {
-    const block: MirroredBlock | null = await latestCheckpoint(tx)
-    if (block === null || (hash !== null && block.hash !== hash)) return null
-    const known = books.get(block.hash) ?? reading.get(block.hash)
-    if (known !== undefined) return known
-    const made = gather(tx, block, { ...options, policy: DEFAULT_POLICY }).then((inputs) => keep(makeBook(block, inputs)))
-    reading.set(block.hash, made)
-    return made.finally(() => reading.delete(block.hash))
+  /** What accounts held at the newest block that was read. */
+  let newest: Holdings | null = null
+  const readMargins = async (tx: Prisma.TransactionClient, block: IndexedBlock): Promise<AccountBook> => {
+    const { book, holdings } = await readAccounts(tx, options, block, newest)
+    if (newest === null || holdings.block.number >= newest.block.number) newest = holdings
+    return book
+  }
+  /** The book is given as soon as it is gathered; its accounts are read after it in the same snapshot, for the mirror may leave the block before somebody asks for their margins. */
+  const readBook = (snapshot: string | null, hash: string | null): Promise<DeskBook | null> => {
+    let give: (book: DeskBook | null | Promise<DeskBook>) => void = () => {}
+    const given = new Promise<DeskBook | null>((resolve) => (give = resolve))
+    const read = readIn(snapshot, async (tx) => {
+      const block: MirroredBlock | null = await latestCheckpoint(tx)
+      if (block === null || (hash !== null && block.hash !== hash)) return give(null)
+      const known = books.get(block.hash) ?? reading.get(block.hash)
+      if (known !== undefined) return give(known)
+      const made: Promise<DeskBook> = gather(tx, block, { ...options, policy: DEFAULT_POLICY }).then((inputs) => keep(makeBook(block, inputs, () => margins)))
+      const margins: Promise<AccountBook> = made.then(() => readMargins(tx, block)).catch((error: unknown) => {
+        // Read whole anew by whoever asks next.
+        books.delete(block.hash)
+        throw new UnavailableError({ part: 'the risk engine', found: BOOK_GONE, action: 'ask again' }, error)
+      })
+      reading.set(block.hash, made)
+      try {
+        give(await made)
+      } finally {
+        reading.delete(block.hash)
+        // The snapshot lasts until they are read; who asks for them hears of a failure.
+        await margins.catch(() => {})
+      }
+    })
+    return Promise.race([given, read.then(() => given)])
   }
   return {
     read: async ({ hash, snapshot }) => {
-      const book = await readIn(snapshot, (tx) => bookIn(tx, hash))
+      const book = await readBook(snapshot, hash)
       return book && headOf(book)
     },
     observe: () => breakers.observe(),
@@ -132,7 +168,7 @@ export function createDesk({ prisma, threads, ...options }: DeskOptions): Desk {
       return serialize({ block, inputs })
     },
     recommend: async () => {
-      const gathered = await readIn(null, (tx) => bookIn(tx, null))
+      const gathered = await readBook(null, null)
       if (gathered === null) throw new UnavailableError({ part: 'mirror', found: 'no block is stored yet', action: 'wait for its first step' })
       return summaryOf(await runRecommendations({ prisma, ...options, gathered }))
     },
@@ -140,7 +176,7 @@ export function createDesk({ prisma, threads, ...options }: DeskOptions): Desk {
   }
 }
 
-function headOf({ block, inputs: { series, ...inputs }, digest, context }: DeskBook): BookHead {
+function headOf({ block, inputs: { series, accounts, ...inputs }, digest, context }: DeskBook): BookHead {
   const volatility = series.map(({ feed }) => {
     try {
       return [feed, context.volatility(feed, feed)] as const
@@ -149,7 +185,7 @@ function headOf({ block, inputs: { series, ...inputs }, digest, context }: DeskB
       throw error
     }
   })
-  return { block, inputs, digest, volatility, betas: series.map(({ feed }) => [feed, { beta: context.beta(feed, 'OTHER'), assumed: context.betaAssumed(feed, 'OTHER') }] as const) }
+  return { block, inputs, accountCount: accounts.length, digest, volatility, betas: series.map(({ feed }) => [feed, { beta: context.beta(feed, 'OTHER'), assumed: context.betaAssumed(feed, 'OTHER') }] as const) }
 }
 
 /** What crosses to the process and back; each with the number of its question. */

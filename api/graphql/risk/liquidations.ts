@@ -16,7 +16,7 @@ import { e18 } from '../model.ts'
 import type { MarketNode } from '../model.ts'
 import { checkFirst } from '../paging.ts'
 import { atField, digestsOf, finite, notMeasured, numbers, provenance, UserInputError, wholeWithin, within, type Answer, type UnknownAnswer } from './answer.ts'
-import type { BookFacts, DeskBook, RiskBook } from './book.ts'
+import type { BookFacts, DeskBook } from './book.ts'
 import { MIN_OBSERVATIONS, pastLiquidations } from '../../recommendations/timing.ts'
 
 const QUARTER_SEC = 900
@@ -48,21 +48,25 @@ export function capacityOf(book: BookFacts, facts: readonly MarketFacts[]): numb
   return facts.reduce((sum, market) => sum + capacityPerHour(market, penalty, book.inputs.policy.margin.refillSec), 0)
 }
 
-/** Every account with positions as its protocol's own arithmetic values it; those whose margin is unknown are left out and counted. */
-export async function liquidationAccounts(context: Context, book: RiskBook): Promise<{ accounts: readonly LiquidationAccount[]; healths: ReadonlyMap<string, Health>; unmeasured: ReadonlyMap<string, readonly string[]>; unknown: number }> {
-  const margins = await context.book()
-  const healths = new Map<string, Health>()
+type Found = {
+  readonly accounts: readonly LiquidationAccount[]
+  /** By account: markets of its positions whose closing cost nobody measured, by symbol. */
+  readonly unmeasured: ReadonlyMap<string, readonly string[]>
+  /** Accounts with positions whose margin is unknown: they are left out. */
+  readonly unknown: number
+  /** Of all positions that have one, quote. */
+  readonly winnersProfit: number
+}
+
+/** Every account with positions as its protocol's own arithmetic values it. */
+async function liquidationAccounts(book: DeskBook): Promise<Found> {
+  const margins = await book.margins()
   const unmeasured = new Map<string, string[]>()
   const accounts: LiquidationAccount[] = []
   const penalty = protocolRatio(book, book.context.names.liquidationPenalty)
   const holders = new Map(book.inputs.accounts.flatMap((account) => (account.collaterals.length === 0 ? [] : [[account.id, account] as const])))
-  let unknown = 0
-  for await (const [id, health] of margins?.walk() ?? []) {
-    if (health === null) {
-      unknown++
-      continue
-    }
-    healths.set(id, health)
+  let [unknown, winnersProfit] = [0, 0]
+  const add = (id: string, health: Health): void => {
     const positions = health.positions.map((p) => ({ market: p.market.toLowerCase(), notional: toE18Float(p.positionValueE18) }))
     let closingCost = 0
     for (const { market, notional } of positions) {
@@ -73,6 +77,7 @@ export async function liquidationAccounts(context: Context, book: RiskBook): Pro
       // The penalty is due whatever the impact is.
       closingCost += Math.abs(notional) * costOfClosing(closing?.cost ?? 0, penalty)
     }
+    winnersProfit += health.positions.reduce((sum, p) => sum + Math.max(0, toE18Float(p.unrealizedPnlE18)), 0)
     const value = toE18Float(health.accountValueE18)
     const holder = holders.get(id)
     accounts.push({
@@ -85,47 +90,55 @@ export async function liquidationAccounts(context: Context, book: RiskBook): Pro
       hindered: health.belowMaintenance && !health.liquidatable ? 'it has liquidity in an open market, which has to be cancelled first, or no position in an open one' : null,
     })
   }
-  return { accounts, healths, unmeasured, unknown }
+  for await (const some of margins.walk()) {
+    for (const [{ id }, health] of some) {
+      if (health === null) unknown++
+      else add(id, health)
+    }
+  }
+  return { accounts, unmeasured, unknown, winnersProfit }
 }
 
 /** An account's tier; null is what the fund or closing costs that nobody measured leave unknown, and `unknown` says why. */
 export type AccountTier = Pick<TieredAccount, 'id' | 'tier' | 'why'> & { readonly [figure in 'closingCost' | 'deficit' | 'fromFund' | 'fromWinners' | 'socialised']: number | null } & { readonly unknown: UnknownAnswer | null }
 
-type Tiered = Awaited<ReturnType<typeof liquidationAccounts>> & { readonly tiers: ReadonlyMap<string, AccountTier> }
+type Tiered = Found & { readonly tiers: ReadonlyMap<string, AccountTier> }
 
-/** One walk over the book a request, whoever asks. */
-const walks = new WeakMap<RiskBook, Promise<Tiered>>()
+/** What is worked out once of a book, whoever asks; what failed is worked out anew. */
+export function oncePerBook<Made>(make: (book: DeskBook) => Promise<Made>): (book: DeskBook) => Promise<Made> {
+  const all = new WeakMap<DeskBook, Promise<Made>>()
+  return (book) => {
+    const known = all.get(book)
+    if (known !== undefined) return known
+    const made = make(book)
+    all.set(book, made)
+    made.catch(() => all.delete(book))
+    return made
+  }
+}
 
 /** Every account with its tier: where something is unknown, the least severe one that it can be. */
-export async function tiersOf(context: Context, book: RiskBook): Promise<Tiered> {
-  const known = walks.get(book)
-  if (known !== undefined) return known
-  const made = (async () => {
-    const found = await liquidationAccounts(context, book)
-    const { accounts, healths, unmeasured } = found
-    const winnersProfit = [...healths.values()].reduce((sum, h) => sum + h.positions.reduce((inner, p) => inner + Math.max(0, toE18Float(p.unrealizedPnlE18)), 0), 0)
-    const fund = book.context.fundCapacity
-    // A fund that nobody knows may pay everything, and an impact that nobody measured may be below the penalty: no tier comes out worse than it is.
-    const all = liquidationTiers(accounts, { rules: rulesOf(book), fund: fund === null ? Infinity : Math.max(0, fund), winnersProfit })
-    // Who pays one deficit depends on all the others.
-    const blind = accounts.filter(({ id, recoverable }) => recoverable < 0 && unmeasured.has(id))
-    const openFund = fund === null ? FUND_UNKNOWN : null
-    const pockets = openFund ?? (blind.length === 0 ? null : costUnknown(blind.flatMap(({ id }) => unmeasured.get(id) ?? [])))
-    const tiers = all.map((tier, i): AccountTier => {
-      const account = accounts[i] as LiquidationAccount
-      const { id, recoverable, closingCost } = account
-      const missing = unmeasured.get(id)
-      const cost = missing === undefined ? null : costUnknown(missing)
-      if (recoverable >= 0) return { ...tier, closingCost: cost === null ? closingCost : null, why: cost !== null && (tier.tier === 'PARTIAL' || tier.tier === 'FULL') ? `${tier.why}; whether closing uses up what is left is unknown` : tier.why, unknown: cost }
-      if (cost === null && pockets === null) return { ...tier, closingCost, unknown: null }
-      return { id, tier: tier.tier, closingCost: cost === null ? closingCost : null, deficit: cost === null ? tier.deficit : null, fromFund: null, fromWinners: null, socialised: null, why: `lacks ${cost === null ? tier.deficit.toFixed(2) : `at least ${deficitOf(account).toFixed(2)}`}: who pays is unknown`, unknown: cost ?? pockets }
-    })
-    return { ...found, tiers: new Map(tiers.map((one) => [one.id, one])) }
-  })()
-  walks.set(book, made)
-  made.catch(() => walks.delete(book))
-  return made
-}
+export const tiersOf = oncePerBook(async (book): Promise<Tiered> => {
+  const found = await liquidationAccounts(book)
+  const { accounts, unmeasured, winnersProfit } = found
+  const fund = book.context.fundCapacity
+  // A fund that nobody knows may pay everything, and an impact that nobody measured may be below the penalty: no tier comes out worse than it is.
+  const all = liquidationTiers(accounts, { rules: rulesOf(book), fund: fund === null ? Infinity : Math.max(0, fund), winnersProfit })
+  // Who pays one deficit depends on all the others.
+  const blind = accounts.filter(({ id, recoverable }) => recoverable < 0 && unmeasured.has(id))
+  const openFund = fund === null ? FUND_UNKNOWN : null
+  const pockets = openFund ?? (blind.length === 0 ? null : costUnknown(blind.flatMap(({ id }) => unmeasured.get(id) ?? [])))
+  const tiers = all.map((tier, i): AccountTier => {
+    const account = accounts[i] as LiquidationAccount
+    const { id, recoverable, closingCost } = account
+    const missing = unmeasured.get(id)
+    const cost = missing === undefined ? null : costUnknown(missing)
+    if (recoverable >= 0) return { ...tier, closingCost: cost === null ? closingCost : null, why: cost !== null && (tier.tier === 'PARTIAL' || tier.tier === 'FULL') ? `${tier.why}; whether closing uses up what is left is unknown` : tier.why, unknown: cost }
+    if (cost === null && pockets === null) return { ...tier, closingCost, unknown: null }
+    return { id, tier: tier.tier, closingCost: cost === null ? closingCost : null, deficit: cost === null ? tier.deficit : null, fromFund: null, fromWinners: null, socialised: null, why: `lacks ${cost === null ? tier.deficit.toFixed(2) : `at least ${deficitOf(account).toFixed(2)}`}: who pays is unknown`, unknown: cost ?? pockets }
+  })
+  return { ...found, tiers: new Map(tiers.map((one) => [one.id, one])) }
+})
 
 const FUND_UNKNOWN = notMeasured('insurance fund', 'Found no balance of the insurance fund in the index, needed is one to tell who pays a deficit; wait until it is indexed')
 const costUnknown = (symbols: readonly string[]): UnknownAnswer => {
@@ -136,59 +149,71 @@ const costUnknown = (symbols: readonly string[]): UnknownAnswer => {
 /** Tiers whose accounts leave a deficit. */
 const PAID: ReadonlySet<string> = new Set(['FUND', 'ADL', 'SOCIALISED'])
 
+/** Of the schema's type, with a market's id where the type has the market. */
+type OfMarket<Type> = Omit<Type, 'market'> & { readonly market: string }
+
 /** The least time to close that the margin model counts on, of the markets with open positions. */
-function backlogLimit({ context }: BookFacts, nodes: ReadonlyMap<string, MarketNode>): Answer<'BacklogLimit'> | null {
-  const limits = context.markets.flatMap((facts): Answer<'BacklogLimit'>[] => {
-    const market = nodes.get(facts.input.id)
-    if (facts.notionals.length === 0 || market === undefined) return []
-    return horizonParts(context, facts).flatMap(({ name, value, origin, why }) => (name === 'liquidationSec' ? [{ seconds: value, market, origin, why }] : []))
+function backlogLimit({ context }: DeskBook): OfMarket<Answer<'BacklogLimit'>> | null {
+  const limits = context.markets.flatMap((facts): OfMarket<Answer<'BacklogLimit'>>[] => {
+    if (facts.notionals.length === 0) return []
+    return horizonParts(context, facts).flatMap(({ name, value, origin, why }) => (name === 'liquidationSec' ? [{ seconds: value, market: facts.input.id, origin, why }] : []))
   })
   return limits.toSorted((a, b) => a.seconds - b.seconds)[0] ?? null
 }
 
 const QUEUE = { model: 'liquidation-queue', version: '3', source: 'api/risk/liquidation.ts; risk models §8; AccountBalance.getLiquidatablePositionSize of Curie v2' } as const
 
-/** `queued`: all of its entries, the first to be liquidated first. */
-type Queue = { readonly queued: ReturnType<typeof liquidationQueue>['entries']; readonly tierOf: ReadonlyMap<string, AccountTier>; readonly answer: Omit<Answer<'LiquidationQueue'>, 'entries'> }
-
-/** With the capacity that the book itself gives: the same for all who ask. */
-const queues = new WeakMap<RiskBook, Promise<Queue>>()
+/** `capacityPerHour`: null for the one that the book itself gives. `liquidated15Min`: notional, quote. */
+export type QueueTask = { readonly capacityPerHour: number | null; readonly liquidated15Min: number; readonly first: number }
 
 export async function resolveQueue(_: unknown, args: QueryLiquidationQueueArgs, context: Context): Promise<Maybe<Answer<'LiquidationQueue'>>> {
   const book = await context.riskBook()
   if (book === null) return null
   const first = checkFirst(args.first)
-  let made = args.capacityPerHour == null ? queues.get(book) : undefined
-  if (made === undefined) {
-    const own = (made = queueOf(context, book, args.capacityPerHour))
-    if (args.capacityPerHour == null) queues.set(book, own)
-    own.catch(() => queues.get(book) === own && queues.delete(book))
-  }
-  const { queued, tierOf, answer } = await made
+  const capacityPerHour = args.capacityPerHour == null ? null : within('capacityPerHour', args.capacityPerHour, 0, 1e15, 'quote notional that can be taken in an hour')
+  const recent = await (await context.db()).liquidation.findMany({ where: { timestamp: { gt: book.block.timestamp - BigInt(QUARTER_SEC) } }, select: { notionalE18: true } })
+  const liquidated15Min = recent.reduce((sum, row) => sum + Number(row.notionalE18.toFixed(0)) / 1e18, 0)
+  const { entries, margins, ...answer } = await book.ask('queue', { capacityPerHour, liquidated15Min, first })
+  context.margins.told({ block: book.block, ...margins })
   const nodes = await context.markets()
+  const marketNode = (id: string): MarketNode => nodes.get(id) as MarketNode
   return {
     ...answer,
-    entries: queued.slice(0, first).map((entry) => ({
-      ...entry,
-      account: entry.id,
-      tier: tierOf.get(entry.id)?.tier ?? 'HEALTHY',
-      why: tierOf.get(entry.id)?.why ?? '',
-      positions: entry.positions.map(({ market, ...rest }) => ({ ...rest, market: nodes.get(market) as MarketNode })),
-    })),
+    backlogLimit: answer.backlogLimit && { ...answer.backlogLimit, market: marketNode(answer.backlogLimit.market) },
+    entries: entries.map((entry) => ({ ...entry, positions: entry.positions.map((position) => ({ ...position, market: marketNode(position.market) })) })),
   }
 }
 
-async function queueOf(context: Context, book: RiskBook, given: number | null | undefined): Promise<Queue> {
+/** With the capacity that the book itself gives: the same for all who ask. */
+const ownQueues = new WeakMap<DeskBook, ReturnType<typeof queueOf>>()
+
+/** `margins`: what the walk over all accounts says of them. Throws SampleTooSmallError. */
+export async function computeQueue(book: DeskBook, { first, ...task }: QueueTask) {
+  let made = task.capacityPerHour === null ? ownQueues.get(book) : undefined
+  if (made === undefined) {
+    made = queueOf(book, task)
+    if (task.capacityPerHour === null) ownQueues.set(book, made)
+    made.catch(() => ownQueues.delete(book))
+  }
+  const { queued, ...answer } = await made
+  const [{ tiers }, { gaps, exposedIds }] = [await tiersOf(book), await book.margins()]
+  return {
+    ...answer,
+    margins: { gaps, accounts: exposedIds.length },
+    entries: queued.slice(0, first).map((entry) => ({ ...entry, positions: [...entry.positions], account: entry.id, tier: tiers.get(entry.id)?.tier ?? 'HEALTHY', why: tiers.get(entry.id)?.why ?? '' })),
+  }
+}
+
+/** All entries, the first to be liquidated first. */
+async function queueOf(book: DeskBook, { capacityPerHour: given, liquidated15Min }: Omit<QueueTask, 'first'>) {
   const rules = rulesOf(book)
-  const { accounts, tiers: tierOf } = await tiersOf(context, book)
+  const { accounts, tiers: tierOf } = await tiersOf(book)
   const tiers = [...tierOf.values()]
-  const capacityPerHour = given == null ? capacityOf(book, book.context.markets) : within('capacityPerHour', given, 0, 1e15, 'quote notional that can be taken in an hour')
-  const recent = await (await context.db()).liquidation.findMany({ where: { timestamp: { gt: book.block.timestamp - BigInt(QUARTER_SEC) } }, select: { notionalE18: true } })
-  const liquidated15Min = recent.reduce((sum, row) => sum + Number(row.notionalE18.toFixed(0)) / 1e18, 0)
+  const capacityPerHour = given ?? capacityOf(book, book.context.markets)
   const options = { rules, capacityPerHour, liquidated15Min, openInterest: book.context.openInterest }
   const queue = liquidationQueue(accounts, options)
-  const nodes = await context.markets()
-  const answer = {
+  return {
+    queued: queue.entries,
     provenance: provenance(QUEUE, book.block, { accounts: await digestsOf(accounts), book: book.digest }, options),
     entryCount: queue.entries.length,
     buckets: queue.buckets.map((bucket) => ({ ...bucket, from: finite(bucket.from) })),
@@ -198,10 +223,10 @@ async function queueOf(context: Context, book: RiskBook, given: number | null | 
     capacityPerHour,
     backlogHours: queue.backlogRatio,
     etaSec: queue.etaSec,
-    backlogLimit: backlogLimit(book, nodes),
+    backlogLimit: backlogLimit(book),
     velocity: queue.velocity,
     assumptions: [
-      ...(given == null ? [`a pool is as deep again ${book.inputs.policy.margin.refillSec} s after it was traded through: arbitrage is not in the index's facts`, 'liquidators take what costs them at most their share of the penalty'] : ['what can be taken in an hour is as given']),
+      ...(given === null ? [`a pool is as deep again ${book.inputs.policy.margin.refillSec} s after it was traded through: arbitrage is not in the index's facts`, 'liquidators take what costs them at most their share of the penalty'] : ['what can be taken in an hour is as given']),
       'closing costs an account the penalty, or, where it is more, the impact: the cheaper of the pool’s ranges at once and the square-root law over a day',
       'other collateral counts at its collateral ratio for who is due, and at its price less the liquidation discount for what is left to pay a deficit',
     ],
@@ -214,7 +239,6 @@ async function queueOf(context: Context, book: RiskBook, given: number | null | 
       return { tier, accounts: own.length, deficit: sum('deficit'), fromFund: sum('fromFund'), fromWinners: sum('fromWinners'), socialised: sum('socialised') }
     }),
   }
-  return { queued: queue.entries, tierOf, answer }
 }
 
 const LADDER = { model: 'liquidation-ladder', version: '2', source: 'api/risk/liquidation.ts; risk models §8 and §10' } as const
@@ -275,21 +299,22 @@ export function computeLadder(book: DeskBook, args: QueryLiquidationLadderArgs):
 const ADL = { model: 'adl', version: '2', source: 'api/risk/adl.ts; BitMEX and Binance auto-deleveraging; Chitra, arXiv:2512.01112 and 2602.15182; risk models §9' } as const
 const METHODS = { BITMEX: 'bitmex', BINANCE: 'binance', PRORATA: 'prorata', RISK_AWARE: 'riskAware' } as const satisfies Record<string, AdlMethod>
 
-/** Every position of a market as the queue ranks it. Throws UserInputError and, without a mark price, SampleTooSmallError. */
-async function adlPositions(context: Context, book: RiskBook, market: string): Promise<{ node: MarketNode; positions: AdlPosition[] }> {
-  const { node } = await marketOf(context, book, market)
-  const margins = await context.book()
-  const mark = margins?.markPricesE18.get(node.id)
-  if (mark === undefined) throw new SampleTooSmallError({ statistic: `mark price of ${node.symbol}`, found: 0, needed: 1 })
-  const { healths } = await liquidationAccounts(context, book)
-  const positions = [...healths].flatMap(([id, health]): AdlPosition[] => {
-    const own = health.positions.find((p) => p.market.toLowerCase() === node.id)
-    if (own === undefined || own.totalSizeE18 === 0n) return []
-    // What was paid per base; a position that has already given back more than it cost counts as bought for next to nothing.
-    const entryPriceE18 = max(1n, mulDiv(-own.totalOpenNotionalE18, E18, own.totalSizeE18))
-    return [{ id, sizeE18: own.totalSizeE18, entryPriceE18, markPriceE18: mark, bankruptcyPriceE18: own.bankruptcyPriceE18, walletE18: health.totalCollateralValueE18, accountPnlE18: health.positions.reduce((sum, p) => sum + p.unrealizedPnlE18, 0n), maintenanceMarginE18: health.marginRequirementE18 }]
-  })
-  return { node, positions }
+/** Every position of a market as the queue ranks it. Throws SampleTooSmallError without a mark price. */
+async function adlPositions(book: DeskBook, market: string): Promise<readonly AdlPosition[]> {
+  const margins = await book.margins()
+  const mark = margins.markPricesE18.get(market)
+  if (mark === undefined) throw new SampleTooSmallError({ statistic: `mark price of ${book.context.market(market).input.symbol}`, found: 0, needed: 1 })
+  const positions: AdlPosition[] = []
+  for await (const some of margins.walk()) {
+    for (const [{ id }, health] of some) {
+      const own = health?.positions.find((p) => p.market.toLowerCase() === market)
+      if (health === null || own === undefined || own.totalSizeE18 === 0n) continue
+      // What was paid per base; a position that has already given back more than it cost counts as bought for next to nothing.
+      const entryPriceE18 = max(1n, mulDiv(-own.totalOpenNotionalE18, E18, own.totalSizeE18))
+      positions.push({ id, sizeE18: own.totalSizeE18, entryPriceE18, markPriceE18: mark, bankruptcyPriceE18: own.bankruptcyPriceE18, walletE18: health.totalCollateralValueE18, accountPnlE18: health.positions.reduce((sum, p) => sum + p.unrealizedPnlE18, 0n), maintenanceMarginE18: health.marginRequirementE18 })
+    }
+  }
+  return positions
 }
 
 /** Beyond this an amount is none that a chain could hold: uint256. */
@@ -301,12 +326,18 @@ export async function resolveDeleveraging(_: unknown, args: QueryDeleveragingArg
   const { size, price } = args
   if (size === 0n || abs(size) >= MOST_RAW) throw new UserInputError(`size: found ${String(size).slice(0, 90)}, allowed is a size other than 0 that a contract could hold; give base, raw with 18 decimals`, 'size')
   if (price <= 0n || price >= MOST_RAW) throw new UserInputError(`price: found ${String(price).slice(0, 90)}, allowed is a price above 0 that a contract could hold; give quote, raw with 18 decimals`, 'price')
-  const { node, positions } = await adlPositions(context, book, args.market)
-  const method = args.method ?? 'RISK_AWARE'
+  const { facts, node } = await marketOf(context, book, args.market)
+  return { ...(await book.ask('deleveraging', { market: facts.input.id, method: args.method ?? 'RISK_AWARE', size, price })), market: node }
+}
+
+type Method = keyof typeof METHODS
+
+/** `size` base, signed, and `price` quote, raw with 18 decimals. Throws SampleTooSmallError. */
+export async function computeDeleveraging(book: DeskBook, { market, method, size, price }: { readonly market: string; readonly method: Method; readonly size: bigint; readonly price: bigint }): Promise<Omit<Answer<'Deleveraging'>, 'market'>> {
+  const positions = await adlPositions(book, market)
   const { fills, leftE18 } = deleverage(positions, { method: METHODS[method], sizeE18: size, priceE18: price })
   return {
     provenance: provenance(ADL, book.block, { positions }, { method, size, price }),
-    market: node,
     method,
     fills: fills.map((fill) => ({ account: fill.id, size: e18(fill.sizeE18), forgone: e18(fill.forgoneE18) })),
     left: e18(leftE18),
@@ -317,17 +348,23 @@ export async function resolveAdl(_: unknown, args: QueryAdlQueueArgs, context: C
   const book = await context.riskBook()
   if (book === null) return null
   const first = checkFirst(args.first)
-  const { node, positions } = await adlPositions(context, book, args.market)
-  const method = METHODS[args.method ?? 'RISK_AWARE']
-  const side = args.side == null ? {} : { side: args.side === 'LONG' ? ('long' as const) : ('short' as const) }
-  const deficitE18 = args.deficit ?? 0n
+  const { facts, node } = await marketOf(context, book, args.market)
+  return { ...(await book.ask('adl', { market: facts.input.id, method: args.method ?? 'RISK_AWARE', side: args.side ?? null, deficit: args.deficit ?? 0n, first })), market: node }
+}
+
+type AdlTask = { readonly market: string; readonly method: Method; /** Both where null. */ readonly side: 'LONG' | 'SHORT' | null; /** Quote, raw with 18 decimals. */ readonly deficit: bigint; readonly first: number }
+
+/** Throws UserInputError for a deficit that cannot be, and SampleTooSmallError. */
+export async function computeAdl(book: DeskBook, { market, method: name, side: only, deficit: deficitE18, first }: AdlTask): Promise<Omit<Answer<'AdlQueue'>, 'market'>> {
+  const positions = await adlPositions(book, market)
+  const method = METHODS[name]
+  const side = only === null ? {} : { side: only === 'LONG' ? ('long' as const) : ('short' as const) }
   const queue = adlQueue(positions, method, side.side)
   const allocation = atField('deficit', () => adlAllocate(positions, { method, deficitE18, ...side }))
   const shares = new Map(allocation.shares.map((share) => [share.id, share]))
   return {
     provenance: provenance(ADL, book.block, { positions }, { method, deficit: deficitE18, ...side }),
-    market: node,
-    method: args.method ?? 'RISK_AWARE',
+    method: name,
     entries: queue.slice(0, first).map((entry) => ({
       account: entry.id,
       rank: entry.rank,
@@ -355,6 +392,13 @@ export async function resolveKeepers(_: unknown, args: QueryKeeperEconomicsArgs,
   const book = await context.riskBook()
   if (book === null) return null
   const { facts, node } = await marketOf(context, book, args.market)
+  const { levels, ...answer } = await book.ask('keepers', { args, market: facts.input.id })
+  return { ...answer, market: node, levels: levels.map((level) => ({ ...level, orphans: level.orphans.map((orphan) => ({ ...orphan, market: node })) })) }
+}
+
+/** Throws UserInputError with the argument at fault, and SampleTooSmallError. */
+export async function computeKeepers(book: DeskBook, { args, market: id }: { readonly args: QueryKeeperEconomicsArgs; readonly market: string }) {
+  const facts = book.context.market(id)
   const prices = args.gasPricesGwei ?? []
   if (prices.length < 1 || prices.length > 20) throw new UserInputError(`gasPricesGwei: found ${prices.length}, allowed are 1 to 20; name the gas prices to judge by`, 'gasPricesGwei')
   prices.forEach((price, i) => within(`gasPricesGwei.${i}`, price, 0, 1e6, 'gwei'))
@@ -376,9 +420,9 @@ export async function resolveKeepers(_: unknown, args: QueryKeeperEconomicsArgs,
     minProfit: 0,
   }
   const rules = rulesOf(book)
-  const { accounts } = await liquidationAccounts(context, book)
+  const { accounts } = await tiersOf(book)
   const positions = accounts.flatMap((account) => {
-    const own = account.positions.find((p) => p.market === node.id)
+    const own = account.positions.find((p) => p.market === id)
     if (own === undefined || own.notional === 0) return []
     // What could be taken once it falls due: just below its requirement, or as far below as it stands.
     const takeable = takeableOf({ ...account, value: Math.min(account.value, account.requirement * (1 - 1e-9)) }, own.notional, rules)
@@ -387,7 +431,6 @@ export async function resolveKeepers(_: unknown, args: QueryKeeperEconomicsArgs,
   const levels = keeperEconomics({ market, gas: { gasUnits, dataFee, gasTokenPrice }, levels: prices.map((gwei) => ({ name: `${gwei} gwei`, gasPriceWei: gwei * 1e9 })), sizes: SIZES, positions })
   return {
     provenance: provenance(KEEPER, book.block, { book: book.digest, positions }, { ...args, gasTokenPrice }),
-    market: node,
     assumptions: numbers({ ...market, gasUnits, dataFee, gasTokenPrice, dailyVolume: facts.dailyVolume, latencySec: policy.latencySec }),
     levels: levels.map((level) => ({
       name: level.name,
@@ -396,7 +439,7 @@ export async function resolveKeepers(_: unknown, args: QueryKeeperEconomicsArgs,
       breakEven: level.choice.breakEven,
       largestWorthwhile: level.choice.largestWorthwhile === null ? null : finite(level.choice.largestWorthwhile),
       sizes: level.bySize.map((one) => ({ ...one })),
-      orphans: [...level.orphans].sort((a, b) => b.takeable - a.takeable || (a.id < b.id ? -1 : 1)).slice(0, ORPHANS_SHOWN).map((o) => ({ account: o.id, market: node, takeable: o.takeable, bestProfit: o.bestProfit, penaltyNeeded: finite(o.penaltyNeeded) ?? 1e9 })),
+      orphans: [...level.orphans].sort((a, b) => b.takeable - a.takeable || (a.id < b.id ? -1 : 1)).slice(0, ORPHANS_SHOWN).map((o) => ({ account: o.id, takeable: o.takeable, bestProfit: o.bestProfit, penaltyNeeded: finite(o.penaltyNeeded) ?? 1e9 })),
       orphanCount: level.orphans.length,
       orphanNotional: level.orphanNotional,
       orphanShare: level.orphanShare,

@@ -25,6 +25,18 @@ const MAX_VOLUME_SHARE = 0.1
 /** Meant to be worth a dollar, in which index prices are; other currencies' tokens have no peg that a price here could leave. */
 const isPegged = (symbol: string): boolean => stressAssetOf(symbol) === 'STABLE' && !/EUR/i.test(symbol)
 
+/** Who holds how much of each collateral. */
+export function computeConcentration({ inputs }: DeskBook, _: null) {
+  const tokens = new Map(inputs.collaterals.map((token) => [token.id, { decimals: token.decimals, price: token.oracle === null ? null : toFloat(BigInt(token.oracle.priceE18), 18) }]))
+  const holdings = inputs.accounts.flatMap((account): Holding[] =>
+    account.collaterals.flatMap(({ asset, amount }) => {
+      const { decimals = 18, price = null } = tokens.get(asset) ?? {}
+      return price === null || BigInt(amount) <= 0n ? [] : [{ asset, holder: account.id, value: toFloat(BigInt(amount), decimals) * price }]
+    }),
+  )
+  return collateralConcentration(holdings, CONCENTRATION)
+}
+
 export async function resolveHaircuts(_: unknown, __: unknown, context: Context): Promise<Maybe<Answer<'CollateralHaircuts'>>> {
   const book = await context.riskBook()
   if (book === null) return null
@@ -32,14 +44,7 @@ export async function resolveHaircuts(_: unknown, __: unknown, context: Context)
   const { collateral: policy, z, barSec, level } = inputs.policy
   const nodes = await context.collaterals()
   const priceOf = new Map(inputs.collaterals.map((c) => [c.id, c.oracle === null ? null : toFloat(BigInt(c.oracle.priceE18), 18)]))
-  const decimalsOf = new Map(inputs.collaterals.map((c) => [c.id, c.decimals]))
-  const holdings = inputs.accounts.flatMap((account): Holding[] =>
-    account.collaterals.flatMap(({ asset, amount }) => {
-      const price = priceOf.get(asset) ?? null
-      return price === null || BigInt(amount) <= 0n ? [] : [{ asset, holder: account.id, value: toFloat(BigInt(amount), decimalsOf.get(asset) ?? 18) * price }]
-    }),
-  )
-  const concentration = collateralConcentration(holdings, CONCENTRATION)
+  const concentration = await book.ask('concentration', null)
   const ofAsset = new Map(concentration.assets.map((a) => [a.asset, a]))
   const scenarios = stressScenarios('severe')
   const peggedFeeds = inputs.collaterals.flatMap((token) => (isPegged(token.symbol) && token.oracle !== null ? [token.oracle.feed] : []))

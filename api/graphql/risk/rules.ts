@@ -4,13 +4,14 @@ import {
   type LiquidationAccount, type LiquidationTier,
 } from '../../risk/index.ts'
 import { depthOf } from '../../recommendations/horizon.ts'
+import type { Health } from '../../../protocols/adapter.ts'
 import type { Context } from '../context.ts'
 import type { Maybe, OptionInput, QueryAntiProcyclicalityArgs, QueryBackstopOffersArgs, QueryCollateralDiscountArgs, QueryLiquidationStatesArgs, QueryMarketCapacityArgs } from '../generated/resolvers.ts'
 import { address } from '../lookup.ts'
 import { page } from '../paging.ts'
 import { atField, finite, notMeasured, provenance, tell, UserInputError, wholeWithin, within, type Answer } from './answer.ts'
 import type { DeskBook } from './book.ts'
-import { marketOf, tiersOf, toE18Float, type AccountTier } from './liquidations.ts'
+import { marketOf, oncePerBook, tiersOf, toE18Float, type AccountTier } from './liquidations.ts'
 import { checkLevel } from './statistics.ts'
 
 const LARGEST = 1e15
@@ -58,40 +59,59 @@ const stateOf = (account: LiquidationAccount, tier: AccountTier): Answer<'Liquid
 
 const rankOf = (tier: LiquidationTier): number => LIQUIDATION_TIERS.length - 1 - LIQUIDATION_TIERS.indexOf(tier)
 /** Worst tier first, then the nearest to its requirement, then by id. */
-const placeOf = (tier: AccountTier): readonly string[] => [String(rankOf(tier.tier)), tier.id]
+const placeOf = ({ tier, id }: Pick<AccountTier, 'tier' | 'id'>): readonly string[] => [String(rankOf(tier)), id]
 const comesAfter = (place: readonly string[], key: readonly string[]): boolean => Number(place[0]) > Number(key[0]) || (place[0] === key[0] && (place[1] as string) > (key[1] as string))
 
 export async function resolveStates(_: unknown, args: Partial<QueryLiquidationStatesArgs>, context: Context): Promise<Maybe<Answer<'LiquidationStates'>>> {
   const book = await context.riskBook()
   if (book === null) return null
-  const { accounts, tiers, unknown } = await tiersOf(context, book)
-  const byId = new Map(accounts.map((account) => [account.id, account]))
-  const chosen = [...tiers.values()].filter((one) => args.tier == null || one.tier === args.tier).sort((a, b) => rankOf(a.tier) - rankOf(b.tier) || (a.id < b.id ? -1 : 1))
-  const connection = await page<AccountTier>(
+  const tier = args.tier ?? null
+  let answer = {} as Awaited<ReturnType<typeof computeStates>>
+  const connection = await page<Answer<'LiquidationState'>>(
     {
       list: 'liquidation states, worst tier first',
       parts: ['int32', 'text'],
-      key: placeOf,
-      rows: async (key, take) => (key === null ? chosen : chosen.filter((one) => comesAfter(placeOf(one), key))).slice(0, take),
-      total: async () => chosen.length,
+      key: ({ tier: own, account }) => placeOf({ tier: own, id: account }),
+      rows: async (key, take) => (answer = await book.ask('states', { tier, key, take })).rows,
+      total: async () => answer.total,
     },
     args,
   )
-  return {
-    provenance: provenance(TIERS, book.block, { accounts, book: book.digest }, { tier: args.tier ?? null }),
-    ...connection,
-    nodes: connection.nodes.map((tier) => stateOf(byId.get(tier.id) as LiquidationAccount, tier)),
-    unknownMargins: unknown,
-  }
+  return { provenance: answer.provenance, ...connection, unknownMargins: answer.unknown }
+}
+
+/** Accounts of each tier, of all where it is null, in their order, with the digest of what they were made of. */
+const listsOf = oncePerBook(async (book) => {
+  const { tiers } = await tiersOf(book)
+  const all = [...tiers.values()].sort((a, b) => rankOf(a.tier) - rankOf(b.tier) || (a.id < b.id ? -1 : 1))
+  return { all, provenances: new Map<LiquidationTier | null, ReturnType<typeof provenance>>() }
+})
+
+/** `key`: the place after which the rows begin, at most `take` of them. */
+export async function computeStates(book: DeskBook, { tier, key, take }: { readonly tier: LiquidationTier | null; readonly key: readonly string[] | null; readonly take: number }) {
+  const { accounts, unknown } = await tiersOf(book)
+  const { all, provenances } = await listsOf(book)
+  const chosen = tier === null ? all : all.filter((one) => one.tier === tier)
+  const made = provenances.get(tier) ?? provenance(TIERS, book.block, { accounts, book: book.digest }, { tier })
+  provenances.set(tier, made)
+  const rows = (key === null ? chosen : chosen.filter((one) => comesAfter(placeOf(one), key))).slice(0, take)
+  const wanted = new Set(rows.map(({ id }) => id))
+  const byId = new Map(accounts.flatMap((account) => (wanted.has(account.id) ? [[account.id, account]] : [])))
+  return { provenance: made, unknown, total: chosen.length, rows: rows.map((one) => stateOf(byId.get(one.id) as LiquidationAccount, one)) }
 }
 
 /** An account's own; null for one without positions, and where its margin is unknown. */
 export async function resolveState({ id }: { readonly id: string }, _: unknown, context: Context): Promise<Maybe<Answer<'LiquidationState'>>> {
   const book = await context.riskBook()
-  if (book === null) return null
-  const { accounts, tiers } = await tiersOf(context, book)
-  const [account, tier] = [accounts.find((one) => one.id === id), tiers.get(id)]
-  return account === undefined || tier === undefined ? null : stateOf(account, tier)
+  const found = book && (await book.ask('state', { id }))
+  return found && stateOf(found.account, found.tier)
+}
+
+/** An account with its tier and margin; null as in `resolveState`. */
+export async function computeState(book: DeskBook, { id }: { readonly id: string }): Promise<{ readonly account: LiquidationAccount; readonly tier: AccountTier; readonly health: Health } | null> {
+  const { accounts, tiers } = await tiersOf(book)
+  const [account, tier, health] = [accounts.find((one) => one.id === id), tiers.get(id), (await book.margins()).exposed(id)]
+  return account === undefined || tier === undefined || health == null ? null : { account, tier, health }
 }
 
 const BACKSTOP = { model: 'backstop', version: '1', source: 'api/risk/backstop.ts: dYdX v4, clob/keeper/liquidations.go; Derive v2-core, DutchAuction; risk models §5' } as const
@@ -104,10 +124,9 @@ export async function resolveBackstop(_: unknown, args: QueryBackstopOffersArgs,
   const spread = within('spread', args.spread ?? 0.1, 0, 1, '0.1 is 10 % of a position’s maintenance margin')
   const aggression = within('aggression', args.aggression ?? 1, 0, 100, '1 offers the whole spread to an account without value')
   const reserved = within('reserved', args.reserved ?? 0, 0, LARGEST, 'quote')
-  const { accounts, tiers } = await tiersOf(context, book)
-  const account = accounts.find((one) => one.id === id)
-  const health = (await context.book())?.exposed(id)
-  if (account === undefined || health == null) throw new UserInputError(`account: found ${id}, which has no position with a known margin, allowed is one that has; see liquidationStates`, 'account')
+  const found = await book.ask('state', { id })
+  if (found === null) throw new UserInputError(`account: found ${id}, which has no position with a known margin, allowed is one that has; see liquidationStates`, 'account')
+  const { account, health } = found
   const markets = await context.markets()
   const mm = account.positions.reduce((sum, p) => sum + Math.abs(p.notional), 0) > 0 ? account.requirement / account.positions.reduce((sum, p) => sum + Math.abs(p.notional), 0) : 0
   const positions = health.positions.flatMap((p): Answer<'FillableOffer'>[] => {
@@ -123,7 +142,7 @@ export async function resolveBackstop(_: unknown, args: QueryBackstopOffersArgs,
   return {
     provenance: provenance(BACKSTOP, book.block, { account }, { elapsedSec, spread, aggression, reserved, schedule: DEFAULT_AUCTION }),
     account: id,
-    tier: tiers.get(id)?.tier ?? 'HEALTHY',
+    tier: found.tier.tier,
     value: account.value,
     requirement: account.requirement,
     positions,

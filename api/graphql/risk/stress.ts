@@ -153,7 +153,7 @@ export async function computeStress(book: DeskBook, engine: Engine, { asked, wor
     const blind = context.markets.filter((facts) => accounts.assets[accounts.indexOf.get(facts.input.id) as number]?.impact === null)
     return {
       provenance: provenance(STRESS, book.block, book.digest, args),
-      accounts: book.inputs.accounts.length,
+      accounts: book.accountCount,
       openInterest: context.openInterest,
       fund: context.fundCapacity,
       scenarios: rows.sort((a, b) => b.badDebt - a.badDebt || b.liquidatableNotional - a.liquidatableNotional || (a.id < b.id ? -1 : 1)),
@@ -177,7 +177,7 @@ export async function resolveStress(_: unknown, { input }: QueryStressTestArgs, 
   const book = await context.riskBook()
   if (book === null) return null
   const task = stressTask(book, input)
-  const accounts = book.inputs.accounts.length
+  const accounts = book.accountCount
   if (accounts * task.asked.length > MAX_INLINE) throw new UserInputError(`input: found ${accounts} accounts under ${task.asked.length} scenarios, allowed are ${MAX_INLINE} in one request; use startRiskRun`, 'input')
   return book.ask('stress', task)
 }
