@@ -8,6 +8,8 @@ export default {
   testPathIgnorePatterns: ['/node_modules/', '/.bulwark/'],
   modulePathIgnorePatterns: ['<rootDir>/.bulwark/'],
   maxWorkers: 2,
+  // Of one test or hook: a hang is told, and a slow machine is none.
+  testTimeout: 300_000,
   // Modules of a test file are never given back.
   workerIdleMemoryLimit: '900MB',
   globalSetup: '<rootDir>/test/support/jestSetup.js',

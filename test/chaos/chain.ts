@@ -26,7 +26,7 @@ import type { OwnArtifacts } from '../../devnet/artifacts.ts'
 
 const KEEPER_GAS = 8_000_000n
 /** Wall time until anvil answers, at most. */
-const START_MS = 20_000
+const START_MS = 120_000
 
 export type ChaosChain = {
   /** Where anvil answers; the first blocks' state and the blocks that a reorg took away, which it forgets, are at `archiveUrl` as well. */

@@ -62,7 +62,7 @@ describe('the proxy', () => {
     expect([...proxy.injected].map(([fault, count]) => [fault, count > 0])).toEqual([['429', true], ['truncated', true], ['reset', true], ['cut', true]])
     await proxy.stop()
     await new Promise((done) => server.close(done))
-  }, 30_000)
+  })
 })
 
 const exact = { mismatchedRows: 0, mismatchedBuckets: 0, sameDeployment: true, stuck: 0 }

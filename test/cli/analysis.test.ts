@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { startServer, type ApiServer } from '../../api/graphql/server.ts'
 import type { Services } from '../../api/graphql/context.ts'
 import { ANALYSIS } from '../../cli/analysis/index.ts'
@@ -14,8 +14,6 @@ import { createPrisma, type PrismaClient } from '../../prisma/client.ts'
 import { seedRisk } from '../graphql/risk-support.ts'
 import { addressOf, BLOCK, deployment, log, noChain, seed, services } from '../graphql/support.ts'
 import { startTestPostgres, type TestPostgres } from '../support/postgres.ts'
-
-jest.setTimeout(240_000)
 
 let postgres: TestPostgres
 let prisma: PrismaClient
@@ -63,7 +61,7 @@ afterAll(async () => {
   await server?.close()
   await prisma?.$disconnect()
   await postgres?.stop()
-}, 30_000)
+})
 
 describe('stress', () => {
   test('behavior: a shock of one’s own is one scenario, with the figures of hand arithmetic', async () => {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, jest, test } from '@jest/globals'
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,8 +9,6 @@ import { startAnvil } from '../../devnet/anvil.ts'
 import type { Anvil } from '../../devnet/anvil.ts'
 import { DEVNET_CHAIN_ID, devnetAccounts } from '../../devnet/keys.ts'
 import { DEPLOYMENT_PROXY, GUARD_ADDRESS, PRECONDITION } from '../../proposals/guard.ts'
-
-jest.setTimeout(60_000)
 
 /** A chain that has nothing but accounts with ether. */
 let anvil: Anvil

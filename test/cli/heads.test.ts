@@ -9,7 +9,7 @@ const BATCH = 128
 let postgres: TestPostgres
 beforeAll(async () => {
   postgres = await startTestPostgres()
-}, 60_000)
+})
 afterAll(async () => {
   await postgres.stop()
 })
@@ -23,7 +23,7 @@ beforeEach(async () => {
   await graphNode.connect()
   await graphNode.query('LISTEN chain_head_updates')
   leave = hurryHeads(url, 'devnet')
-}, 60_000)
+})
 afterEach(async () => {
   await leave()
   await graphNode.end()
@@ -69,4 +69,4 @@ test('behavior: a broken connection is made again', async () => {
   const all = heard(BATCH)
   await announce('devnet')
   expect(await all).toHaveLength(BATCH)
-}, 20_000)
+})

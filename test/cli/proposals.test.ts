@@ -56,7 +56,7 @@ describe('keys', () => {
   test.each([['pbkdf2', PBKDF2, 'testpassword', SECRET], ['scrypt', SCRYPT, 'foo', '0x00fa7b3db73dc7dfdf8c5fbdb796d741e4488628c41fc4febd9160a866ba0f35']])('behavior: opens the published keystore with %s', async (_, file, password, key) => {
     expect(await openKeystore(JSON.stringify(file), password)).toBe(key)
     await expect(openKeystore(JSON.stringify(file), `${password} `)).rejects.toThrow('Found another password than the keystore was made with')
-  }, 30_000)
+  })
 
   test('error: another account, an unknown cipher, or no JSON is said without a value of the file', async () => {
     await expect(openKeystore(JSON.stringify({ ...PBKDF2, address: '00'.repeat(20) }), 'testpassword')).rejects.toThrow('in a keystore that names another account')

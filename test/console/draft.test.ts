@@ -1,6 +1,6 @@
 /** Drafting: what is typed, what may be lost of it, what is said where it cannot be drafted, and the list of what was. */
 import { readFile } from 'node:fs/promises'
-import { afterAll, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import type { Browser, Download, Page } from 'playwright-core'
 import { hoursOf, valueOf } from '../../console/proposal/amount.ts'
 import { draftChanges } from '../../proposals/draft.ts'
@@ -15,8 +15,6 @@ import { injectWallet } from '../support/wallet.ts'
 import { axeFindings, cutOff, eventually, inBrowser, openBrowser, visit } from './browser.ts'
 import type { VisitOptions } from './browser.ts'
 import { startScratch, type Scratch } from './scratch.ts'
-
-jest.setTimeout(120_000)
 
 describe('what is typed', () => {
   const usdc = { unit: 'USDC', inputDecimals: 6, raw: '300000000000' }
@@ -87,11 +85,11 @@ inBrowser('drafting', () => {
       for (let nonce = 0; nonce < OLD; nonce++) await prisma.proposal.create({ data: rowOf(`old-${nonce}`, deployment, [band], nonce + 10, { state: nonce % 2 === 0 ? 'APPLIED' : 'WITHDRAWN', draftedAtTimestamp: BigInt(1_600_000_000 + nonce) }) })
     } })
     browser = await openBrowser()
-  }, 180_000)
+  })
   afterAll(async () => {
     await browser?.close()
     await scratch?.close()
-  }, 60_000)
+  })
   beforeEach(async () => {
     made = null
     known = () => made
@@ -102,7 +100,7 @@ inBrowser('drafting', () => {
   })
 
   test('behavior: a proposal under way is found by its name and told among what happened, however many are newer', async () => {
-    await scratch.prisma.proposal.create({ data: rowOf('ancient', deployment, [band], 5, { state: 'STALE', title: 'Forgotten band', draftedAtTimestamp: 1_500_000_000n , events: { create: { toState: 'STALE', note: 'a value has drifted' } } }) })
+    await scratch.prisma.proposal.create({ data: rowOf('ancient', deployment, [band], 5, { state: 'STALE', title: 'Forgotten band', draftedAtTimestamp: 1_500_000_000n, events: { create: { toState: 'STALE', note: 'a value has drifted' } } }) })
     try {
       await visiting('/', async (page) => {
         await page.locator('#happened').getByRole('link', { name: 'Forgotten band' }).first().waitFor()

@@ -21,11 +21,11 @@ describe('a short history', () => {
   test('behavior: the same seed ends in the same head hash', async () => {
     history = await generate(1)
     expect((await generate(1)).head).toEqual(history.head)
-  }, 60_000)
+  })
 
   test('behavior: another seed ends in another head hash', async () => {
     expect((await generate(2)).head.hash).not.toBe(history.head.hash)
-  }, 60_000)
+  })
 
   test('behavior: replaying the recorded blocks ends in the same head hash, and the Safe owns every contract', async () => {
     await withChain(async ({ rpc }) => {
@@ -49,16 +49,16 @@ describe('a short history', () => {
       const admins = (await rpc.batch(proxied.map((to) => ['eth_getStorageAt', [to, adminSlot, 'latest']]))) as Hex[]
       expect(admins.map((a) => a.slice(-40))).toEqual(proxied.map(() => proxyAdmin.slice(2).toLowerCase()))
     })
-  }, 60_000)
+  })
 
   test('error: a recorded block that is missing is found by the hash', async () => {
     await withChain(async ({ rpc }) => {
       const shortened = { ...history, blocks: history.blocks.slice(0, -1) }
       await expect(replay(rpc, shortened, nobody)).rejects.toThrow(/the replayed history ends at block/)
     })
-  }, 60_000)
+  })
 })
 
 test('behavior: the committed addresses are those that the sources deploy', async () => {
   expect(deploymentText((await plan()).plan.deployment)).toBe(readFileSync('protocols/curie/devnet.json', 'utf8'))
-}, 30_000)
+})

@@ -58,7 +58,7 @@ describe('the record of live blocks', () => {
         expect((await readHead(rpc)).timestampSec).toBe(head.timestampSec + 60)
       })
     })
-  }, 30_000)
+  })
 
   test('behavior: a reorganisation inside a run of empty blocks is followed', async () => {
     await withFolder(async (dir) => {
@@ -81,5 +81,5 @@ describe('the record of live blocks', () => {
         expect(await readHead(rpc)).toEqual(head)
       })
     })
-  }, 30_000)
+  })
 })

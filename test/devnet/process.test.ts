@@ -72,7 +72,7 @@ describe('the devnet as a process', () => {
         expect(ready.historyHead).toBe(history.historyHead)
       })
     })
-  }, 60_000)
+  })
 
   test('error: names the taken port and what to do', async () => {
     const server = createServer().listen(0, '127.0.0.1')
@@ -85,7 +85,7 @@ describe('the devnet as a process', () => {
     } finally {
       server.close()
     }
-  }, 30_000)
+  })
 
   test('error: says when the chain dies', async () => {
     await withFolder(async (dir) => {
@@ -94,7 +94,7 @@ describe('the devnet as a process', () => {
         expect(await ended).toBe(1)
       })
     })
-  }, 30_000)
+  })
 
   test('error: says what it found and what to do where the history below a state folder cannot be had again', async () => {
     const world = await plan()
@@ -114,5 +114,5 @@ describe('the devnet as a process', () => {
         expect(existsSync(join(folder, 'anvil.pid'))).toBe(false)
       })
     }
-  }, 60_000)
+  })
 })

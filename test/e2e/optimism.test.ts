@@ -116,7 +116,7 @@ beforeAll(async () => {
     console_!.once('close', (code) => reject(new Error(`npm start ended with ${code}:\n${output.join('\n')}`)))
   })
   await started
-}, 240_000)
+})
 
 afterAll(async () => {
   if (console_ !== null && console_.exitCode === null) {
@@ -127,7 +127,7 @@ afterAll(async () => {
   proxy?.closeAllConnections()
   proxy?.close()
   for (const dir of [stateDir, chainDir]) rmSync(dir, { recursive: true, force: true })
-}, 60_000)
+})
 
 describe('npm start on Optimism', () => {
   test('behavior: examines the RPC, says what it found, and indexes within its limit', async () => {
@@ -141,7 +141,7 @@ describe('npm start on Optimism', () => {
     expect(status).toMatchObject({ network: 'optimism', chainId: 10, sync: { startBlock: '513473', headBlock: head.toString(), secondsLeft: 0 } })
     await until(async () => output.join('\n'), (all) => all.includes('complete: block'))
     expect(Math.max(...ranges.slice(examined))).toBeLessThanOrEqual(LOG_BLOCKS)
-  }, 120_000)
+  })
 
   test("behavior: an event of the deployed contract's bytecode at its address is indexed", async () => {
     const { parameterChanges } = await until(
@@ -149,7 +149,7 @@ describe('npm start on Optimism', () => {
       (answer) => answer.parameterChanges.nodes.length > 0,
     )
     expect(parameterChanges.nodes).toEqual([{ name: 'maxMarketsPerAccount', newRaw: '7', sender: OWNER }])
-  }, 60_000)
+  })
 
   test("error: the RPC's key is in no log, no process's command line, no answer", async () => {
     const logs = join(stateDir, 'logs')

@@ -18,10 +18,10 @@ const running: ChildProcess[] = []
 
 beforeAll(async () => {
   postgres = await startTestPostgres()
-}, 60_000)
+})
 afterAll(async () => {
   await postgres.stop()
-}, 30_000)
+})
 beforeEach(async () => {
   world = new World()
   const { graphNodeUrl, rpcUrl } = await world.start()
@@ -31,12 +31,12 @@ beforeEach(async () => {
   await db.connect()
   world.mine(3, [account(1, 1n)])
   world.catchUp()
-}, 60_000)
+})
 afterEach(async () => {
   for (const child of running.splice(0)) child.kill('SIGKILL')
   await db.end()
   await world.stop()
-}, 30_000)
+})
 
 type Event = { event: string; number?: number }
 
@@ -92,11 +92,11 @@ async function takeOverMs(signal: 'SIGKILL' | 'SIGSTOP'): Promise<number> {
 describe('two followers on one database', () => {
   test('behavior: one that is killed is replaced within 10 s', async () => {
     expect(await takeOverMs('SIGKILL')).toBeLessThan(TAKE_OVER_MS)
-  }, 60_000)
+  })
 
   test('behavior: one that hangs is replaced within 10 s, and stands by once it goes on', async () => {
     expect(await takeOverMs('SIGSTOP')).toBeLessThan(TAKE_OVER_MS)
-  }, 60_000)
+  })
 
   test('behavior: one whose machine no longer answers is replaced within 10 s', async () => {
     // The connection stays open and nothing comes through it any more, in either direction.
@@ -121,5 +121,5 @@ describe('two followers on one database', () => {
     expect(performance.now() - sinceMs).toBeLessThan(TAKE_OVER_MS)
     for (const socket of sockets) socket.destroy()
     wire.close()
-  }, 60_000)
+  })
 })

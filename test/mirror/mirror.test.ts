@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { hostname } from 'node:os'
 import pg from 'pg'
@@ -13,15 +13,13 @@ import { account, change, feed, hex, priceUpdate, World, type Change } from './w
 const entities = readEntities()
 const log = createLogger('test', 'silent')
 /** Against a real PostgreSQL, on a machine that may be busy. */
-jest.setTimeout(30_000)
-
 let postgres: TestPostgres
 beforeAll(async () => {
   postgres = await startTestPostgres()
-}, 60_000)
+})
 afterAll(async () => {
   await postgres.stop()
-}, 30_000)
+})
 
 let world: World
 let urls: { graphNodeUrl: string; rpcUrl: string; statusUrl: string }
@@ -37,13 +35,13 @@ beforeEach(async () => {
   db = new pg.Client({ connectionString: databaseUrl })
   await db.connect()
   mirror = createMirror({ databaseUrl, ...urls, log, pollIntervalMs: 10 })
-}, 60_000)
+})
 
 afterEach(async () => {
   await Promise.all([mirror, ...extra.splice(0)].map((one) => one.close()))
   await db.end()
   await world.stop()
-}, 30_000)
+})
 
 /** A follower that knows nothing of what `mirror` holds in memory. */
 function another(url = databaseUrl): Mirror {
@@ -169,7 +167,7 @@ describe('stopping', () => {
     await expect(mirror.standAt(812n, signal)).rejects.toThrow('Found the mirror on block 813, asked for was 812, allowed is a block above')
     await settle()
     expect(await owed(1)).toBe('800')
-  }, 30_000)
+  })
 
   test('behavior: waits for a block that is not mined yet', async () => {
     mined(3, [account(1, 1n)])
@@ -319,7 +317,7 @@ describe('a reorg', () => {
     expect(steps[0]).toMatchObject({ kind: 'rewound', to: { number: 84n } })
     expect(steps.some((step) => step.kind === 'stored' && step.rebuilt)).toBe(false)
     expect(await Promise.all([owed(1), owed(2), owed(3), owed(1054), owed(1104)])).toEqual(['54', '84', '3', '1', undefined])
-  }, 60_000)
+  })
 
   test('behavior: deeper than every checkpoint it is built again from the index, in one step', async () => {
     mined(10, [account(1, 1n)])
@@ -374,14 +372,14 @@ describe('a reorg', () => {
       { numRuns: 8, seed: 7 },
     )
     await clients[1].end()
-  }, 120_000)
+  })
 })
 
 describe('faults are said, not thrown', () => {
   async function runUntil(condition: () => Promise<boolean>): Promise<void> {
     const stop = new AbortController()
     const running = mirror.run(stop.signal)
-    const deadline = Date.now() + 20_000
+    const deadline = Date.now() + 120_000
     while (!(await condition()) && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20))
     stop.abort()
     await running
@@ -398,14 +396,14 @@ describe('faults are said, not thrown', () => {
     expect(await error()).toBeNull()
     const { rows } = await db.query('SELECT state, "lastError" LIKE $1 AS kept, "indexedBlock"::int AS at FROM "MirrorStatus"', ['graph-node: it did not answer%'])
     expect(rows).toEqual([{ state: 'FOLLOWING', kept: true, at: 2 }])
-  }, 30_000)
+  })
 
   test('error: a chain that is down is named', async () => {
     mined(3)
     world.chainDown = true
     await runUntil(async () => (await error()) !== null)
     expect(await error()).toMatch(/^chain: the node did not answer; check RPC_URL/)
-  }, 30_000)
+  })
 
   test('error: a subgraph that failed is named, and what was stored stays', async () => {
     mined(3, [account(1, 1n)])
@@ -426,7 +424,7 @@ describe('faults are said, not thrown', () => {
     )
     const { rows } = await db.query('SELECT "errorKind", "errorPart", "errorCounts" FROM "MirrorStatus"')
     expect(rows).toEqual([{ errorKind: 'GRAPH_NODE_FAILED', errorPart: 'graph-node', errorCounts: { GRAPH_NODE_FAILED: 1 } }])
-  }, 30_000)
+  })
 
   test('error: a graph-node that was near the head and falls behind is named while it goes on', async () => {
     mined(5, [account(1, 1n)])
@@ -447,7 +445,7 @@ describe('faults are said, not thrown', () => {
     while ((await error()) !== null) await new Promise((resolve) => setTimeout(resolve, 10))
     stop.abort()
     await running
-  }, 30_000)
+  })
 
   test('error: a node that has its head and not what lies below proves no reorg', async () => {
     mined(10, [account(1, 1n)])
@@ -477,7 +475,7 @@ describe('faults are said, not thrown', () => {
     }
     const { rows } = await db.query('SELECT "stepCount"::int AS steps, "rowCount"::int AS rows, "reorgCount" AS reorgs, "reorgBlocks"::int AS blocks, "rebuildCount" AS rebuilds, "lastStepRows" AS last, "errorCounts" AS errors, leader FROM "MirrorStatus"')
     expect(rows).toEqual([{ steps: 4, rows: 2 + 1 + 1 + 3, reorgs: 1, blocks: 2, rebuilds: 1, last: 3, errors: { CHAIN_UNREACHABLE: 2 }, leader: `${hostname()}:${process.pid}` }])
-  }, 60_000)
+  })
 
   test('error: another deployment that is behind is waited for, and once ahead taken from the beginning', async () => {
     mined(5, [account(1, 1n)])
@@ -501,7 +499,7 @@ describe('faults are said, not thrown', () => {
     world.deployment = 'QmSecond'
     expect(await another().step()).toMatchObject({ kind: 'stored', rebuilt: true, block: { number: 50_999n - 300n } })
     expect(await owed(1)).toBe('1')
-  }, 60_000)
+  })
 
   test('error: a deployment that lacks an entity is named', async () => {
     mined(1, [{ entity: 'Account', row: { ...account(1, 1n).row, owedRealizedPnlE18: null } }])
@@ -524,7 +522,7 @@ describe('faults are said, not thrown', () => {
     await running
     expect(seen.map(({ kind }) => kind)).toEqual(['rewound', 'stuck'].slice(seen.length === 2 ? 0 : 1))
     expect(await error()).toMatch(/^graph-node: it has stood at block 4 for more than 0.2 s while the chain went on; restart it, and where that does not help deploy the subgraph under a new path$/)
-  }, 30_000)
+  })
 
   test('error: a database that is down is named', async () => {
     const lost = another('postgresql://postgres:scratch@127.0.0.1:9/none')

@@ -7,7 +7,7 @@ import { startTestPostgres, type TestPostgres } from '../support/postgres.ts'
 let postgres: TestPostgres
 beforeAll(async () => {
   postgres = await startTestPostgres()
-}, 60_000)
+})
 afterAll(async () => {
   await postgres.stop()
 })
@@ -18,11 +18,11 @@ describe('migrations', () => {
     const first = await migrate(url)
     expect(first.applied.length).toBeGreaterThan(0)
     expect(await migrate(url)).toEqual({ applied: [] })
-  }, 60_000)
+  })
 
   test('behavior: lead to prisma/schema exactly', async () => {
     expect(await pendingDiff(postgres.url('postgres'))).toBe('')
-  }, 60_000)
+  })
 
   test('default: the client writes and reads a migrated database, 256-bit integers included', async () => {
     const prisma = createPrisma(await postgres.freshDatabase())
@@ -34,11 +34,11 @@ describe('migrations', () => {
     expect(row?.totalBalance.toFixed()).toBe(largest)
     expect(row?.feedId).toBeNull()
     await prisma.$disconnect()
-  }, 60_000)
+  })
 
   test('error: a database that does not answer is named with what to do', async () => {
     await expect(migrate('postgresql://postgres:scratch@127.0.0.1:9/none')).rejects.toThrow(/database: .*check DATABASE_URL/)
-  }, 60_000)
+  })
 })
 
 /**

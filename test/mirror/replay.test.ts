@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import pg from 'pg'
 import { createMirror, type Mirror, type Step } from '../../api/mirror/mirror.ts'
@@ -9,8 +9,6 @@ import { change, hex, World, type Change } from './world.ts'
 
 const log = createLogger('test', 'silent')
 /** Against a real PostgreSQL, on a machine that may be busy. */
-jest.setTimeout(30_000)
-
 /** What a reducer was given, call by call: block and log of each fact. */
 let seen: string[][] = []
 
@@ -65,10 +63,10 @@ const open: Mirror[] = []
 
 beforeAll(async () => {
   postgres = await startTestPostgres()
-}, 60_000)
+})
 afterAll(async () => {
   await postgres.stop()
-}, 30_000)
+})
 beforeEach(async () => {
   world = new World()
   urls = await world.start()
@@ -76,12 +74,12 @@ beforeEach(async () => {
   db = new pg.Client({ connectionString: databaseUrl })
   await db.connect()
   seen = []
-}, 60_000)
+})
 afterEach(async () => {
   await Promise.all(open.splice(0).map((one) => one.close()))
   await db.end()
   await world.stop()
-}, 30_000)
+})
 
 function follower(version: number | null = 1, url = databaseUrl): Mirror {
   const made = createMirror({ databaseUrl: url, ...urls, log, pollIntervalMs: 10, reducers: (name) => (name === 'tiny' && version !== null ? reducerOf(version) : undefined) })
@@ -155,7 +153,7 @@ describe('the reducer in a step', () => {
     const blocks = seen.map((facts) => [...new Set(facts.map((fact) => fact.split('.')[0]))].join(' '))
     expect(blocks).toEqual(['1 2', '3 4', '5', '6'])
     expect(await stored()).toEqual(reduced(indexedFacts()))
-  }, 30_000)
+  })
 
   test('behavior: a protocol without a reducer keeps no rows', async () => {
     mined(2, (at) => [PROTOCOL, price(1, 1, 5n, at)])
@@ -236,7 +234,7 @@ describe('a raised version', () => {
     expect(kinds[0]).toBe('rewound')
     expect(kinds).not.toContain('replayed')
     expect(await stored()).toEqual(reduced(indexedFacts(), 2))
-  }, 60_000)
+  })
 
   test('behavior: tables that were filled before there was a reducer are reduced', async () => {
     const without = follower(null)
@@ -286,4 +284,4 @@ test('property: whatever the chain does, the rows are those of one reduction of 
     }),
     { numRuns: 8, seed: 11 },
   )
-}, 120_000)
+})

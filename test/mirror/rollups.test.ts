@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import pg from 'pg'
 import { readEntities } from '../../api/mirror/entities.ts'
@@ -9,7 +9,6 @@ import { change, hex, World, type Change } from './world.ts'
 
 const log = createLogger('test', 'silent')
 /** Against a real PostgreSQL, on a machine that may be busy. */
-jest.setTimeout(30_000)
 /** Of the world's first block; its hour began 13 minutes and 20 seconds before it, its day 22 hours before that. */
 const START_SEC = 1_700_000_000
 const HOUR = 3_600
@@ -24,10 +23,10 @@ let points = 0
 
 beforeAll(async () => {
   postgres = await startTestPostgres()
-}, 60_000)
+})
 afterAll(async () => {
   await postgres.stop()
-}, 30_000)
+})
 beforeEach(async () => {
   world = new World()
   world.secondsPerBlock = 600
@@ -36,12 +35,12 @@ beforeEach(async () => {
   db = new pg.Client({ connectionString: databaseUrl })
   await db.connect()
   mirror = createMirror({ databaseUrl, ...urls, log, pollIntervalMs: 10 })
-}, 60_000)
+})
 afterEach(async () => {
   await mirror.close()
   await db.end()
   await world.stop()
-}, 30_000)
+})
 
 /** A price of feed `n`: the last, the highest, the lowest, a sum and a count are kept of it. */
 const priced = (n: number, price: bigint, squaredReturn: bigint): Change =>
@@ -210,5 +209,5 @@ describe('buckets', () => {
       }),
       { numRuns: 8, seed: 3 },
     )
-  }, 120_000)
+  })
 })

@@ -18,7 +18,7 @@ let prisma: PrismaClient
 beforeAll(async () => {
   postgres = await startTestPostgres()
   prisma = createPrisma(await postgres.freshDatabase())
-}, 120_000)
+})
 afterAll(async () => {
   await prisma?.$disconnect()
   await postgres?.stop()

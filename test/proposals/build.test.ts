@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
@@ -15,8 +15,6 @@ import { nextNonce, nonceNote } from '../../proposals/nonce.ts'
 import { assertPlainCalls, decodeMultiSend, encodeMultiSend, lower, singleTxOf } from '../../proposals/safe.ts'
 import { startTestChain } from './chain.ts'
 import type { TestChain } from './chain.ts'
-
-jest.setTimeout(60_000)
 
 const target = { catalog, deployment: devnet }
 const safe = devnet.safe!

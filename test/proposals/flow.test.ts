@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
@@ -23,8 +23,6 @@ import { executor, minedReceipt, mirrorChain, owners, startTestChain } from './c
 import type { TestChain } from './chain.ts'
 
 // Each test takes about a second on an idle machine; two busy cores take longer.
-jest.setTimeout(60_000)
-
 let chain: TestChain
 let postgres: TestPostgres
 let prisma: PrismaClient

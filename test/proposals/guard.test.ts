@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { concatHex, encodeErrorResult, encodeFunctionData, keccak256, maxUint256, numberToHex, toFunctionSelector, zeroHash } from 'viem'
@@ -14,8 +14,6 @@ import { joinSignatures, signWithKey } from '../../proposals/sign.ts'
 import { readParameter } from '../../proposals/simulate.ts'
 import { executor, minedReceipt, owners, startTestChain } from './chain.ts'
 import type { TestChain } from './chain.ts'
-
-jest.setTimeout(60_000)
 
 let chain: TestChain
 let snapshot: string

@@ -70,12 +70,12 @@ beforeAll(async () => {
   const opened = await world.mine(60, [open(tight, 250_000n), open(near, 200_000n), open(plain, 100_000n), provide(ranged, 0n, 10_000n * E18, 78_000, 79_800), open(ranged, 240_000n)])
   if ([...provided, ...opened].includes(false)) throw new Error('a position could not be opened')
   await world.mine(1_000, [world.push(PRICES)])
-}, 180_000)
+})
 
 afterAll(async () => {
   await world?.stop()
   rmSync(stateDir, { recursive: true, force: true })
-}, 30_000)
+})
 
 const change = async (parameter: string, subject: Address, to: bigint): Promise<Change> => {
   const spec = catalog.find(parameter)
@@ -117,7 +117,7 @@ describe('a lower collateral ratio', () => {
     const seen = await examined([await change('collateralRatio', WETH, 450_000n)])
     result = seen.result
     impact = seen.impact!
-  }, 60_000)
+  })
 
   test('behavior: the accounts that fall due are those whose value is below the requirement, and no others', () => {
     expect(result.failure).toBeNull()
@@ -188,7 +188,7 @@ describe('a lower collateral ratio', () => {
     const again = await examined([await change('collateralRatio', WETH, 450_000n)])
     expect(again.impact).toEqual(impact)
     expect({ ...again.result, gasUsed: result.gasUsed }).toEqual(result)
-  }, 60_000)
+  })
 })
 
 describe('other changes', () => {
@@ -209,7 +209,7 @@ describe('other changes', () => {
     expect(Math.abs(Number(BigInt(taken!.repaid) - repaid)) / Number(repaid)).toBeLessThan(1e-4)
     expect(Math.abs(Number(BigInt(taken!.amount) - amount)) / Number(amount)).toBeLessThan(1e-4)
     expect(impact!.engine.differences).toEqual([])
-  }, 60_000)
+  })
 
   test('behavior: an order that breaks a coupling for the time between two calls is named with its step', async () => {
     const changes = [await change('discountRatio', WETH, 200_000n), await change('collateralRatio', WETH, 700_000n)]
@@ -218,7 +218,7 @@ describe('other changes', () => {
     expect(wrong.newlyBroken).toBe(1)
     const right = (await examined(changes.toReversed())).impact!.invariants
     expect(right.newlyBroken).toBe(0)
-  }, 60_000)
+  })
 
   test('behavior: a feed that the index does not follow is read from the contracts, and the report says that the engine cannot be compared', async () => {
     // vOP's feed prices WETH at 2.4: every account that stands on it is under water.
@@ -229,7 +229,7 @@ describe('other changes', () => {
     expect(impact!.newlyLiquidatable.map((each) => each.account).toSorted()).toEqual([tight, near, ranged].toSorted())
     const one = impact!.newlyLiquidatable.find((each) => each.account === tight)!
     expect(BigInt(one.before.valueE18) - BigInt(one.after.valueE18)).toBe(10n * (3_200n * E18 - 24n * E18 / 10n) * 85n / 100n)
-  }, 60_000)
+  })
 
   test('error: a change after which margins cannot be read any more fails, although every call succeeds', async () => {
     // A dispatcher has the decimals that the contract asks for, and not the price.
@@ -239,7 +239,7 @@ describe('other changes', () => {
     expect(new Set(impact!.accounts.unreadable)).toEqual(new Set([tight, near, ranged].map((account) => ({ account, when: 'after', reason: 'getAccountValue reverts' }))))
     // Also where the engine has a figure: the contracts were asked, and refuse.
     expect(impact!.accounts).toMatchObject({ valued: 2, unvalued: [{ reason: 'getAccountValue reverts after the change', count: 3, accounts: [tight, near, ranged].toSorted() }] })
-  }, 60_000)
+  })
 
   test('behavior: totals and near misses are of the accounts that are valued before and after, and the others are named with what stands in the way', async () => {
     const feed = await change('collateralPriceFeed', WETH, BigInt(deployment.markets[2]!.chainlinkFeed))
@@ -249,7 +249,7 @@ describe('other changes', () => {
     expect(impact!.accounts.unvalued).toEqual([{ reason: expect.stringMatching(/^not read from the contracts, and the engine's margins do not follow collateralPriceFeed of WETH/), count: 4, accounts: [maker, near, plain, ranged].toSorted() }])
     // The engine values all five before the change: at 5 % less two of them are due without it, and one is counted.
     expect(impact!.nearMiss.map(({ without, with: due }) => [without, due]).every(([without, due]) => without! <= 1 && due === 1)).toBe(true)
-  }, 60_000)
+  })
 
   test('behavior: accounts that are not read stand with the engine, which is said', async () => {
     const { impact } = await examined([await change('collateralRatio', WETH, 450_000n)], { accounts: [tight] })
@@ -257,7 +257,7 @@ describe('other changes', () => {
     expect(new Map(impact!.newlyLiquidatable.map((each) => [each.account, each.source]))).toEqual(new Map([[tight, 'CONTRACTS'], [ranged, 'ENGINE']]))
     expect(impact!.accounts).toMatchObject({ valued: 5, unvalued: [] })
     expect(new Map(impact!.newlyLiquidatable.map((each) => [each.account, each.collateral?.length ?? null]))).toEqual(new Map([[tight, 1], [ranged, null]]))
-  }, 60_000)
+  })
 
   test('behavior: a figure of the index that is wrong is listed, and the contracts count', async () => {
     const head = await world.rpc<{ number: Hex; hash: Hex; timestamp: Hex }>('eth_getBlockByNumber', ['latest', false])
@@ -270,20 +270,20 @@ describe('other changes', () => {
     expect(impact.newlyLiquidatable.map((each) => each.account)).toContain(tight)
     expect(new Set(impact.engine.differences.map((each) => each.account))).toEqual(new Set([tight]))
     expect(impact.engine.differences).toContainEqual({ account: tight, when: 'after', field: 'liquidatable', contracts: 'true', engine: 'false' })
-  }, 60_000)
+  })
 
   test('behavior: a change that concerns no margin makes nobody liquidatable', async () => {
     const { impact } = await examined([await change('depositCap', WETH, 1n)])
     expect(impact).toMatchObject({ newlyLiquidatable: [], totals: { grossE18: '0', badDebtE18: '0', coverE6: null }, engine: { differences: [] }, invariants: { checked: 0 } })
     expect(impact!.nearMiss.every((each) => each.with === each.without && each.added.length === 0)).toBe(true)
-  }, 60_000)
+  })
 
   test('behavior: a higher discount asks for a larger fund', async () => {
     const { impact } = await examined([await change('discountRatio', WETH, 150_000n)])
     const { fund } = impact!
     expect(fund.gap).toBeNull()
     expect(BigInt(fund.targetAfter!)).toBeGreaterThanOrEqual(BigInt(fund.targetBefore!))
-  }, 60_000)
+  })
 
   test('behavior: a loosening under an alarm is named', async () => {
     const alarmed = [{ subject: ETH, label: 'vETH', level: 'RESTRICT' as const }]
@@ -291,7 +291,7 @@ describe('other changes', () => {
     expect(loose.impact!.breakers.loosening).toEqual(['marketMaxPriceSpreadRatio of vETH loosens while the breaker of vETH is in RESTRICT'])
     const tightened = await examined([await change('marketMaxPriceSpreadRatio', ETH, 50_000n)], { breakers: alarmed })
     expect(tightened.impact!.breakers.loosening).toEqual([])
-  }, 60_000)
+  })
 
   test('behavior: a batch that fails has no impact', async () => {
     const drifted = { ...(await change('collateralRatio', WETH, 450_000n)), from: 840_000n }
@@ -300,7 +300,7 @@ describe('other changes', () => {
     expect(result.failure).toBe('collateralRatio of WETH was 840000 when drafted and is 850000 at the simulated block')
     expect(result.results).toMatchObject([{ what: 'the precondition', success: false, error: expect.stringContaining('collateralRatio of WETH is 850000, expected 840000') }])
     expect(impact).toBeNull()
-  }, 60_000)
+  })
 })
 
 /** The world's rows in a mirror of its own. The position changes and prices are those of the chain's own facts. */
@@ -345,7 +345,7 @@ describe('from the mirror', () => {
     postgres = await startTestPostgres()
     prisma = createPrisma(await postgres.freshDatabase())
     await mirrored(prisma)
-  }, 120_000)
+  })
   afterAll(async () => {
     await prisma?.$disconnect()
     await postgres?.stop()
@@ -364,27 +364,27 @@ describe('from the mirror', () => {
     // Nothing is known of volatilities without a history of prices: unknown, and not nothing.
     expect(impact!.totals.expectedBadDebtE18).toBeNull()
     expect(impact!.breakers.levels).toEqual([{ subject: 'protocol', label: 'protocol', level: 'NORMAL' }, { subject: ETH, label: 'vETH', level: 'WATCH' }])
-  }, 60_000)
+  })
 
   test('behavior: of more accounts than are read, those nearest to liquidation are read, and all are counted', async () => {
     const { impact } = await examine(await plan([await change('collateralRatio', WETH, 450_000n)]), options({ readMax: 2 }))
     expect(impact!.accounts).toMatchObject({ indexed: 5, readFromContracts: 2, cut: true })
     expect(new Set(impact!.newlyLiquidatable.map((each) => `${each.account} ${each.source}`))).toEqual(new Set([`${tight} CONTRACTS`, `${ranged} CONTRACTS`]))
     expect(impact!.engine).toMatchObject({ comparedAfter: 2, differences: [] })
-  }, 60_000)
+  })
 
   test('behavior: a narrower band is replayed over the indexed trades', async () => {
     const { impact } = await examine(await plan([await change('marketMaxPriceSpreadRatio', ETH, 20_000n)]), options())
     // 3,300 is 3.1 % off 3,200; 3,240 is 1.25 %. The first of the three only tells where the price stood.
     expect(impact!.breakers.replays).toMatchObject([{ parameter: 'marketMaxPriceSpreadRatio', market: 'vETH', trades: 3, unknown: 1, before: { trades: 0 }, after: { trades: 1, ofThemReducing: 0, notionalE18: (3_200n * E18).toString() }, trips: { tripsBefore: 0, tripsAfter: 1 } }])
-  }, 60_000)
+  })
 
   test('error: a mirror that has not replayed its facts is said, and the contracts are read all the same', async () => {
     await prisma.replayStatus.update({ where: { id: 1 }, data: { blockNumber: 1n } })
     const { impact } = await examine(await plan([await change('collateralRatio', WETH, 450_000n)]), options())
     expect(impact!.engine).toMatchObject({ comparedBefore: 0, comparedAfter: 0, gap: expect.stringMatching(/^the mirror has replayed the facts up to block 1 /) })
     expect(impact!.newlyLiquidatable.map((each) => each.account).toSorted()).toEqual([tight, ranged].toSorted())
-  }, 60_000)
+  })
 })
 
 describe('expected bad debt', () => {
@@ -415,7 +415,7 @@ describe('what the contracts then do', () => {
       const named = impact!.newlyLiquidatable.find((each) => each.account === account)?.falls.includes('COLLATERAL') ?? false
       expect(await world.value<boolean>(VAULT, ABIS.vault, 'isLiquidatable', [account])).toBe(named)
     }
-  }, 60_000)
+  })
 })
 
 describe('through a timelock', () => {
@@ -441,5 +441,5 @@ describe('through a timelock', () => {
     expect(impact.engine).toEqual({ gap: null, comparedBefore: 5, comparedAfter: 5, differences: [] })
     expect(impact.newlyLiquidatable.find((each) => each.account === near)?.falls).toEqual(['POSITIONS', 'COLLATERAL'])
     expect(impact.notes).toContain('margins are those of the first second in which what is queued may be executed, 86401 s after the block, at the prices of the block')
-  }, 60_000)
+  })
 })

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { calculateSafeTransactionHash } from '@safe-global/protocol-kit'
 import { concatHex, createWalletClient, getAddress, http, keccak256, toHex, zeroAddress } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
@@ -44,8 +44,6 @@ import type { ServiceDouble } from './service-double.ts'
 import { devnetAccounts } from '../../devnet/keys.ts'
 
 // Some seconds on an idle machine; two busy cores take longer.
-jest.setTimeout(180_000)
-
 const run = promisify(execFile)
 const SPARE = devnetAccounts('spare', 31337)[0]!
 

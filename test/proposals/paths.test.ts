@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { decodeFunctionData, maxUint256 } from 'viem'
 import type { Hex } from 'viem'
@@ -15,8 +15,6 @@ import { joinSignatures, signWithKey } from '../../proposals/sign.ts'
 import { readParameter } from '../../proposals/simulate.ts'
 import { executor, handToTimelock, minedReceipt, owners, startTestChain } from './chain.ts'
 import type { TestChain } from './chain.ts'
-
-jest.setTimeout(60_000)
 
 const DELAY = 172_800
 let chain: TestChain

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import type { Hex } from 'viem'
 import { devnet } from '../../protocols/curie/deployments.ts'
@@ -13,8 +13,6 @@ import { joinSignatures, signWithKey } from '../../proposals/sign.ts'
 import { readParameter } from '../../proposals/simulate.ts'
 import { executor, minedReceipt, owners, startTestChain } from './chain.ts'
 import type { TestChain } from './chain.ts'
-
-jest.setTimeout(60_000)
 
 const WEEK = 604_800n
 const target = { catalog, deployment: devnet }

@@ -1,5 +1,5 @@
 /** Signers who use nothing but the file and `verify`, on proposals that the whole of drafting and simulating has made. */
-import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { createLogger } from '../../core/log.ts'
 import { createPrisma } from '../../prisma/client.ts'
 import type { PrismaClient } from '../../prisma/client.ts'
@@ -19,8 +19,6 @@ import { startTestPostgres } from '../support/postgres.ts'
 import type { TestPostgres } from '../support/postgres.ts'
 import { executor, handToTimelock, mirrorChain, owners, startTestChain } from './chain.ts'
 import type { TestChain } from './chain.ts'
-
-jest.setTimeout(180_000)
 
 describe.each(['SAFE', 'TIMELOCK'] as const)('a signer of a proposal by way of %s', (kind) => {
   let chain: TestChain

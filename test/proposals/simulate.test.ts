@@ -20,7 +20,7 @@ beforeAll(async () => {
   chain = await startTestChain()
   timelocked = await startTestChain()
   behindTimelock = await handToTimelock(timelocked, DELAY_SEC)
-}, 180_000)
+})
 afterAll(async () => {
   await chain?.stop()
   await timelocked?.stop()
@@ -56,7 +56,7 @@ describe('through the Safe', () => {
     expect(result.others).toEqual({ read: catalog.refs(chain.deployment).length - 2, changed: [] })
     expect(result.storage.flatMap((slot) => slot.variables.map((each) => each.label)).toSorted()).toEqual(['_liquidationPenaltyRatio', '_marketMaxPriceSpreadRatioMap[vETH]', 'nonce'])
     expect(await chain.client.getBlockNumber()).toBe(head)
-  }, 60_000)
+  })
 
   test('behavior: the way back is run on what the batch left, in reverse order', async () => {
     const changes = [await band(chain, 70_000n), await penalty(chain, 20_000n)]
@@ -66,18 +66,18 @@ describe('through the Safe', () => {
       { name: 'liquidationPenaltyRatio', before: '20000', after: String(changes[1]!.from) },
       { name: 'marketMaxPriceSpreadRatio', before: '70000', after: String(changes[0]!.from) },
     ])
-  }, 60_000)
+  })
 
   test('behavior: what cannot be undone has no way back', async () => {
     const result = await run(chain, chain.deployment, [await changeOf(chain, 'marketStatus', chain.deployment.markets[0]!.baseToken, 1n)])
     expect(result).toMatchObject({ success: true, rollback: null })
     expect(result.storage.flatMap((slot) => slot.variables).filter((each) => each.parameter !== null).map((each) => each.label)).toEqual(expect.arrayContaining(['_status', '_pausedTimestamp']))
-  }, 60_000)
+  })
 
   test('error: a deadline that has passed is refused by the precondition', async () => {
     const result = await run(chain, chain.deployment, [await band(chain, 70_000n)], -1n)
     expect(result).toMatchObject({ success: false, gasUsed: null, rollback: null, failure: expect.stringMatching(/^Call 1 \(the precondition\) fails: the deadline \d+ has passed: the block's time is \d+$/) })
-  }, 60_000)
+  })
 
   test('error: a call that the contract refuses is named with its reason, and none after it', async () => {
     // ClearingHouseConfig: a partial close above 100 % is refused (CHC_IPCR); the catalog would not encode it.
@@ -90,7 +90,7 @@ describe('through the Safe', () => {
     expect(result.failure).toMatch(/^Call 2 \(partialCloseRatio of protocol\) fails: reverted with ".+"$/)
     expect(result.results.map((each) => each.success)).toEqual([true, false])
     expect(result.parameters.map((each) => each.after)).toEqual(result.parameters.map((each) => each.before))
-  }, 60_000)
+  })
 
   test('error: a guard of the Safe that refuses is not gone around', async () => {
     // A guard that reverts with "no" on every check: its code is set on a copy of the chain alone.
@@ -107,7 +107,7 @@ describe('through the Safe', () => {
     const result = await run(chain, chain.deployment, [await band(chain, 70_000n)])
     expect(result).toMatchObject({ success: false, results: [], failure: `The Safe's execTransaction does not go through: reverted with "no"; look for a guard of the Safe` })
     await chain.rpc.call('evm_revert', [snapshot])
-  }, 60_000)
+  })
 })
 
 describe('through a timelock', () => {
@@ -123,11 +123,11 @@ describe('through a timelock', () => {
     expect(result.warnings).toEqual([])
     expect(result.parameters).toMatchObject([{ after: '70000' }])
     expect(result.rollback).toMatchObject({ success: true, stages: [{ what: 'execTransaction' }, { what: 'execute' }] })
-  }, 90_000)
+  })
 
   test('error: a deadline that comes before the delay is over is refused before anything is queued', async () => {
     const result = await run(timelocked, behindTimelock, [await band(timelocked, 70_000n)], BigInt(DELAY_SEC) - 10n)
     expect(result).toMatchObject({ success: false, results: [{ success: false }] })
     expect(result.failure).toMatch(/^Call 1 \(the precondition before it is queued\) fails: the deadline \d+ has passed/)
-  }, 60_000)
+  })
 })

@@ -16,7 +16,7 @@ let target: Target
 beforeAll(async () => {
   chain = await startTestChain()
   target = { catalog, deployment: chain.deployment }
-}, 120_000)
+})
 afterAll(async () => await chain?.stop())
 
 const ACCOUNT: Address = '0x00000000000000000000000000000000000a11ce'
@@ -86,7 +86,7 @@ describe('storage by name', () => {
       // Beside the parameters only the Safe's nonce moves, by one.
       expect(written.filter((each) => each.parameter === null)).toEqual([{ label: 'nonce', from: '7', to: '8', parameter: null }])
     }
-  }, 180_000)
+  })
 
   test('behavior: packed neighbours keep their values and stay out of the list', async () => {
     const change = await changeOf({ name: 'maxFundingRate', subject: chain.deployment.contracts.clearingHouse.toLowerCase() as Address })
@@ -95,7 +95,7 @@ describe('storage by name', () => {
     expect(config).toMatchObject({ slot: `0x${'67'.padStart(64, '0')}`, variables: [{ label: '_maxFundingRate', from: String(change.from), to: String(change.to), parameter: { name: 'maxFundingRate' } }], undecoded: false })
     expect(result.events.map((event) => event.name)).toEqual(['SafeMultiSigTransaction', 'MaxFundingRateChanged', 'ExecutionSuccess'])
     expect(result.events[1]).toMatchObject({ contract: 'clearingHouseConfig', args: { rate: String(change.to) } })
-  }, 60_000)
+  })
 })
 
 describe('what has no name', () => {

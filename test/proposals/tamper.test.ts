@@ -14,7 +14,7 @@ describe('attack corpus', () => {
   let result: TamperResult
   beforeAll(async () => {
     result = await tamper({ bases: 4, honest: 40, seed: 4_242, protocol: curie })
-  }, 300_000)
+  })
 
   test('behavior: every mutant is caught under the rule that was named for it beforehand', () => {
     expect(result.missed.map((each) => ({ ...each, text: '' }))).toEqual([])
@@ -48,7 +48,7 @@ describe('attack corpus', () => {
       }),
       { numRuns: 400 },
     )
-  }, 240_000)
+  })
 
   test('behavior: most attacks need nothing but the trust file', () => {
     expect(result.byNeed.TRUST / result.mutants).toBeGreaterThan(0.7)

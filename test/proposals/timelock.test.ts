@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { numberToHex } from 'viem'
 import { createLogger } from '../../core/log.ts'
 import { createPrisma } from '../../prisma/client.ts'
@@ -14,8 +14,6 @@ import { startTestPostgres } from '../support/postgres.ts'
 import type { TestPostgres } from '../support/postgres.ts'
 import { executor, handToTimelock, mirrorChain, owners, startTestChain } from './chain.ts'
 import type { TestChain } from './chain.ts'
-
-jest.setTimeout(120_000)
 
 const DELAY = 86_400
 let chain: TestChain

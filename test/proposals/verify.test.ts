@@ -83,7 +83,7 @@ describe('verify', () => {
     })
     honest = { ...drawn, file }
     text = serializeReview(honest.file)
-  }, 120_000)
+  })
 
   afterAll(async () => {
     for (const server of servers) server.close()
@@ -188,7 +188,7 @@ describe('verify', () => {
       const { code, out } = await bulwark(['verify', proposal, '--trust', trustPath], isolated ? ['unshare', '-rn'] : [])
       expect(out).toMatch(/^READY \(offline: chain state not checked\)\n/)
       expect(code).toBe(0)
-    }, 240_000)
+    })
 
     test('behavior: exit code 1 and the rule where a byte was changed, 2 where it is asked wrongly', async () => {
       const tampered = join(dir, 'tampered.json')
@@ -201,7 +201,7 @@ describe('verify', () => {
       expect((await bulwark(['verify', proposal, '--trust', proposal])).code).toBe(2)
       await writeFile(join(dir, 'broken.json'), '{')
       expect((await bulwark(['verify', join(dir, 'broken.json'), '--trust', trustPath])).code).toBe(1)
-    }, 240_000)
+    })
 
     test('behavior: trust init writes a file that verify takes, and never overwrites one', async () => {
       const out = join(dir, 'first.yaml')
@@ -211,7 +211,7 @@ describe('verify', () => {
       const { code, out: answer } = await bulwark(['verify', proposal, '--trust', out, '--rpc-url', chain.url, '--rpc-url', second.url])
       expect(answer).toMatch(/^READY\n/)
       expect(code).toBe(0)
-    }, 240_000)
+    })
   })
 
   test('behavior: the chain that the attack corpus runs on is the one that the devnet makes', () => {
