@@ -226,7 +226,7 @@ inBrowser('overview', () => {
   })
 
   test('behavior: a breaker, a liquidation, a recommendation and a proposal show without a reload, what was before is listed, and an interruption loses nothing', async () => {
-    await visit(browser, server.url, { allowed: /ERR_CONNECTION|WebSocket/ }, async (page) => {
+    await visit(browser, server.url, { allowed: /ERR_CONNECTION|ERR_EMPTY_RESPONSE|WebSocket/ }, async (page) => {
       await settled(page)
       await page.evaluate(() => { (globalThis as { isSame?: boolean }).isSame = true })
       const feed = page.locator('.overview-feed li')
