@@ -115,7 +115,7 @@ export function createMargins({ prisma, log, ...options }: MarginOptions & { rea
       orders.set(`${order} ${direction}`, [order, direction])
     })
     if (newest === null || holdings.block.number >= newest.block.number) newest = holdings
-    markets.keep(block.hash, Promise.resolve(book))
+    void markets.keep(block.hash, Promise.resolve(book))
     log.debug({ block: block.hash, accounts: book.exposedIds.length, ms: Math.round(performance.now() - started) }, 'margins read')
     return book
   }
@@ -202,7 +202,7 @@ export async function readAccounts(db: Reading, options: MarginOptions, block: B
   return { book: accountsOf(markets, holdings, asked), holdings }
 }
 
-type Markets = { readonly book: MarketBook; bookOf(some: readonly Holding[]): MarginBook | null }
+type Markets = { readonly book: MarketBook; readonly bookOf: (some: readonly Holding[]) => MarginBook | null }
 
 function marketsOf({ protocol, deployment }: MarginOptions, block: Block, market: MarketInputs): Markets {
   const bookOf = (some: readonly Holding[], marketIds: readonly string[] = []): MarginBook | null => {

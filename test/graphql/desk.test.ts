@@ -6,6 +6,7 @@ import { seedRisk } from './risk-support.ts'
 import { createContext } from '../../api/graphql/context.ts'
 import { createRiskBooks, type RiskBook } from '../../api/graphql/risk/book.ts'
 import { createDesk, forkDesk, type Desk, type Question } from '../../api/graphql/risk/desk.ts'
+import { resolveQueue } from '../../api/graphql/risk/liquidations.ts'
 import { startServer, type ApiServer } from '../../api/graphql/server.ts'
 import { curie } from '../../protocols/curie/index.ts'
 import { createPrisma } from '../../prisma/client.ts'
@@ -144,6 +145,38 @@ describe('the desk', () => {
       release()
       await close()
     }
+  })
+
+  test('behavior: no account is read or valued beside it for its answers, prices and depth, and what it tells of a book holds none', async () => {
+    const shared = services(prisma, noChain, { risk: { books: createRiskBooks({ desk: here }) } })
+    let books = 0
+    const margins: typeof shared.margins = { ...shared.margins, at: (...of) => (books++, shared.margins.at(...of)) }
+    const server = await startServer({ ...shared, margins, log, host: '127.0.0.1', port: 0 })
+    // An account's own margin is the server's.
+    const { portfolio: _, ...queries } = QUERIES
+    for (const query of [...Object.values(queries), '{ markets { markPrice { value } depth { buyQuote { value } } } }']) {
+      const answer = await fetch(`${server.url}/graphql`, { method: 'POST', headers: { 'content-type': 'application/json', connection: 'close' }, body: JSON.stringify({ query }) })
+      expect(await answer.json()).not.toHaveProperty('errors')
+    }
+    expect(books).toBe(0)
+    expect(Object.keys((await here.read({ hash: null, snapshot: null }))!.inputs)).not.toContain('accounts')
+    await shared.risk.runs.stop()
+    await server.close()
+  })
+
+  test('behavior: a queue that several wait for does not fail with the one who asked first and has gone', async () => {
+    let [started, release] = [() => {}, () => {}]
+    const [begun, busy] = [new Promise<void>((resolve) => (started = resolve)), new Promise<void>((resolve) => (release = resolve))]
+    const slow: Desk = { ...here, ask: async (...of) => (started(), await busy, here.ask(...of)) }
+    const shared = services(prisma, noChain, { risk: { books: createRiskBooks({ desk: slow }) } })
+    const [first, second] = [createContext(shared), createContext(shared)]
+    const asked = [first, second].map((context) => resolveQueue(null, { first: 7 }, context))
+    await begun
+    await Promise.all([first.close(), second.markets()])
+    release()
+    const [, others] = await Promise.allSettled(asked)
+    expect(others).toMatchObject({ status: 'fulfilled', value: { entryCount: expect.any(Number) } })
+    await second.close()
   })
 
   test('behavior: a request goes on with the block that it began with, though the mirror has left it', async () => {

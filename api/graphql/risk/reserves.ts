@@ -26,7 +26,7 @@ const MAX_VOLUME_SHARE = 0.1
 const isPegged = (symbol: string): boolean => stressAssetOf(symbol) === 'STABLE' && !/EUR/i.test(symbol)
 
 /** Who holds how much of each collateral. */
-export function computeConcentration({ inputs }: DeskBook, _: null) {
+export function computeConcentration({ inputs }: DeskBook) {
   const tokens = new Map(inputs.collaterals.map((token) => [token.id, { decimals: token.decimals, price: token.oracle === null ? null : toFloat(BigInt(token.oracle.priceE18), 18) }]))
   const holdings = inputs.accounts.flatMap((account): Holding[] =>
     account.collaterals.flatMap(({ asset, amount }) => {
@@ -44,7 +44,7 @@ export async function resolveHaircuts(_: unknown, __: unknown, context: Context)
   const { collateral: policy, z, barSec, level } = inputs.policy
   const nodes = await context.collaterals()
   const priceOf = new Map(inputs.collaterals.map((c) => [c.id, c.oracle === null ? null : toFloat(BigInt(c.oracle.priceE18), 18)]))
-  const concentration = await book.ask('concentration', null)
+  const concentration = await book.ask('concentration', undefined)
   const ofAsset = new Map(concentration.assets.map((a) => [a.asset, a]))
   const scenarios = stressScenarios('severe')
   const peggedFeeds = inputs.collaterals.flatMap((token) => (isPegged(token.symbol) && token.oracle !== null ? [token.oracle.feed] : []))
