@@ -1,14 +1,12 @@
-/** Debian's Chromium without windows, its whole one where that is missing, or the one that CHROMIUM names. */
+/** Debian's Chromium, or the one that CHROMIUM names. */
 import { existsSync } from 'node:fs'
 import { chromium } from 'playwright-core'
 import type { Browser } from 'playwright-core'
 
-/** The engine is the same; the whole one also draws a window for every profile, which takes a third of a test's processor time. */
-const SHELL = '/usr/bin/chromium-headless-shell'
-const CHROMIUM = process.env['CHROMIUM'] || (existsSync(SHELL) ? SHELL : '/usr/bin/chromium')
+const CHROMIUM = process.env['CHROMIUM'] || '/usr/bin/chromium'
 export const hasChromium = existsSync(CHROMIUM)
 /** What to do where it is not there. */
-export const NO_CHROMIUM = `found no ${CHROMIUM}, which browser tests need; run apt-get install chromium-headless-shell, or name another in CHROMIUM`
+export const NO_CHROMIUM = `found no ${CHROMIUM}, which browser tests need; run apt-get install chromium, or name another in CHROMIUM`
 
 /** No sandbox: as root there is none. The rest keeps it from asking anybody but us. */
 const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']

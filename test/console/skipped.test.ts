@@ -10,6 +10,6 @@ test('behavior: without a browser its tests are skipped, and the run says so onc
     execFile(process.execPath, ['--experimental-vm-modules', 'node_modules/jest/bin/jest.js', 'test/console/pages.test.ts'], { cwd: PROJECT, env: { ...process.env, CHROMIUM: '/nowhere/chromium' } }, (error, _stdout, stderr) => resolve({ code: error === null ? 0 : Number(error.code), stderr }))
   })
   const said = stderr.split('\n').filter((line) => line.startsWith('Skipped'))
-  expect([code, said]).toEqual([0, ['Skipped the tests of 1 file: found no /nowhere/chromium, which browser tests need; run apt-get install chromium-headless-shell, or name another in CHROMIUM']])
+  expect([code, said]).toEqual([0, ['Skipped the tests of 1 file: found no /nowhere/chromium, which browser tests need; run apt-get install chromium, or name another in CHROMIUM']])
   expect(stderr).toMatch(/Tests: +\d+ skipped, \d+ total/)
 }, 60_000)
