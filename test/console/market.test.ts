@@ -41,7 +41,10 @@ async function fill(prisma: PrismaClient): Promise<void> {
 
 /** What a menu under `⋯` of a chart saves; `asked` is called once it was clicked. */
 async function saved(page: Page, chart: string, item: string, asked?: () => void): Promise<{ name: string; content: Buffer }> {
-  await page.getByRole('button', { name: `Save or read ${chart}` }).click()
+  const opener = page.getByRole('button', { name: `Save or read ${chart}` })
+  // The menu opens where the page stands still, with room for it: a click would scroll to its item otherwise, and the menu moves with the page.
+  await opener.evaluate((button) => new Promise((resolve) => { button.scrollIntoView({ block: 'center' }); requestAnimationFrame(() => requestAnimationFrame(resolve)) }))
+  await opener.click()
   const [download] = await Promise.all([page.waitForEvent('download') as Promise<Download>, page.getByRole('menuitem', { name: item }).click().then(asked)])
   return { name: download.suggestedFilename(), content: await readFile(await download.path()) }
 }

@@ -7,6 +7,9 @@ import { BLOCK, chainAt, log, seed, services } from '../graphql/support.ts'
 import { startTestPostgres } from '../support/postgres.ts'
 import { builtPages } from './built.ts'
 
+/** Well below the minute after which a silent mirror is told as down. */
+const PULSE_MS = 5_000
+
 type Serving = { readonly services?: Parameters<typeof services>[2]; /** Another record of the same contracts. */ readonly deployment?: Deployment }
 
 export type Scratch = {
@@ -23,6 +26,9 @@ export async function startScratch({ fill = seed, ...serving }: { fill?: (prisma
   const postgres = await startTestPostgres()
   const prisma = createPrisma(await postgres.freshDatabase())
   await fill(prisma)
+  // As a mirror that lives would: else a notice comes after a minute, over whatever stands at the foot of the page by then.
+  let pulse: Promise<unknown> = Promise.resolve()
+  const beating = setInterval(() => { pulse = prisma.mirrorStatus.updateMany({ data: { updatedAt: new Date() } }).catch(() => { /* A test took its database away. */ }) }, PULSE_MS)
   const chain = chainAt(BLOCK.number + 1n, BLOCK.timestamp + 2n, () => null)
   const serve: Scratch['serve'] = ({ port = 0, ...own } = {}) => {
     const { services: options, deployment } = { ...serving, ...own }
@@ -34,6 +40,8 @@ export async function startScratch({ fill = seed, ...serving }: { fill?: (prisma
     prisma,
     serve,
     close: async () => {
+      clearInterval(beating)
+      await pulse
       await server.close()
       await prisma.$disconnect()
       await postgres.stop()
