@@ -77,6 +77,14 @@ export async function passing(page: Page, selector: string, words: RegExp, act: 
   await page.waitForFunction(({ is }) => is, watch)
 }
 
+/** Chooses what the menu under `⋯` of a chart offers. It opens in the middle of a page that stands still: a click would scroll to its item otherwise, and an open menu moves with the page. */
+export async function chooseOf(page: Page, chart: string, item: string): Promise<void> {
+  const opener = page.getByRole('button', { name: `Save or read ${chart}` })
+  await opener.evaluate((button) => new Promise((resolve) => { button.scrollIntoView({ block: 'center' }); requestAnimationFrame(() => requestAnimationFrame(resolve)) }))
+  await opener.click()
+  await page.getByRole('menuitem', { name: item }).click()
+}
+
 /** Reads until it matches, or until the last text must. */
 export async function eventually(read: () => Promise<string>, pattern: RegExp): Promise<void> {
   const until = Date.now() + STEP_MS

@@ -7,7 +7,7 @@ import type { PrismaClient } from '../../prisma/client.ts'
 import { compact } from '../../console/ui/format.ts'
 import { seedRisk } from '../graphql/risk-support.ts'
 import { BLOCK, addressOf, deployment, seed } from '../graphql/support.ts'
-import { axeFindings, cutOff, eventually, hrefOf, inBrowser, openBrowser, passing, settled, visit } from './browser.ts'
+import { axeFindings, chooseOf, cutOff, eventually, hrefOf, inBrowser, openBrowser, passing, settled, visit } from './browser.ts'
 import { startScratch, type Scratch } from './scratch.ts'
 
 const HOUR = 3600n
@@ -28,8 +28,7 @@ const downloaded = async (page: Page, act: () => Promise<void>): Promise<string[
   return (await readFile(await download.path(), 'utf8')).trim().split('\r\n').map((line) => line.split(','))
 }
 const saveCsv = (page: Page, chart: string) => downloaded(page, async () => {
-  await page.getByRole('button', { name: `Save or read ${chart}` }).click()
-  await page.getByRole('menuitem', { name: 'Save as CSV' }).click()
+  await chooseOf(page, chart, 'Save as CSV')
 })
 
 type Target = { fund: number; target: number; gap: number; cover1: number; cover2: number; scenarioShortfall: number; openInterestTerm: number; feeOfTurnover: number; simulation: { run: string; quantile: number } | null; atFees: { days: number | null; incomePerDay: number; netPerDay: number }[] | null }
@@ -223,8 +222,7 @@ inBrowser('the fund page', () => {
       const chart = page.getByRole('img', { name: /^Balance of the fund.*the target at block 1,000 is/ })
       await chart.waitFor()
       expect(await chart.getAttribute('aria-label')).toContain(`the target at block 1,000 is ${compact(target)}, and of earlier blocks not known`)
-      await page.getByRole('button', { name: 'Save or read Balance of the fund' }).click()
-      const [download] = await Promise.all([page.waitForEvent('download') as Promise<Download>, page.getByRole('menuitem', { name: 'Save as SVG' }).click()])
+      const [download] = await Promise.all([page.waitForEvent('download') as Promise<Download>, chooseOf(page, 'Balance of the fund', 'Save as SVG')])
       const drawn = await readFile(await download.path(), 'utf8')
       expect(drawn).toContain(`Target at block 1,000: ${compact(target)}`)
       expect(drawn).not.toMatch(/stroke-dasharray/)
@@ -236,8 +234,7 @@ inBrowser('the fund page', () => {
       await page.getByText('Fee of turnover: found “2,5”, allowed is a number from 0 to 500 bp, with a point before its decimals; correct it.').waitFor()
       expect(await page.locator('.fund-answers').innerText()).not.toContain('At 25.00 bp')
       await page.getByRole('img', { name: /^Terms against the fund/ }).waitFor()
-      await page.getByRole('button', { name: 'Save or read Terms against the fund' }).click()
-      const [download] = await Promise.all([page.waitForEvent('download') as Promise<Download>, page.getByRole('menuitem', { name: 'Save as SVG' }).click()])
+      const [download] = await Promise.all([page.waitForEvent('download') as Promise<Download>, chooseOf(page, 'Terms against the fund', 'Save as SVG')])
       const bars = [...(await readFile(await download.path(), 'utf8')).matchAll(/<path d="[^"]*Z" fill="rgb\((\d+), (\d+), (\d+)\)"/g)].map(([, ...colour]) => colour.map(Number))
       // Relative luminance and contrast by WCAG 2.2; the panel is white.
       const luminance = (colour: readonly number[]) => colour.map((one) => one / 255).map((one) => (one <= 0.04045 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4)).reduce((sum, one, i) => sum + one * ([0.2126, 0.7152, 0.0722][i] ?? 0), 0)

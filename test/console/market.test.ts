@@ -8,7 +8,7 @@ import { compact, dateTime, decimal, percent, price, signedPercent, usd, whole }
 import type { PrismaClient } from '../../prisma/client.ts'
 import { seedRisk } from '../graphql/risk-support.ts'
 import { BLOCK, addressOf, deployment, seed, seedHistory } from '../graphql/support.ts'
-import { axeFindings, cutOff, eventually, hrefOf, inBrowser, openBrowser, settled, visit } from './browser.ts'
+import { axeFindings, chooseOf, cutOff, eventually, hrefOf, inBrowser, openBrowser, settled, visit } from './browser.ts'
 import { startScratch, type Scratch } from './scratch.ts'
 
 type Rung = { change: number; price: number; accounts: number; notional: number; notionalInMarket: number; badDebt: number; fundUsed: number; uncovered: number }
@@ -41,11 +41,7 @@ async function fill(prisma: PrismaClient): Promise<void> {
 
 /** What a menu under `⋯` of a chart saves; `asked` is called once it was clicked. */
 async function saved(page: Page, chart: string, item: string, asked?: () => void): Promise<{ name: string; content: Buffer }> {
-  const opener = page.getByRole('button', { name: `Save or read ${chart}` })
-  // The menu opens where the page stands still, with room for it: a click would scroll to its item otherwise, and the menu moves with the page.
-  await opener.evaluate((button) => new Promise((resolve) => { button.scrollIntoView({ block: 'center' }); requestAnimationFrame(() => requestAnimationFrame(resolve)) }))
-  await opener.click()
-  const [download] = await Promise.all([page.waitForEvent('download') as Promise<Download>, page.getByRole('menuitem', { name: item }).click().then(asked)])
+  const [download] = await Promise.all([page.waitForEvent('download') as Promise<Download>, chooseOf(page, chart, item).then(asked)])
   return { name: download.suggestedFilename(), content: await readFile(await download.path()) }
 }
 

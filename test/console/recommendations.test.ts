@@ -9,7 +9,7 @@ import { evidenceChart } from '../../console/recommendations/evidence.ts'
 import { curie } from '../../protocols/curie/index.ts'
 import { BLOCK, deployment, log, seed } from '../graphql/support.ts'
 import { seedRisk } from '../graphql/risk-support.ts'
-import { axeFindings, cutOff, eventually, hrefOf, inBrowser, openBrowser, visit } from './browser.ts'
+import { axeFindings, chooseOf, cutOff, eventually, hrefOf, inBrowser, openBrowser, visit } from './browser.ts'
 import { startScratch, type Scratch } from './scratch.ts'
 
 const RATIO = { unit: '%', inputDecimals: 4, zeroMeansRaw: null, zeroWords: null }
@@ -173,8 +173,7 @@ inBrowser('recommendations', () => {
       // Raw values as a signer compares them.
       expect(await page.locator('.recommendation-head').innerText()).toMatch(new RegExp(`raw ${one!.currentRaw}[\\s\\S]*raw ${one!.recommendedRaw}`))
       // What the chart draws, as a table.
-      await page.getByRole('button', { name: 'Save or read From the model’s value' }).click()
-      await page.getByRole('menuitem', { name: 'Show as a table' }).click()
+      await chooseOf(page, 'From the model’s value', 'Show as a table')
       const drawn = await page.getByRole('region', { name: 'From the model’s value to the recommended one, as a table' }).innerText()
       expect(drawn).toContain(one!.adjustments[0]!.from)
       expect(drawn).toContain(one!.recommendedDisplay)
@@ -256,8 +255,7 @@ inBrowser('recommendations', () => {
           expect(held).toMatch(new RegExp(`^940 .*held at ${band.currentDisplay} = hold The band would be 10\\.3 %; held \\(deadband: too small a step\\)$`))
           const chart = `${band.title}, ${band.subjectLabel}`
           expect(await page.getByRole('img', { name: `${chart}.` }).getAttribute('aria-label')).toContain('Of 2 runs that are kept 1 asked for a change and 1 held it.')
-          await page.getByRole('button', { name: `Save or read ${chart}` }).click()
-          await page.getByRole('menuitem', { name: 'Show as a table' }).click()
+          await chooseOf(page, chart, 'Show as a table')
           expect((await page.getByRole('region', { name: `${chart}, as a table` }).innerText()).split('\n').map((line) => line.split('\t'))).toContainEqual([String(at), 'held', band.currentDisplay, '940', 'The band would be 10.3 %; held (deadband: too small a step)'])
         })
       }
