@@ -3,6 +3,7 @@ import { isAddress } from 'viem'
 import { BadInputError } from '../core/errors.ts'
 import type { Address, ParameterSpec } from '../protocols/adapter.ts'
 import type { Target } from './draft.ts'
+import { valueWords } from './words.ts'
 
 const UINT256_MAX = 2n ** 256n - 1n
 /** Thousands in threes or not at all; no sign, no exponent. */
@@ -11,7 +12,7 @@ const DURATIONS: Readonly<Record<string, bigint>> = { s: 1n, min: 60n, h: 3_600n
 
 /**
  * Raw value of a parameter out of a text with its unit: `5 %`, `10 % a day`, `900 s`, `15 min`, `6 h`, `250 ticks`, `10,000 USDC`,
- * `no limit`, `yes`, an address, or `raw 50000` for any. A number alone is a count and nothing else: 5 could mean 5 % or 0.0005 %.
+ * `no limit`, `yes`, an address, `raw 50000` for any, or all that `valueWords` says of a value: `10.00 % (raw 0)`. A number alone is a count and nothing else: 5 could mean 5 % or 0.0005 %.
  * Throws BadInputError: another unit, more digits than the unit has.
  */
 export function parseValue(target: Target, spec: ParameterSpec, subject: Address, text: string): bigint {
@@ -20,6 +21,13 @@ export function parseValue(target: Target, spec: ParameterSpec, subject: Address
   if (raw !== null) {
     const value = BigInt(raw[1]!)
     if (value <= UINT256_MAX) return value
+  }
+  // A 0 that stands for another value and the largest integer are told by what they mean.
+  for (const value of [0n, UINT256_MAX]) if (written === valueWords(target, spec, subject, value)) return value
+  const explained = /^(.*?) \(.*\)$/.exec(written)
+  if (explained !== null) {
+    const value = parseValue(target, spec, subject, explained[1]!)
+    if (written === valueWords(target, spec, subject, value)) return value
   }
   const { unit } = spec
   const refuse = (allowed: string): never => {

@@ -151,12 +151,25 @@ describe('values', () => {
         const { min, max } = spec.bounds
         const raw = min + (seed % (max - min + 1n))
         const subject = ref.subject.toLowerCase() as Address
-        // Words may explain in brackets and group digits; the value stands before.
-        const words = valueWords(target, spec, subject, raw).replace(/ \(.*\)$/, '').replace(/^2\^256.*$/, 'no limit')
-        expect(parseValue(target, spec, subject, words)).toBe(raw)
+        expect(parseValue(target, spec, subject, valueWords(target, spec, subject, raw))).toBe(raw)
         expect(parseValue(target, spec, subject, `raw ${raw}`)).toBe(raw)
       }),
     )
+  })
+
+  test('behavior: the ends of what every parameter may be are read back from their words, a 0 that stands for another value too', () => {
+    for (const { name, subject } of catalog.refs(deployment)) {
+      const spec = catalog.find(name)
+      for (const raw of [spec.bounds.min, spec.bounds.max]) expect([name, parseValue(target, spec, subject.toLowerCase() as Address, valueWords(target, spec, subject.toLowerCase() as Address, raw))]).toEqual([name, raw])
+    }
+    const band = catalog.find('marketMaxPriceSpreadRatio')
+    expect(parseValue(target, band, ROOT, '10.00 % (raw 0)')).toBe(0n)
+    expect(parseValue(target, band, ROOT, '10 %')).toBe(100_000n)
+    expect(parseValue(target, catalog.find('distributionThreshold'), ROOT, 'no distribution (raw 0)')).toBe(0n)
+  })
+
+  test.each(['11.00 % (raw 0)', '10.00 % (raw 1)', '10.00 % (about)', '(raw 0)'])('error: refuses "%s", whose brackets say something else', (written) => {
+    expect(() => parseValue(target, catalog.find('marketMaxPriceSpreadRatio'), ROOT, written)).toThrow(/allowed is a percentage/)
   })
 
   test.each<[string, string, RegExp]>([
