@@ -53,9 +53,9 @@ export function correlatedRisk(exposures: readonly RiskExposure[], correlations:
     return z * Math.sqrt(Math.max(0, variance))
   }
   const byCorrelation = { low: risk(correlations.low), median: risk(correlations.median), high: risk(correlations.high), 'pair by pair': risk(worse) }
-  // A tie goes to the plainer name: with one pair the worse end is one of the three.
+  // A tie goes to the plainer name, within rounding: with one pair the worse end is one of the three.
   const binding = (['low', 'median', 'high', 'pair by pair'] as const).reduce((a, b) => (byCorrelation[b] > byCorrelation[a] * (1 + 1e-9) ? b : a))
-  return { risk: byCorrelation[binding], binding, byCorrelation, gross: z * w.reduce((sum, x) => sum + Math.abs(x), 0), shrunk }
+  return { risk: Math.max(...Object.values(byCorrelation)), binding, byCorrelation, gross: z * w.reduce((sum, x) => sum + Math.abs(x), 0), shrunk }
 }
 
 /** A portfolio margin with what it is made of. Quote. */

@@ -5,7 +5,7 @@ import type { Browser, Download, Page } from 'playwright-core'
 import { queryApi } from '../../cli/graphql.ts'
 import { seedRisk } from '../graphql/risk-support.ts'
 import { addressOf, seed } from '../graphql/support.ts'
-import { axeFindings, cutOff, eventually, hrefOf, inBrowser, openBrowser, passing, visit } from './browser.ts'
+import { axeFindings, chooseOf, cutOff, eventually, hrefOf, inBrowser, openBrowser, passing, visit } from './browser.ts'
 import { startScratch, type Scratch } from './scratch.ts'
 
 type Figures = { liquidatableAccounts: number; liquidatableNotional: number; liquidatedNotional: number; badDebt: number; fundUsed: number; uncovered: number; cover1: number; cover2: number }
@@ -319,11 +319,9 @@ inBrowser('the stress page', () => {
       const mine = rows.find(([id]) => id === 'shock-1') ?? []
       expect(Number(mine[head.indexOf('First round: badDebt, USD')])).toBe(own?.badDebt)
       expect(Number(mine[head.indexOf('Cascade: uncovered, USD')])).toBe(own?.cascade?.uncovered)
-      await page.getByRole('button', { name: 'Save or read From shock to fund' }).click()
-      const waterfall = await downloaded(page, () => page.getByRole('menuitem', { name: 'Save as CSV' }).click())
+      const waterfall = await downloaded(page, () => chooseOf(page, 'From shock to fund', 'Save as CSV'))
       expect(waterfall.lines).toEqual(['Step,"First round, USD","After the cascade, USD"', ...([['Falls due', 'liquidatableNotional'], ['Liquidated', 'liquidatedNotional'], ['Bad debt', 'badDebt'], ['Fund pays', 'fundUsed'], ['Uncovered', 'uncovered']] as const).map(([step, field]) => `${step},${own?.[field]},${own?.cascade?.[field]}`)])
-      await page.getByRole('button', { name: 'Save or read From shock to fund' }).click()
-      const picture = await downloaded(page, () => page.getByRole('menuitem', { name: 'Save as SVG' }).click())
+      const picture = await downloaded(page, () => chooseOf(page, 'From shock to fund', 'Save as SVG'))
       expect(picture.lines.join('')).toContain('Uncovered')
     })
   })

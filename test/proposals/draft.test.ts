@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { devnet as deployment, optimism } from '../../protocols/curie/deployments.ts'
 import { catalog } from '../../protocols/curie/parameters.ts'
 import { build, verify } from '../../proposals/build.ts'
-import { callsOf, changeFromJson, changeToJson, checkedTitle, draftChanges, refsOf } from '../../proposals/draft.ts'
+import { callsOf, changeFromJson, changeToJson, checkedTitle, draftChanges, hiddenZero, refsOf } from '../../proposals/draft.ts'
 import type { Intent } from '../../proposals/draft.ts'
 
 const target = { catalog, deployment }
@@ -30,6 +30,7 @@ describe('draft', () => {
         const ref = catalog.refs(deployment).find((each) => each.name === spec.name)!
         const span = spec.bounds.max - spec.bounds.min
         const to = spec.bounds.min + (span === 0n ? 0n : seed % (span + 1n))
+        fc.pre(to !== 0n || hiddenZero(spec) === null)
         const changes = draft([{ parameter: spec.name, subject: ref.subject, to }], to + 1n)
         const [call] = callsOf(target, changes)
         expect(catalog.decodeChange(deployment, call)).toEqual({ ref: { name: spec.name, subject: changes[0].subject }, value: to })

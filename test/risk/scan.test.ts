@@ -231,8 +231,10 @@ describe('scenario margin', () => {
     fc.assert(
       fc.property(legs, fc.double({ min: 0.01, max: 20, noNaN: true }), (list, k) => {
         const [one, many] = [scanMargin(book(list), grid), scanMargin(book(list, k), grid)]
-        expect(Math.abs(many.initial - k * one.initial)).toBeLessThan(1e-9 * (1 + k * one.initial))
-        expect(Math.abs(many.maintenance - k * one.maintenance)).toBeLessThan(1e-9 * (1 + k * one.maintenance))
+        // Legs may cancel but for a trillionth of their notional: rounding is a share of that, not of what is left.
+        const near = 1e-12 * k * list.reduce((sum, { asset, size }) => sum + Math.abs(size) * (asset === 'BTC' ? 60_000 : 2000), 0) + 1e-9 * (1 + k * one.initial)
+        expect(Math.abs(many.initial - k * one.initial)).toBeLessThan(near)
+        expect(Math.abs(many.maintenance - k * one.maintenance)).toBeLessThan(near)
       }),
       { numRuns: 30 },
     )
