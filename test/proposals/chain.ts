@@ -70,6 +70,11 @@ export async function minedReceipt(client: PublicClient, hash: Hex): Promise<Tra
   return receipt
 }
 
+/** Sends from an account that the chain unlocks, and answers once it is mined: anvil names a transaction before its block. */
+export async function mined({ rpc, client }: Pick<TestChain, 'rpc' | 'client'>, transaction: { readonly from: Hex; readonly to?: Hex; readonly data: Hex; readonly gas?: Hex }): Promise<TransactionReceipt> {
+  return minedReceipt(client, await rpc.call<Hex>('eth_sendTransaction', [{ gas: '0x400000', gasPrice: '0x0', ...transaction }]))
+}
+
 export const owners = devnetAccounts('safeOwner', DEVNET_CHAIN_ID)
 export const executor = privateKeyToAccount(devnetAccounts('spare', DEVNET_CHAIN_ID)[0]!.privateKey)
 
@@ -111,9 +116,8 @@ export async function handToTimelock(chain: TestChain, minDelaySec: number, anyo
   const safe = deployment.safe!
   const artifact = load('openzeppelin-contracts-v5/build/contracts/TimelockController.json')
   const send = async (transaction: { to?: Hex; data: Hex; from?: Hex }): Promise<TransactionReceipt> => {
-    const hash = await rpc.call('eth_sendTransaction', [{ from: executor.address, gas: '0x1000000', gasPrice: '0x0', ...transaction }])
-    const receipt = await minedReceipt(client, hash as Hex)
-    if (receipt.status !== 'success') throw new Error(`a transaction of the handover reverted: ${hash as string}`)
+    const receipt = await mined(chain, { from: executor.address, gas: '0x1000000', ...transaction })
+    if (receipt.status !== 'success') throw new Error(`a transaction of the handover reverted: ${receipt.transactionHash}`)
     return receipt
   }
   const executors = [anyoneExecutes ? zeroAddress : safe.address]

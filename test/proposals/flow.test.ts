@@ -19,7 +19,7 @@ import { catalog } from '../../protocols/curie/parameters.ts'
 import { startTestPostgres } from '../support/postgres.ts'
 import type { TestPostgres } from '../support/postgres.ts'
 import { startServiceDouble } from './service-double.ts'
-import { executor, minedReceipt, mirrorChain, owners, startTestChain } from './chain.ts'
+import { executor, mined, mirrorChain, owners, startTestChain } from './chain.ts'
 import type { TestChain } from './chain.ts'
 
 // Each test takes about a second on an idle machine; two busy cores take longer.
@@ -54,7 +54,7 @@ const market = () => chain.deployment.markets[0]!
 const band = (toE6: bigint, symbol = market().symbol) => ({ parameter: 'marketMaxPriceSpreadRatio', subject: symbol, to: toE6 })
 const onChain = (parameter: string, subject = market().baseToken) => readParameter({ catalog, deployment: chain.deployment }, chain.client, { parameter, subject })
 /** Sent by somebody outside of here, and mined. */
-const sent = async (to: Hex, data: Hex) => minedReceipt(chain.client, (await chain.rpc.call('eth_sendTransaction', [{ from: executor.address, to, data, gas: '0x100000', gasPrice: '0x0' }])) as Hex)
+const sent = async (to: Hex, data: Hex) => mined(chain, { from: executor.address, to, data })
 const states = (proposal: ProposalRecord) => proposal.events.map((event) => event.toState)
 
 async function signBy(proposal: ProposalRecord, ...indices: number[]): Promise<ProposalRecord> {
@@ -433,7 +433,7 @@ describe('faults', () => {
     // Somebody else changes the same value on chain: impersonating the owner of the registry is that somebody.
     const call = catalog.encodeChange(chain.deployment, { name: 'marketMaxPriceSpreadRatio', subject: market().baseToken }, 99_000n)
     await chain.rpc.call('anvil_impersonateAccount', [chain.deployment.safe!.address])
-    await minedReceipt(chain.client, (await chain.rpc.call('eth_sendTransaction', [{ from: chain.deployment.safe!.address, to: call.to, data: call.data, gas: '0x100000', gasPrice: '0x0' }])) as Hex)
+    await mined(chain, { from: chain.deployment.safe!.address, to: call.to, data: call.data })
     await expect(proposals.execute(id, executor)).rejects.toThrow('marketMaxPriceSpreadRatio of vETH at 99000')
     await mirrorChain(prisma, chain)
     expect(await proposals.track()).toMatchObject([{ from: 'READY', to: 'STALE' }])

@@ -12,7 +12,7 @@ import { compilePrecondition } from '../../proposals/contracts/compile.ts'
 import { encodeExecution, hashesOf, lower, SAFE_ABI, singleTxOf } from '../../proposals/safe.ts'
 import { joinSignatures, signWithKey } from '../../proposals/sign.ts'
 import { readParameter } from '../../proposals/simulate.ts'
-import { executor, minedReceipt, owners, startTestChain } from './chain.ts'
+import { executor, mined, owners, startTestChain } from './chain.ts'
 import type { TestChain } from './chain.ts'
 
 let chain: TestChain
@@ -185,14 +185,13 @@ describe('a signed batch, through the real Safe', () => {
     return encodeExecution(safeTx, joinSignatures(signatures, 2))
   }
   async function send(data: Hex): Promise<'success' | 'reverted'> {
-    const hash = await chain.rpc.call('eth_sendTransaction', [{ from: executor.address, to: chain.deployment.safe!.address, data, gas: '0x200000', gasPrice: '0x0' }])
-    return (await minedReceipt(chain.client, hash as Hex)).status
+    return (await mined(chain, { from: executor.address, to: chain.deployment.safe!.address, data })).status
   }
   /** Somebody else changes the value: impersonating the owner is that somebody. */
   async function meddle(to: bigint): Promise<void> {
     const call = catalog.encodeChange(chain.deployment, { name: 'marketMaxPriceSpreadRatio', subject: market().baseToken }, to)
     await chain.rpc.call('anvil_impersonateAccount', [chain.deployment.safe!.address])
-    await chain.rpc.call('eth_sendTransaction', [{ from: chain.deployment.safe!.address, to: call.to, data: call.data, gas: '0x100000', gasPrice: '0x0' }])
+    await mined(chain, { from: chain.deployment.safe!.address, to: call.to, data: call.data })
   }
 
   test('behavior: two old signatures cannot execute a change whose value has moved: nothing happens, and the nonce stays', async () => {

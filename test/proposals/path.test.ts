@@ -37,7 +37,7 @@ import type { Deployment, Hex } from '../../protocols/adapter.ts'
 import { noChain, policy, services } from '../graphql/support.ts'
 import { startTestPostgres } from '../support/postgres.ts'
 import type { TestPostgres } from '../support/postgres.ts'
-import { executor, handToTimelock, mirrorChain, owners, startTestChain } from './chain.ts'
+import { executor, handToTimelock, mined, minedReceipt, mirrorChain, owners, startTestChain } from './chain.ts'
 import type { TestChain } from './chain.ts'
 import { startServiceDouble } from './service-double.ts'
 import type { ServiceDouble } from './service-double.ts'
@@ -292,7 +292,7 @@ describe('by the API alone', () => {
     const { transaction } = told.proposalExecution
     expect(transaction).toMatchObject({ chainId: 31337, to: told.proposal.safe, value: '0', data: encodeExecution(safeTxFromJson(told.proposal.safeTx), joinSignatures(told.proposal.signatures, told.proposal.threshold)) })
     const sender = createWalletClient({ account: privateKeyToAccount(SPARE.privateKey), transport: http(chain.url) })
-    await sender.sendTransaction({ chain: null, to: transaction.to, data: transaction.data, gas: BigInt(transaction.gas) })
+    await minedReceipt(chain.client, await sender.sendTransaction({ chain: null, to: transaction.to, data: transaction.data, gas: BigInt(transaction.gas) }))
     expect(await onChain('marketMaxPriceSpreadRatio')).toBe(70_000n)
     // Sent a second time it could only fail: that is said beforehand.
     const again = await queryApi<{ proposalExecution: object; none: null }>(server.url, 'query ($id: ID!) { proposalExecution(id: $id) { transaction { to } reason code } none: proposalExecution(id: "nope") { code } }', { id })
@@ -360,7 +360,7 @@ describe('what holds on the way', () => {
     // Somebody else sets the same value: impersonating the registry's owner is that somebody.
     const call = catalog.encodeChange(chain.deployment, { name: 'marketMaxPriceSpreadRatio', subject: market().baseToken }, before - 2_500n)
     await chain.rpc.call('anvil_impersonateAccount', [chain.deployment.safe!.address])
-    await chain.rpc.call('eth_sendTransaction', [{ from: chain.deployment.safe!.address, to: call.to, data: call.data, gas: '0x100000', gasPrice: '0x0' }])
+    await mined(chain, { from: chain.deployment.safe!.address, to: call.to, data: call.data })
     const words = (raw: bigint): string => `${(Number(raw) / 10_000).toFixed(2)} % (raw ${raw})`
     const drifted = `was ${words(before)} when proposed, is ${words(before - 2_500n)} now`
 

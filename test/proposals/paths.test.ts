@@ -13,7 +13,7 @@ import type { Queued } from '../../proposals/paths.ts'
 import { decodeMultiSend, encodeExecution, lower, SAFE_ABI } from '../../proposals/safe.ts'
 import { joinSignatures, signWithKey } from '../../proposals/sign.ts'
 import { readParameter } from '../../proposals/simulate.ts'
-import { executor, handToTimelock, minedReceipt, owners, startTestChain } from './chain.ts'
+import { executor, handToTimelock, mined, owners, startTestChain } from './chain.ts'
 import type { TestChain } from './chain.ts'
 
 const DELAY = 172_800
@@ -50,9 +50,8 @@ async function plan(validForSec = BigInt(DELAY) + 3600n): Promise<Plan> {
 }
 
 async function send(call: Pick<Call, 'to' | 'data'>): Promise<{ status: 'success' | 'reverted'; hash: Hex; block: bigint }> {
-  const hash = (await chain.rpc.call('eth_sendTransaction', [{ from: executor.address, to: call.to, data: call.data, gas: '0x400000', gasPrice: '0x0' }])) as Hex
-  const receipt = await minedReceipt(chain.client, hash)
-  return { status: receipt.status, hash, block: receipt.blockNumber }
+  const { status, transactionHash, blockNumber } = await mined(chain, { from: executor.address, to: call.to, data: call.data })
+  return { status, hash: transactionHash, block: blockNumber }
 }
 async function executeBySafe({ safeTx }: Signable) {
   const signatures = await Promise.all([owners[0]!, owners[1]!].map((owner) => signWithKey(owner.privateKey, { chainId: deployment.chainId, safe: deployment.safe!.address }, safeTx)))
@@ -132,7 +131,7 @@ describe('Safe → TimelockController', () => {
     // Somebody else changes the value: impersonating the timelock is that somebody.
     const meddling = catalog.encodeChange(deployment, { name: 'depositCap', subject: deployment.collaterals[0]!.token }, 5n)
     await chain.rpc.call('anvil_impersonateAccount', [timelock()])
-    await chain.rpc.call('eth_sendTransaction', [{ from: timelock(), to: meddling.to, data: meddling.data, gas: '0x100000', gasPrice: '0x0' }])
+    await mined(chain, { from: timelock(), to: meddling.to, data: meddling.data })
     await at((await now()) + BigInt(DELAY))
     await chain.rpc.call('evm_mine')
     // The timelock passes the reason on.

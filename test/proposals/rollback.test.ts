@@ -11,7 +11,7 @@ import { rollbackOf } from '../../proposals/rollback.ts'
 import { encodeExecution, lower, SAFE_ABI } from '../../proposals/safe.ts'
 import { joinSignatures, signWithKey } from '../../proposals/sign.ts'
 import { readParameter } from '../../proposals/simulate.ts'
-import { executor, minedReceipt, owners, startTestChain } from './chain.ts'
+import { executor, mined, owners, startTestChain } from './chain.ts'
 import type { TestChain } from './chain.ts'
 
 const WEEK = 604_800n
@@ -88,8 +88,7 @@ describe('the way back, on the real protocol and Safe', () => {
     const safe = chain.deployment.safe!.address
     const { safeTx } = build({ catalog, deployment: chain.deployment }, plan)
     const signatures = await Promise.all([owners[0]!, owners[1]!].map((owner) => signWithKey(owner.privateKey, { chainId: chain.deployment.chainId, safe }, safeTx)))
-    const hash = (await chain.rpc.call('eth_sendTransaction', [{ from: executor.address, to: safe, data: encodeExecution(safeTx, joinSignatures(signatures, 2)), gas: '0x400000', gasPrice: '0x0' }])) as Hex
-    return (await minedReceipt(chain.client, hash)).status
+    return (await mined(chain, { from: executor.address, to: safe, data: encodeExecution(safeTx, joinSignatures(signatures, 2)) })).status
   }
   async function planOf(wishes: readonly (readonly [name: string, to: bigint])[]): Promise<Plan> {
     const { timestamp } = await chain.client.getBlock()

@@ -12,7 +12,7 @@ import { catalog } from '../../protocols/curie/parameters.ts'
 import type { Deployment } from '../../protocols/adapter.ts'
 import { startTestPostgres } from '../support/postgres.ts'
 import type { TestPostgres } from '../support/postgres.ts'
-import { executor, handToTimelock, mirrorChain, owners, startTestChain } from './chain.ts'
+import { executor, handToTimelock, mined, mirrorChain, owners, startTestChain } from './chain.ts'
 import type { TestChain } from './chain.ts'
 
 const DELAY = 86_400
@@ -100,7 +100,7 @@ describe('a proposal through a timelock', () => {
     const built = build({ catalog, deployment }, { changes: record.changes, validUntilSec: record.validUntil, nonce: record.safeTx.nonce })
     expect(built.calls).toEqual(calls)
     const { to, data } = executeQueuedCall(built.queued!)
-    await chain.rpc.call('eth_sendTransaction', [{ from: owners[2]!.address, to, data, gas: '0x400000', gasPrice: '0x0' }])
+    await mined(chain, { from: owners[2]!.address, to, data })
     expect(await proposals.track()).toMatchObject([{ id, from: 'QUEUED', to: 'EXECUTED' }])
     await mirrorChain(prisma, chain)
     expect(await proposals.track()).toMatchObject([{ id, from: 'EXECUTED', to: 'APPLIED' }])
