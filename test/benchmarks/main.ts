@@ -10,7 +10,7 @@ import { benchIndexing, type IndexingResult } from './indexing.ts'
 import type { LatencySummary } from './latency.ts'
 import { benchMirror, type MirrorResult } from './mirror.ts'
 import { readable, table } from './report.ts'
-import { benchReading } from './reading.ts'
+import { benchReading, type ReadingResult } from './reading.ts'
 import { benchRecommend, type RecommendResult } from './recommend.ts'
 import { benchStress, type StressResult } from './stress.ts'
 
@@ -60,7 +60,7 @@ async function main(): Promise<void> {
       process.stdout.write(values.json ? `${JSON.stringify({ ...result, machine })}\n` : `${recommendText(result)}\n${machineText(machine)}\n`)
     } else if (what === 'reading') {
       const result = await benchReading({ progress })
-      process.stdout.write(values.json ? `${JSON.stringify({ ...result, machine })}\n` : `${result.accounts} accounts\n${stepsText(result.steps)}\n${machineText(machine)}\n`)
+      process.stdout.write(values.json ? `${JSON.stringify({ ...result, machine })}\n` : `${readingText(result)}\n${machineText(machine)}\n`)
     } else throw new BadInputError(`Found ${what === undefined ? 'no benchmark' : `the benchmark "${what}"`}, allowed are indexing, mirror, stress, recommend and reading; ${USAGE}`)
   } finally {
     await rm(dir, { recursive: true, force: true })
@@ -75,6 +75,23 @@ const recommendText = (r: RecommendResult): string =>
     ['blocks', 'accounts', 'recommendations', 'input kB', 'stored p50 ms', 'stored max ms', 'gather ms', 'models ms', 'digest ms'],
     [[r.blocks, r.accounts, r.recommendations, readable(r.inputBytes / 1_000), ...[r.storedP50Ms, r.storedMaxMs, r.gatherMs, r.modelsMs, r.digestMs].map((ms) => ms.toFixed(0))]],
   )
+
+function readingText({ accounts, overview, newBlockMs, steps }: ReadingResult): string {
+  const [first, second] = overview
+  return [
+    `${accounts} accounts`,
+    table(
+      ['the overview, s', 'first paint', 'all figures'],
+      [
+        ['first visit after the start', ...[first.paintMs, first.filledMs].map((ms) => (ms / 1_000).toFixed(1))],
+        ['second', ...[second.paintMs, second.filledMs].map((ms) => (ms / 1_000).toFixed(1))],
+        [`open, at a new block (${newBlockMs.length})`, '', newBlockMs.map((ms) => (ms / 1_000).toFixed(1)).join(', ')],
+      ],
+    ),
+    '',
+    stepsText(steps),
+  ].join('\n')
+}
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
 

@@ -3,8 +3,10 @@
  * first frame in which what was asked for is on the screen, the API's answer included where one is needed. Worked: processor time of the
  * page's main thread and of the process that the API runs in, which other work on the machine does not lengthen.
  */
-import type { CDPSession, Page } from 'playwright-core'
+import type { CDPSession, Page, Request } from 'playwright-core'
 import type { Services } from '../../api/graphql/context.ts'
+import { createRiskBooks } from '../../api/graphql/risk/book.ts'
+import { forkDesk } from '../../api/graphql/risk/desk.ts'
 import { startServer } from '../../api/graphql/server.ts'
 import { createPrisma } from '../../prisma/client.ts'
 import type { PrismaClient } from '../../prisma/client.ts'
@@ -29,7 +31,8 @@ export type LargeBook = {
   close(): Promise<void>
 }
 
-export async function startLargeBook(): Promise<LargeBook> {
+/** `beside`: the desk stands in a process of its own, as `npm start` has it, and reads of `rpcUrl` what no event tells. */
+export async function startLargeBook({ beside }: { readonly beside?: { readonly rpcUrl: string } } = {}): Promise<LargeBook> {
   const pagesDir = await builtPages()
   const postgres = await startTestPostgres()
   const url = await postgres.freshDatabase()
@@ -37,7 +40,8 @@ export async function startLargeBook(): Promise<LargeBook> {
   await seed(prisma)
   await seedRisk(prisma)
   await seedLargeBook(prisma, ACCOUNTS)
-  const served = services(prisma, chainAt(BLOCK.number + 1n, BLOCK.timestamp + 2n, () => null), { marginsPrisma })
+  const desk = beside && forkDesk({ log, env: { DATABASE_URL: url, NETWORK: 'devnet', RPC_URL: beside.rpcUrl, RPC_BATCH: '100' } })
+  const served = services(prisma, chainAt(BLOCK.number + 1n, BLOCK.timestamp + 2n, () => null), { marginsPrisma, ...(desk && { risk: { books: createRiskBooks({ desk }) } }) })
   const api = await startServer({ ...served, log, host: '127.0.0.1', port: 0, pagesDir })
   const rowsOf = async (args: string): Promise<Row[]> => (await queryApi<{ accountTable: { rows: Row[] } }>(api.url, `{ accountTable(${args}) { rows { account accountValue { value } marginRatio } } }`)).accountTable.rows
   // Read once, as a server that runs has.
@@ -49,6 +53,7 @@ export async function startLargeBook(): Promise<LargeBook> {
     rowsOf,
     close: async () => {
       await api.close()
+      await desk?.close()
       await prisma.$disconnect()
       await marginsPrisma.$disconnect()
       await postgres.stop()
@@ -169,6 +174,40 @@ export async function measureReading(page: Page, book: LargeBook): Promise<Step[
   const sorts = await step('sorting, either way', turns.length, sorted, (i) => page.getByRole('columnheader', { name: new RegExp(`^${turns[i]!.head}`) }).getByRole('button').click())
   return [wheel, pages, ends, drags, sorts]
 }
+
+/** First paint and last figure of the overview, ms from the address's own start; of a new block, ms from its step to the last answer. */
+export type Overview = { readonly paintMs: number; readonly filledMs: number }
+
+/** Of the overview over a page of its own: until nothing of it loads. */
+export async function measureOverview(page: Page, url: string): Promise<Overview> {
+  await page.goto(url)
+  await page.waitForFunction(() => document.querySelector('h1') !== null && document.querySelector('.loading, .boot') === null)
+  return page.evaluate(() => ({ paintMs: performance.getEntriesByName('first-contentful-paint')[0]!.startTime, filledMs: performance.now() }))
+}
+
+/** The mirror steps to the next block, which touches nothing: ms until every question that the open overview asks of it is answered. */
+export async function measureStep(page: Page, { prisma, served }: LargeBook): Promise<number> {
+  const head = await prisma.checkpoint.findFirstOrThrow({ orderBy: { blockNumber: 'desc' } })
+  const number = head.blockNumber + 1n
+  await prisma.checkpoint.create({ data: { blockNumber: number, blockHash: `0x${number.toString(16).padStart(64, '0')}`, blockTimestamp: head.blockTimestamp + 2n, rowCount: 1 } })
+  await prisma.replayStatus.update({ where: { id: 1 }, data: { blockNumber: number } })
+  const asked = new Set<object>()
+  let [startedMs, lastMs] = [performance.now(), 0]
+  const isQuestion = (request: Request): boolean => new URL(request.url()).pathname === '/graphql'
+  page.on('request', (request) => isQuestion(request) && asked.add(request))
+  const answered = (request: Request): void => {
+    if (!asked.delete(request)) return
+    lastMs = performance.now() - startedMs
+  }
+  page.on('requestfinished', answered).on('requestfailed', answered)
+  startedMs = performance.now()
+  await served.risk.events.look()
+  while (lastMs === 0 || asked.size > 0 || performance.now() - startedMs - lastMs < QUIET_MS) await new Promise((resolve) => setTimeout(resolve, 50))
+  page.removeAllListeners()
+  return lastMs
+}
+/** The overview asks for what follows from an answer at once: after such a silence nothing is left. */
+const QUIET_MS = 3_000
 
 /** Processor time of the page's main thread since it was opened, ms. */
 async function pageCpuMs(cdp: CDPSession): Promise<number> {

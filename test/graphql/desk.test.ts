@@ -1,7 +1,5 @@
-import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals'
-import { BLOCK, addressOf, deployment, log, noChain, seed, services } from './support.ts'
+import { BLOCK, addressOf, deployment, log, noChain, seed, services, startGetters } from './support.ts'
 import { seedRisk } from './risk-support.ts'
 import { createContext } from '../../api/graphql/context.ts'
 import { createRiskBooks, type RiskBook } from '../../api/graphql/risk/book.ts'
@@ -18,7 +16,7 @@ jest.setTimeout(120_000)
 
 let postgres: TestPostgres
 let prisma: PrismaClient
-let rpc: Server
+let rpc: Awaited<ReturnType<typeof startGetters>>
 let env: Record<string, string>
 let here: Desk
 let forked: Desk
@@ -62,17 +60,8 @@ beforeAll(async () => {
   prisma = createPrisma(url)
   await seed(prisma)
   await seedRisk(prisma)
-  // A chain whose every getter says 1: parameters that no event announced.
-  const answer = (call: { id: number }) => ({ jsonrpc: '2.0', id: call.id, result: `0x${'1'.padStart(64, '0')}` })
-  rpc = createServer((request, response) => {
-    let body = ''
-    request.on('data', (part: Buffer) => (body += part.toString())).on('end', () => {
-      const calls = JSON.parse(body) as { id: number } | { id: number }[]
-      response.setHeader('content-type', 'application/json').end(JSON.stringify(Array.isArray(calls) ? calls.map(answer) : answer(calls)))
-    })
-  })
-  await new Promise<void>((resolve) => rpc.listen(0, '127.0.0.1', resolve))
-  env = { DATABASE_URL: url, NETWORK: 'devnet', RPC_URL: `http://127.0.0.1:${(rpc.address() as AddressInfo).port}`, RPC_BATCH: '100' }
+  rpc = await startGetters()
+  env = { DATABASE_URL: url, NETWORK: 'devnet', RPC_URL: rpc.url, RPC_BATCH: '100' }
   here = createDesk({ prisma, protocol: curie, deployment, threads: 1, chainReads: async () => 1n })
   forked = forkDesk({ log, env })
 }, 240_000)

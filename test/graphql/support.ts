@@ -1,4 +1,6 @@
 /** A small book of rows: three markets, seven accounts, flows and changes, with amounts that a float cannot hold. */
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { createPublicClient, http } from 'viem'
 import type { Chain } from '../../api/graphql/chain.ts'
@@ -237,4 +239,18 @@ export async function seedHistory(prisma: PrismaClient): Promise<void> {
     await prisma.priceStats.create({ data: { id: `hour:${feedId}:${hour}`, interval: 'hour', timestamp, feedId, priceE18: '2000', highE18: '2010', lowE18: '1990', squaredReturnE18: '500000000000000', samples: 2n } })
   }
   await prisma.fundStats.create({ data: { id: 'day:fund:0', interval: 'day', timestamp: 1_699_142_400n, fundId, balanceE18: '-7', lowestE18: '-9', inflowE18: '2', outflowE18: '11', badDebtE18: '11' } })
+}
+
+/** A node whose every getter says 1, over HTTP: for a desk in a process of its own, which reads there what no event announced. */
+export async function startGetters(): Promise<{ readonly url: string; close(): void }> {
+  const answer = (call: { id: number }) => ({ jsonrpc: '2.0', id: call.id, result: `0x${'1'.padStart(64, '0')}` })
+  const server = createServer((request, response) => {
+    let body = ''
+    request.on('data', (part: Buffer) => (body += part.toString())).on('end', () => {
+      const calls = JSON.parse(body) as { id: number } | { id: number }[]
+      response.setHeader('content-type', 'application/json').end(JSON.stringify(Array.isArray(calls) ? calls.map(answer) : answer(calls)))
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, close: () => void server.close() }
 }
