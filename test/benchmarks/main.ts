@@ -77,15 +77,14 @@ const recommendText = (r: RecommendResult): string =>
   )
 
 function readingText({ accounts, overview, newBlockMs, steps }: ReadingResult): string {
-  const [first, second] = overview
+  const seconds = (ms: number): string => (ms / 1_000).toFixed(1)
   return [
     `${accounts} accounts`,
     table(
       ['the overview, s', 'first paint', 'all figures'],
       [
-        ['first visit after the start', ...[first.paintMs, first.filledMs].map((ms) => (ms / 1_000).toFixed(1))],
-        ['second', ...[second.paintMs, second.filledMs].map((ms) => (ms / 1_000).toFixed(1))],
-        [`open, at a new block (${newBlockMs.length})`, '', newBlockMs.map((ms) => (ms / 1_000).toFixed(1)).join(', ')],
+        ...overview.map(({ paintMs, filledMs }, i) => [i === 0 ? 'first visit after the start' : 'second', seconds(paintMs), seconds(filledMs)]),
+        [`open, at a new block (${newBlockMs.length})`, '', newBlockMs.map(seconds).join(', ')],
       ],
     ),
     '',

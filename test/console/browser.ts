@@ -4,7 +4,7 @@ import axe from 'axe-core'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { NO_CHROMIUM, hasChromium } from './chromium.ts'
 
-export { openBrowser } from './chromium.ts'
+export { openBrowser, settled } from './chromium.ts'
 
 /** How long what a page is to come to may take, ms: of a machine that does much else at the same time. A wait ends with what it waits for. */
 export const STEP_MS = 120_000
@@ -48,15 +48,6 @@ export async function visit<T>(browser: Browser, url: string, { allowed = /^$/, 
   } finally {
     await context.close()
   }
-}
-
-/** Until everything that a page asks for first is there, and drawn. */
-export async function settled(page: Page): Promise<void> {
-  await page.locator('h1').first().waitFor()
-  await page.waitForFunction(() => document.querySelector('.loading, .boot') === null).catch(async () => {
-    throw new TypeError(`${page.url()} still loads: ${await page.locator('.loading').evaluateAll((parts) => parts.map((part) => part.closest('section')?.id ?? part.className).join(', '))}`)
-  })
-  await page.evaluate(() => document.fonts.ready)
 }
 
 /** The address as the page has it; `page.url()` hears of a new one a moment later. */

@@ -14,9 +14,10 @@ import { queryApi } from '../../cli/graphql.ts'
 import { median, quantile, table } from '../benchmarks/report.ts'
 import { seedLargeBook } from '../graphql/large-book.ts'
 import { seedRisk } from '../graphql/risk-support.ts'
-import { BLOCK, chainAt, log, seed, services } from '../graphql/support.ts'
+import { BLOCK, chainAt, log, seed, services, startGetters, stepTo } from '../graphql/support.ts'
 import { startTestPostgres } from '../support/postgres.ts'
 import { builtPages } from './built.ts'
+import { settled } from './chromium.ts'
 
 export const ACCOUNTS = 100_000
 
@@ -31,8 +32,8 @@ export type LargeBook = {
   close(): Promise<void>
 }
 
-/** `beside`: the desk stands in a process of its own, as `npm start` has it, and reads of `rpcUrl` what no event tells. */
-export async function startLargeBook({ beside }: { readonly beside?: { readonly rpcUrl: string } } = {}): Promise<LargeBook> {
+/** `beside`: the desk stands in a process of its own, as `npm start` has it. */
+export async function startLargeBook({ beside = false } = {}): Promise<LargeBook> {
   const pagesDir = await builtPages()
   const postgres = await startTestPostgres()
   const url = await postgres.freshDatabase()
@@ -40,7 +41,8 @@ export async function startLargeBook({ beside }: { readonly beside?: { readonly 
   await seed(prisma)
   await seedRisk(prisma)
   await seedLargeBook(prisma, ACCOUNTS)
-  const desk = beside && forkDesk({ log, env: { DATABASE_URL: url, NETWORK: 'devnet', RPC_URL: beside.rpcUrl, RPC_BATCH: '100' } })
+  const getters = beside ? await startGetters() : null
+  const desk = getters && forkDesk({ log, env: { DATABASE_URL: url, NETWORK: 'devnet', RPC_URL: getters.url, RPC_BATCH: '100' } })
   const served = services(prisma, chainAt(BLOCK.number + 1n, BLOCK.timestamp + 2n, () => null), { marginsPrisma, ...(desk && { risk: { books: createRiskBooks({ desk }) } }) })
   const api = await startServer({ ...served, log, host: '127.0.0.1', port: 0, pagesDir })
   const rowsOf = async (args: string): Promise<Row[]> => (await queryApi<{ accountTable: { rows: Row[] } }>(api.url, `{ accountTable(${args}) { rows { account accountValue { value } marginRatio } } }`)).accountTable.rows
@@ -54,6 +56,7 @@ export async function startLargeBook({ beside }: { readonly beside?: { readonly 
     close: async () => {
       await api.close()
       await desk?.close()
+      getters?.close()
       await prisma.$disconnect()
       await marginsPrisma.$disconnect()
       await postgres.stop()
@@ -181,16 +184,14 @@ export type Overview = { readonly paintMs: number; readonly filledMs: number }
 /** Of the overview over a page of its own: until nothing of it loads. */
 export async function measureOverview(page: Page, url: string): Promise<Overview> {
   await page.goto(url)
-  await page.waitForFunction(() => document.querySelector('h1') !== null && document.querySelector('.loading, .boot') === null)
+  await settled(page)
   return page.evaluate(() => ({ paintMs: performance.getEntriesByName('first-contentful-paint')[0]!.startTime, filledMs: performance.now() }))
 }
 
 /** The mirror steps to the next block, which touches nothing: ms until every question that the open overview asks of it is answered. */
 export async function measureStep(page: Page, { prisma, served }: LargeBook): Promise<number> {
   const head = await prisma.checkpoint.findFirstOrThrow({ orderBy: { blockNumber: 'desc' } })
-  const number = head.blockNumber + 1n
-  await prisma.checkpoint.create({ data: { blockNumber: number, blockHash: `0x${number.toString(16).padStart(64, '0')}`, blockTimestamp: head.blockTimestamp + 2n, rowCount: 1 } })
-  await prisma.replayStatus.update({ where: { id: 1 }, data: { blockNumber: number } })
+  await stepTo(prisma, head.blockNumber + 1n, head.blockTimestamp + 2n)
   const asked = new Set<object>()
   let [startedMs, lastMs] = [performance.now(), 0]
   const isQuestion = (request: Request): boolean => new URL(request.url()).pathname === '/graphql'

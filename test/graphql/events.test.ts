@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals'
 import { createClient } from 'graphql-ws'
 import { WebSocket } from 'ws'
-import { BLOCK, addressOf, deployment, log, noChain, seed, services } from './support.ts'
+import { BLOCK, addressOf, deployment, log, noChain, seed, services, stepTo } from './support.ts'
 import { seedRisk } from './risk-support.ts'
 import type { Services } from '../../api/graphql/context.ts'
 import { startServer } from '../../api/graphql/server.ts'
@@ -33,10 +33,7 @@ const next = async (events: AsyncIterator<any>): Promise<any> => (await events.n
 const taken = async (ws: ReturnType<typeof client>): Promise<void> => void (await next(ws.iterate({ query: '{ status { network } }' })))
 
 /** The mirror steps to a block, `sec` later. */
-const step = async (number: bigint, sec: number): Promise<void> => {
-  await prisma.checkpoint.create({ data: { blockNumber: number, blockHash: `0x${number.toString(16).padStart(64, '0')}`, blockTimestamp: BLOCK.timestamp + BigInt(sec), rowCount: 1 } })
-  await prisma.replayStatus.update({ where: { id: 1 }, data: { blockNumber: number } })
-}
+const step = (number: bigint, sec: number): Promise<void> => stepTo(prisma, number, BLOCK.timestamp + BigInt(sec))
 
 beforeAll(async () => {
   postgres = await startTestPostgres()

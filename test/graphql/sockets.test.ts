@@ -3,7 +3,7 @@ import { request as httpRequest } from 'node:http'
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals'
 import { createClient } from 'graphql-ws'
 import { WebSocket } from 'ws'
-import { log, noChain, seed, services } from './support.ts'
+import { log, noChain, seed, services, stepTo } from './support.ts'
 import { RATES } from '../../api/graphql/rates.ts'
 import { startServer } from '../../api/graphql/server.ts'
 import type { ApiServer, ServerOptions } from '../../api/graphql/server.ts'
@@ -84,8 +84,7 @@ describe('rates over WebSocket', () => {
     const blocks = client.iterate({ query: 'subscription { blockIndexed { number } }' })
     expect([await ask(NETWORK), await ask(NETWORK), await ask(NETWORK)]).toEqual([OK, OK, { errors: [REFUSED] }])
     for (const number of [1001n, 1002n]) {
-      await prisma.checkpoint.create({ data: { blockNumber: number, blockHash: `0x${number.toString(16).padStart(64, '0')}`, blockTimestamp: 1_800_000_000n + number, rowCount: 1 } })
-      await prisma.replayStatus.update({ where: { id: 1 }, data: { blockNumber: number } })
+      await stepTo(prisma, number, 1_800_000_000n + number)
       await own.risk.events.look()
       expect((await blocks.next()).value).toEqual({ data: { blockIndexed: { number: String(number) } } })
     }

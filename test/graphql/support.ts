@@ -241,6 +241,12 @@ export async function seedHistory(prisma: PrismaClient): Promise<void> {
   await prisma.fundStats.create({ data: { id: 'day:fund:0', interval: 'day', timestamp: 1_699_142_400n, fundId, balanceE18: '-7', lowestE18: '-9', inflowE18: '2', outflowE18: '11', badDebtE18: '11' } })
 }
 
+/** The mirror steps to a block that touches nothing. */
+export async function stepTo(prisma: PrismaClient, number: bigint, timestamp: bigint): Promise<void> {
+  await prisma.checkpoint.create({ data: { blockNumber: number, blockHash: `0x${number.toString(16).padStart(64, '0')}`, blockTimestamp: timestamp, rowCount: 1 } })
+  await prisma.replayStatus.update({ where: { id: 1 }, data: { blockNumber: number } })
+}
+
 /** A node whose every getter says 1, over HTTP: for a desk in a process of its own, which reads there what no event announced. */
 export async function startGetters(): Promise<{ readonly url: string; close(): void }> {
   const answer = (call: { id: number }) => ({ jsonrpc: '2.0', id: call.id, result: `0x${'1'.padStart(64, '0')}` })
