@@ -29,9 +29,9 @@ afterEach(async () => {
   await graphNode.end()
 })
 
-/** Waits until the helper listens, then announces a head as graph-node does. */
+/** Waits until the helper listens (its LISTEN has ended, not only begun), then announces a head as graph-node does. */
 async function announce(network: string): Promise<void> {
-  const { rows } = await graphNode.query("SELECT 1 FROM pg_stat_activity WHERE application_name = 'bulwark heads' AND query LIKE 'LISTEN%' AND datname = current_database()")
+  const { rows } = await graphNode.query("SELECT 1 FROM pg_stat_activity WHERE application_name = 'bulwark heads' AND query LIKE 'LISTEN%' AND state = 'idle' AND datname = current_database()")
   if (rows.length === 0) return announce(network)
   await graphNode.query("SELECT pg_notify('chain_head_updates', $1)", [JSON.stringify({ network_name: network, head_block_hash: '0xab', head_block_number: 7 })])
 }
@@ -65,7 +65,8 @@ test("behavior: another network's head is left alone, and so is what fills the b
 
 test('behavior: a broken connection is made again', async () => {
   await announce('optimism')
-  await graphNode.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'bulwark heads' AND datname = current_database()")
+  // With a time limit it waits until the connection is gone; without, what is announced next may reach the one that is about to die.
+  await graphNode.query("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name = 'bulwark heads' AND datname = current_database()")
   const all = heard(BATCH)
   await announce('devnet')
   expect(await all).toHaveLength(BATCH)

@@ -395,7 +395,7 @@ describe('status', () => {
     const api = await start({ ...services(own, noChain, { now: () => now }), ...base })
     expect(partsOf(await ask(STATUS, {}, api.url))).toMatchObject({ database: 'UP' })
     await prisma.$executeRawUnsafe(`ALTER DATABASE "${name}" ALLOW_CONNECTIONS false`)
-    await prisma.$executeRawUnsafe(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${name}'`)
+    await prisma.$executeRawUnsafe(`SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '${name}'`)
     now += 5000
     const away = await ask(STATUS, {}, api.url)
     expect(away.errors).toBeUndefined()

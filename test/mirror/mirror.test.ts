@@ -190,7 +190,7 @@ describe('a step is stored whole or not at all', () => {
       // The third page of the step: rows of the first two are written, none committed.
       if (page !== 3 || killed) return
       killed = true
-      await db.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'bulwark mirror' AND datname = current_database()`)
+      await db.query(`SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name = 'bulwark mirror' AND datname = current_database()`)
     }
     await expect(mirror.step()).rejects.toThrow(/^database: /)
     expect(killed).toBe(true)
